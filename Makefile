@@ -1,0 +1,38 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+# Each command first makes the virtual environment of the lock file, where it is missing.
+#   PYTHON   the CPython for it: a path, python3.12 or 3.12; the newest one found if unset
+#   ONLY     names or groups of checks, separated by commas
+
+PYTHON ?=
+ONLY ?=
+environment := python3 -m tools.environment --python "$(PYTHON)"
+
+.DEFAULT_GOAL := help
+.PHONY: help setup demo test bench lint lock lab-down clean
+
+help: ## Show this
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-10s %s\n", $$1, $$2 }' Makefile
+
+setup: ## Make the virtual environment, and .venv as a link to it
+	@$(environment)
+
+demo: ## Deploy and verify on a test cluster that is set up on this machine; it stays up
+	@$(environment) -- python -m tools.demo
+
+test: ## Run every check, or those that ONLY names
+	@$(environment) -- python -m tools.check $(ONLY)
+
+bench: ## Measure site.yml side by side with the document's own way, on the test cluster
+	@$(environment) -- python -m tools.bench
+
+lint: ## Run only the linters
+	@$(environment) -- python -m tools.check lint
+
+lock: ## Write requirements/dev.txt from requirements/dev.in; UPGRADE=1 takes newer versions
+	@$(environment) -- python -m tools.lock write $(if $(UPGRADE),--upgrade)
+
+lab-down: ## Remove the demo's test cluster
+	@$(environment) -- python -m lab down
+
+clean: ## Remove what these commands wrote into the checkout
+	rm -rf build .ansible .venv

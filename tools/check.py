@@ -1,0 +1,271 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Run the checks of this repository, one after another; `make test` runs them all.
+
+    python -m tools.check [--list] [NAME|GROUP …]
+
+The last line is ``N passed, N failed``, and the exit status is 1 if anything failed: each case of a
+pytest run counts, any other check counts once. A check that found nothing to do has failed, and so
+has a test that was skipped.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import shutil
+import sys
+import textwrap
+import time
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final
+from xml.etree import ElementTree
+
+from lab.settings import REPOSITORY
+from lab.steps import Report, locked, run_with_progress
+from tools import collection, files
+from tools.environment import BUILD, without_proxies
+
+LOGS: Final = BUILD / "log"
+JUNIT: Final = BUILD / "junit"
+
+#: What coreutils' timeout exits with.
+_OUT_OF_TIME: Final = 124
+
+
+@dataclass(frozen=True)
+class Check:
+    """One row of the table of checks.
+
+    ``command`` is empty where there is nothing to check. ``cases`` is the directory in which a
+    pytest run leaves its JUnit files. Only what asks package registries gets to see ``proxies``.
+    """
+
+    name: str
+    group: str
+    purpose: str
+    command: Sequence[str]
+    minutes: int = 5
+    cases: Path | None = None
+    proxies: bool = False
+
+
+@dataclass(frozen=True)
+class Result:
+    """What came of a check; ``notes`` say what failed beyond what its output tells."""
+
+    passed: int
+    failed: int
+    notes: tuple[str, ...] = ()
+
+
+def checks(paths: Sequence[str]) -> list[Check]:
+    """Return the table, for the files of the checkout; quick ones first."""
+
+    def over(command: str, found: Sequence[str]) -> list[str]:
+        return [*command.split(), *found] if found else []
+
+    def tool(name: str) -> list[str]:
+        return ["python", "-m", *f"tools.{name}".split()]
+
+    def tests(directory: str, pattern: str) -> list[str]:
+        return [one for one in files.matching(paths, pattern) if one.startswith(f"{directory}/")]
+
+    def pytest(found: Sequence[str], junit: Path, *options: str) -> list[str]:
+        return over(f"pytest --junit-xml={junit / 'pytest.xml'} {' '.join(options)}", found)
+
+    python = files.matching(paths, "*.py")
+    yaml = files.matching(paths, "*.yml", "*.yaml", ".yamllint", ".ansible-lint")
+    markdown = files.matching(paths, "*.md")
+    packages = "-p lab -p tools -p ansible_collections.kestrel.real_ip.plugins"
+    live = tests("tests/lab", "test_*.py")
+    plays = tests("tests/lab", "test_play_*.py")
+    units = collection.COPY / "tests" / "output" / "junit"
+    return [
+        Check("lock", "lint", "The lock file is up to date", tool("lock check")),
+        Check("format", "lint", "Python is formatted", over("ruff format --check", python)),
+        Check("ruff", "lint", "Python", over("ruff check --output-format concise", python)),
+        Check("mypy", "lint", "Types", f"mypy {packages}".split()),
+        Check("yamllint", "lint", "YAML", over("yamllint --strict", yaml)),
+        Check("ansible-lint", "lint", "Roles and playbooks", tool("collection lint")),
+        Check("shellcheck", "lint", "Shell", over("shellcheck", files.shell_scripts(paths))),
+        Check("markdown", "lint", "Markdown", over("pymarkdown scan", markdown)),
+        Check("gofmt", "lint", "Go is formatted", tool("golang fmt"), proxies=True),
+        Check("govet", "lint", "Go", tool("golang vet"), proxies=True),
+        Check("changelog", "lint", "Changelog fragments", ["antsibull-changelog", "lint"]),
+        Check("docs", "lint", "Documentation of plugins and roles", tool("collection docs")),
+        Check(
+            "sanity",
+            "collection",
+            "ansible-test sanity, every test",
+            tool("collection sanity"),
+            minutes=15,
+            proxies=True,
+        ),
+        Check("artifact", "collection", "Build, install, read", tool("collection artifact")),
+        Check("units", "unit", "Plugins", tool("collection units"), cases=units),
+        Check(
+            "tools",
+            "unit",
+            "These tools",
+            pytest(tests("tests/tools", "test_*.py"), JUNIT / "tools"),
+            cases=JUNIT / "tools",
+        ),
+        Check(
+            "lab",
+            "live",
+            "The test cluster",
+            pytest([path for path in live if path not in plays], JUNIT / "lab"),
+            minutes=40,
+            cases=JUNIT / "lab",
+            proxies=True,
+        ),
+        Check(
+            "playbooks",
+            "live",
+            "The playbooks on two test clusters, side by side",
+            pytest(plays, JUNIT / "playbooks", "--numprocesses=2", "--dist=loadfile"),
+            minutes=40,
+            cases=JUNIT / "playbooks",
+            proxies=True,
+        ),
+        Check(
+            "molecule",
+            "live",
+            "The roles one by one, again, and removed",
+            tool("collection molecule")
+            if any(path.startswith("molecule/") for path in paths)
+            else [],
+            minutes=20,
+            proxies=True,
+        ),
+    ]
+
+
+def run(check: Check, report: Report, logs: Path = LOGS) -> Result:
+    """Run one check, its output in ``logs``."""
+    if not check.command:
+        return Result(0, 1, ("nothing to check was found",))
+    if check.cases:
+        shutil.rmtree(check.cases, ignore_errors=True)
+    environment = dict(os.environ) if check.proxies else without_proxies(os.environ)
+    environment["NO_COLOR"] = "1"
+    status = run_with_progress(
+        ["timeout", "--kill-after=30", f"{check.minutes}m", *check.command],
+        what=f"  {check.name}",
+        log=logs / f"{check.name}.log",
+        report=report,
+        cwd=REPOSITORY,
+        environment=environment,
+    )
+    return judge(check, status)
+
+
+def judge(check: Check, status: int) -> Result:
+    """Count what a check that exited with ``status`` has passed and failed."""
+    notes = [f"stopped after {check.minutes} minutes"] if status == _OUT_OF_TIME else []
+    if check.cases is None:
+        return Result(int(status == 0), int(status != 0), tuple(notes))
+    passed, failures = count(sorted(check.cases.glob("*.xml")))
+    notes += failures
+    if not passed and not failures:
+        notes.append("no test ran")
+    if status != 0 and not notes:
+        notes.append(f"exit status {status}, although no test failed")
+    return Result(passed, max(len(failures), int(bool(notes))), tuple(notes))
+
+
+def count(reports: Iterable[Path]) -> tuple[int, list[str]]:
+    """Return how many cases of JUnit files passed, and for each other one its name and what it is.
+
+    A case with an error in its teardown may stand there twice; it is one failure for each.
+    """
+    passed, failures = 0, []
+    for report in reports:
+        for case in ElementTree.parse(report).iter("testcase"):
+            bad = [kind for kind in ("failure", "error", "skipped") if case.find(kind) is not None]
+            if bad:
+                failures.append(f"{case.get('classname')}.{case.get('name')}: {bad[0]}")
+            else:
+                passed += 1
+    return passed, failures
+
+
+def run_all(table: Sequence[Check], run_one: Callable[[Check], Result], report: Report) -> bool:
+    """Run the checks, show the output of those that fail, sum up; tell whether all passed."""
+    rows: list[tuple[Check, Result, float]] = []
+    for number, check in enumerate(table, 1):
+        report(f"[{number}/{len(table)}] {check.name}: {check.purpose}")
+        started = time.monotonic()
+        result = run_one(check)
+        seconds = time.monotonic() - started
+        rows.append((check, result, seconds))
+        if result.failed:
+            _show(check, result, report)
+        verdict = f"{result.failed} FAILED" if result.failed else "ok"
+        report(f"  {verdict}, {result.passed} passed, {seconds:.1f} s")
+    report("")
+    width = max(len(check.name) for check in table)
+    for check, result, seconds in rows:
+        verdict = "FAILED" if result.failed else "ok"
+        counts = f"{result.passed:>5} passed {result.failed:>4} failed"
+        report(f"{check.name:{width}}  {verdict:6} {counts} {seconds:7.1f} s  {check.purpose}")
+    report("")
+    failed = sum(row[1].failed for row in rows)
+    report(f"{sum(row[1].passed for row in rows)} passed, {failed} failed")
+    return failed == 0
+
+
+def _show(check: Check, result: Result, report: Report) -> None:
+    log = LOGS / f"{check.name}.log"
+    if check.command and log.exists():
+        report(f"  $ {textwrap.shorten(' '.join(check.command), 160, placeholder=' …')}")
+        for line in log.read_text(errors="replace").splitlines():
+            report(f"  | {line}")
+    for note in result.notes:
+        report(f"  ! {note}")
+
+
+def chosen(table: Sequence[Check], names: Iterable[str]) -> list[Check]:
+    """Return the checks with these names or in these groups, all if there are none.
+
+    Raises LookupError with a name that is neither.
+    """
+    wanted = [part for name in names for part in name.replace(",", " ").split()]
+    for name in wanted:
+        if not any(name in (check.name, check.group) for check in table):
+            raise LookupError(name)
+    return [check for check in table if not wanted or {check.name, check.group} & set(wanted)]
+
+
+def _say(line: str) -> None:
+    print(line, flush=True)
+
+
+def main(arguments: Sequence[str]) -> int:
+    """Run the checks that the arguments name."""
+    parser = argparse.ArgumentParser(prog="python -m tools.check", allow_abbrev=False)
+    parser.add_argument("--list", action="store_true", help="print the table of checks")
+    parser.add_argument("names", nargs="*", metavar="NAME|GROUP", help="run only these")
+    options = parser.parse_args(arguments)
+    table = checks(files.known())
+    try:
+        table = chosen(table, options.names)
+    except LookupError as error:
+        names = ", ".join(dict.fromkeys(name for row in table for name in (row.group, row.name)))
+        _say(f"There is no check or group {error}; there are: {names}")
+        return 2
+    if options.list:
+        for check in table:
+            _say(f"{check.group:11} {check.name:13} {check.purpose}")
+        return 0
+    with locked(BUILD / ".lock", _say):
+        return 0 if run_all(table, lambda check: run(check, _say), _say) else 1
+
+
+if __name__ == "__main__":
+    try:
+        sys.exit(main(sys.argv[1:]))
+    except KeyboardInterrupt:
+        sys.exit(130)
