@@ -1,0 +1,691 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The stand-in's controller: watches the cluster and makes ``lab.balancing``'s answers true.
+
+Runs in the load balancer's network namespace, as root:
+``python -m lab.controller --kubeconfig FILE --directory DIR``. Below DIR it writes nginx.conf,
+hosts.d/balancers and controller.json and reads nginx.pid and switches.json; it owns one nft table,
+one routing table and the load balancers' addresses on ``lo``. It keeps no record: all that must
+survive it stands in the cluster. Level-triggered: each round compares what is with what should be.
+"""
+
+from __future__ import annotations
+
+import argparse
+import contextlib
+import json
+import os
+import signal
+import sys
+import threading
+import time
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any, Final
+
+from lab import balancing, shell
+from lab.balancing import Balancer, Cluster, JsonObject, Notice, Patch, SwitchValue
+from lab.shell import LabError
+
+#: Seconds: between rounds without any change, so that what was changed by hand is mended;
+#: between a change and its round, so that one deployment is one reload; after a failed round.
+_RESYNC: Final = 5.0
+_SETTLE: Final = 0.05
+_RETRY: Final = 1.0
+#: Seconds until an unchanged warning is said again.
+_REPEAT: Final = 60.0
+#: Seconds: a request to the API server; a watch, which the server ends; a local command.
+_REQUEST: Final = (3.0, 5.0)
+_WATCH: Final = 60
+_COMMAND: Final = 10.0
+#: Seconds that nginx may take to replace its worker.
+_RELOAD: Final = 5.0
+
+#: File that is written after each round, and seconds after which it tells of trouble.
+_PULSE: Final = "controller.json"
+#: File that says how the stand-in behaves; ``balancing.write_switches`` changes it.
+SWITCHES_FILE: Final = "switches.json"
+_PATIENCE: Final = 30.0
+
+_FIELD_MANAGER: Final = "load-balancer-stand-in"
+
+
+def _pulse(directory: Path) -> dict[str, Any]:
+    """Return what a controller wrote after its last round; LabError if that doesn't count."""
+    path = directory / _PULSE
+    try:
+        pulse: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
+        age = time.time() - path.stat().st_mtime
+    except (OSError, ValueError):
+        raise LabError("no round so far") from None
+    if age > _PATIENCE:
+        raise LabError(f"no round since {age:.0f} s")
+    if pulse["trouble"]:
+        raise LabError(str(pulse["trouble"]))
+    return pulse
+
+
+def health(directory: Path) -> str:
+    """Tell how a controller that works on ``directory`` is, in a few words for a person.
+
+    Raises LabError if its last round failed, or is so long ago that it can't be well.
+    """
+    return str(_pulse(directory)["detail"])
+
+
+def await_switches(directory: Path, timeout: float = 10.0) -> None:
+    """Wait until the switches in ``directory`` are in effect; LabError after ``timeout`` seconds.
+
+    From then on every new connection meets them. Statuses follow a moment later.
+    """
+    wanted = balancing.read_switches(directory / SWITCHES_FILE)
+    deadline = time.monotonic() + timeout
+    while True:
+        try:
+            if _pulse(directory)["switches"] == wanted:
+                return
+            trouble = "the controller did not take them"
+        except LabError as error:
+            trouble = str(error)
+        if time.monotonic() > deadline:
+            raise LabError(f"The switches are not in effect after {timeout:g} s: {trouble}.")
+        time.sleep(0.02)
+
+
+def log(text: str) -> None:
+    """Write one line with the time of day; control characters can't split it."""
+    clock = datetime.now().strftime("%H:%M:%S.%f")[:-3]
+    line = "".join(character if character.isprintable() else " " for character in text)
+    print(f"{clock} {line[:500]}", flush=True)
+
+
+# --------------------------------------------------------------------------------------------
+# The API server
+
+
+@dataclass(frozen=True)
+class _Resource:
+    """One kind that is watched: which client has it, and its methods' names."""
+
+    client: str
+    list: str
+    patch: str = ""
+    patch_status: str = ""
+
+
+_RESOURCES: Final[Mapping[str, _Resource]] = {
+    "Ingress": _Resource(
+        "NetworkingV1Api",
+        "list_ingress_for_all_namespaces",
+        "patch_namespaced_ingress",
+        "patch_namespaced_ingress_status",
+    ),
+    "Service": _Resource(
+        "CoreV1Api",
+        "list_service_for_all_namespaces",
+        "patch_namespaced_service",
+        "patch_namespaced_service_status",
+    ),
+    "EndpointSlice": _Resource("DiscoveryV1Api", "list_endpoint_slice_for_all_namespaces"),
+    "Node": _Resource("CoreV1Api", "list_node"),
+}
+
+
+class Refused(LabError):
+    """The API server answered with an error; ``status`` is HTTP's."""
+
+    def __init__(self, status: int, text: str) -> None:
+        super().__init__(text)
+        self.status = status
+
+
+def _refused(status: int, body: str | bytes | None) -> Refused:
+    try:
+        text = str(json.loads(body or "")["message"])
+    except (ValueError, KeyError, TypeError):
+        text = ""
+    return Refused(status, f"{status} {text}")
+
+
+class Api:
+    """The few requests to the API server, as JSON objects in and out.
+
+    The only place that touches the Kubernetes client. Answers are taken raw, so that they don't
+    pass through its models, and what it raises comes out as LabError or Refused.
+    """
+
+    def __init__(self, kubeconfig: Path) -> None:
+        import kubernetes  # type: ignore[import-untyped,unused-ignore]
+
+        configuration = kubernetes.client.Configuration()
+        kubernetes.config.load_kube_config(
+            config_file=str(kubeconfig), client_configuration=configuration
+        )
+        # The lab has no way out: a proxy that the environment names can't reach the server.
+        configuration.proxy = None
+        # The rounds are the retries.
+        configuration.retries = False
+        client = kubernetes.client.ApiClient(configuration)
+        self._clients: dict[str, Any] = {
+            name: getattr(kubernetes.client, name)(client)
+            for name in {resource.client for resource in _RESOURCES.values()}
+        }
+        self._core: Any = self._clients["CoreV1Api"]
+
+    def _send(self, method: Any, *arguments: Any, **options: Any) -> Any:
+        """Call a method of the client and return the raw answer of a request that succeeded."""
+        options.setdefault("_request_timeout", _REQUEST)
+        try:
+            response = method(*arguments, _preload_content=False, **options)
+            if response.status >= 400:
+                raise _refused(response.status, response.data)
+        except LabError:
+            raise
+        except Exception as error:  # the client has no common base for what it raises
+            status = getattr(error, "status", None)
+            if isinstance(status, int) and status:
+                raise _refused(status, getattr(error, "body", "")) from None
+            text = " ".join(str(error).split())[:300]
+            raise LabError(f"API server: {type(error).__name__}: {text}") from None
+        return response
+
+    def _json(self, method: Any, *arguments: Any, **options: Any) -> dict[str, Any]:
+        data: dict[str, Any] = json.loads(self._send(method, *arguments, **options).data)
+        return data
+
+    def _list_method(self, kind: str) -> Any:
+        resource = _RESOURCES[kind]
+        return getattr(self._clients[resource.client], resource.list)
+
+    def read(self, kind: str) -> tuple[list[JsonObject], str]:
+        """Return all objects of a kind, and the version to watch from."""
+        answer = self._json(self._list_method(kind))
+        return answer.get("items") or [], answer["metadata"]["resourceVersion"]
+
+    def watch(self, kind: str, version: str) -> Iterator[tuple[str, JsonObject]]:
+        """Yield ``(ADDED|MODIFIED|DELETED, object)`` until the server ends it after a minute.
+
+        Raises Refused with status 410 where ``version`` is too old.
+        """
+        from kubernetes.watch.watch import (  # type: ignore[import-untyped,unused-ignore]
+            iter_resp_lines,
+        )
+
+        response = self._send(
+            self._list_method(kind),
+            watch=True,
+            resource_version=version,
+            timeout_seconds=_WATCH,
+            _request_timeout=(_REQUEST[0], _WATCH + _REQUEST[1]),
+        )
+        try:
+            for line in iter_resp_lines(response):
+                event = json.loads(line)
+                if event["type"] == "ERROR":
+                    status = event["object"]
+                    code = status.get("code", 500)
+                    raise Refused(code, f"{code} {status.get('message', '')}")
+                yield event["type"], event["object"]
+        except LabError:
+            raise
+        except Exception as error:  # as above
+            raise LabError(f"watch of {kind}: {type(error).__name__}") from None
+        finally:
+            response.close()
+            response.release_conn()
+
+    def patch(self, due: Patch) -> JsonObject:
+        """Send a merge patch; return the object as it is then."""
+        resource = _RESOURCES[due.kind.name]
+        name = resource.patch_status if due.status else resource.patch
+        return self._json(
+            getattr(self._clients[resource.client], name),
+            due.name,
+            due.namespace,
+            due.body,
+            field_manager=_FIELD_MANAGER,
+            _content_type="application/merge-patch+json",
+        )
+
+    def say(self, notice: Notice) -> None:
+        """Create an event, or count it up where the same one is there already."""
+        now = datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+        body = balancing.event_body(notice, now)
+        name = body["metadata"]["name"]
+        try:
+            self._json(self._core.create_namespaced_event, notice.namespace, body)
+        except Refused as error:
+            if error.status != 409:
+                raise
+            old = self._json(self._core.read_namespaced_event, name, notice.namespace)
+            self._json(
+                self._core.patch_namespaced_event,
+                name,
+                notice.namespace,
+                {"count": (old.get("count") or 0) + 1, "lastTimestamp": now},
+                _content_type="application/merge-patch+json",
+            )
+
+
+def _version(item: JsonObject) -> int:
+    return int(item["metadata"]["resourceVersion"])
+
+
+class Store:
+    """The watched objects, kept current by one thread per kind; sets ``changed`` at each change."""
+
+    def __init__(self, api: Api, changed: threading.Event) -> None:
+        self._api = api
+        self._changed = changed
+        self._lock = threading.Lock()
+        self._objects: dict[str, dict[str, JsonObject]] = {}
+
+    def start(self) -> None:
+        """Start watching; never raises later."""
+        for kind in _RESOURCES:
+            threading.Thread(target=self._follow, args=(kind,), name=kind, daemon=True).start()
+
+    def cluster(self) -> Cluster | None:
+        """Return all objects, or none as long as not every kind has been read once."""
+        with self._lock:
+            if self._objects.keys() != _RESOURCES.keys():
+                return None
+            parts = {kind: list(objects.values()) for kind, objects in self._objects.items()}
+        return Cluster(parts["Ingress"], parts["Service"], parts["EndpointSlice"], parts["Node"])
+
+    def put(self, kind: str, item: JsonObject) -> None:
+        """Take in an object that a patch returned, before the watch tells of it."""
+        metadata = item["metadata"]
+        gone = "deletionTimestamp" in metadata and not metadata.get("finalizers")
+        self._take(kind, "DELETED" if gone else "MODIFIED", item)
+
+    def _take(self, kind: str, event: str, item: JsonObject) -> None:
+        uid = item["metadata"]["uid"]
+        with self._lock:
+            objects = self._objects[kind]
+            if event == "DELETED":
+                objects.pop(uid, None)
+            elif uid not in objects or _version(objects[uid]) <= _version(item):
+                # What a patch returned is newer than what the watch still has to tell.
+                objects[uid] = item
+        self._changed.set()
+
+    def _follow(self, kind: str) -> None:
+        trouble = ""
+        while True:
+            try:
+                items, version = self._api.read(kind)
+                with self._lock:
+                    self._objects[kind] = {item["metadata"]["uid"]: item for item in items}
+                self._changed.set()
+                trouble = ""
+                # It ends after a minute, then all is read anew: whatever was missed, or belongs
+                # to a history that the server has no more, is forgotten with that.
+                for event, item in self._api.watch(kind, version):
+                    self._take(kind, event, item)
+                time.sleep(_SETTLE)
+            except Exception as error:  # a thread that died would leave the lab blind
+                text = str(error) if isinstance(error, LabError) else repr(error)
+                if text != trouble:
+                    log(f"{kind}: {text}")
+                trouble = text
+                time.sleep(_RETRY)
+
+
+# --------------------------------------------------------------------------------------------
+# The machine
+
+
+def _run(*command: str, stdin: str = "") -> str:
+    return shell.run(command, stdin=stdin, timeout=_COMMAND)
+
+
+def _content(path: Path) -> str | None:
+    try:
+        return path.read_text(encoding="utf-8")
+    except OSError:
+        return None
+
+
+#: Below /proc/sys/net, of this namespace only.
+_SYSCTLS: Final[Mapping[str, str]] = {
+    # Connections in a client's name mustn't meet the client's own: clients take higher ports.
+    "ipv4/ip_local_port_range": "10240 32767",
+    # Short connections, all to few addresses: ports have to be used again before a minute ends.
+    "ipv4/tcp_tw_reuse": "1",
+}
+
+
+class Machine:
+    """The namespace that this runs in: addresses, nft table, nginx and the resolver's file."""
+
+    def __init__(self, directory: Path) -> None:
+        self._conf = directory / "nginx.conf"
+        self._pid = directory / "nginx.pid"
+        self._hosts = directory / "hosts.d" / "balancers"
+        self._resolver_pid = directory / "dnsmasq.pid"
+        self._directory = directory
+        self._ruleset = ""
+        self._applied: tuple[str, str] | None = None
+        self._look_again = 0.0
+        #: Process id and workers of nginx at the time when it last was found to have loaded all.
+        self._loaded: tuple[int, str] | None = None
+
+    def prepare(self) -> None:
+        """Set up what doesn't depend on the cluster: the way back of transparent connections."""
+        self._hosts.parent.mkdir(parents=True, exist_ok=True)
+        for name, value in _SYSCTLS.items():
+            Path("/proc/sys/net", name).write_text(value, encoding="ascii")
+        mark, table = hex(balancing.MARK), str(balancing.ROUTING_TABLE)
+        for family in ("-4", "-6"):
+            rules = json.loads(_run("ip", family, "-json", "rule", "show"))
+            if not any(rule.get("table") == table for rule in rules):
+                _run("ip", family, "rule", "add", "fwmark", mark, "lookup", table)
+            _run("ip", family, "route", "replace", "local", "default", "dev", "lo", "table", table)
+
+    def apply(self, found: Sequence[Balancer], switches: Mapping[str, SwitchValue]) -> bool:
+        """Make the balancers true; tell whether nginx runs and has loaded its part.
+
+        New addresses come before their listeners and go after them. LabError: not all is done,
+        and what was there before may still be. Where nothing should have changed, what others
+        did to the machine is looked for every few seconds only.
+        """
+        conf = balancing.nginx_conf(found, switches, self._directory)
+        ruleset = balancing.nft_ruleset(found)
+        wanted = balancing.addresses(found)
+        if (conf, ruleset) == self._applied and time.monotonic() < self._look_again:
+            return True
+        self._applied = None
+        present = self._addresses()
+        self._change("add", wanted - present)
+        self._filter(ruleset)
+        serving = self._serve(conf)
+        released = balancing.own_addresses(present) - wanted
+        self._change("del", released)
+        for address in sorted(released):
+            self._forget(address)
+        self._resolve(balancing.hosts(found))
+        if serving:
+            self._applied = (conf, ruleset)
+            self._look_again = time.monotonic() + _RESYNC
+        return serving
+
+    @staticmethod
+    def _addresses() -> set[str]:
+        links = json.loads(_run("ip", "-json", "address", "show", "dev", "lo"))
+        return {entry["local"] for link in links for entry in link["addr_info"] if "local" in entry}
+
+    @staticmethod
+    def _change(verb: str, addresses: Collection[str]) -> None:
+        lines = [f"address {verb} {address} dev lo\n" for address in sorted(addresses)]
+        if lines:
+            _run("ip", "-batch", "-", stdin="".join(lines))
+
+    @staticmethod
+    def _forget(address: str) -> None:
+        """End layer-4 connections to an address that is released."""
+        family = "ipv6" if ":" in address else "ipv4"
+        # Failing is its answer where there were none.
+        with contextlib.suppress(LabError):
+            _run("conntrack", "-D", "-f", family, "--orig-dst", address)
+
+    def _filter(self, ruleset: str) -> None:
+        tables = json.loads(_run("nft", "--json", "list", "tables"))["nftables"]
+        there = any(entry.get("table", {}).get("name") == balancing.TABLE for entry in tables)
+        if ruleset != self._ruleset or not there:
+            _run("nft", "-f", "-", stdin=ruleset)
+            self._ruleset = ruleset
+            log("nft: loaded")
+
+    def _serve(self, conf: str) -> bool:
+        """Have nginx serve ``conf``; false where nginx isn't running, it then starts with it."""
+        pid = self._nginx()
+        state = (pid, self._workers(pid)[0]) if pid else None
+        if _content(self._conf) == conf and state is not None and state == self._loaded:
+            return True
+        draft = self._conf.with_name("nginx.conf.draft")
+        shell.write(draft, conf)
+        _run("nginx", "-t", "-q", "-e", "stderr", "-c", str(draft))
+        os.replace(draft, self._conf)
+        if pid is None:
+            self._loaded = None
+            return False
+        self._loaded = (pid, self._reload(pid))
+        log("nginx: loaded")
+        return True
+
+    def _nginx(self) -> int | None:
+        """Return nginx's process id if the recorded one is that of our nginx."""
+        try:
+            pid = int((_content(self._pid) or "").strip())
+            command = Path(f"/proc/{pid}/cmdline").read_bytes()
+        except (ValueError, OSError):
+            return None
+        return pid if b"nginx" in command and str(self._conf).encode() in command else None
+
+    @staticmethod
+    def _workers(pid: int) -> tuple[str, bool]:
+        """Return nginx's active workers as text, and whether there is one."""
+        active = []
+        for child in (_content(Path(f"/proc/{pid}/task/{pid}/children")) or "").split():
+            # nginx writes what a worker does into its title.
+            title = _content(Path(f"/proc/{child}/cmdline")) or ""
+            if "worker process" in title and "shutting down" not in title:
+                active.append(child)
+        return " ".join(active), bool(active)
+
+    def _reload(self, pid: int) -> str:
+        """Have nginx read its file again; return its workers when the former take no more."""
+        before = set(self._workers(pid)[0].split())
+        os.kill(pid, signal.SIGHUP)
+        deadline = time.monotonic() + _RELOAD
+        while time.monotonic() < deadline:
+            workers, some = self._workers(pid)
+            if some and before.isdisjoint(workers.split()):
+                return workers
+            time.sleep(0.01)
+        raise LabError("nginx: did not take its configuration; see its log")
+
+    def _resolve(self, hosts: str) -> None:
+        if _content(self._hosts) == hosts:
+            return
+        # Not in its own directory: the resolver reads each file that appears there.
+        draft = self._directory / "balancers"
+        shell.write(draft, hosts)
+        os.replace(draft, self._hosts)
+        # Where it isn't running yet it reads the file when it starts.
+        with contextlib.suppress(ValueError, OSError):
+            os.kill(int((_content(self._resolver_pid) or "").strip()), signal.SIGHUP)
+
+
+# --------------------------------------------------------------------------------------------
+# Rounds
+
+
+@dataclass
+class Controller:
+    """One round after the other: what is, what should be, what is due."""
+
+    api: Api
+    store: Store
+    machine: Machine
+    switches_file: Path
+    pulse: Path
+    changed: threading.Event
+    numbers: dict[str, int] = field(default_factory=dict)
+    #: When each balancer was first seen, and each warning last said; monotonic seconds.
+    since: dict[str, float] = field(default_factory=dict)
+    said: dict[Notice, float] = field(default_factory=dict)
+    _switches: dict[str, SwitchValue] = field(default_factory=lambda: dict(balancing.DEFAULTS))
+    _switches_stamp: tuple[int, int] | None = None
+    _switches_error: str = ""
+
+    def switches(self) -> Mapping[str, SwitchValue]:
+        """Return the switches as the file has them now; the last good ones where it is damaged."""
+        error = ""
+        self._switches_stamp = _stamp(self.switches_file)
+        try:
+            values = balancing.read_switches(self.switches_file)
+            if values != self._switches:
+                differing = {
+                    key: values[key] for key in values if values[key] != self._switches[key]
+                }
+                log(f"switches: {differing}")
+            self._switches = values
+        except (ValueError, OSError) as problem:
+            error = str(problem)
+        if error and error != self._switches_error:
+            log(f"switches: {error} The former ones stay.")
+        self._switches_error = error
+        return self._switches
+
+    def round(self) -> tuple[float, str]:
+        """Do all that is due now.
+
+        Returns in how many seconds the next round is, at the latest, and what there is now.
+        LabError: not all could be done.
+        """
+        cluster = self.store.cluster()
+        if cluster is None:
+            raise LabError("the cluster's objects can't be read yet")
+        switches = self.switches()
+        self.numbers = balancing.allocate(cluster, self.numbers)
+        done = self._send(balancing.adoptions(cluster, self.numbers))
+
+        found = balancing.balancers(cluster, self.numbers, switches)
+        now = time.monotonic()
+        self.since = {balancer.uid: self.since.get(balancer.uid, now) for balancer in found}
+        serving = self.machine.apply(found, switches)
+        done &= self._send(balancing.releases(cluster))
+        self._warn(balancing.warnings(cluster, found, self.numbers))
+        if not serving:
+            raise LabError("nginx is not running")
+
+        ages = {uid: now - start for uid, start in self.since.items()}
+        due, next_due = balancing.publications(cluster, found, switches, ages)
+        done &= self._send(due)
+        wait = _RESYNC if done else _RETRY
+        return min(wait, wait if next_due is None else next_due), f"{len(found)} balancers"
+
+    def _send(self, patches: Sequence[Patch]) -> bool:
+        """Send patches; false where one has to be tried again. One object can't stop others."""
+        done = True
+        for patch in patches:
+            subject = f"{patch.kind.name} {patch.namespace}/{patch.name}"
+            try:
+                self.store.put(patch.kind.name, self.api.patch(patch))
+            except LabError as failure:
+                # 404: gone meanwhile; 409: changed meanwhile. The watch brings either.
+                if not (isinstance(failure, Refused) and failure.status in (404, 409)):
+                    log(f"{subject}: {failure}")
+                done = False
+                continue
+            if patch.message:
+                log(f"{subject}: {patch.message}")
+                self._say(
+                    Notice(
+                        patch.kind,
+                        patch.namespace,
+                        patch.name,
+                        patch.uid,
+                        "Normal",
+                        patch.message,
+                    )
+                )
+        return done
+
+    def _warn(self, notices: Sequence[Notice]) -> None:
+        now = time.monotonic()
+        self.said = {notice: self.said[notice] for notice in notices if notice in self.said}
+        for notice in notices:
+            if now - self.said.get(notice, -_REPEAT) >= _REPEAT:
+                log(f"{notice.kind.name} {notice.namespace}/{notice.name}: {notice.message}")
+                self._say(notice)
+                self.said[notice] = now
+
+    def _say(self, notice: Notice) -> None:
+        try:
+            self.api.say(notice)
+        except LabError as failure:
+            # Refused with 403 in a namespace that is being deleted: nothing depends on it.
+            log(f"event for {notice.namespace}/{notice.name} not written: {failure}")
+
+    def run(self) -> None:
+        """Go on for ever."""
+        last = ""
+        while True:
+            trouble = detail = ""
+            try:
+                wait, detail = self.round()
+            except Exception as error:  # whatever an object holds, the others need their balancers
+                trouble = str(error) if isinstance(error, LabError) else repr(error)
+                wait = _RETRY
+            if trouble != last:
+                log(trouble or "well again")
+            last = trouble
+            pulse = {"trouble": trouble, "detail": detail, "switches": self._switches}
+            with contextlib.suppress(OSError):
+                shell.write(self.pulse, json.dumps(pulse))
+                os.utime(self.pulse)
+            if self._wait(wait):
+                time.sleep(_SETTLE)
+            self.changed.clear()
+
+    def _wait(self, seconds: float) -> bool:
+        """Wait until something changed; false where the time has passed."""
+        deadline = time.monotonic() + seconds
+        while (left := deadline - time.monotonic()) > 0:
+            # The file of switches is small and near: looking at it is cheaper than inotify.
+            if self.changed.wait(min(left, 0.1)):
+                return True
+            if _stamp(self.switches_file) != self._switches_stamp:
+                return True
+        return False
+
+
+def _stamp(path: Path) -> tuple[int, int] | None:
+    try:
+        status = path.stat()
+    except OSError:
+        return None
+    return status.st_mtime_ns, status.st_ino
+
+
+def _attempt(action: Callable[[], Any], pause: Callable[[float], None] = time.sleep) -> Any:
+    """Repeat an action until it works; log what is in its way when that changes."""
+    last = ""
+    while True:
+        try:
+            return action()
+        except Exception as error:  # the lab's parts come up in any order
+            text = f"{type(error).__name__}: {error}"
+            if text != last:
+                log(f"waiting: {text}")
+            last = text
+            pause(_RETRY)
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run the controller until it is told to end."""
+    parser = argparse.ArgumentParser(prog="python -m lab.controller", description=__doc__)
+    parser.add_argument("--kubeconfig", type=Path, required=True)
+    parser.add_argument("--directory", type=Path, required=True)
+    options = parser.parse_args(arguments)
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))
+
+    switches, pulse = options.directory / SWITCHES_FILE, options.directory / _PULSE
+    pulse.unlink(missing_ok=True)
+    machine = Machine(options.directory)
+    _attempt(machine.prepare)
+    api: Api = _attempt(lambda: Api(options.kubeconfig))
+    changed = threading.Event()
+    store = Store(api, changed)
+    store.start()
+    log("started")
+    Controller(api, store, machine, switches, pulse, changed).run()
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
