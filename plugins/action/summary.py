@@ -1,0 +1,74 @@
+# Copyright (c) 2026, the kestrel.real_ip contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""The end of a run: what was found, for a person, for a script and for AWX."""
+
+from __future__ import annotations
+
+import datetime
+import typing as t
+
+from ansible.plugins.action import ActionBase
+from ansible.release import __version__ as ansible_version
+from ansible.utils.display import Display
+from ansible_collections.kestrel.real_ip.plugins.module_utils._summary import (
+    entry,
+    following,
+    line,
+    page,
+    rows,
+)
+from ansible_collections.kestrel.real_ip.plugins.module_utils._version import VERSION
+
+display = Display()
+COLOURS = {"preserved": "green", "not_run": "yellow", "unproven": "yellow"}
+
+
+class ActionModule(ActionBase):
+    """Prints the summary and publishes ``real_ip_results``."""
+
+    TRANSFERS_FILES = False
+    _requires_connection = False
+
+    def run(self, tmp: t.Any = None, task_vars: t.Any = None) -> dict[str, t.Any]:
+        """``accepted`` and the host's entry, with the custom stats that Ansible collects."""
+        result: dict[str, t.Any] = super().run(tmp, task_vars)
+        validate: t.Any = self.validate_argument_spec
+        arguments = validate(
+            {
+                "probe": {"type": "dict"},
+                "failure": {"type": "dict"},
+                "kubernetes_version": {"type": "str"},
+                "accept": {"type": "list", "elements": "str", "default": []},
+                "playbooks": {"type": "str", "default": "kestrel.real_ip."},
+            }
+        )[1]
+        probe, failure = arguments["probe"] or {}, arguments["failure"]
+        facts = {
+            "time": datetime.datetime.now(datetime.timezone.utc).isoformat(timespec="seconds"),
+            "versions": {
+                "kestrel.real_ip": VERSION,
+                "ansible": ansible_version,
+                "kubernetes": arguments["kubernetes_version"] or None,
+            },
+        }
+        found = entry(probe, failure, facts)
+        host = (task_vars or {}).get("inventory_hostname", "localhost")
+        verdict = str(found["verdict"])
+        if not failure and not probe.get("skipped"):
+            text = page(host, found, rows(found, probe, following(arguments["playbooks"])))
+            display.display(f"\n{text}\n", color=COLOURS.get(verdict, "red"))
+        display.display(line(host, found))
+        accepted = {"preserved", *arguments["accept"]}
+        result.update(
+            changed=False,
+            result=found,
+            accepted=verdict in accepted or (verdict == "not_run" and not failure),
+            ansible_stats={
+                "data": {"real_ip_results": {host: found}},
+                "per_host": False,
+                "aggregate": True,
+            },
+        )
+        return result

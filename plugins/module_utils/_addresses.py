@@ -1,0 +1,152 @@
+# Copyright (c) 2026, the kestrel.real_ip contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+# PRIVATE to the collection: it can change at any time.
+
+"""Which addresses belong to the cluster, and which pods are ready: pure functions."""
+
+from __future__ import annotations
+
+import typing as t
+
+Object = t.Mapping[str, t.Any]
+
+
+def ready_pods(pods: t.Iterable[Object]) -> list[str]:
+    """Names of the pods that are ready and not about to end, sorted."""
+    return sorted(
+        pod["metadata"]["name"]
+        for pod in pods
+        if not pod["metadata"].get("deletionTimestamp")
+        and any(
+            condition.get("type") == "Ready" and condition.get("status") == "True"
+            for condition in pod.get("status", {}).get("conditions") or []
+        )
+    )
+
+
+def of_pods(pods: t.Iterable[Object]) -> dict[str, str]:
+    """Pod address → pod name. Pods of the host's network have a node's address and are left out."""
+    return {
+        entry["ip"]: pod["metadata"]["name"]
+        for pod in pods
+        if not pod.get("spec", {}).get("hostNetwork")
+        # An address of a pod that has ended may be another one's by now.
+        if pod.get("status", {}).get("phase") not in ("Succeeded", "Failed")
+        for entry in pod.get("status", {}).get("podIPs") or []
+    }
+
+
+def of_nodes(nodes: t.Iterable[Object]) -> tuple[list[str], list[str]]:
+    """Addresses of the nodes, and the ranges of their pods."""
+    addresses: list[str] = []
+    ranges: list[str] = []
+    for node in nodes:
+        addresses += [
+            one["address"]
+            for one in node.get("status", {}).get("addresses") or []
+            if one.get("type") in ("InternalIP", "ExternalIP")
+        ]
+        spec = node.get("spec", {})
+        ranges += spec.get("podCIDRs") or [one for one in (spec.get("podCIDR"),) if one]
+    return addresses, ranges
+
+
+def of_services(services: t.Iterable[Object]) -> list[str]:
+    """Cluster addresses of the Services."""
+    found: list[str] = []
+    for service in services:
+        spec = service.get("spec", {})
+        found += spec.get("clusterIPs") or [one for one in (spec.get("clusterIP"),) if one]
+    return [address for address in found if address != "None"]
+
+
+def of_load_balancers(objects: t.Iterable[Object]) -> list[str]:
+    """The addresses, not the names, in the status of Ingresses and Services."""
+    return [
+        entry["ip"]
+        for one in objects
+        for entry in (one.get("status", {}).get("loadBalancer") or {}).get("ingress") or []
+        if entry.get("ip")
+    ]
+
+
+def collect(
+    nodes: t.Sequence[Object] | None,
+    services: t.Sequence[Object] | None,
+    pods: t.Sequence[Object] | None,
+    front: t.Sequence[Object],
+    own_pods: t.Sequence[Object] = (),
+) -> dict[str, t.Any]:
+    """``cluster_addresses`` as source_ip_info takes it. A list that is None could not be read.
+
+    ``pods`` are those of the whole cluster, ``own_pods`` those behind the Service, which are named
+    in any case.
+    """
+    found: dict[str, t.Any] = {}
+    addresses, ranges = of_nodes(nodes or [])
+    if nodes is not None:
+        found["nodes"] = addresses
+    if pods is not None or own_pods:
+        found["pod_names"] = of_pods([*(pods or []), *own_pods])
+    # Only the two together tell a pod network whole: bridges are in the nodes' ranges alone, and
+    # pods with addresses of the VPC are in no range.
+    if nodes is not None and pods is not None:
+        found["pods"] = [*ranges, *found["pod_names"]]
+    if services is not None:
+        found["services"] = of_services(services)
+    found["load_balancers"] = of_load_balancers([*front, *(services or [])])
+    return {
+        key: value if key == "pod_names" else sorted(set(value)) for key, value in found.items()
+    }
+
+
+def backends(ingress: Object, host: str, path: str) -> list[str]:
+    """Names of the Services that an Ingress sends a request to, sorted; more than one where two
+    rules are equally near.
+
+    The host alone goes before a wildcard, before a rule without one; then the longest path wins.
+    """
+    spec = ingress.get("spec", {})
+    found: dict[tuple[int, int], set[str]] = {}
+    for rule in spec.get("rules") or []:
+        wanted = rule.get("host") or ""
+        if wanted not in ("", host) and not (
+            wanted.startswith("*.") and host.partition(".")[2] == wanted[2:]
+        ):
+            continue
+        nearness = 0 if not wanted else 1 if wanted != host else 2
+        for entry in (rule.get("http") or {}).get("paths") or []:
+            prefix = entry.get("path") or "/"
+            if _under(path.partition("?")[0], prefix, entry.get("pathType", "")):
+                names = found.setdefault((nearness, len(prefix)), set())
+                names.add(_service_name(entry.get("backend")))
+    if found:
+        return sorted(found[max(found)])
+    default = _service_name(spec.get("defaultBackend"))
+    return [default] if default else []
+
+
+def _under(path: str, prefix: str, kind: str) -> bool:
+    if kind == "Exact":
+        return path == prefix
+    return path == prefix or path.startswith(prefix.rstrip("/") + "/")
+
+
+def _service_name(backend: Object | None) -> str:
+    return str(((backend or {}).get("service") or {}).get("name", ""))
+
+
+def targets(addresses: t.Iterable[str], host: str, path: str) -> list[dict[str, str]]:
+    """What to probe: one target for each address or name of a load balancer's status.
+
+    Without ``host`` the URL has the entry as written, so that it is the Host header too; with it
+    the URL has the host, and the entry is what is connected to.
+    """
+    found = []
+    for address in addresses:
+        literal = f"[{address}]" if ":" in address else address
+        target = {"name": address, "url": f"http://{host or literal}{path}"}
+        found.append({**target, "connect_to": literal} if host else target)
+    return found

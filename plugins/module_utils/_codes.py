@@ -1,0 +1,700 @@
+# Copyright (c) 2026, the kestrel.real_ip contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""The codes of the verdicts: what each one says, why it comes about and what mends it.
+
+The table is the one home of these texts: messages, documentation and tests are made from it. A code
+that was released keeps its number and its meaning; a new one takes a number that was never used.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import NamedTuple
+
+#: Worst first: a run's verdict is the worst of its targets' verdicts.
+VERDICTS = ("no_answer", "lost", "mixed", "forgeable", "unproven", "preserved")
+
+#: What an address is listed as that could not be tried from here. It is no verdict.
+UNTESTED = "untested"
+
+NOT_TESTED = "forgery, bypass and vantage not tested"
+
+_LIMIT = 400
+
+
+def _escape(char: str) -> str:
+    if char.isprintable() and char != "\\":
+        return char
+    return char.encode("unicode_escape", "surrogatepass").decode("ascii")
+
+
+def printable(text: object, limit: int = _LIMIT) -> str:
+    """The text with everything escaped that is no visible character or space, cut at ``limit``.
+
+    What comes from an answer passes through here before it is reported: control characters, bidi
+    overrides, line separators and lone surrogates would change what a terminal or a report shows.
+    Backslashes are escaped as well, so that an escaped text can't be confused with a literal one.
+    """
+    shown = str(text)[: limit + 1]
+    if not shown.isprintable() or "\\" in shown:
+        shown = "".join(map(_escape, shown))
+    return shown if len(shown) <= limit else shown[: limit - 1] + "…"
+
+
+class Code(NamedTuple):
+    """One row: ``reason`` and ``fix`` are templates of str.format, see :func:`say`.
+
+    ``title`` is a phrase that also stands in lists ("3 × connection refused"). ``fix`` is empty
+    where nothing has to be done.
+    """
+
+    number: str
+    verdict: str
+    title: str
+    reason: str
+    cause: str
+    fix: str
+
+
+_SHOWED = "{count} of {answered} answers through {address} showed {seen}"
+_INSTEAD = "as {where} instead of {expected}"
+
+_TABLE = (
+    # --- preserved --------------------------------------------------------------------------------
+    Code(
+        "V001",
+        "preserved",
+        "the expected address arrived",
+        "all {answered} answers through {address} showed {expected} as {where}{unanswered}; "
+        + NOT_TESTED,
+        "Every backend that was asked for saw the expected address, where the declared strategy "
+        "reads it. Requests that got no answer are named; they decide nothing where every backend "
+        "of expect_backends answered.",
+        "",
+    ),
+    Code(
+        "V002",
+        "preserved",
+        "the expected address arrived, backends not told apart",
+        "all {answered} answers through {address} showed {expected} as {where}, but the echo app "
+        "doesn't name its pod, so that each backend was reached is likely and not certain; "
+        + NOT_TESTED,
+        "The echo app doesn't tell in which pod it runs. Ten requests for each expected backend "
+        "were sent, all were answered and all showed the expected address.",
+        "",
+    ),
+    # --- lost -------------------------------------------------------------------------------------
+    Code(
+        "V201",
+        "lost",
+        "a node's address instead of the client's",
+        f"{_SHOWED}, a node's address, {_INSTEAD}",
+        "A node replaced the source address: kube-proxy does for node ports with "
+        "externalTrafficPolicy Cluster. Or the last proxy runs on a node and is itself reached "
+        "through one.",
+        "Let a layer-7 load balancer add the address before the node port, or set "
+        "externalTrafficPolicy: Local on the Service",
+    ),
+    Code(
+        "V202",
+        "lost",
+        "a pod network's or bridge's address instead of the client's",
+        f"{_SHOWED}{{pod}}, an address of the pod network, {_INSTEAD}",
+        "A node's bridge, or a pod that works as a proxy, stands where the client should: "
+        "kube-proxy replaced the source address with the bridge's, or a proxy in a pod is not "
+        "counted as trusted.",
+        "Set externalTrafficPolicy: Local on the Service of the last proxy, or raise trusted_count "
+        "where a proxy of yours runs in a pod",
+    ),
+    Code(
+        "V203",
+        "lost",
+        "a Service's address instead of the client's",
+        f"{_SHOWED}, a Service's address, {_INSTEAD}",
+        "A node used a Service address of its own interfaces as the source, as nodes with "
+        "kube-proxy in IPVS mode can.",
+        "Probe from outside the cluster, then look at the node that opened the connection",
+    ),
+    Code(
+        "V204",
+        "lost",
+        "the load balancer's address instead of the client's",
+        f"{_SHOWED}, the load balancer's address, {_INSTEAD}",
+        "The load balancer connects with its own address and a proxy behind it took that for the "
+        "client.",
+        "Let the load balancer pass the client's address on (X-Forwarded-For, PROXY protocol or "
+        "transparent source) and count the proxy behind it in trusted_count",
+    ),
+    Code(
+        "V205",
+        "lost",
+        "a loopback address instead of the client's",
+        f"{_SHOWED}, a loopback address, {_INSTEAD}",
+        "Something in the pod itself took the connection first: a sidecar (Istio's is 127.0.0.6), "
+        "or a port-forward.",
+        "Let the sidecar keep the source (Istio: interceptionMode TPROXY) or count it in "
+        "trusted_count, and don't probe through a port-forward",
+    ),
+    Code(
+        "V206",
+        "lost",
+        "another private address instead of the client's",
+        f"{_SHOWED}, another private address, {_INSTEAD}",
+        "A proxy or an address translation with a private address stands between the client and "
+        "the place that records the address.",
+        "Look for the machine that has {seen}, and count it in trusted_count if it is a proxy of "
+        "yours",
+    ),
+    Code(
+        "V207",
+        "lost",
+        "another public address instead of the client's",
+        f"{_SHOWED}, another public address, {_INSTEAD}",
+        "A CDN, a proxy or an address translation with a public address stands in front, or the "
+        "prober's traffic doesn't leave with the expected address.",
+        "Check with which address the prober's traffic leaves its network, by other means than "
+        "this probe, and count a CDN or proxy in front of the load balancer in trusted_count",
+    ),
+    Code(
+        "V208",
+        "lost",
+        "the expected address stands at another place of the list",
+        "{count} of {answered} answers through {address} have {expected} as entry {position} from "
+        "the right of {list}, but {where} is {seen}",
+        "The declared strategy counts other proxies than stand on the path.",
+        "Set {setting}, after checking that the load balancer can't be reached without passing "
+        "every one of these proxies",
+    ),
+    Code(
+        "V209",
+        "lost",
+        "the header that should carry the address is missing",
+        "{header} is missing in {count} of {answered} answers through {address}, so {expected} "
+        "can't be read from it (socket peer: {peer})",
+        "The request didn't cross a layer-7 proxy that adds the header (node port, layer-4 "
+        "Service, port-forward, another port), or something behind that proxy removed it.",
+        "Probe the address of the layer-7 load balancer; for a layer-4 load balancer set layer: l4",
+    ),
+    Code(
+        "V210",
+        "lost",
+        "the header has no valid address where the strategy reads",
+        "{count} of {answered} answers through {address} have {detail}, so {where} is no address "
+        "and not {expected}",
+        "The list is shorter than the strategy counts, every entry is trusted or private, or "
+        "something else than an address stands there.",
+        "Choose strategy, header and trusted_count by what the load balancer writes: compare the "
+        "header lines under backends",
+    ),
+    # --- mixed ------------------------------------------------------------------------------------
+    Code(
+        "V301",
+        "mixed",
+        "some backends see the expected address, others don't",
+        "through {address} {good} saw {expected} as {where}, but {bad} saw {seen}",
+        "Backends are reached on different ways: one node replaces the source address, one replica "
+        "is of another version or removes the header.",
+        "Compare the named pods, their nodes and versions: kubectl get pods -o wide",
+    ),
+    Code(
+        "V302",
+        "mixed",
+        "the same backend sees the expected address only sometimes",
+        "through {address} the same backend ({bad}) saw {expected} as {where} in some requests and "
+        "{seen} in others",
+        "Several ways lead to the same backend, and not all of them keep the address: another "
+        "node, another balancer, another proxy.",
+        "Compare the socket peers under backends: they tell the ways apart",
+    ),
+    Code(
+        "V303",
+        "mixed",
+        "the expected address is seen only sometimes",
+        "{good} of {answered} answers through {address} showed {expected} as {where}, the others "
+        "{seen}",
+        "Backends or ways to them differ, and the echo app doesn't tell which pod answered.",
+        "Use an echo app that names its pod, then compare the backends",
+    ),
+    # --- unproven ---------------------------------------------------------------------------------
+    Code(
+        "V401",
+        "unproven",
+        "no expected address",
+        "which address should arrive through {address} was not said, and the prober's own address "
+        "({local}) is not globally routable, so nothing can be compared",
+        "Without an expected address every address looks right, also a node's or a bridge's.",
+        "Set expected_source to the address with which the prober's traffic leaves its network, to "
+        "local where no address translation stands between, or expected_source_url to a URL that "
+        "answers with the caller's address",
+    ),
+    Code(
+        "V402",
+        "unproven",
+        "no expected address of this family",
+        "{address} was reached over {family}, but the expected {expected_any} is of the other "
+        "family",
+        "Expected addresses are compared within the family of the connection only.",
+        "Add the prober's {family} address to expected_source, or set address_family",
+    ),
+    Code(
+        "V403",
+        "unproven",
+        "the expected address is the cluster's own",
+        "the expected {expected} ({expected_from}) at {address} is an address of the cluster "
+        "itself, so seeing it would prove nothing",
+        "The prober stands in the cluster, or behind one of its nodes.",
+        "Probe from outside the cluster",
+    ),
+    Code(
+        "V404",
+        "unproven",
+        "the expected address exists on every machine",
+        "the expected {expected} ({expected_from}) at {address} is a loopback, link-local or "
+        "multicast address, so it can't tell the prober from a backend's own machine",
+        "Such an address is no machine's alone: a sidecar in the pod shows the same.",
+        "Probe the load balancer from another machine, and give that machine's address as "
+        "expected_source",
+    ),
+    Code(
+        "V405",
+        "unproven",
+        "a private address is expected at a public target",
+        "the expected {expected} is not globally routable, but {address} is, and its answers "
+        "showed {seen} as {where}: on the way the address is translated, or the request stayed in "
+        "the local network",
+        "A private source address can't reach a public target unchanged.",
+        "Set expected_source to the public address with which the prober's traffic leaves its "
+        "network",
+    ),
+    Code(
+        "V406",
+        "unproven",
+        "the prober's address may have been translated",
+        "the prober's own address is {expected}, but the answers through {address} showed {seen} "
+        "as {where}: address translation on the prober's side, or the wrong address, which can't "
+        "be told apart from here",
+        "The socket's own address confirms, but never refutes: behind a NAT gateway another one is "
+        "seen, and rightly.",
+        "Ask the owner of the prober's network, or a service by expected_source_url, for the "
+        "address with which its traffic leaves, and give that as expected_source",
+    ),
+    Code(
+        "V407",
+        "unproven",
+        "the answer is cached, or not to this request",
+        "{count} of {sent} requests to {address} got an answer without their own nonce: cached, or "
+        "not this request",
+        "A cache answers, or something removes the header that ties answer and request, so the "
+        "answer may tell about another client's request.",
+        "Switch caching off for this URL, and let the header {nonce_header} pass",
+    ),
+    Code(
+        "V408",
+        "unproven",
+        "layer 4 is not decided yet",
+        "the answers through {address} showed the socket peer {seen}, but layer: l4 isn't decided "
+        "by this version: a node or pod that probes may have been short-circuited",
+        "The socket peer only counts where it is known that the prober stands outside the cluster, "
+        "which this version doesn't find out.",
+        "For a layer-7 load balancer set layer: l7; for layer 4 compare the observed address by "
+        "hand, from outside the cluster",
+    ),
+    Code(
+        "V409",
+        "unproven",
+        "the expected address is the socket peer, and no proxy header is there",
+        "{expected} is the socket peer in {count} of {answered} answers through {address}, and no "
+        "proxy header is there: this is a layer-4 path, which headers can't decide",
+        "No layer-7 proxy stands on the path: a layer-4 load balancer keeps the source address of "
+        "the connection.",
+        "Set layer: l4",
+    ),
+    Code(
+        "V410",
+        "unproven",
+        "a backend did not answer",
+        "after {sent} requests to {address} no answer came from {missing}: session persistence or "
+        "IP hash may lead this prober to the same backend each time",
+        "Every required backend must have shown the address. One that never answered may be wrong.",
+        "Raise max_samples, switch session persistence off, or look at kubectl describe pod "
+        "{missing}",
+    ),
+    Code(
+        "V411",
+        "unproven",
+        "max_samples is too small to reach each backend",
+        "{sent} requests to {address} are too few for {required} backends that can't be told "
+        "apart: max_samples cuts them off",
+        "The echo app doesn't name its pod, so ten requests for each backend are needed.",
+        "Set max_samples: {needed}",
+    ),
+    Code(
+        "V412",
+        "unproven",
+        "expected_source_url told no address",
+        "expected_source_url told no {family} address of the prober ({detail}), so nothing can be "
+        "compared at {address}",
+        "The expected address was to be asked for, and no usable answer came.",
+        "Check with curl that the URL answers with nothing but the caller's address, or give "
+        "expected_source",
+    ),
+    Code(
+        "V413",
+        "unproven",
+        "the range may hold addresses of the cluster",
+        "the answers through {address} showed {seen} as {where}, inside the expected {expected}, "
+        "but also where clusters have their addresses, and cluster_addresses leaves some out",
+        "A match through a range never counts for an address of the cluster, and which ones these "
+        "are is not known.",
+        "Give single addresses as expected_source, or all of nodes, pods, services and "
+        "load_balancers in cluster_addresses",
+    ),
+    Code(
+        "V414",
+        "unproven",
+        "the leftmost entry can be forged",
+        "all {answered} answers through {address} showed {expected} as {where}, but a client can "
+        "write that entry itself wherever the list is appended to, and forgery is not tested",
+        "leftmost_non_private is for statistics only.",
+        "Set strategy: rightmost_trusted_count with the number of your own proxies as "
+        "trusted_count",
+    ),
+    Code(
+        "V415",
+        "unproven",
+        "some requests got no answer",
+        "{count} of {planned} requests to {address} got no answer ({detail}); the other {answered} "
+        "showed {expected} as {where}, but who would have answered is not known",
+        "A request without an answer may have met a backend that doesn't see the address. It "
+        "weakens nothing only where every backend of expect_backends answered and is named in its "
+        "answers.",
+        "Mend what the unanswered requests met, or name the backends in expect_backends",
+    ),
+    Code(
+        "V416",
+        "unproven",
+        "the expected address is the target's own",
+        "the expected {expected} is the address of the target {address} itself, so seeing it can't "
+        "tell the prober from the load balancer",
+        "The prober runs on the machine that has the target's address, or the target's address was "
+        "given as the expected one.",
+        "Probe from another machine, and give that machine's address as expected_source",
+    ),
+    Code(
+        "V417",
+        "unproven",
+        "the echo app doesn't tell the socket peer",
+        "the echo app behind {address} doesn't tell the socket peer, which alone decides at "
+        "layer: l4",
+        "The document's image answers with header lines only.",
+        "Use an echo app that tells the peer, for a layer-7 load balancer set layer: l7",
+    ),
+    Code(
+        "V418",
+        "unproven",
+        "the prober's address was asked at the target itself",
+        "expected_source_url leads to {address} as well, so that the expected {expected} is itself "
+        "only what is seen behind it",
+        "Whatever stands between prober and target changes both answers alike.",
+        "Set expected_source_url to a service that is not behind the same load balancer, or give "
+        "expected_source",
+    ),
+    Code(
+        "V419",
+        "unproven",
+        "the prober's own address arrived instead of the one that was asked for",
+        "the answers through {address} showed {seen}, the address of the probing socket itself, as "
+        "{where}, but expected_source_url told {expected}",
+        "The prober's traffic leaves with another address on the way to expected_source_url than "
+        "on the way to the target, for example through an internet gateway to one, directly to "
+        "the other.",
+        "Set expected_source_url to a service that is reached on the same way as the target, or "
+        "set expected_source: local",
+    ),
+    # --- no_answer --------------------------------------------------------------------------------
+    Code(
+        "V501",
+        "no_answer",
+        "name not resolved",
+        "no address was found for {address}: {detail}",
+        "The name doesn't exist yet, or the prober's resolver doesn't know it.",
+        "Check with getent ahosts {host}, or give the address in connect_to",
+    ),
+    Code(
+        "V502",
+        "no_answer",
+        "name resolution timed out",
+        "the resolver didn't answer for {address} within {detail}",
+        "The prober's resolver is not reachable.",
+        "Check /etc/resolv.conf on the probing host, or give the address in connect_to",
+    ),
+    Code(
+        "V503",
+        "no_answer",
+        "connection refused",
+        "{address} refused the connection in {count} of {sent} requests",
+        "Nothing listens on this port: no listener on the load balancer, a wrong port, or no "
+        "backend.",
+        "Check port and listener; for an Ingress kubectl describe ingress shows why none was made",
+    ),
+    Code(
+        "V504",
+        "no_answer",
+        "connection timed out",
+        "{address} didn't take the connection in time in {count} of {sent} requests",
+        "A security group or firewall drops the packets, or the address belongs to nobody. CLB "
+        "keeps the client's address, so the nodes' security groups must let it in as well.",
+        "Open the load balancer's port, and the node ports 30000-32768, for the prober's address",
+    ),
+    Code(
+        "V505",
+        "no_answer",
+        "no route",
+        "the prober has no route to {address}",
+        "The probing host has no address of this family, or no route.",
+        "Probe from a host with a route to it, or set address_family",
+    ),
+    Code(
+        "V506",
+        "no_answer",
+        "connection failed",
+        "the connection to {address} failed in {count} of {sent} requests: {detail}",
+        "The network refused the connection for the reason given.",
+        "Check the way to the address with curl -v from the probing host",
+    ),
+    Code(
+        "V507",
+        "no_answer",
+        "certificate not accepted",
+        "the certificate of {address} was not accepted: {detail}",
+        "The certificate is for another name, expired, or from an unknown authority.",
+        "Set server_name to a name in the certificate, ca_path to its authority, or "
+        "validate_certs: false if it doesn't matter here",
+    ),
+    Code(
+        "V508",
+        "no_answer",
+        "TLS failed",
+        "no TLS connection to {address} came about: {detail}",
+        "Another protocol is spoken on this port, no common version was found, or a client "
+        "certificate is asked for.",
+        "Check that the port speaks TLS, or use http:// in url; give tls_client_cert where one is "
+        "asked for",
+    ),
+    Code(
+        "V509",
+        "no_answer",
+        "no answer in time",
+        "{address} took the connection but sent no answer in time in {count} of {sent} requests",
+        "The backend hangs, or the load balancer waits for one that doesn't answer.",
+        "Look at the backends: kubectl get endpointslices, kubectl logs; raise timeout if they are "
+        "slow",
+    ),
+    Code(
+        "V510",
+        "no_answer",
+        "answer not finished in time",
+        "{address} began an answer but didn't finish it in time in {count} of {sent} requests",
+        "The answer comes too slowly, or never ends: this is not the echo app.",
+        "Check url and host_header with curl -v; raise timeout if the way is slow",
+    ),
+    Code(
+        "V511",
+        "no_answer",
+        "connection closed without an answer",
+        "{address} closed the connection without an answer in {count} of {sent} requests",
+        "The backend or a firewall cut the connection, or the port speaks another protocol (TLS, "
+        "PROXY protocol).",
+        "Check that the port speaks plain HTTP, or use https:// in url",
+    ),
+    Code(
+        "V512",
+        "no_answer",
+        "connection closed half-way",
+        "{address} closed the connection in the middle of its answer in {count} of {sent} requests",
+        "The backend crashed while it answered, or something on the way cut the connection.",
+        "Look at the backends: kubectl logs --previous",
+    ),
+    Code(
+        "V513",
+        "no_answer",
+        "not HTTP",
+        "{address} answered with something that isn't HTTP/1.x: {detail}",
+        "Another protocol is spoken on this port.",
+        "Check scheme and port in url",
+    ),
+    Code(
+        "V514",
+        "no_answer",
+        "header section too large",
+        "{address} answered with more header lines than are read ({detail})",
+        "This is not the echo app.",
+        "Check url and host_header with curl -v",
+    ),
+    Code(
+        "V515",
+        "no_answer",
+        "answer too large",
+        "{address} answered with more than max_body ({detail}) bytes",
+        "This is not the echo app, or its answer is unusually long.",
+        "Check url and host_header with curl -v; raise max_body only if this is the echo app",
+    ),
+    Code(
+        "V516",
+        "no_answer",
+        "HTTP status",
+        "{address} answered {count} of {sent} requests with HTTP status {detail}",
+        "403: no rule has this Host, or a firewall refused. 404: the Host has a rule, the path "
+        "doesn't. 502, 503, 504: the load balancer found no backend that answers.",
+        "Check Host and path of the Ingress' rules against url and host_header, then the Service's "
+        "endpoints: kubectl get endpointslices",
+    ),
+    Code(
+        "V517",
+        "no_answer",
+        "redirect",
+        "{address} redirects to {detail}, which is not followed",
+        "A redirect leads to another address or listener, whose path would be measured instead.",
+        "Probe the target of the redirect as url if that is what clients use",
+    ),
+    Code(
+        "V518",
+        "no_answer",
+        "empty answer",
+        "{address} answered {count} of {sent} requests with an empty body",
+        "This is not the echo app, or the method has no body in its answer.",
+        "Check url, host_header and method with curl -v",
+    ),
+    Code(
+        "V519",
+        "no_answer",
+        "HTML",
+        "{address} answered with an HTML page instead of an echo app's JSON",
+        "A default page, a login page, an error page or a block page answers.",
+        "Check url and host_header with curl -v: which rule of the load balancer takes them?",
+    ),
+    Code(
+        "V520",
+        "no_answer",
+        "compressed answer",
+        "{address} answered with Content-Encoding {detail}, though only identity was accepted",
+        "Something on the way compresses whatever the client accepts; it isn't unpacked, since a "
+        "few bytes can become gigabytes.",
+        "Switch compression off for this URL",
+    ),
+    Code(
+        "V521",
+        "no_answer",
+        "invalid UTF-8",
+        "{address} answered with bytes that are no UTF-8 text",
+        "This is not the echo app.",
+        "Check url and host_header with curl -v",
+    ),
+    Code(
+        "V522",
+        "no_answer",
+        "not JSON",
+        "{address} answered with something that isn't JSON: {detail}",
+        "This is not the echo app, or its answer was cut off.",
+        "Check url and host_header with curl -v",
+    ),
+    Code(
+        "V523",
+        "no_answer",
+        "JSON nested too deeply",
+        "{address} answered with JSON that is nested more deeply than is read",
+        "This is not the echo app.",
+        "Check url and host_header with curl -v",
+    ),
+    Code(
+        "V524",
+        "no_answer",
+        "JSON of another form",
+        "{address} answered with JSON that isn't an echo app's ({detail})",
+        "Another application answers, or the echo app's form is not the one in echo_format.",
+        "Check url and host_header with curl -v, and echo_format",
+    ),
+    Code(
+        "V525",
+        "no_answer",
+        "deadline passed",
+        "the deadline passed before {address} gave an answer",
+        "There are more targets or slower ones than the time allows.",
+        "Raise deadline or concurrency",
+    ),
+    # --- listed, but no verdict -------------------------------------------------------------------
+    Code(
+        "V601",
+        UNTESTED,
+        "no route for this family",
+        "{address} was not tested: the prober has no route for {family}",
+        "The probing host has no address of this family, or no route. It weakens the verdict of "
+        "the other addresses in nothing.",
+        "Probe from a host with {family} to test it as well",
+    ),
+)
+
+CODES: Mapping[str, Code] = {row.number: row for row in _TABLE}
+
+#: Things that are worth saying beside the verdict; templates as in the codes.
+WARNINGS: Mapping[str, str] = {
+    "real_ip_differs": (
+        "X-Real-IP shows {rival}, but {where} is {seen}: applications that read X-Real-IP (nginx's "
+        "realip module by default) get another address than those with the declared strategy"
+    ),
+    "list_differs": (
+        "the rightmost X-Forwarded-For entry is {rival}, but {where} is {seen}: applications that "
+        "read X-Forwarded-For get another address than those with the declared strategy"
+    ),
+    "cluster_unknown": (
+        "the match through the range {expected} was not checked against all of the cluster's "
+        "addresses, since cluster_addresses leaves some out"
+    ),
+    "unanswered": "some of {planned} requests to {address} got no answer: {detail}",
+    "header_missing": "{header} is missing in {count} of {answered} answers through {address}",
+    "forwarded_at_layer_4": (
+        "{header} arrived through {address} at layer: l4: a proxy added it, or it was forged"
+    ),
+}
+
+
+class Statement(NamedTuple):
+    """What a code says about one case: one sentence each, without a full stop."""
+
+    reason: str
+    fix: str
+
+
+def say(number: str, facts: Mapping[str, object]) -> Statement:
+    """Fill in the templates of a code. Every fact is escaped here, wherever it comes from."""
+    shown = {name: printable(fact) for name, fact in facts.items()}
+    row = CODES[number]
+    return Statement(row.reason.format_map(shown), row.fix.format_map(shown))
+
+
+def warn(name: str, facts: Mapping[str, object]) -> str:
+    """One warning as a sentence, its facts escaped."""
+    return WARNINGS[name].format_map({key: printable(fact) for key, fact in facts.items()})
+
+
+def page() -> str:
+    """The table as a Markdown page."""
+    lines = [
+        "# Codes of the verdicts",
+        "",
+        "Options are named as in `kestrel.real_ip.source_ip_info`; the variables of the playbooks",
+        "are the same with `real_ip_` in front. In sentences, `{…}` stands for what was seen. "
+        "This page",
+        "is made from the table in `plugins/module_utils/_codes.py`.",
+    ]
+    for verdict in (*reversed(VERDICTS), UNTESTED):
+        rows = [row for row in _TABLE if row.verdict == verdict]
+        if rows:
+            lines += ["", f"## {verdict}"]
+        for row in rows:
+            lines += ["", f"### {row.number}: {row.title}", ""]
+            lines += [f"- Says: {row.reason}.", f"- Cause: {row.cause}"]
+            lines += [f"- Fix: {row.fix or 'Nothing to mend'}."]
+    return "\n".join(lines) + "\n"

@@ -1,0 +1,206 @@
+# Copyright (c) 2026, the kestrel.real_ip contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""From verdicts to what the module returns: the evidence of each address, and the whole run's.
+
+Pure functions over plain data. What comes from an answer is escaped here.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
+from statistics import median
+from typing import Any
+
+from ansible_collections.kestrel.real_ip.plugins.module_utils._codes import (
+    CODES,
+    UNTESTED,
+    VERDICTS,
+    printable,
+    say,
+)
+from ansible_collections.kestrel.real_ip.plugins.module_utils._verdict import (
+    Path,
+    Question,
+    Sample,
+    Times,
+    expected_texts,
+    is_answer,
+    judge,
+)
+
+Result = dict[str, Any]
+
+_MAX_ADDRESS = 100
+_MAX_VALUE = 500
+_MAX_WARNINGS = 20
+
+
+# --- One address ----------------------------------------------------------------------------------
+
+
+def _addresses(texts: Iterable[str | None]) -> dict[str, int]:
+    """Address → how often, the commonest first; ``none`` where no address was found."""
+    return dict(Counter(printable(text or "none", _MAX_ADDRESS) for text in texts).most_common())
+
+
+def _backend(group: Sequence[Sample]) -> Result:
+    headers: dict[str, list[str]] = {}
+    for name, value in group[0].lines:
+        headers.setdefault(printable(name), []).append(printable(value, _MAX_VALUE))
+    pod, node = group[0].pod, group[0].node
+    return {
+        "name": None if pod is None else printable(pod),
+        "node": None if node is None else printable(node),
+        "answers": len(group),
+        "observed": _addresses(sample.seen for sample in group),
+        "peers": _addresses(sample.peer for sample in group if sample.peer),
+        "headers": headers,
+    }
+
+
+def _backends(answers: Iterable[Sample]) -> list[Result]:
+    groups: dict[tuple[str | None, str | None], list[Sample]] = {}
+    for sample in answers:
+        groups.setdefault((sample.pod, sample.node), []).append(sample)
+    return [_backend(group) for group in groups.values()]
+
+
+def spread(times: Iterable[Sequence[float]]) -> dict[str, dict[str, float]]:
+    """Least, middle and greatest of each column of :class:`Times`, in seconds."""
+    return {
+        name: {
+            "min": round(min(column), 4),
+            "median": round(median(column), 4),
+            "max": round(max(column), 4),
+        }
+        for name, column in zip(Times._fields, zip(*times))
+    }
+
+
+def describe(
+    question: Question,
+    path: Path,
+    samples: Sequence[Sample],
+    planned: int,
+    title: Mapping[str, str],
+) -> Result:
+    """Verdict and evidence of one address. ``title``: what names its target."""
+    finding = judge(question, path, samples, planned)
+    answers = [sample for sample in samples if is_answer(sample)]
+    expected = expected_texts(question, samples)
+    return {
+        **title,
+        "address": str(path.remote),
+        "verdict": finding.verdict,
+        "code": finding.code,
+        "reason": finding.reason,
+        "fix": finding.fix or None,
+        "warnings_found": finding.warnings,
+        "expected": expected,
+        "expected_from": question.expectation.source if expected else None,
+        "observed": _addresses(sample.seen for sample in answers),
+        "coverage": finding.coverage,
+        "backends": _backends(answers),
+        "requests": {
+            "planned": planned,
+            "sent": len(samples),
+            "answered": len(answers),
+            "unanswered": dict(Counter(s.code for s in samples if not is_answer(s))),
+        },
+        "timings": spread(sample.times for sample in samples if sample.times),
+    }
+
+
+def describe_unreached(code: str, facts: Mapping[str, object], title: Mapping[str, str]) -> Result:
+    """The same for a target of which no address is known."""
+    statement = say(code, facts)
+    return {
+        **title,
+        "address": None,
+        "verdict": CODES[code].verdict,
+        "code": code,
+        "reason": statement.reason,
+        "fix": statement.fix or None,
+        "warnings_found": [],
+        "expected": [],
+        "expected_from": None,
+        "observed": {},
+        "coverage": "not_asked",
+        "backends": [],
+        "requests": {"planned": 0, "sent": 0, "answered": 0, "unanswered": {}},
+        "timings": {},
+    }
+
+
+# --- A target and a run ---------------------------------------------------------------------------
+
+# Worst first.
+_COVERAGES = ("incomplete", "unknown", "not_asked", "complete")
+
+
+def settle(results: Sequence[Result], paths: Sequence[Path]) -> Sequence[Result]:
+    """The results of all addresses of one target, no longer seen each for itself.
+
+    An address without a route stays ``untested`` only if it shares that with all of its family, and
+    if another family was tried.
+    """
+    tried = {path.remote.version for path, r in zip(paths, results) if r["verdict"] != UNTESTED}
+    settled = []
+    for path, result in zip(paths, results):
+        if result["verdict"] == UNTESTED and (not tried or path.remote.version in tried):
+            facts = {"address": path}
+            title = {key: result[key] for key in ("name", "url")}
+            reached = describe_unreached("V505", facts, title)
+            keep = ("address", "expected", "expected_from", "requests")
+            result = {**reached, **{key: result[key] for key in keep}}
+        settled.append(result)
+    return settled
+
+
+def summarize(results: Sequence[Result], times: Iterable[Sequence[float]]) -> Result:
+    """The verdict of a run: the worst of its addresses', with what was seen through all of them.
+
+    ``results``: one or more, settled; ``times``: of all requests that were answered.
+    """
+    decided = [result for result in results if result["verdict"] != UNTESTED]
+    worst = min(decided, key=lambda result: VERDICTS.index(result["verdict"]))
+    deciding = ("address", "verdict", "code", "reason", "fix", "expected", "expected_from")
+    warnings = dict.fromkeys(text for one in (worst, *results) for text in one["warnings_found"])
+    return {
+        **{key: worst[key] for key in deciding},
+        "warnings_found": list(warnings)[:_MAX_WARNINGS],
+        "observed": _sum(result["observed"] for result in results),
+        "coverage": min((result["coverage"] for result in decided), key=_COVERAGES.index),
+        "backends": _merge(backend for result in results for backend in result["backends"]),
+        "requests": {
+            **_sum({**result["requests"], "unanswered": 0} for result in results),
+            "unanswered": _sum(result["requests"]["unanswered"] for result in results),
+        },
+        "timings": spread(times),
+        "targets": list(results),
+    }
+
+
+def _sum(counts: Iterable[Mapping[str, int]]) -> dict[str, int]:
+    total: Counter[str] = Counter()
+    for count in counts:
+        total.update(count)
+    return dict(total)
+
+
+def _merge(backends: Iterable[Result]) -> list[Result]:
+    """One entry for each pod, whatever addresses it was reached through."""
+    merged: dict[tuple[str | None, str | None], Result] = {}
+    for backend in backends:
+        known = merged.setdefault((backend["name"], backend["node"]), backend)
+        if known is not backend:
+            merged[backend["name"], backend["node"]] = {
+                **known,
+                "answers": known["answers"] + backend["answers"],
+                "observed": _sum([known["observed"], backend["observed"]]),
+                "peers": _sum([known["peers"], backend["peers"]]),
+            }
+    return list(merged.values())

@@ -1,0 +1,232 @@
+# Copyright (c) 2026, the kestrel.real_ip contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+# PRIVATE to the collection: it can change at any time.
+
+"""The way to the API server: kubernetes.core's client, with bounded requests and plain answers."""
+
+from __future__ import annotations
+
+import functools
+import json
+import os
+import sys
+import typing as t
+
+from ansible.module_utils.basic import AnsibleModule
+from ansible_collections.kubernetes.core.plugins.module_utils.args_common import AUTH_ARG_SPEC
+from ansible_collections.kubernetes.core.plugins.module_utils.k8s.client import get_api_client
+from ansible_collections.kubernetes.core.plugins.module_utils.k8s.core import AnsibleK8SModule
+
+try:
+    from kubernetes.client import rest
+    from urllib3.exceptions import HTTPError, ProxyError
+    from urllib3.exceptions import SSLError as TLSError
+
+    HAS_KUBERNETES = True
+except ImportError:
+    # open_module() says so in words, before any of these names is used
+    HAS_KUBERNETES = False
+
+# Seconds. kubernetes.core sets none, and a server that accepts and stays silent would hang a play.
+CONNECT_TIMEOUT = 5
+READ_TIMEOUT = 30
+
+# An explicit connection must win over what AWX or a shell put into the environment.
+_CONNECTION = ("kubeconfig", "context", "host", "api_key")
+
+
+class ClusterError(Exception):
+    """A request that failed, in one sentence for a person.
+
+    ``status`` is the HTTP status, or 0 where there was no answer.
+    """
+
+    def __init__(self, message: str, status: int = 0) -> None:
+        super().__init__(message)
+        self.status = status
+
+
+def open_module(argument_spec: dict[str, t.Any], **keywords: t.Any) -> AnsibleK8SModule:
+    """A module with kubernetes.core's connection options beside ``argument_spec``."""
+    module = AnsibleK8SModule(
+        module_class=AnsibleModule,
+        argument_spec={**AUTH_ARG_SPEC, **argument_spec},
+        supports_check_mode=True,
+        check_k8s=False,
+        check_pyyaml=False,
+        **keywords,
+    )
+    if not HAS_KUBERNETES:
+        module.fail_json(
+            msg=f"The Python library kubernetes is missing for {sys.executable}, which runs this "
+            f"task. Next: {sys.executable} -m pip install kubernetes"
+        )
+    return module
+
+
+class Cluster:
+    """The API server that a module's options and environment name."""
+
+    def __init__(self, module: AnsibleK8SModule) -> None:
+        """Connect. Raises ClusterError."""
+        if any(module.params.get(option) for option in _CONNECTION):
+            for variable in [name for name in os.environ if name.startswith("K8S_AUTH_")]:
+                del os.environ[variable]
+        _bound_requests()
+        try:
+            self.client = get_api_client(module=module)
+        except Exception as error:  # a configuration can fail in as many ways as its format has
+            raise _explain(error, module.params) from error
+        self.server: str = self.client.configuration.host
+        self._params = module.params
+
+    def request(self, method: str, path: str, **keywords: t.Any) -> dict[str, t.Any]:
+        """The answer to one request as plain data. Raises ClusterError."""
+        try:
+            answer = self.client.client.request(method, path, serialize=False, **keywords)
+            return t.cast("dict[str, t.Any]", json.loads(answer.data))
+        except Exception as error:
+            raise self.explain(error) from error
+
+    def get(self, path: str, **query: str | int) -> dict[str, t.Any]:
+        """One object or list. ``query`` is the query string. Raises ClusterError."""
+        return self.request("get", path, query_params=list(query.items()))
+
+    def find(self, path: str) -> dict[str, t.Any] | None:
+        """One object, or None where it doesn't exist. Raises ClusterError for all else."""
+        try:
+            return self.get(path)
+        except ClusterError as error:
+            if error.status == 404:
+                return None
+            raise
+
+    def items(self, path: str, **query: str | int) -> list[dict[str, t.Any]]:
+        """All items of a list, read by pages of 500. Raises ClusterError."""
+        found: list[dict[str, t.Any]] = []
+        more = ""
+        while True:
+            page = self.get(path, limit=500, **({"continue": more} if more else {}), **query)
+            found += page.get("items") or []
+            more = page.get("metadata", {}).get("continue", "")
+            if not more:
+                return found
+
+    def explain(self, error: BaseException) -> ClusterError:
+        """``error`` of the client or of kubernetes.core as one sentence."""
+        return _explain(error, self._params, getattr(self, "server", None))
+
+
+def _bound_requests() -> None:
+    """Give every request of this process a timeout, and one repetition instead of three."""
+    plain: t.Any = rest.RESTClientObject.request
+    if hasattr(plain, "__wrapped__"):
+        return
+
+    @functools.wraps(plain)
+    def request(self: t.Any, *args: t.Any, **keywords: t.Any) -> t.Any:
+        if not keywords.get("_request_timeout"):
+            keywords["_request_timeout"] = (CONNECT_TIMEOUT, READ_TIMEOUT)
+        self.pool_manager.connection_pool_kw.setdefault("retries", 1)
+        return plain(self, *args, **keywords)
+
+    setattr(rest.RESTClientObject, "request", request)  # noqa: B010
+
+
+def _chain(error: BaseException) -> t.Iterator[BaseException]:
+    """``error`` and what caused it, urllib3's wrapped reasons included."""
+    seen: set[int] = set()
+    todo: list[t.Any] = [error]
+    while todo:
+        one = todo.pop(0)
+        if isinstance(one, BaseException) and id(one) not in seen:
+            seen.add(id(one))
+            yield one
+            todo += [getattr(one, "reason", None), one.__cause__, one.__context__]
+
+
+def _explain(
+    error: BaseException, params: t.Mapping[str, t.Any], server: str | None = None
+) -> ClusterError:
+    if isinstance(error, ClusterError):
+        return error
+    chain = list(_chain(error))
+    server = server or _pool_server(chain) or "named by the kubeconfig"
+    answered = next((one for one in chain if isinstance(getattr(one, "status", None), int)), None)
+    if answered is not None:
+        return _refused(answered, server)
+    if any(type(one).__name__ == "ConfigException" for one in chain):
+        return ClusterError(_no_configuration(str(error), params))
+    tls = next((one for one in chain if isinstance(one, TLSError)), None)
+    if tls is not None:
+        return ClusterError(
+            f"The API server {server} can't be trusted: {tls}. Next: "
+            "give its CA certificate in a kubeconfig (real_ip_kubeconfig)"
+        )
+    if any(isinstance(one, ProxyError) for one in chain):
+        return ClusterError(
+            f"The API server {server} can't be reached through the proxy that the environment "
+            f"names: {_last_reason(chain)}. Next: add it to NO_PROXY, or mend HTTPS_PROXY"
+        )
+    broken = next((one for one in chain if isinstance(one, (HTTPError, OSError))), None)
+    if broken is not None:
+        return ClusterError(
+            f"The API server {server} doesn't answer: {_last_reason(chain)}. Next: kubectl version "
+            "on the machine that runs this play"
+        )
+    return ClusterError(f"{type(error).__name__}: {error}")
+
+
+def _pool_server(chain: t.Iterable[BaseException]) -> str | None:
+    """Where urllib3 wanted to go, for errors from before the client is ready."""
+    pools = (getattr(one, "pool", None) for one in chain)
+    pool = next((one for one in pools if one), None)
+    return f"{pool.scheme}://{pool.host}:{pool.port}" if pool else None
+
+
+def _last_reason(chain: t.Sequence[BaseException]) -> str:
+    """The innermost words, without urllib3's object addresses and repetitions."""
+    for one in reversed(chain):
+        text = str(one).rsplit(">: ", 1)[-1].strip()
+        if text:
+            return text
+    return type(chain[0]).__name__
+
+
+def _refused(error: t.Any, server: str) -> ClusterError:
+    status = int(error.status)
+    try:
+        message = json.loads(error.body)["message"]
+    except (TypeError, ValueError, KeyError):
+        message = str(getattr(error, "reason", "") or error)
+    if status == 401:
+        message = (
+            f"The API server {server} refused the credentials (401 {message}): the token or "
+            "certificate is wrong or has expired. Next: kubectl auth whoami"
+        )
+    return ClusterError(message, status)
+
+
+def _no_configuration(reason: str, params: t.Mapping[str, t.Any]) -> str:
+    kubeconfig = params.get("kubeconfig") or os.environ.get("K8S_AUTH_KUBECONFIG")
+    context = params.get("context") or os.environ.get("K8S_AUTH_CONTEXT")
+    if kubeconfig is None:
+        kubeconfig = os.environ.get("KUBECONFIG") or "~/.kube/config"
+    if isinstance(kubeconfig, str):
+        path = os.path.expanduser(kubeconfig)
+        if os.pathsep not in path and not os.path.exists(path):
+            return (
+                f"No way to a cluster: the kubeconfig {kubeconfig} doesn't exist. Next: set "
+                "real_ip_kubeconfig, KUBECONFIG or K8S_AUTH_KUBECONFIG to one, or run in AWX with "
+                "a Kubernetes credential"
+            )
+    else:
+        kubeconfig = "given as a dictionary"
+    if context and "context" in reason.lower():
+        return (
+            f"The kubeconfig {kubeconfig} has no context {context}. "
+            "Next: kubectl config get-contexts"
+        )
+    return f"The kubeconfig {kubeconfig} can't be used: {reason}. Next: kubectl config view"

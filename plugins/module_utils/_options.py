@@ -1,0 +1,443 @@
+# Copyright (c) 2026, the kestrel.real_ip contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""From the options of source_ip_info to data: everything that can be wrong with them is found here.
+
+Nothing is sent and no name is looked up; files with certificates are read.
+"""
+
+from __future__ import annotations
+
+import ipaddress
+import math
+import os
+import re
+import ssl
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any, NamedTuple
+from urllib.parse import quote, unquote, urlsplit
+
+from ansible_collections.kestrel.real_ip.plugins.module_utils._codes import printable
+from ansible_collections.kestrel.real_ip.plugins.module_utils._derive import (
+    DerivationError,
+    Network,
+    Ranges,
+    canonical,
+    client_ip,
+    parse_address,
+    parse_ranges,
+)
+from ansible_collections.kestrel.real_ip.plugins.module_utils._echo import NONCE_HEADER
+from ansible_collections.kestrel.real_ip.plugins.module_utils._probe import (
+    Endpoint,
+    Request,
+    Target,
+)
+from ansible_collections.kestrel.real_ip.plugins.module_utils._verdict import (
+    Cluster,
+    Expectation,
+    Question,
+    Strategy,
+    is_single,
+)
+
+Params = Mapping[str, Any]
+
+
+class WrongArgument(Exception):
+    """An option can't be meant as it is given. The message names option, value and reason."""
+
+    def __init__(self, option: str, value: object, why: str) -> None:
+        super().__init__(f"{option}: {printable(value)!s}: {why}")
+        self.option = option
+
+
+class Plan(NamedTuple):
+    """All that a run needs. ``own_address``: where to ask for the prober's address, if anywhere."""
+
+    targets: list[Target]
+    request: Request
+    own_address: Endpoint | None
+
+
+# --- URLs -----------------------------------------------------------------------------------------
+
+_PORTS = {"http": 80, "https": 443}
+_TOKEN = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")
+_VISIBLE = re.compile(r"[\x21-\x7e]+")
+_NAME_AND_PORT = re.compile(r"(?P<name>[^:/@\[\]]+)(?::(?P<port>[0-9]{1,5}))?")
+_NUMERIC = re.compile(r"[0-9.]+")
+
+
+class _Url(NamedTuple):
+    tls: bool
+    host: str
+    port: int
+    authority: str
+    path: str
+
+
+def _host(option: str, text: str, value: str) -> str:
+    """The host as the resolver and TLS take it: names in ASCII, no dot at the end."""
+    if parse_address(text):
+        return text
+    try:
+        name = text.rstrip(".").encode("idna").decode("ascii")
+    except UnicodeError:
+        name = ""
+    if not _VISIBLE.fullmatch(name) or _NUMERIC.fullmatch(name) or set(name) & set(":/@[]%"):
+        raise WrongArgument(option, value, f"{printable(text)!r} is no host name and no address")
+    return name
+
+
+def _port(option: str, number: int | None, value: str, default: int) -> int:
+    if number is None:
+        return default
+    if not 1 <= number <= 65535:
+        raise WrongArgument(option, value, "the port must be between 1 and 65535")
+    return number
+
+
+def _parse_url(option: str, value: str) -> _Url:
+    # A password must not get into a log through a message.
+    shown = re.sub(r"//[^/?#]*@", "//***@", value)
+    if not value.isprintable() or " " in value:
+        raise WrongArgument(option, shown, "a URL has no spaces and no control characters")
+    try:
+        parts = urlsplit(value)
+        host, number = parts.hostname, parts.port
+    except ValueError as error:
+        raise WrongArgument(option, shown, str(error)) from error
+    if parts.scheme not in _PORTS or not host:
+        raise WrongArgument(option, shown, "must be http://host/… or https://host/…")
+    if "@" in parts.netloc:
+        raise WrongArgument(option, shown, "must not hold a user name or password")
+    host = _host(option, unquote(host), shown)
+    default = _PORTS[parts.scheme]
+    port = _port(option, number, shown, default)
+    bare = host.partition("%")[0]
+    authority = f"[{bare}]" if ":" in bare else bare
+    path = quote(parts.path or "/", safe="/%:@!$&'()*+,;=~-._")
+    query = quote(parts.query, safe="/%:@!$&'()*+,;=~-._?")
+    return _Url(
+        tls=parts.scheme == "https",
+        host=host,
+        port=port,
+        authority=authority if port == default else f"{authority}:{port}",
+        path=f"{path}?{query}" if query else path,
+    )
+
+
+def _connect_to(value: str, url: _Url) -> tuple[str, int]:
+    """Address or name, and port, the URL's where none is given."""
+    known = parse_address(value)
+    if known is not None:
+        host = f"{known.address}%{known.zone}" if known.zone else str(known.address)
+        return host, _port("connect_to", known.port, value, url.port)
+    match = _NAME_AND_PORT.fullmatch(value)
+    if match is None:
+        raise WrongArgument("connect_to", value, "must be an address or a name, and maybe a port")
+    number = None if match["port"] is None else int(match["port"])
+    return (
+        _host("connect_to", match["name"], value),
+        _port("connect_to", number, value, url.port),
+    )
+
+
+def _visible(option: str, value: str | None, default: str) -> str:
+    if not value:
+        return default
+    if not _VISIBLE.fullmatch(value):
+        raise WrongArgument(option, value, "must be ASCII without spaces and control characters")
+    return value
+
+
+# --- Requests -------------------------------------------------------------------------------------
+
+#: What the probe says itself, and what decides how an answer is read.
+_OWN_HEADERS = frozenset(
+    {
+        "accept-encoding",
+        "connection",
+        "content-length",
+        "expect",
+        "host",
+        "te",
+        "trailer",
+        "transfer-encoding",
+        "upgrade",
+        NONCE_HEADER.lower(),
+    }
+)
+
+#: What a load balancer adds, and by which its answers are known: tke.md lists CLB's.
+_BALANCER_HEADERS = frozenset(
+    {"x-client-proto", "x-client-proto-ver", "x-client-spdy", "x-stgw-time"}
+)
+
+#: Sent with each request, but of no use to anybody as a place for the client's address.
+_SENT = frozenset({"accept", "cache-control", "user-agent"})
+
+_METHODS = ("GET", "POST", "PUT", "PATCH", "DELETE", "OPTIONS")
+
+
+def _normal(name: str) -> str:
+    # CGI and WSGI can't tell an underscore from a dash.
+    return name.strip().lower().replace("_", "-")
+
+
+def _headers(given: Mapping[str, Any] | None, strategy_header: str) -> dict[str, str]:
+    headers = {}
+    for name, content in (given or {}).items():
+        option = f"headers.{printable(name)}"
+        value = str(content)
+        normal = _normal(name)
+        if not _TOKEN.fullmatch(name):
+            raise WrongArgument(option, value, "the name of a header is a token")
+        if (
+            normal in ("forwarded", "x-forwarded", "x-real-ip", _normal(strategy_header))
+            or normal.startswith("x-forwarded-")
+            or normal in _BALANCER_HEADERS
+        ):
+            why = "a header that tells the client's address must come from the path, not from here"
+            raise WrongArgument(option, value, why)
+        if normal in _OWN_HEADERS:
+            raise WrongArgument(option, value, "the probe sets this header itself")
+        if content is None or not value.isprintable() or not value.isascii():
+            raise WrongArgument(option, value, "a value is one line of ASCII text")
+        headers[name] = value
+    return headers
+
+
+# --- Questions ------------------------------------------------------------------------------------
+
+
+def _strategy(params: Params, layer: str) -> Strategy:
+    name, count = params["strategy"], params["trusted_count"]
+    if layer == "l4":
+        if name not in (None, "peer"):
+            why = "layer: l4 reads the socket peer: leave strategy out, or set layer: l7"
+            raise WrongArgument("strategy", name, why)
+        name = "peer"
+    elif name == "peer":
+        raise WrongArgument("strategy", name, "layer: l7 reads a header: set layer: l4")
+    elif name is None:
+        name, count = "rightmost_trusted_count", 1 if count is None else count
+    strategy = Strategy(name, params["header"] or None, count, params["trusted_ranges"])
+    try:
+        client_ip([], None, **strategy._asdict())
+    except DerivationError as error:
+        option = error.argument.partition("[")[0]
+        raise WrongArgument(option, params.get(option), str(error)) from error
+    if _normal(strategy.source) in _OWN_HEADERS | _SENT:
+        why = "the probe sends this header itself, so it can't carry the client's address"
+        raise WrongArgument("header", strategy.source, why)
+    return strategy
+
+
+def _ranges(texts: Sequence[str], option: str) -> Ranges:
+    try:
+        return parse_ranges(texts, option)
+    except DerivationError as error:
+        raise WrongArgument(error.argument, ", ".join(map(str, texts)), str(error)) from error
+
+
+def _pod_names(params: Params) -> dict[str, str]:
+    """Canonical address → name."""
+    given = (params["cluster_addresses"] or {}).get("pod_names") or {}
+    return {canonical(address) or address: str(given[address]) for address in given}
+
+
+def _cluster(params: Params) -> Cluster:
+    given = params["cluster_addresses"] or {}
+    known = {key: given[key] for key in Cluster._fields if given.get(key) is not None}
+    names = [*(given.get("pod_names") or ())]
+    if names:
+        known["pods"] = [*known.get("pods", ()), *names]
+    return Cluster(**{key: _ranges(known[key], f"cluster_addresses.{key}") for key in known})
+
+
+def _refuse_everything(networks: Iterable[Network], text: str) -> None:
+    for version in (4, 6):
+        # Also in halves: 0.0.0.0/1 with 128.0.0.0/1 is everything.
+        family: Any = [network for network in networks if network.version == version]
+        if any(one.prefixlen == 0 for one in ipaddress.collapse_addresses(family)):
+            why = f"matches every IPv{version} address, so that it would prove nothing"
+            raise WrongArgument("expected_source", text, why)
+
+
+def _refuse_cluster(networks: Iterable[Network], cluster: Cluster, text: str) -> None:
+    for network in networks:
+        for key, ranges in cluster._asdict().items():
+            for own in ranges or ():
+                if own.version == network.version and own.overlaps(network):
+                    kind = "is an address of" if is_single(network) else "overlaps"
+                    why = (
+                        f"{network} {kind} the cluster's {key} ({own}), so that seeing it would "
+                        "prove nothing"
+                    )
+                    raise WrongArgument("expected_source", text, why)
+
+
+def _expectation(given: Sequence[str] | None, url: str | None, cluster: Cluster) -> Expectation:
+    texts = [text.strip() for text in given or () if text.strip()]
+    if not texts:
+        return Expectation("asked" if url else "inferred")
+    shown = ", ".join(texts)
+    if texts == ["local"]:
+        return Expectation("local")
+    if "local" in texts:
+        raise WrongArgument("expected_source", shown, "local stands alone")
+    networks = tuple(dict.fromkeys(_ranges(texts, "expected_source")))
+    _refuse_everything(networks, shown)
+    _refuse_cluster(networks, cluster, shown)
+    return Expectation("given", networks)
+
+
+# --- All of it ------------------------------------------------------------------------------------
+
+#: Least and greatest value of each option that is a number; seconds, requests, bytes.
+_BOUNDS: Mapping[str, tuple[float, float]] = {
+    "samples": (1, 100_000),
+    "max_samples": (1, 100_000),
+    "concurrency": (1, 1024),
+    "timeout": (0.001, 3600),
+    "deadline": (0.001, 86_400),
+    "wait_timeout": (0, 86_400),
+    "max_body": (1, 1_048_576),
+}
+
+_PER_TARGET = ("url", "connect_to", "host_header", "server_name", "expected_source", "layer")
+
+
+def _check_numbers(params: Params) -> None:
+    for option, (least, greatest) in _BOUNDS.items():
+        value = params[option]
+        if math.isnan(value) or not least <= value <= greatest:
+            raise WrongArgument(option, value, f"must be between {least} and {greatest}")
+    if params["samples"] > params["max_samples"]:
+        why = f"must not be greater than max_samples ({params['max_samples']})"
+        raise WrongArgument("samples", params["samples"], why)
+
+
+def tls_context(params: Params, own_authority_only: bool = True) -> ssl.SSLContext:
+    """Settings for TLS. ``own_authority_only``: ``ca_path`` replaces the system's authorities."""
+    ca_path = params["ca_path"]
+    where = {"capath" if ca_path and os.path.isdir(ca_path) else "cafile": ca_path}
+    try:
+        context = ssl.create_default_context(**(where if own_authority_only else {}))
+        if ca_path and not own_authority_only:
+            context.load_verify_locations(**where)
+    except OSError as error:
+        raise WrongArgument("ca_path", ca_path, f"can't be read: {error}") from error
+    # HTTP/2 would be an answer that http.client can't read.
+    context.set_alpn_protocols(["http/1.1"])
+    if not params["validate_certs"]:
+        context.check_hostname = False
+        context.verify_mode = ssl.CERT_NONE
+    return context
+
+
+def _target_tls(params: Params) -> ssl.SSLContext:
+    context = tls_context(params)
+    certificate, key = params["tls_client_cert"], params["tls_client_key"]
+    if certificate:
+        try:
+            # An empty password instead of a question on the terminal, which would wait for ever.
+            context.load_cert_chain(certificate, key, password="")
+        except OSError as error:
+            raise WrongArgument(
+                "tls_client_cert", certificate, f"can't be read: {error}"
+            ) from error
+    return context
+
+
+def _endpoint(option: str, given: Params) -> Endpoint:
+    url = _parse_url(option, given["url"])
+    host, port = url.host, url.port
+    if given.get("connect_to"):
+        host, port = _connect_to(given["connect_to"], url)
+    own_name = url.host.partition("%")[0]
+    return Endpoint(
+        host=host,
+        port=port,
+        host_header=_visible("host_header", given.get("host_header"), url.authority),
+        path=url.path,
+        server_name=_visible("server_name", given.get("server_name"), own_name) if url.tls else "",
+        label=url.host,
+    )
+
+
+def _question(
+    params: Params, layer: str, expected: Sequence[str] | None, cluster: Cluster
+) -> Question:
+    return Question(
+        expectation=_expectation(expected, params["expected_source_url"], cluster),
+        strategy=_strategy(params, layer),
+        layer=layer,
+        cluster=cluster,
+        pod_names=_pod_names(params),
+        echo_format=params["echo_format"],
+        backends=tuple(dict.fromkeys(params["expect_backends"] or ())),
+        samples=params["samples"],
+        max_samples=params["max_samples"],
+    )
+
+
+def _targets(params: Params, cluster: Cluster) -> Iterable[Target]:
+    common = {name: params.get(name) for name in _PER_TARGET}
+    entries = [{}] if params["targets"] is None else params["targets"]
+    # Thousands of targets have few questions between them.
+    questions: dict[tuple[str, ...], Question] = {}
+    for place, entry in enumerate(entries):
+        own = {name: value for name, value in entry.items() if value not in (None, "", [])}
+        given = {**common, **own}
+        layer, expected = given["layer"], given["expected_source"]
+        key = (layer, *(expected or ()))
+        if key not in questions:
+            questions[key] = _question(params, layer, expected, cluster)
+        option = "url" if params["targets"] is None else f"targets[{place}].url"
+        endpoint = _endpoint(option, given)
+        name = own.get("name") or given["url"]
+        yield Target(printable(name), printable(given["url"]), endpoint, questions[key])
+
+
+def _secured(targets: list[Target], params: Params) -> list[Target]:
+    """The targets, those of https with the settings for TLS."""
+    if not any(target.endpoint.server_name for target in targets):
+        return targets
+    context = _target_tls(params)
+    return [
+        target._replace(endpoint=target.endpoint._replace(tls=context))
+        if target.endpoint.server_name
+        else target
+        for target in targets
+    ]
+
+
+def _own_address(params: Params) -> Endpoint | None:
+    if not params["expected_source_url"]:
+        return None
+    endpoint = _endpoint("expected_source_url", {"url": params["expected_source_url"]})
+    if not endpoint.server_name:
+        return endpoint
+    return endpoint._replace(tls=tls_context(params, own_authority_only=False))
+
+
+def plan(params: Params) -> Plan:
+    """Read the module's parameters. Raises WrongArgument for the first one that is wrong."""
+    _check_numbers(params)
+    if params["method"] not in _METHODS:
+        why = f"must be one of {', '.join(_METHODS)}: others carry no body in the answer"
+        raise WrongArgument("method", params["method"], why)
+    targets = [*_targets(params, _cluster(params))]
+    if not targets:
+        raise WrongArgument("targets", "[]", "must name at least one target")
+    request = Request(
+        method=params["method"],
+        headers=_headers(params["headers"], params["header"] or ""),
+        timeout=params["timeout"],
+        max_body=params["max_body"],
+    )
+    return Plan(_secured(targets, params), request, _own_address(params))

@@ -1,0 +1,80 @@
+# Copyright (c) 2026, the kestrel.real_ip contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+# PRIVATE to the collection: it can change at any time.
+
+"""Whose object is it? Only what carries our labels is ever changed or deleted."""
+
+from __future__ import annotations
+
+import copy
+import typing as t
+from collections.abc import Collection, Iterable, Mapping
+
+Object = t.Mapping[str, t.Any]
+
+MANAGER = "kestrel.real_ip"
+MANAGED_BY = "app.kubernetes.io/managed-by"
+INSTANCE = "app.kubernetes.io/instance"
+
+# Kinds that Kubernetes itself puts into every namespace, or that go with their owner
+_BY_KUBERNETES = {
+    ("ConfigMap", "kube-root-ca.crt"),
+    ("ServiceAccount", "default"),
+}
+_DERIVED = ("Event", "Endpoints", "EndpointSlice", "ControllerRevision", "Lease", "PodMetrics")
+
+# What a server writes into every object; none of it is a change that somebody asked for
+_BY_SERVER = ("managedFields", "resourceVersion", "generation", "uid", "creationTimestamp")
+
+
+def labelled(definition: Object, instance: str) -> dict[str, t.Any]:
+    """``definition`` with the labels that mark it as ours, as a copy."""
+    ours = copy.deepcopy(dict(definition))
+    labels = ours.setdefault("metadata", {}).setdefault("labels", {})
+    labels.update({MANAGED_BY: MANAGER, INSTANCE: instance})
+    return ours
+
+
+def is_ours(existing: Object, instance: str) -> bool:
+    """Does ``existing`` carry the labels of the deployment ``instance``?"""
+    labels = existing.get("metadata", {}).get("labels") or {}
+    return labels.get(MANAGED_BY) == MANAGER and labels.get(INSTANCE) == instance
+
+
+def without_server_fields(existing: Object) -> dict[str, t.Any]:
+    """``existing`` without status and what the server keeps: two of them compare by intent."""
+    metadata = {
+        key: value
+        for key, value in (existing.get("metadata") or {}).items()
+        if key not in _BY_SERVER
+    }
+    rest = {key: value for key, value in existing.items() if key not in ("metadata", "status")}
+    return {**rest, "metadata": metadata} if existing else {}
+
+
+def foreign(objects: Iterable[Object], kinds: Collection[str], instance: str) -> list[str]:
+    """``Kind/name`` of what somebody else put into the namespace, sorted.
+
+    ``objects`` need ``kind`` and ``metadata`` only; ``kinds`` are those that live in a namespace.
+    """
+    found = []
+    for one in objects:
+        kind, metadata = one.get("kind", ""), one.get("metadata", {})
+        name = metadata.get("name", "")
+        if kind in _DERIVED or (kind, name) in _BY_KUBERNETES:
+            continue
+        # What has an owner goes or stays with it. An owner outside the namespace stays.
+        owners = {owner.get("kind", "") for owner in metadata.get("ownerReferences") or []}
+        if owners and all(owner in kinds for owner in owners):
+            continue
+        if not is_ours(one, instance) and not _token_of_default(kind, metadata):
+            found.append(f"{kind}/{name}")
+    return sorted(found)
+
+
+def _token_of_default(kind: str, metadata: Mapping[str, t.Any]) -> bool:
+    """Kubernetes before 1.24 made a Secret for each namespace's default service account."""
+    annotations = metadata.get("annotations") or {}
+    return kind == "Secret" and annotations.get("kubernetes.io/service-account.name") == "default"

@@ -1,0 +1,639 @@
+# Copyright (c) 2026, the kestrel.real_ip contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""Transport: names to addresses, requests to answers, many of them at once, all within a deadline.
+
+Neither proxies of the environment nor redirects nor netrc are used: each request goes over its own
+connection to the address it is meant for. All points in time are of the monotonic clock.
+"""
+
+from __future__ import annotations
+
+import errno
+import http.client
+import io
+import ipaddress
+import queue
+import secrets
+import socket
+import ssl
+import threading
+from collections import deque
+from collections.abc import Iterable, Mapping
+from time import monotonic, sleep
+from typing import Any, Callable, NamedTuple
+
+from ansible_collections.kestrel.real_ip.plugins.module_utils._codes import CODES
+from ansible_collections.kestrel.real_ip.plugins.module_utils._derive import Address, parse_address
+from ansible_collections.kestrel.real_ip.plugins.module_utils._echo import (
+    NONCE_HEADER,
+    NONCE_PARAMETER,
+    Answer,
+    NoEcho,
+    caller,
+)
+from ansible_collections.kestrel.real_ip.plugins.module_utils._verdict import (
+    Path,
+    Question,
+    Sample,
+    Times,
+    is_answer,
+    read,
+    wanted,
+)
+
+
+class NoAnswer(Exception):
+    """No HTTP answer came. ``number``: the code that says why; ``detail``: unescaped."""
+
+    def __init__(self, number: str, detail: str = "") -> None:
+        super().__init__(number, detail)
+        self.number = number
+        self.detail = detail
+
+
+class Endpoint(NamedTuple):
+    """Where requests go. ``host``: name or address to connect to; ``tls``: None for plain HTTP.
+
+    ``host_header`` and ``server_name`` (for TLS) are sent whatever ``host`` is. ``label``: how to
+    speak of it, the host if empty.
+    """
+
+    host: str
+    port: int
+    host_header: str
+    path: str
+    server_name: str = ""
+    tls: ssl.SSLContext | None = None
+    label: str = ""
+
+
+class Request(NamedTuple):
+    """What is sent, the same each time but for the nonce. ``timeout``: seconds for all of it."""
+
+    method: str = "GET"
+    headers: Mapping[str, str] = {}
+    timeout: float = 5.0
+    max_body: int = 65536
+
+
+class Reply(NamedTuple):
+    """An answer and how it came. ``local``: the socket's own address; ``nonce``: of the request."""
+
+    answer: Answer
+    local: str
+    nonce: str
+    times: Times
+
+
+def _why(error: Exception) -> str:
+    return getattr(error, "strerror", None) or str(error) or type(error).__name__
+
+
+# --- Names ----------------------------------------------------------------------------------------
+
+_FAMILIES = {"any": socket.AF_UNSPEC, "ipv4": socket.AF_INET, "ipv6": socket.AF_INET6}
+
+
+class SocketAddress(NamedTuple):
+    """An address as sockets take it. ``remote``: the same without port and scope."""
+
+    family: socket.AddressFamily
+    name: tuple[Any, ...]
+    remote: Address
+
+
+def _look_up(host: str, port: int, family: str) -> list[Any]:
+    try:
+        return socket.getaddrinfo(host, port, _FAMILIES[family], socket.SOCK_STREAM)
+    except (OSError, UnicodeError) as error:
+        raise NoAnswer("V501", _why(error)) from error
+
+
+def _look_up_in_time(host: str, port: int, family: str, timeout: float) -> list[Any]:
+    found: queue.SimpleQueue[Any] = queue.SimpleQueue()
+
+    def look_up() -> None:
+        try:
+            found.put(_look_up(host, port, family))
+        except NoAnswer as error:
+            found.put(error)
+
+    # getaddrinfo has no timeout: a thread that hangs in it is left behind.
+    threading.Thread(target=look_up, daemon=True).start()
+    try:
+        rows = found.get(timeout=max(timeout, 0))
+    except queue.Empty:
+        raise NoAnswer("V502", f"{timeout:.1f} s") from None
+    if isinstance(rows, NoAnswer):
+        raise rows
+    return list(rows)
+
+
+def resolve(host: str, port: int, family: str, timeout: float) -> list[SocketAddress]:
+    """Every address that the name gives, in the resolver's order. ``family``: any, ipv4, ipv6.
+
+    Raises NoAnswer.
+    """
+    if parse_address(host):
+        rows = _look_up(host, port, family)
+    else:
+        rows = _look_up_in_time(host, port, family, timeout)
+    addresses = dict.fromkeys(_socket_address(row[0], row[4]) for row in rows)
+    known = [address for address in addresses if address is not None]
+    if not known:
+        raise NoAnswer("V501", f"no address of family {family}")
+    return known
+
+
+def _socket_address(family: socket.AddressFamily, name: tuple[Any, ...]) -> SocketAddress | None:
+    if family not in (socket.AF_INET, socket.AF_INET6):
+        return None
+    remote = ipaddress.ip_address(name[0].partition("%")[0])
+    if isinstance(remote, ipaddress.IPv6Address) and remote.ipv4_mapped is not None:
+        # Such a connection is one over IPv4, and has to be judged as one.
+        return SocketAddress(socket.AF_INET, (str(remote.ipv4_mapped), name[1]), remote.ipv4_mapped)
+    return SocketAddress(family, name, remote)
+
+
+# --- One request ----------------------------------------------------------------------------------
+
+_MAX_HEAD = 65536
+_PIECE = 8192
+_CHUNKING = 8  # a chunk of one byte takes six
+
+
+class _TooMuch(Exception):
+    """More bytes came than are read. ``head``: before the end of the header section."""
+
+    def __init__(self, head: bool) -> None:
+        super().__init__(head)
+        self.head = head
+
+
+class _Stream(io.RawIOBase):
+    """The bytes of an answer, cut off at a point in time and at a number of bytes.
+
+    A socket's timeout holds for one recv only: a server that sends a byte a second never meets it.
+    """
+
+    def __init__(self, sock: socket.socket, until: float, max_body: int) -> None:
+        super().__init__()
+        self._sock = sock
+        self._until = until
+        self._rest = _MAX_HEAD
+        self._max_body = max_body
+        self._tail = b""
+        self.in_head = True
+        self.first_byte: float | None = None
+
+    def readable(self) -> bool:
+        return True
+
+    def readinto(self, buffer: Any) -> int:
+        if self._rest <= 0:
+            raise _TooMuch(self.in_head)
+        self._sock.settimeout(_left(self._until))
+        count = self._sock.recv_into(buffer)
+        if self.first_byte is None and count:
+            self.first_byte = monotonic()
+        self._rest -= count
+        if self.in_head:
+            self._look_for_end(bytes(buffer[:count]))
+        return count
+
+    def _look_for_end(self, data: bytes) -> None:
+        # http.client takes a connection that is closed among the header lines for a whole answer.
+        window = self._tail + data
+        if b"\n\r\n" in window or b"\n\n" in window:
+            self.in_head = False
+            self._rest = _MAX_HEAD + _CHUNKING * self._max_body
+        self._tail = window[-2:]
+
+
+class _Wire:
+    """A connected socket as http.client wants one."""
+
+    def __init__(self, sock: socket.socket, until: float, stream: _Stream) -> None:
+        self._sock = sock
+        self._until = until
+        self._stream = stream
+
+    def sendall(self, data: bytes) -> None:
+        self._sock.settimeout(_left(self._until))
+        self._sock.sendall(data)
+
+    def makefile(self, _mode: str) -> io.BufferedReader:
+        return io.BufferedReader(self._stream)
+
+    def close(self) -> None:
+        """The socket is closed by who opened it."""
+
+
+def _left(until: float) -> float:
+    left = until - monotonic()
+    if left <= 0:
+        raise socket.timeout("timed out")
+    return left
+
+
+_NO_ROUTE = (
+    errno.ENETUNREACH,
+    errno.EHOSTUNREACH,
+    errno.EADDRNOTAVAIL,
+    errno.EAFNOSUPPORT,
+)
+
+
+def _has_route(address: SocketAddress) -> bool:
+    # Connecting a datagram socket sends nothing: it only asks the routing table.
+    try:
+        with socket.socket(address.family, socket.SOCK_DGRAM) as sock:
+            sock.connect(address.name)
+    except OSError as error:
+        return error.errno not in _NO_ROUTE
+    return True
+
+
+def _connect(address: SocketAddress, until: float) -> socket.socket:
+    try:
+        sock = socket.socket(address.family, socket.SOCK_STREAM)
+    except OSError as error:
+        raise NoAnswer("V601" if error.errno in _NO_ROUTE else "V506", _why(error)) from error
+    try:
+        sock.settimeout(_left(until))
+        sock.connect(address.name)
+        sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        return sock
+    except OSError as error:
+        sock.close()
+        if isinstance(error, socket.timeout) or error.errno == errno.ETIMEDOUT:
+            raise NoAnswer("V504") from error
+        if isinstance(error, ConnectionRefusedError):
+            raise NoAnswer("V503") from error
+        unrouted = error.errno in _NO_ROUTE and not _has_route(address)
+        raise NoAnswer("V601" if unrouted else "V506", _why(error)) from error
+
+
+def _wrap(sock: socket.socket, endpoint: Endpoint, until: float) -> socket.socket:
+    if endpoint.tls is None:
+        return sock
+    try:
+        sock.settimeout(_left(until))
+        return endpoint.tls.wrap_socket(sock, server_hostname=endpoint.server_name)
+    except ssl.SSLCertVerificationError as error:
+        raise NoAnswer("V507", error.verify_message or str(error)) from error
+    except (OSError, ValueError) as error:
+        raise NoAnswer("V508", _why(error)) from error
+
+
+def _send(
+    wire: _Wire, endpoint: Endpoint, request: Request, nonce: str | None
+) -> http.client.HTTPResponse:
+    connection = http.client.HTTPConnection(endpoint.host)
+    connection.sock = wire
+    headers = {
+        "Host": endpoint.host_header,
+        "User-Agent": "kestrel.real_ip",
+        "Accept": "application/json, */*;q=0.5",
+        "Accept-Encoding": "identity",
+        "Cache-Control": "no-cache",
+        "Connection": "close",
+    }
+    path = endpoint.path
+    if nonce is not None:
+        path = f"{path}{'&' if '?' in path else '?'}{NONCE_PARAMETER}={nonce}"
+        headers[NONCE_HEADER] = nonce
+    if request.method not in ("GET", "OPTIONS"):
+        headers["Content-Length"] = "0"
+    own = {name.lower() for name in request.headers}
+    connection.putrequest(request.method, path, skip_host=True, skip_accept_encoding=True)
+    for name, value in headers.items():
+        if name.lower() not in own:
+            connection.putheader(name, value)
+    for name, value in request.headers.items():
+        connection.putheader(name, value)
+    connection.endheaders()
+    return connection.getresponse()
+
+
+def _read_body(response: http.client.HTTPResponse, max_body: int) -> bytes:
+    if response.length is not None and response.length > max_body:
+        raise _TooMuch(head=False)
+    body = bytearray()
+    # In pieces, since http.client keeps each chunk of one byte in a buffer of its own.
+    while piece := response.read(min(_PIECE, max_body + 1 - len(body))):
+        body += piece
+        if len(body) > max_body:
+            raise _TooMuch(head=False)
+    # Asked for a number of bytes, http.client doesn't complain when fewer come than were announced.
+    if response.length:
+        raise http.client.IncompleteRead(bytes(body), response.length)
+    return bytes(body)
+
+
+def _exchange(
+    wire: _Wire, stream: _Stream, endpoint: Endpoint, request: Request, nonce: str | None
+) -> Answer:
+    began = "V509"
+    try:
+        response = _send(wire, endpoint, request, nonce)
+        if stream.in_head:
+            raise http.client.IncompleteRead(b"")
+        began = "V510"
+        body = _read_body(response, request.max_body)
+    except socket.timeout as error:
+        raise NoAnswer(began if stream.first_byte is None else "V510") from error
+    except _TooMuch as error:
+        detail = f"{_MAX_HEAD} bytes" if error.head else str(request.max_body)
+        raise NoAnswer("V514" if error.head else "V515", detail) from error
+    except http.client.LineTooLong as error:
+        raise NoAnswer("V514" if stream.in_head else "V515", str(error)) from error
+    except http.client.IncompleteRead as error:
+        raise NoAnswer("V512") from error
+    except (http.client.BadStatusLine, http.client.UnknownProtocol) as error:
+        if isinstance(error, http.client.RemoteDisconnected):
+            raise NoAnswer("V511") from error
+        raise NoAnswer("V513", _why(error)) from error
+    except http.client.HTTPException as error:
+        raise NoAnswer("V514", str(error)) from error
+    except OSError as error:
+        raise NoAnswer("V511" if stream.first_byte is None else "V512", _why(error)) from error
+    except ValueError as error:
+        raise NoAnswer("V513", str(error)) from error
+    fields = {name.lower(): value for name, value in response.getheaders()}
+    return Answer(response.status, response.reason, fields, body)
+
+
+def fetch(
+    endpoint: Endpoint,
+    address: SocketAddress,
+    request: Request,
+    until: float,
+    nonce: str | None = None,
+) -> Reply:
+    """Send one request over a connection of its own and read the answer, at the latest ``until``.
+
+    Raises NoAnswer for everything that is no HTTP answer; an answer of any status is one.
+    """
+    began = monotonic()
+    until = min(until, began + request.timeout)
+    with _connect(address, until) as plain:
+        connected = monotonic()
+        local = parse_address(plain.getsockname()[0])
+        with _wrap(plain, endpoint, until) as sock:
+            stream = _Stream(sock, until, request.max_body)
+            answer = _exchange(_Wire(sock, until, stream), stream, endpoint, request, nonce)
+            first_byte = stream.first_byte or connected
+    times = Times(connected - began, first_byte - began, monotonic() - began)
+    return Reply(answer, "" if local is None else str(local.address), nonce or "", times)
+
+
+# --- Many requests --------------------------------------------------------------------------------
+
+Fetch = Callable[[Endpoint, SocketAddress, Request, float, str], Reply]
+
+
+class Target(NamedTuple):
+    """What is asked of which endpoint."""
+
+    name: str
+    url: str
+    endpoint: Endpoint
+    question: Question
+
+
+class Station:
+    """One address of a target. ``goal``: requests that are to be sent, ``sent``: that were.
+
+    ``result`` is what the survey's ``finish`` made of it, after which the samples are dropped.
+    """
+
+    __slots__ = ("address", "goal", "path", "result", "samples", "sent", "target")
+
+    def __init__(self, target: Target, address: SocketAddress) -> None:
+        self.target = target
+        self.address = address
+        endpoint = target.endpoint
+        self.path = Path(endpoint.label or endpoint.host, endpoint.port, address.remote)
+        self.goal = wanted(target.question, [])
+        self.sent = 0
+        self.samples: list[Sample] = []
+        self.result: Any = None
+
+
+_TOO_LATE = NoAnswer("V525")
+
+
+class Visit:
+    """One target: its addresses in order, or why it has none."""
+
+    __slots__ = ("failure", "stations", "target")
+
+    def __init__(self, target: Target) -> None:
+        self.target = target
+        self.stations: list[Station] = []
+        self.failure = _TOO_LATE
+
+
+class Survey:
+    """Asks many targets at once, each of their addresses as often as needed.
+
+    Workers draw their jobs from here one at a time, target after target, so that only about as many
+    targets are under way as there are workers. Resolving a name is a job like a request.
+    """
+
+    def __init__(
+        self,
+        targets: Iterable[Target],
+        request: Request,
+        finish: Callable[[Station], Any],
+        until: float,
+        family: str = "any",
+        concurrency: int = 16,
+        fetch: Fetch = fetch,
+    ) -> None:
+        self._visits = [Visit(target) for target in targets]
+        self._request = request
+        self._finish = finish
+        self._until = until
+        self._family = family
+        self._concurrency = concurrency
+        self._fetch = fetch
+        self._state = threading.Condition()
+        self._unresolved = iter(self._visits)
+        self._open: deque[Station] = deque()
+        self._busy = 0
+        self._over = threading.Event()
+        self._crash: BaseException | None = None
+
+    def run(self) -> list[Visit]:
+        """Return when every station is finished, at the latest a moment after the deadline."""
+        for _worker in range(self._concurrency):
+            threading.Thread(target=self._work, daemon=True).start()
+        # The moment lets requests that end with the deadline say how they ended.
+        self._over.wait(max(self._until - monotonic(), 0) + 0.2)
+        with self._state:
+            self._over.set()
+            self._state.notify_all()
+            if self._crash is not None:
+                raise self._crash
+            for station in (one for visit in self._visits for one in visit.stations):
+                if station.result is None:
+                    self._end(station)
+        return self._visits
+
+    def _work(self) -> None:
+        try:
+            with self._state:
+                job = self._next_job()
+            while job is not None:
+                done = job()
+                with self._state:
+                    if self._over.is_set():
+                        return
+                    done()
+                    self._busy -= 1
+                    job = self._next_job()
+        except BaseException as error:  # a worker that dies silently would leave the run waiting
+            with self._state:
+                self._crash = error
+                self._over.set()
+                self._state.notify_all()
+
+    def _next_job(self) -> Callable[[], Callable[[], None]] | None:
+        """What to do next outside of the lock; it returns what to do with its outcome under it."""
+        while not self._over.is_set() and monotonic() < self._until:
+            if self._open:
+                station = self._open[0]
+                station.sent += 1
+                if station.sent >= station.goal:
+                    self._open.popleft()
+                self._busy += 1
+                return lambda: self._ask(station)
+            visit = next(self._unresolved, None)
+            if visit is not None:
+                self._busy += 1
+                return lambda: self._find(visit)
+            if not self._busy:
+                self._over.set()
+                self._state.notify_all()
+                break
+            self._state.wait(max(self._until - monotonic(), 0))
+        return None
+
+    def _find(self, visit: Visit) -> Callable[[], None]:
+        endpoint = visit.target.endpoint
+        left = min(self._request.timeout, self._until - monotonic())
+        try:
+            addresses = resolve(endpoint.host, endpoint.port, self._family, left)
+        except NoAnswer as error:
+            # A new one, since a caught exception keeps alive everything that was under way.
+            failure = NoAnswer(error.number, error.detail)
+            return lambda: self._lacks(visit, failure)
+        return lambda: self._found(visit, addresses)
+
+    def _lacks(self, visit: Visit, failure: NoAnswer) -> None:
+        visit.failure = failure
+
+    def _found(self, visit: Visit, addresses: Iterable[SocketAddress]) -> None:
+        visit.stations = [Station(visit.target, address) for address in addresses]
+        self._open.extend(visit.stations)
+        self._state.notify_all()
+
+    def _ask(self, station: Station) -> Callable[[], None]:
+        target, nonce = station.target, secrets.token_hex(8)
+        try:
+            reply = self._fetch(target.endpoint, station.address, self._request, self._until, nonce)
+        except NoAnswer as error:
+            sample = Sample(error.number, detail=error.detail)
+        else:
+            answer, local, _nonce, times = reply
+            sample = read(target.question, station.path, answer, local, nonce, times)
+        return lambda: self._took(station, sample)
+
+    def _took(self, station: Station, sample: Sample) -> None:
+        station.samples.append(sample)
+        if len(station.samples) < station.goal:
+            return
+        # A few at a time: the next answer may already be the one that is missing.
+        more = min(wanted(station.target.question, station.samples), self._concurrency)
+        if more:
+            station.goal += more
+            self._open.append(station)
+            self._state.notify_all()
+        else:
+            self._end(station)
+
+    def _end(self, station: Station) -> None:
+        station.result = self._finish(station)
+        station.samples = []
+
+
+_PAUSE = 1.0
+
+
+def await_echo(survey: Callable[..., Survey], targets: Iterable[Target], timeout: float) -> None:
+    """Ask every target once a second until it answers as an echo app, for ``timeout`` seconds.
+
+    ``survey``: makes one, but for the arguments that are given here. Names are looked up anew each
+    time. What doesn't answer in the end is left to the survey proper to tell.
+    """
+    end = monotonic() + timeout
+    pending = [
+        target._replace(question=target.question._replace(samples=1, backends=()))
+        for target in targets
+    ]
+    while pending and monotonic() < end:
+        visits = survey(targets=pending, finish=_is_ready, until=end).run()
+        pending = [visit.target for visit in visits if not _are_ready(visit.stations)]
+        if pending:
+            sleep(max(min(_PAUSE, end - monotonic()), 0))
+
+
+def _is_ready(station: Station) -> bool | None:
+    """None for an address that can't be tried from here: nothing to wait for."""
+    if all(sample.code == "V601" for sample in station.samples):
+        return None
+    return any(is_answer(sample) for sample in station.samples)
+
+
+def _are_ready(stations: Iterable[Station]) -> bool:
+    results = {station.result for station in stations}
+    return True in results and False not in results
+
+
+# --- The prober's own address ---------------------------------------------------------------------
+
+
+class OwnAddress(NamedTuple):
+    """``told``: by family, 4 and 6; ``asked_at``: where; ``failures``: why none of a family."""
+
+    told: dict[int, str]
+    asked_at: frozenset[tuple[Address, int]]
+    failures: dict[int, str]
+
+
+def ask_own_address(endpoint: Endpoint, request: Request, family: str, until: float) -> OwnAddress:
+    """Ask a service for the address that it sees us with, over each family once."""
+    told: dict[int, str] = {}
+    failures: dict[int, str] = {}
+    asked_at: set[tuple[Address, int]] = set()
+    for version in (4, 6):
+        name = f"ipv{version}"
+        try:
+            if family not in ("any", name):
+                raise NoAnswer("V601", "not asked for")
+            left = min(request.timeout, until - monotonic())
+            addresses = resolve(endpoint.host, endpoint.port, name, left)
+            asked_at.update((address.remote, endpoint.port) for address in addresses)
+            text = caller(fetch(endpoint, addresses[0], request, until).answer)
+            own = parse_address(text)
+            if own is None or own.address.version != version or own.zone:
+                raise NoEcho("V524", f"answered {text}")
+            told[version] = str(own.address)
+        except (NoAnswer, NoEcho) as error:
+            title = CODES[error.number].title
+            failures[version] = f"{title}: {error.detail}" if error.detail else title
+    return OwnAddress(told, frozenset(asked_at), failures)

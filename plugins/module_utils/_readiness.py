@@ -1,0 +1,106 @@
+# Copyright (c) 2026, the kestrel.real_ip contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+# PRIVATE to the collection: it can change at any time.
+
+"""Is an object what its user waits for? Kind by kind, a pure function of the object as read."""
+
+from __future__ import annotations
+
+import typing as t
+
+from ansible_collections.kestrel.real_ip.plugins.module_utils._codes import printable
+
+Object = t.Mapping[str, t.Any]
+
+
+class State(t.NamedTuple):
+    """``ready`` and, in a few words, the state that a person would name."""
+
+    ready: bool
+    text: str
+
+
+def addresses(existing: Object) -> list[str]:
+    """All addresses and host names in the status of an Ingress or a Service, in its order."""
+    entries = (existing.get("status", {}).get("loadBalancer") or {}).get("ingress") or []
+    return [value for one in entries for value in (one.get("ip"), one.get("hostname")) if value]
+
+
+def _deployment(existing: Object) -> State:
+    # As `kubectl rollout status` has it: kubectl pkg/polymorphichelpers/rollout_status.go
+    status = existing.get("status", {})
+    wanted = existing.get("spec", {}).get("replicas", 1)
+    if status.get("observedGeneration", 0) < existing.get("metadata", {}).get("generation", 0):
+        return State(False, "not yet seen by its controller")
+    for condition in status.get("conditions") or []:
+        if condition.get("reason") == "ProgressDeadlineExceeded":
+            return State(False, str(condition.get("message", "progress deadline exceeded")))
+    updated = status.get("updatedReplicas", 0)
+    available = status.get("availableReplicas", 0)
+    ready = updated == wanted == available == status.get("replicas", 0)
+    return State(ready, f"{min(available, updated)} of {wanted} pods available")
+
+
+def _ingress(existing: Object) -> State:
+    found = addresses(existing)
+    return State(bool(found), ", ".join(found) or "no address yet")
+
+
+def _service(existing: Object) -> State:
+    if existing.get("spec", {}).get("type") != "LoadBalancer":
+        return State(True, "exists")
+    return _ingress(existing)
+
+
+def _exists(existing: Object) -> State:
+    return State(True, "exists")
+
+
+class Kind(t.NamedTuple):
+    """Where a kind is served, and when one of it is ready."""
+
+    path: str
+    state: t.Callable[[Object], State]
+
+
+KINDS: dict[str, Kind] = {
+    "Namespace": Kind("/api/v1/namespaces/{name}", _exists),
+    "Deployment": Kind("/apis/apps/v1/namespaces/{namespace}/deployments/{name}", _deployment),
+    "Service": Kind("/api/v1/namespaces/{namespace}/services/{name}", _service),
+    "Ingress": Kind("/apis/networking.k8s.io/v1/namespaces/{namespace}/ingresses/{name}", _ingress),
+}
+
+
+def state_of(kind: str, existing: Object | None, wanted: str) -> State:
+    """The state of one object. ``wanted`` is ``present`` or ``absent``."""
+    if wanted == "absent":
+        if existing is None:
+            return State(True, "gone")
+        held = existing.get("metadata", {}).get("finalizers") or existing.get("spec", {}).get(
+            "finalizers"
+        )
+        return State(False, f"held by the finalizer {', '.join(held)}" if held else "still there")
+    if existing is None:
+        return State(False, "doesn't exist")
+    if existing.get("metadata", {}).get("deletionTimestamp"):
+        return State(False, "is being deleted")
+    return KINDS[kind].state(existing)
+
+
+def latest_event(events: t.Iterable[Object]) -> str:
+    """The newest event in one line (of equally new ones a warning), or the empty string."""
+
+    def age(event: Object) -> tuple[str, bool]:
+        stamp = event.get("lastTimestamp") or event.get("eventTime")
+        stamp = stamp or event.get("metadata", {}).get("creationTimestamp")
+        return str(stamp or ""), event.get("type") == "Warning"
+
+    found = max(events, key=age, default=None)
+    if found is None:
+        return ""
+    where = found.get("involvedObject", {})
+    # A container's output can be part of it.
+    message = printable(" ".join(str(found.get("message", "")).split()), 1000)
+    return f"{where.get('kind')}/{where.get('name')}: {found.get('reason')}: {message}"

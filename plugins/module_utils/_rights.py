@@ -1,0 +1,67 @@
+# Copyright (c) 2026, the kestrel.real_ip contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+# PRIVATE to the collection: it can change at any time.
+
+"""Which rights a run needs, as a table."""
+
+from __future__ import annotations
+
+import typing as t
+
+
+class Right(t.NamedTuple):
+    """One verb on one resource. ``group`` is empty for the core API."""
+
+    verb: str
+    group: str
+    resource: str
+    namespaced: bool = True
+
+    def __str__(self) -> str:
+        group = f".{self.group}" if self.group else ""
+        return f"{self.verb} {self.resource}{group}"
+
+    def review(self, namespace: str) -> dict[str, t.Any]:
+        """The SelfSubjectAccessReview that asks for this right."""
+        attributes = {"verb": self.verb, "group": self.group, "resource": self.resource}
+        if self.namespaced:
+            attributes["namespace"] = namespace
+        return {
+            "apiVersion": "authorization.k8s.io/v1",
+            "kind": "SelfSubjectAccessReview",
+            "spec": {"resourceAttributes": attributes},
+        }
+
+
+_OBJECTS = (("apps", "deployments"), ("", "services"), ("networking.k8s.io", "ingresses"))
+
+
+def _each(*verbs: str) -> tuple[Right, ...]:
+    return tuple(Right(verb, group, name) for group, name in _OBJECTS for verb in verbs)
+
+
+# What each purpose can't do without. The namespace's own rights depend on whether it exists.
+NEEDED: dict[str, tuple[Right, ...]] = {
+    "deploy": _each("get", "create", "patch"),
+    "verify": (
+        Right("get", "networking.k8s.io", "ingresses"),
+        Right("get", "", "services"),
+        Right("list", "", "pods"),
+    ),
+    "teardown": _each("get", "delete"),
+}
+READ_NAMESPACE = Right("get", "", "namespaces")
+CREATE_NAMESPACE = (
+    Right("create", "", "namespaces", namespaced=False),
+    Right("patch", "", "namespaces", namespaced=False),
+)
+
+
+def needed(purposes: t.Iterable[str], namespace_exists: bool) -> list[Right]:
+    """The rights that a run for ``purposes`` must have, without repetitions, in a fixed order."""
+    rights = [right for purpose in purposes for right in NEEDED[purpose]]
+    if "deploy" in purposes and not namespace_exists:
+        rights += CREATE_NAMESPACE
+    return list(dict.fromkeys(rights))

@@ -1,0 +1,250 @@
+# Copyright (c) 2026, the kestrel.real_ip contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+# PRIVATE to the collection: it can change at any time.
+
+"""The collection-wide variables ``real_ip_*``: one table that says what each may hold.
+
+Role defaults, the preflight and the documentation all read this table, so that a survey string,
+an inventory value and an extra variable are understood in the same way everywhere.
+"""
+
+from __future__ import annotations
+
+import difflib
+import re
+import typing as t
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+from ansible_collections.kestrel.real_ip.plugins.module_utils._codes import VERDICTS
+from ansible_collections.kestrel.real_ip.plugins.module_utils._derive import STRATEGIES
+
+# RFC 1123 label, as Kubernetes wants it for names of namespaces and Services
+_LABEL = re.compile(r"[a-z0-9]([-a-z0-9]*[a-z0-9])?\Z")
+# What TKE accepts as the host of an Ingress rule (its error E4052): a dot, lower case
+_HOST = re.compile(r"(\*|[a-z0-9]([-a-z0-9]*[a-z0-9])?)(\.[a-z0-9]([-a-z0-9]*[a-z0-9])?)+\Z")
+_TRUE = ("true", "yes", "on", "1")
+_FALSE = ("false", "no", "off", "0")
+
+
+class SettingError(ValueError):
+    """A variable holds what it must not hold. The text names the variable and the reason."""
+
+
+def _text(value: t.Any) -> str:
+    if not isinstance(value, str):
+        raise ValueError(f"expected text, got {_kind(value)}: put it in quotes")
+    if any(ord(character) < 32 for character in value):
+        raise ValueError("control characters are not allowed")
+    return value.strip()
+
+
+def _kind(value: t.Any) -> str:
+    for kind, name in ((bool, "a boolean"), (int, "an integer"), (float, "a number")):
+        if isinstance(value, kind):
+            return name
+    if isinstance(value, Mapping):
+        return "a dictionary"
+    return "a list" if isinstance(value, Sequence) and not isinstance(value, str) else "text"
+
+
+def _matching(pattern: re.Pattern[str], wanted: str, longest: int) -> t.Callable[[t.Any], str]:
+    def convert(value: t.Any) -> str:
+        text = _text(value)
+        if len(text) > longest or not pattern.match(text):
+            raise ValueError(f"expected {wanted} of at most {longest} characters, got {text!r}")
+        return text
+
+    return convert
+
+
+def _integer(least: int, most: int) -> t.Callable[[t.Any], int]:
+    def convert(value: t.Any) -> int:
+        if isinstance(value, bool) or not isinstance(value, (int, str)):
+            raise ValueError(f"expected an integer, got {_kind(value)}")
+        if isinstance(value, str) and not re.match(r"\s*[-+]?[0-9]{1,18}\s*\Z", value):
+            raise ValueError(f"expected an integer, got {value!r}")
+        number = int(value)
+        if not least <= number <= most:
+            raise ValueError(f"expected {least} to {most}, got {number}")
+        return number
+
+    return convert
+
+
+def _boolean(value: t.Any) -> bool:
+    if isinstance(value, bool):
+        return value
+    text = str(value).strip().lower()
+    if text in _TRUE + _FALSE:
+        return text in _TRUE
+    raise ValueError(f"expected true or false, got {value!r}")
+
+
+def _choice(*choices: str) -> t.Callable[[t.Any], str]:
+    def convert(value: t.Any) -> str:
+        text = _text(value)
+        if text not in choices:
+            raise ValueError(f"expected one of {', '.join(choices)}, got {text!r}")
+        return text
+
+    return convert
+
+
+def _list(item: t.Callable[[t.Any], t.Any]) -> t.Callable[[t.Any], list[t.Any]]:
+    def convert(value: t.Any) -> list[t.Any]:
+        if isinstance(value, str):
+            value = [part.strip() for part in re.split(r"[,\n]", value) if part.strip()]
+        if isinstance(value, Mapping) or not isinstance(value, Sequence):
+            raise ValueError(f"expected a list, got {_kind(value)}")
+        return [item(element) for element in value]
+
+    return convert
+
+
+def _annotations(value: t.Any) -> dict[str, str]:
+    if not isinstance(value, Mapping):
+        raise ValueError(f"expected a dictionary, got {_kind(value)}")
+    for key, item in value.items():
+        if not isinstance(item, str):
+            raise ValueError(f"{key}: an annotation's value is text, got {_kind(item)}: quote it")
+    return {str(key): str(item) for key, item in value.items()}
+
+
+def _path(value: t.Any) -> str:
+    text = _text(value)
+    if not text.startswith("/"):
+        raise ValueError(f"expected a path that starts with a slash, got {text!r}")
+    return text
+
+
+def _url(value: t.Any) -> str:
+    text = _text(value)
+    if not re.match(r"https?://[^/\s]", text):
+        raise ValueError(f"expected a URL with http:// or https://, got {text!r}")
+    return text
+
+
+def _kubeconfig(value: t.Any) -> t.Any:
+    return dict(value) if isinstance(value, Mapping) else _text(value)
+
+
+@dataclass(frozen=True)
+class Setting:
+    """One variable.
+
+    ``convert`` turns what a user, a survey or an inventory gives into the value (``ValueError``
+    where it can't); ``default`` is what unset and the empty string stand for.
+    """
+
+    convert: t.Callable[[t.Any], t.Any]
+    default: t.Any = None
+
+
+_name = _matching(_LABEL, "a DNS label (lower-case letters, digits, dashes)", 63)
+# The longest suffix that is put behind the prefix is "-deployment".
+_prefix = _matching(_LABEL, "a DNS label (lower-case letters, digits, dashes)", 63 - 11)
+_port = _integer(1, 65535)
+
+SETTINGS: dict[str, Setting] = {
+    "real_ip_scenario": Setting(
+        _choice("gr-clb-non-direct-pod", "eni-clb-non-direct-pod"), "gr-clb-non-direct-pod"
+    ),
+    "real_ip_namespace": Setting(_name, "kestrel-catchip"),
+    "real_ip_name_prefix": Setting(_prefix, "real-ip"),
+    "real_ip_image": Setting(
+        _text, "test-angel01.tencentcloudcr.com/kestrelli/kestrel-seven-real-ip:v1.0"
+    ),
+    "real_ip_image_pull_secrets": Setting(_list(_text), []),
+    "real_ip_replicas": Setting(_integer(1, 500), 2),
+    "real_ip_container_port": Setting(_port, 5000),
+    "real_ip_service_port": Setting(_port, 80),
+    "real_ip_service_type": Setting(_choice("NodePort", "LoadBalancer", "ClusterIP"), "NodePort"),
+    "real_ip_ingress_class": Setting(_matching(_LABEL, "an ingress class name", 63), "qcloud"),
+    "real_ip_ingress_annotations": Setting(_annotations, {}),
+    "real_ip_service_annotations": Setting(_annotations, {}),
+    "real_ip_host": Setting(_matching(_HOST, "a host name in lower case with a dot", 253), None),
+    "real_ip_path": Setting(_path, "/"),
+    "real_ip_url": Setting(_url, None),
+    "real_ip_expected_source": Setting(_list(_text), []),
+    "real_ip_expected_source_url": Setting(_url, None),
+    "real_ip_layer": Setting(_choice("l7", "l4"), "l7"),
+    "real_ip_strategy": Setting(_choice(*STRATEGIES), None),
+    "real_ip_header": Setting(_text, None),
+    "real_ip_trusted_count": Setting(_integer(1, 100), None),
+    "real_ip_trusted_ranges": Setting(_list(_text), []),
+    "real_ip_address_family": Setting(_choice("any", "ipv4", "ipv6"), "any"),
+    "real_ip_samples": Setting(_integer(1, 10000), 10),
+    "real_ip_max_samples": Setting(_integer(1, 10000), 200),
+    "real_ip_accept": Setting(_list(_choice(*VERDICTS)), ["preserved"]),
+    "real_ip_wait_timeout": Setting(_integer(1, 86400), 300),
+    "real_ip_kubeconfig": Setting(_kubeconfig, None),
+    "real_ip_context": Setting(_text, None),
+    "real_ip_api_host": Setting(_url, None),
+    "real_ip_api_key": Setting(_text, None),
+}
+
+# Known names that are no settings: what a run publishes may come back as a variable (AWX hands
+# the artifacts of one workflow node to the next).
+_PUBLISHED = ("real_ip_results",)
+_REFUSED = {
+    "real_ip_state": "run the playbook kestrel.real_ip.teardown to remove the deployment, "
+    "or set <role>_state where a role is used alone",
+}
+
+
+def value_of(name: str, given: t.Any) -> t.Any:
+    """The value of the variable ``name`` for what was given.
+
+    ``None`` and the empty string give the default; 0 and false are values. Raises
+    ``SettingError``, which names the variable, for anything that the table does not allow.
+    """
+    setting = SETTINGS.get(name)
+    if setting is None:
+        raise SettingError(f"{name}: no such variable{_suggestion(name)}")
+    if given is None or (isinstance(given, str) and not given.strip()):
+        return setting.default
+    try:
+        return setting.convert(given)
+    except ValueError as error:
+        raise SettingError(f"{name}: {error}") from None
+
+
+def problems(given: Mapping[str, t.Any]) -> list[str]:
+    """Everything that is wrong with the ``real_ip_*`` variables of a host, a sentence each."""
+    found = []
+    for name in sorted(given):
+        if name in _REFUSED:
+            found.append(f"{name}: refused: {_REFUSED[name]}")
+        elif name not in _PUBLISHED:
+            try:
+                value_of(name, given[name])
+            except SettingError as error:
+                found.append(str(error))
+    return found or _contradictions({name: value_of(name, given.get(name)) for name in SETTINGS})
+
+
+def _contradictions(values: Mapping[str, t.Any]) -> list[str]:
+    found = []
+    wanted = values["real_ip_ingress_class"]
+    annotated = values["real_ip_ingress_annotations"].get("kubernetes.io/ingress.class", wanted)
+    if annotated != wanted:
+        found.append(
+            f"real_ip_ingress_class: {wanted!r} contradicts the annotation kubernetes.io/"
+            f"ingress.class: {annotated!r} in real_ip_ingress_annotations: keep one of them"
+        )
+    if values["real_ip_samples"] > values["real_ip_max_samples"]:
+        found.append(
+            f"real_ip_samples: {values['real_ip_samples']} is more than real_ip_max_samples: "
+            f"{values['real_ip_max_samples']}"
+        )
+    if values["real_ip_api_key"] and not values["real_ip_api_host"]:
+        found.append("real_ip_api_key: set real_ip_api_host as well: a token needs a server")
+    return found
+
+
+def _suggestion(name: str) -> str:
+    close = difflib.get_close_matches(name, [*SETTINGS, *_PUBLISHED], n=1, cutoff=0.75)
+    return f": did you mean {close[0]}?" if close else ""

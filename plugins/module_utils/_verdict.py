@@ -1,0 +1,676 @@
+# Copyright (c) 2026, the kestrel.real_ip contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""From what the backends saw to a verdict: pure functions over plain data.
+
+``read`` compares one answer with the expected address and gives it a code; ``wanted`` says whether
+more requests are needed; ``judge`` draws the verdict of one address from the codes of its answers.
+
+Two things hold throughout. What isn't shown is not preserved: a doubt about the expected address or
+about an answer makes the verdict ``unproven``, whatever was seen. And only what is shown is lost:
+where the expected address itself is in doubt, another one refutes nothing.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
+from typing import NamedTuple
+
+from ansible_collections.kestrel.real_ip.plugins.module_utils._codes import (
+    CODES,
+    UNTESTED,
+    say,
+    warn,
+)
+from ansible_collections.kestrel.real_ip.plugins.module_utils._derive import (
+    DEFAULT_HEADER,
+    Address,
+    Endpoint,
+    Network,
+    Ranges,
+    canonical,
+    client_ip,
+    elements,
+    in_ranges,
+    is_private,
+    parse_address,
+    parse_ranges,
+)
+from ansible_collections.kestrel.real_ip.plugins.module_utils._echo import (
+    NONCE_HEADER,
+    Answer,
+    Echo,
+    NoEcho,
+    parse,
+)
+
+# --- Questions ------------------------------------------------------------------------------------
+
+#: How each strategy's address is spoken of.
+_PLACES = {
+    "peer": "the socket peer",
+    "single_header": "{header}",
+    "rightmost_trusted_count": "entry {count} from the right of {header}",
+    "rightmost_trusted_range": "the nearest address outside trusted_ranges",
+    "rightmost_non_private": "the rightmost public {header} entry",
+    "leftmost_non_private": "the leftmost public {header} entry",
+}
+
+
+class Strategy(NamedTuple):
+    """The arguments of :func:`client_ip` that the operator declares; they were checked."""
+
+    strategy: str
+    header: str | None = None
+    trusted_count: int | None = None
+    trusted_ranges: Sequence[str] | None = None
+
+    def derive(self, echo: Echo) -> str | None:
+        return client_ip(echo.headers, echo.peer, **self._asdict())
+
+    @property
+    def source(self) -> str:
+        """The name of the header that is read; without meaning for ``peer``."""
+        return self.header or DEFAULT_HEADER
+
+    @property
+    def list_header(self) -> str:
+        """The header to look for the expected address in, where the strategy reads another one."""
+        return DEFAULT_HEADER if self.strategy == "single_header" else self.source
+
+    @property
+    def where(self) -> str:
+        if self.strategy == "rightmost_trusted_count" and self.trusted_count == 1:
+            return f"the rightmost {self.source} entry"
+        return _PLACES[self.strategy].format(header=self.source, count=self.trusted_count)
+
+
+class Expectation(NamedTuple):
+    """Which address should arrive, and where that is known from.
+
+    ``source``: ``given``, ``asked``, ``local`` or ``inferred``; ``networks``: for the first two;
+    ``asked_at``: addresses and ports that ``expected_source_url`` leads to; ``unanswered``: family
+    (4, 6) → why it told no address of it.
+    """
+
+    source: str
+    networks: tuple[Network, ...] = ()
+    asked_at: frozenset[tuple[Address, int]] = frozenset()
+    unanswered: Mapping[int, str] = {}
+
+    @property
+    def refutes(self) -> bool:
+        """Whether another address proves a loss. Behind a NAT, the socket's own never arrives."""
+        return self.source in ("given", "asked")
+
+    def at(self, local: str) -> tuple[Network, ...]:
+        """What a connection from the address ``local`` is expected to show."""
+        own = None if self.refutes else parse_address(local)
+        if own is None:
+            return self.networks
+        if self.source == "inferred" and is_private(own.address):
+            return ()
+        return (*parse_ranges([str(own.address)]),)
+
+
+class Cluster(NamedTuple):
+    """Addresses of the cluster, None for those that are not known."""
+
+    nodes: Ranges | None = None
+    pods: Ranges | None = None
+    services: Ranges | None = None
+    load_balancers: Ranges | None = None
+
+    @property
+    def complete(self) -> bool:
+        return None not in self
+
+    def hold(self, address: Address) -> bool:
+        return any(ranges is not None and in_ranges(address, ranges) for ranges in self)
+
+
+class Question(NamedTuple):
+    """What is asked of one target.
+
+    ``backends``: names of the pods that have to answer; ``pod_names``: canonical address → name.
+    """
+
+    expectation: Expectation
+    strategy: Strategy
+    layer: str = "l7"
+    cluster: Cluster = Cluster()
+    pod_names: Mapping[str, str] = {}
+    echo_format: str = "auto"
+    backends: tuple[str, ...] = ()
+    samples: int = 10
+    max_samples: int = 200
+
+
+class Path(NamedTuple):
+    """One address that requests are sent to. ``host``: the name that gave it, or its own text."""
+
+    host: str
+    port: int
+    remote: Address
+
+    def __str__(self) -> str:
+        address = f"[{self.remote}]" if self.remote.version == 6 else str(self.remote)
+        shown = f"{address}:{self.port}"
+        return shown if canonical(self.host) == str(self.remote) else f"{self.host} ({shown})"
+
+
+class Times(NamedTuple):
+    """Seconds from the start of a request to the connection, the first byte, the last one."""
+
+    connect: float
+    first_byte: float
+    total: float
+
+
+class Sample(NamedTuple):
+    """What one request showed. ``code`` stands for this answer alone.
+
+    ``seen``: what the strategy derives; ``position``: where the expected address stands in the
+    list, counted from the right, 0 for nowhere; ``missing``: the strategy's header isn't there;
+    ``by_range``: a range matched; ``lines``: the header lines that carry addresses, shortened.
+    """
+
+    code: str
+    detail: str = ""
+    local: str = ""
+    seen: str | None = None
+    peer: str | None = None
+    pod: str | None = None
+    node: str | None = None
+    position: int = 0
+    missing: bool = False
+    by_range: bool = False
+    lines: tuple[tuple[str, str], ...] = ()
+    times: Times | None = None
+
+
+# --- One answer -----------------------------------------------------------------------------------
+
+_LOOPBACK = parse_ranges(["127.0.0.0/8", "::1/128"])
+
+# No address in them tells one machine from another.
+_EVERYWHERE = parse_ranges(
+    [
+        "0.0.0.0/8",
+        "127.0.0.0/8",
+        "169.254.0.0/16",
+        "224.0.0.0/4",
+        "255.255.255.255/32",
+        "::/128",
+        "::1/128",
+        "fe80::/10",
+        "ff00::/8",
+    ]
+)
+
+# Where clusters have nodes, pods and Services, if nothing else is known.
+_CLUSTER_LIKE = parse_ranges(
+    ["10.0.0.0/8", "100.64.0.0/10", "172.16.0.0/12", "192.168.0.0/16", "198.18.0.0/15", "fc00::/7"]
+)
+
+_CARRIERS = ("x-forwarded-for", "x-real-ip", "forwarded")
+_MAX_PROXIES = 32
+_MAX_LINES = 8
+_MAX_LINE = 500
+
+
+def _lines(headers: Iterable[tuple[str, str]], *names: str) -> list[tuple[str, str]]:
+    wanted = {name.lower() for name in names}
+    return [(name, value) for name, value in headers if name.lower() in wanted]
+
+
+def _doubt(address: Address, question: Question, path: Path) -> str | None:
+    """Why seeing this address would prove nothing, as a code."""
+    if question.cluster.hold(address):
+        return "V403"
+    if in_ranges(address, _EVERYWHERE):
+        return "V404"
+    if address == path.remote:
+        return "V416"
+    if is_private(address) and not is_private(path.remote):
+        return "V405"
+    return None
+
+
+def is_single(network: Network) -> bool:
+    return network.prefixlen == network.max_prefixlen
+
+
+def _doubts(network: Network, question: Question, path: Path) -> str | None:
+    ends = {network.network_address, network.broadcast_address}
+    codes = [_doubt(end, question, path) for end in sorted(ends)]
+    return None if None in codes else codes[0]
+
+
+def _compare(seen: Endpoint, network: Network, question: Question, path: Path) -> str | None:
+    """The code of an address that matches, None for one that doesn't."""
+    if seen.zone or seen.address not in network:
+        return None
+    doubt = _doubt(seen.address, question, path)
+    if is_single(network):
+        return doubt or "V001"
+    if doubt is None and not question.cluster.complete:
+        return "V413" if in_ranges(seen.address, _CLUSTER_LIKE) else "V001"
+    # A range never stands for an address that isn't the client's for another reason.
+    return "V001" if doubt is None else doubt if doubt == "V405" else None
+
+
+def _match(
+    text: str | None, expected: Iterable[Network], question: Question, path: Path
+) -> str | None:
+    """The best code that the address gets from the expected ones, None where none matches."""
+    seen = None if text is None else parse_address(text)
+    if seen is None:
+        return None
+    codes = [_compare(seen, network, question, path) for network in expected]
+    found = [code for code in codes if code is not None]
+    return "V001" if "V001" in found else next(iter(found), None)
+
+
+def _whose(address: Address, question: Question, path: Path) -> str:
+    """The code of a wrong address: whose is it?"""
+    if in_ranges(address, _LOOPBACK):
+        return "V205"
+    for code, ranges in zip(("V201", "V202", "V203", "V204"), question.cluster):
+        if ranges is not None and in_ranges(address, ranges):
+            return code
+    if address == path.remote:
+        return "V204"
+    return "V206" if is_private(address) else "V207"
+
+
+def _position(echo: Echo, expected: Iterable[Network], question: Question, path: Path) -> int:
+    listed = elements(echo.headers, question.strategy.list_header)[-_MAX_PROXIES:]
+    for place, text in enumerate(reversed(listed), start=1):
+        if _match(text, expected, question, path) == "V001":
+            return place
+    return 0
+
+
+def _asked_itself(question: Question, path: Path) -> bool:
+    # Another port of a load balancer is the same load balancer; on loopback it is another program.
+    return any(
+        remote == path.remote and (port == path.port or not in_ranges(remote, _LOOPBACK))
+        for remote, port in question.expectation.asked_at
+    )
+
+
+def _without_expectation(question: Question, family: int) -> str:
+    expectation = question.expectation
+    if family in expectation.unanswered:
+        return "V412"
+    return "V402" if expectation.networks else "V401"
+
+
+def _code(sample: Sample, expected: tuple[Network, ...], question: Question, path: Path) -> str:
+    """What this answer shows, on layer 7."""
+    if not expected:
+        return _without_expectation(question, path.remote.version)
+    if _asked_itself(question, path):
+        return "V418"
+    doubts = [_doubts(network, question, path) for network in expected]
+    # Without a header that carries addresses, a strategy that falls back to the peer reads layer 4.
+    if not sample.lines and _match(sample.peer, expected, question, path) == "V001":
+        return "V409"
+    matched = _match(sample.seen, expected, question, path)
+    if matched is not None:
+        return matched
+    if None not in doubts:
+        return str(doubts[0])
+    if sample.seen is None:
+        return "V209" if sample.missing else "V210"
+    seen = parse_address(sample.seen)
+    owner = "V206" if seen is None else _whose(seen.address, question, path)
+    # Of no cluster and no balancer, the address can be the prober's own after translation.
+    if owner in ("V206", "V207") and not question.expectation.refutes:
+        return "V406"
+    # The way to who was asked need not be the way to the target: there, no address is translated.
+    if question.expectation.source == "asked" and sample.seen == sample.local:
+        return "V419"
+    return owner
+
+
+def read(
+    question: Question,
+    path: Path,
+    answer: Answer,
+    local: str,
+    nonce: str,
+    times: Times | None = None,
+) -> Sample:
+    """Compare one answer with what was expected. ``local``: the socket's own address.
+
+    Never raises: what is no echo app's answer is a sample with the code that says why.
+    """
+    try:
+        echo = parse(answer, question.echo_format)
+    except NoEcho as error:
+        return Sample(error.number, detail=error.detail[:_MAX_LINE], local=local, times=times)
+    if echo.nonces != {nonce}:
+        return Sample("V407", local=local, times=times)
+    strategy = question.strategy
+    carriers = _lines(echo.headers, *_CARRIERS, strategy.source)
+    peer = None if echo.peer is None else canonical(echo.peer)
+    sample = Sample(
+        code="V408" if peer else "V417",
+        local=local,
+        seen=strategy.derive(echo),
+        peer=peer,
+        pod=_name(echo.pod),
+        node=_name(echo.node),
+        missing=not _lines(echo.headers, strategy.source),
+        lines=tuple(
+            (name[:_MAX_LINE], _right_end(value)) for name, value in carriers[-_MAX_LINES:]
+        ),
+        times=times,
+    )
+    if question.layer == "l4":
+        return sample
+    family = path.remote.version
+    expected = tuple(n for n in question.expectation.at(local) if n.version == family)
+    code = _code(sample, expected, question, path)
+    position = _position(echo, expected, question, path) if CODES[code].verdict == "lost" else 0
+    detail = _found(echo, strategy) if code == "V210" else ""
+    exact = any(is_single(n) and sample.seen == str(n.network_address) for n in expected)
+    return sample._replace(
+        code=code, position=position, detail=detail, by_range=code == "V001" and not exact
+    )
+
+
+def _name(text: str | None) -> str | None:
+    # The longest name that Kubernetes allows; an answer may claim any length.
+    return None if text is None else text[:253]
+
+
+def _right_end(value: str) -> str:
+    # What trusted proxies wrote stands on the right.
+    return value if len(value) <= _MAX_LINE else f"…{value[1 - _MAX_LINE :]}"
+
+
+def _found(echo: Echo, strategy: Strategy) -> str:
+    lines = [f"{strategy.source}: {value}" for _n, value in _lines(echo.headers, strategy.source)]
+    return _right_end("; ".join(lines))
+
+
+# --- How many requests ----------------------------------------------------------------------------
+
+_PER_BACKEND = 10
+
+
+def is_answer(sample: Sample) -> bool:
+    return sample.code != "V407" and CODES[sample.code].verdict not in ("no_answer", UNTESTED)
+
+
+def _missing(question: Question, answers: Iterable[Sample]) -> list[str]:
+    seen = {sample.pod for sample in answers}
+    return [name for name in question.backends if name not in seen]
+
+
+def _needed(question: Question) -> int:
+    """Requests that make each backend's answer likely where the answers don't name it."""
+    return max(question.samples, _PER_BACKEND * len(question.backends))
+
+
+def wanted(question: Question, samples: Sequence[Sample]) -> int:
+    """How many more requests to send after these, at most; 0 to stop.
+
+    Goes on until each named backend has answered. Where nothing answers, more would not help.
+    """
+    if len(samples) < question.samples:
+        return question.samples - len(samples)
+    answers = [sample for sample in samples if is_answer(sample)]
+    if not answers or not _missing(question, answers):
+        return 0
+    named = all(sample.pod for sample in answers)
+    goal = question.max_samples if named else min(_needed(question), question.max_samples)
+    return max(goal - len(samples), 0)
+
+
+def coverage(question: Question, answers: Sequence[Sample]) -> tuple[str, list[str]]:
+    """Whether each required backend answered, and the names of those that didn't.
+
+    ``not_asked``, ``complete``, ``incomplete``, or ``unknown`` where answers don't name their pod.
+    """
+    if not question.backends:
+        return "not_asked", []
+    missing = _missing(question, answers)
+    if not missing:
+        return "complete", []
+    if answers and not all(sample.pod for sample in answers):
+        return "unknown", []
+    return "incomplete", missing
+
+
+# --- The verdict of one address -------------------------------------------------------------------
+
+Facts = dict[str, object]
+
+
+class Finding(NamedTuple):
+    """The verdict of one address: code, one sentence why, and one what to do, empty for nothing."""
+
+    code: str
+    reason: str
+    fix: str
+    warnings: list[str]
+    coverage: str
+
+    @property
+    def verdict(self) -> str:
+        return CODES[self.code].verdict
+
+
+_SHOWN = 4
+_MAX_ITEM = 100
+
+
+def _listed(items: Iterable[object], joint: str = ", ") -> str:
+    """The first few of the items in order, and how many more there are; not escaped yet."""
+    texts = list(dict.fromkeys(str(item)[:_MAX_ITEM] for item in items))
+    more = [f"{len(texts) - _SHOWN} more"] if len(texts) > _SHOWN else []
+    return joint.join(texts[:_SHOWN] + more)
+
+
+def _counted(items: Iterable[str]) -> str:
+    counts = Counter(items).most_common()
+    if len(counts) == 1:
+        return counts[0][0]
+    return _listed(f"{item} ({count})" for item, count in counts)
+
+
+def _seen(samples: Iterable[Sample]) -> str:
+    return _counted(sample.seen or "no address" for sample in samples)
+
+
+def _commonest(samples: Iterable[Sample]) -> str:
+    # The first one of those that are equally common, so that the answer is always the same.
+    return Counter(sample.code for sample in samples).most_common(1)[0][0]
+
+
+def _titles(samples: Iterable[Sample], unsent: int) -> str:
+    counts = Counter(CODES[sample.code].title for sample in samples)
+    if unsent:
+        counts[CODES["V525"].title] += unsent
+    return ", ".join(f"{count} × {title}" for title, count in counts.most_common())
+
+
+def _pods(samples: Iterable[Sample]) -> str:
+    return _listed(sample.pod for sample in samples)
+
+
+def _setting(strategy: Strategy, position: int) -> str:
+    count = f"trusted_count: {position}"
+    if strategy.strategy == "rightmost_trusted_count":
+        return count
+    header = "" if strategy.list_header == DEFAULT_HEADER else f", header: {strategy.list_header}"
+    return f"strategy: rightmost_trusted_count{header}, {count}"
+
+
+def _lost(lost: Sequence[Sample]) -> tuple[str, list[Sample]]:
+    """The code of a loss, and the answers that it speaks of."""
+    positions = {sample.position for sample in lost}
+    if len(positions) == 1 and 0 not in positions:
+        return "V208", list(lost)
+    code = _commonest(lost)
+    return code, [sample for sample in lost if sample.code == code]
+
+
+def _mixed(good: Sequence[Sample], bad: Sequence[Sample]) -> tuple[str, Facts]:
+    good_pods, bad_pods = {s.pod for s in good}, {s.pod for s in bad}
+    if None in good_pods | bad_pods:
+        return "V303", {"good": len(good)}
+    both = [sample for sample in bad if sample.pod in good_pods]
+    if both:
+        return "V302", {"bad": _pods(both)}
+    return "V301", {"good": _pods(good), "bad": _pods(bad)}
+
+
+def _arrived(question: Question, answers: Sequence[Sample], unanswered: int) -> str:
+    """The code where every answer shows the expected address."""
+    if question.strategy.strategy == "leftmost_non_private":
+        return "V414"
+    known, missing = coverage(question, answers)
+    if known == "complete":
+        return "V001"
+    if missing:
+        return "V410"
+    if unanswered:
+        return "V415"
+    if known == "unknown":
+        return "V411" if _needed(question) > question.max_samples else "V002"
+    return "V001"
+
+
+def _decide(
+    question: Question, samples: Sequence[Sample], answers: Sequence[Sample], unanswered: int
+) -> tuple[str, Sequence[Sample], Facts]:
+    """The code, the samples that it speaks of, and facts of its own."""
+    if not answers:
+        # An echo app that answers another request is nearer to the truth than a failed request.
+        cached = [sample for sample in samples if sample.code == "V407"]
+        routed = [sample for sample in samples if sample.code != "V601"]
+        code = _commonest(cached or routed or samples) if samples else "V525"
+        return code, [sample for sample in samples if sample.code == code], {}
+    by_verdict = {
+        verdict: [sample for sample in answers if CODES[sample.code].verdict == verdict]
+        for verdict in ("lost", "preserved", "unproven")
+    }
+    good = by_verdict["preserved"] + [s for s in by_verdict["unproven"] if s.code == "V413"]
+    unproxied = [sample for sample in answers if sample.code == "V409"]
+    bad = by_verdict["lost"] + (unproxied if good or by_verdict["lost"] else [])
+    if bad and good:
+        code, facts = _mixed(good, bad)
+        return code, bad, facts
+    if bad:
+        code, group = _lost(by_verdict["lost"])
+        return code, group, {}
+    if by_verdict["unproven"]:
+        code = _commonest(by_verdict["unproven"])
+        return code, [sample for sample in answers if sample.code == code], {}
+    return _arrived(question, answers, unanswered), answers, {}
+
+
+def expected_texts(question: Question, samples: Iterable[Sample]) -> list[str]:
+    """The expected addresses and ranges, also those of the other family."""
+    networks = dict.fromkeys(question.expectation.networks)
+    for local in dict.fromkeys(sample.local for sample in samples if sample.local):
+        networks.update(dict.fromkeys(question.expectation.at(local)))
+    return [str(n.network_address) if is_single(n) else str(n) for n in networks]
+
+
+def judge(question: Question, path: Path, samples: Sequence[Sample], planned: int) -> Finding:
+    """The verdict of one address. ``planned``: requests that were to be sent, sent or not."""
+    answers = [sample for sample in samples if is_answer(sample)]
+    dumb = [sample for sample in samples if not is_answer(sample)]
+    unsent = planned - len(samples)
+    code, group, own = _decide(question, samples, answers, len(dumb) + unsent)
+    known, missing = coverage(question, answers)
+    strategy = question.strategy
+    family = path.remote.version
+    expected = expected_texts(question, samples)
+    in_family = [text for text in expected if (":" in text) == (family == 6)]
+    first = group[0] if group else Sample("V525")
+    pods = [question.pod_names[s.seen] for s in group if s.seen and s.seen in question.pod_names]
+    titles = _titles(dumb, unsent)
+    facts: Facts = {
+        "address": path,
+        "nonce_header": NONCE_HEADER,
+        "host": path.host,
+        "family": f"IPv{family}",
+        "where": strategy.where,
+        "header": strategy.source,
+        "list": strategy.list_header,
+        "expected": _listed(in_family, " or "),
+        "expected_any": _listed(expected, " or "),
+        "expected_from": question.expectation.source,
+        "local": _listed(sample.local for sample in group),
+        "seen": _seen(group),
+        "pod": f" (pod {_listed(pods)})" if pods else "",
+        "peer": _counted(sample.peer or "not told" for sample in group),
+        "count": len(group),
+        "answered": len(answers),
+        "sent": len(samples),
+        "planned": planned,
+        "position": first.position,
+        "setting": _setting(strategy, first.position),
+        "detail": first.detail,
+        "missing": _listed(missing),
+        "required": len(question.backends),
+        "needed": _needed(question),
+        "unanswered": f" (of {planned} requests {titles})" if titles else "",
+        **own,
+    }
+    if code == "V415":
+        facts.update(count=len(dumb) + unsent, detail=titles)
+    if code == "V412":
+        facts["detail"] = question.expectation.unanswered[family]
+    statement = say(code, facts)
+    return Finding(
+        code=code,
+        reason=statement.reason,
+        fix=statement.fix,
+        warnings=_warnings(code, question, answers, facts, titles),
+        coverage=known,
+    )
+
+
+def _rivals(sample: Sample, strategy: Strategy) -> Iterable[tuple[str, str]]:
+    """Warning and address for each other header that says something else than the strategy."""
+    for name, header in (("real_ip_differs", "X-Real-IP"), ("list_differs", DEFAULT_HEADER)):
+        values = [value for _name, value in _lines(sample.lines, header)]
+        if values and header.lower() != strategy.source.lower():
+            rival = canonical(values[-1].rpartition(",")[2])
+            if rival != sample.seen:
+                yield name, rival or "no address"
+
+
+def _warnings(
+    code: str, question: Question, answers: Sequence[Sample], facts: Facts, titles: str
+) -> list[str]:
+    found: list[tuple[str, Facts]] = []
+    verdict = CODES[code].verdict
+    lines = [name for sample in answers for name, _value in sample.lines]
+    without = sum(sample.missing for sample in answers)
+    if question.layer == "l7":
+        for sample in answers:
+            seen = sample.seen or "no address"
+            for name, rival in _rivals(sample, question.strategy):
+                found.append((name, {"rival": rival, "seen": seen}))
+    if question.layer == "l4" and lines:
+        found.append(("forwarded_at_layer_4", {"header": _listed(lines)}))
+    if question.layer == "l7" and without and verdict == "unproven":
+        found.append(("header_missing", {"count": without}))
+    if any(sample.by_range for sample in answers) and not question.cluster.complete:
+        found.append(("cluster_unknown", {}))
+    if titles and answers:
+        found.append(("unanswered", {"detail": titles}))
+    # The first example of each is enough.
+    chosen = dict(reversed(found))
+    return [warn(name, {**facts, **chosen[name]}) for name in sorted(chosen)]

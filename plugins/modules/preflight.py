@@ -1,0 +1,214 @@
+#!/usr/bin/python
+
+# Copyright (c) 2026, the kestrel.real_ip contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""Look before anything is changed."""
+
+from __future__ import annotations
+
+DOCUMENTATION = r"""
+module: preflight
+short_description: Say which cluster a run will touch, and whether it can
+version_added: 0.1.0
+author: The kestrel.real_ip contributors (!UNKNOWN)
+description:
+  - Finds the cluster, its version and its identity, and asks it whether the credentials may do
+    all that O(purposes) need.
+  - Fails with one sentence where there is no kubeconfig or context, no answer, a version that is
+    too old, or a right missing.
+  - A task of this name runs an action plugin. It first refuses wrong values and wrong names of
+    the variables C(real_ip_*),
+    and in the end prints the cluster in one line.
+extends_documentation_fragment:
+  - kubernetes.core.k8s_auth_options
+  - kestrel.real_ip.attributes
+  - kestrel.real_ip.attributes.read_only
+attributes:
+  action_group:
+    support: full
+options:
+  namespace:
+    description:
+      - The namespace that the run works in. It need not exist.
+      - If not set, the value or the default of the variable C(real_ip_namespace).
+    type: str
+  name_prefix:
+    description:
+      - The prefix of the names of the deployment's objects.
+      - If not set, the value or the default of the variable C(real_ip_name_prefix).
+    type: str
+  purposes:
+    description: What the run is going to do.
+    type: list
+    elements: str
+    choices: [deploy, verify, teardown]
+    required: true
+requirements:
+  - kubernetes >= 24.2.0
+"""
+
+EXAMPLES = r"""
+- name: See that the cluster can be used
+  kestrel.real_ip.preflight:
+    namespace: kestrel-catchip
+    name_prefix: real-ip
+    purposes: [deploy, verify]
+"""
+
+RETURN = r"""
+server:
+  description: The URL of the API server.
+  returned: success
+  type: str
+context:
+  description: The context of the kubeconfig, V(none) where the connection doesn't come from one.
+  returned: success
+  type: str
+version:
+  description: The version of Kubernetes.
+  returned: success
+  type: str
+  sample: v1.36.3
+cluster:
+  description: What identifies the cluster, the UID of its namespace C(kube-system), or RV(server)
+    where that can't be read.
+  returned: success
+  type: str
+deployment:
+  description: RV(cluster), namespace and name prefix in one text; two hosts with the same one
+    would share one deployment.
+  returned: success
+  type: str
+namespace:
+  description: The namespace.
+  returned: success
+  type: str
+name_prefix:
+  description: The prefix of the names.
+  returned: success
+  type: str
+namespace_exists:
+  description: Whether the namespace exists already.
+  returned: success
+  type: bool
+"""
+
+import os
+import re
+import typing as t
+from concurrent.futures import ThreadPoolExecutor
+
+from ansible_collections.kestrel.real_ip.plugins.module_utils._kubernetes import (
+    Cluster,
+    ClusterError,
+    open_module,
+)
+from ansible_collections.kestrel.real_ip.plugins.module_utils._rights import Right, needed
+
+# Server-side apply is stable from 1.22 on, and so is networking.k8s.io/v1 alone.
+OLDEST = (1, 22)
+REVIEWS = "/apis/authorization.k8s.io/v1/selfsubjectaccessreviews"
+
+
+def check_version(answer: t.Mapping[str, t.Any], server: str) -> str:
+    """The server's version. Raises ClusterError where it is none, or too old."""
+    version = str(answer.get("gitVersion", ""))
+    found = re.match(r"v(\d+)\.(\d+)", version)
+    if found is None:
+        raise ClusterError(
+            f"{server} answers, but not as a Kubernetes API server: no version in /version"
+        )
+    if tuple(int(part) for part in found.groups()) < OLDEST:
+        oldest = ".".join(map(str, OLDEST))
+        raise ClusterError(
+            f"Kubernetes {version} at {server} is too old: {oldest} or newer is needed"
+        )
+    return version
+
+
+def missing_rights(cluster: Cluster, rights: t.Sequence[Right], namespace: str) -> list[Right]:
+    """Those of ``rights`` that the API server does not grant. Raises ClusterError."""
+
+    def allowed(right: Right) -> bool:
+        answer = cluster.request("post", REVIEWS, body=right.review(namespace))
+        return bool(answer.get("status", {}).get("allowed"))
+
+    with ThreadPoolExecutor(max_workers=8) as pool:
+        return [right for right, granted in zip(rights, pool.map(allowed, rights)) if not granted]
+
+
+def readable(cluster: Cluster, path: str) -> dict[str, t.Any] | None:
+    """An object, or None where it doesn't exist or mustn't be read. Raises ClusterError."""
+    try:
+        return cluster.find(path)
+    except ClusterError as error:
+        if error.status == 403:
+            return None
+        raise
+
+
+def context_of(params: t.Mapping[str, t.Any]) -> str | None:
+    """The name of the context in use, None where the connection comes from elsewhere."""
+    from kubernetes import config
+
+    source: t.Any = params.get("kubeconfig") or os.environ.get("K8S_AUTH_KUBECONFIG")
+    context = params.get("context") or os.environ.get("K8S_AUTH_CONTEXT")
+    in_pod = not (source or context) and "KUBERNETES_SERVICE_HOST" in os.environ
+    if params.get("host") or os.environ.get("K8S_AUTH_HOST") or in_pod:
+        return None
+    if context or isinstance(source, dict):
+        return str(context or source.get("current-context"))
+    try:
+        return str(config.list_kube_config_contexts(config_file=source)[1]["name"])
+    except (config.ConfigException, OSError, TypeError):
+        return None
+
+
+def main() -> None:
+    """Entry point."""
+    module = open_module(
+        {
+            "namespace": {"type": "str"},
+            "name_prefix": {"type": "str"},
+            "purposes": {
+                "type": "list",
+                "elements": "str",
+                "choices": ["deploy", "verify", "teardown"],
+                "required": True,
+            },
+        }
+    )
+    namespace = module.params["namespace"]
+    try:
+        cluster = Cluster(module)
+        version = check_version(cluster.get("/version"), cluster.server)
+        exists = readable(cluster, f"/api/v1/namespaces/{namespace}") is not None
+        rights = needed(module.params["purposes"], exists)
+        missing = missing_rights(cluster, rights, namespace)
+        if missing:
+            names = ", ".join(str(right) for right in missing)
+            raise ClusterError(
+                f"Rights are missing in the namespace {namespace} at {cluster.server}: {names}. "
+                f"Nothing was changed. Next: kubectl auth can-i --list -n {namespace}"
+            )
+        system = readable(cluster, "/api/v1/namespaces/kube-system")
+    except ClusterError as error:
+        module.fail_json(msg=str(error), status=error.status)
+    identity = system["metadata"]["uid"] if system else cluster.server
+    module.exit_json(
+        changed=False,
+        server=cluster.server,
+        context=context_of(module.params),
+        version=version,
+        cluster=identity,
+        deployment=f"{identity}/{namespace}/{module.params['name_prefix']}",
+        namespace=namespace,
+        name_prefix=module.params["name_prefix"],
+        namespace_exists=exists,
+    )
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,578 @@
+#!/usr/bin/python
+
+# Copyright (c) 2026, the kestrel.real_ip contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""Say which source address the backends behind a load balancer see."""
+
+from __future__ import annotations
+
+DOCUMENTATION = r"""
+module: source_ip_info
+short_description: Say which source address the backends behind a load balancer see
+version_added: 0.1.0
+author: The kestrel.real_ip contributors (!UNKNOWN)
+description:
+  - Sends HTTP requests to an echo application behind a load balancer and compares the client
+    address that it saw with the one that should have arrived.
+  - A bad verdict does not fail the task. It fails for wrong arguments only, before the first
+    request.
+  - Proxies of the environment, redirects and C(.netrc) are never used. Each request goes over its
+    own connection to the address it is meant for, and an answer counts only if it echoes that
+    request.
+  - Every address that a name gives is tested for itself, and the worst verdict is returned.
+  - This version does not test whether the address can be forged, whether the load balancer can be
+    bypassed, and whether the prober stands inside the cluster; RV(reason) says so.
+extends_documentation_fragment:
+  - kestrel.real_ip.attributes
+  - kestrel.real_ip.attributes.read_only
+attributes:
+  action_group:
+    support: none
+    details:
+      - This module does not talk to the API server, so the defaults of that group must not reach
+        it.
+options:
+  url:
+    description:
+      - The URL to request, C(http) or C(https). Exactly one of O(url) and O(targets) is required.
+    type: str
+  targets:
+    description:
+      - Several targets at once. What an entry leaves out is taken from the option of the same name.
+    type: list
+    elements: dict
+    suboptions:
+      name:
+        description: What to call the target in RV(targets). The URL, if not set.
+        type: str
+      url:
+        description: See O(url).
+        type: str
+        required: true
+      connect_to:
+        description: See O(connect_to).
+        type: str
+      host_header:
+        description: See O(host_header).
+        type: str
+      server_name:
+        description: See O(server_name).
+        type: str
+      expected_source:
+        description: See O(expected_source). Is looked at before O(expected_source_url).
+        type: list
+        elements: str
+      layer:
+        description: See O(layer).
+        type: str
+        choices: [l7, l4]
+  connect_to:
+    description:
+      - Address or name, and maybe a port, to connect to instead of the URL's host. C(Host) header
+        and TLS server name stay the URL's.
+      - An IPv6 address with a port is written as V([2001:db8::1]:80).
+    type: str
+  host_header:
+    description: The C(Host) header, instead of the URL's host and port.
+    type: str
+  server_name:
+    description: The name for TLS, instead of the URL's host. Only looked at for C(https).
+    type: str
+  address_family:
+    description: Which addresses of a name are tested.
+    type: str
+    choices: [any, ipv4, ipv6]
+    default: any
+  method:
+    description: The method of the requests. One of GET, POST, PUT, PATCH, DELETE, OPTIONS.
+    type: str
+    default: GET
+  headers:
+    description:
+      - Header lines to add to each request.
+      - Headers that tell a client's address are refused, since what arrives must come from the path
+        (Forwarded, X-Forwarded-*, X-Real-IP, O(header), and those by which a load balancer is
+        known), as are headers that the probe itself depends on.
+    type: dict
+    default: {}
+  expected_source:
+    description:
+      - The address with which the prober's traffic should arrive, or several of them. Addresses and
+        CIDRs, or the word V(local) for the address of the probing socket.
+      - V(local) can only confirm. Where another address is seen that is none of the cluster, the
+        verdict is V(unproven), since address translation may be the reason.
+      - If neither this nor O(expected_source_url) is set, the socket's address is taken in the same
+        way, but only if it is globally routable.
+      - Addresses are compared within the family of the connection. What matches every address, what
+        overlaps O(cluster_addresses) and a cluster's own address are refused.
+    type: list
+    elements: str
+  expected_source_url:
+    description:
+      - A URL that answers with the caller's address, as text or as the member C(ip) or C(origin) of
+        JSON. It is requested once for IPv4 and once for IPv6.
+      - Its certificate is accepted from the system's authorities and those in O(ca_path).
+      - Not requested where O(expected_source) says it. Nothing is requested if it is not set.
+    type: str
+  cluster_addresses:
+    description:
+      - Addresses and CIDRs of the cluster itself. They are never the client's, and they tell whose
+        address was seen instead.
+      - What is left out counts as not known, an empty list as none.
+    type: dict
+    suboptions:
+      nodes:
+        description: Of nodes.
+        type: list
+        elements: str
+      pods:
+        description: Of pods, and of the nodes' pod CIDRs.
+        type: list
+        elements: str
+      services:
+        description: Of Services.
+        type: list
+        elements: str
+      load_balancers:
+        description: Of load balancers.
+        type: list
+        elements: str
+      pod_names:
+        description: Address of a pod to its name. These addresses count as
+          O(cluster_addresses.pods).
+        type: dict
+  layer:
+    description:
+      - Which evidence decides. V(l7) is for proxies that add a header, V(l4) for load balancers
+        that keep the source address of the connection.
+      - In this version V(l4) shows what arrived, but the verdict on it is always V(unproven).
+    type: str
+    choices: [l7, l4]
+    default: l7
+  strategy:
+    description:
+      - How the application behind the load balancer finds the client's address.
+        See P(kestrel.real_ip.client_ip#filter) for the meaning of the strategies.
+      - If not set, V(rightmost_trusted_count) for O(layer=l7) with O(trusted_count=1), and V(peer)
+        for O(layer=l4). V(peer) belongs to O(layer=l4) and the others to O(layer=l7); anything else
+        is refused.
+      - The verdict on V(leftmost_non_private) is always V(unproven) in this version, since a client
+        can choose what it returns wherever forgery is possible.
+    type: str
+    choices:
+      - peer
+      - single_header
+      - rightmost_trusted_count
+      - rightmost_trusted_range
+      - rightmost_non_private
+      - leftmost_non_private
+  header:
+    description: The header that O(strategy) reads, X-Forwarded-For if not set.
+    type: str
+  trusted_count:
+    description: How many proxies of one's own stand on the path, for V(rightmost_trusted_count).
+    type: int
+  trusted_ranges:
+    description: Addresses and CIDRs of one's own proxies, for V(rightmost_trusted_range).
+    type: list
+    elements: str
+  samples:
+    description: Requests to each address. Not more than O(max_samples).
+    type: int
+    default: 10
+  expect_backends:
+    description:
+      - Names of the pods that have to answer. Requests are sent until each one did.
+      - If the echo app does not name its pod, ten requests for each are sent.
+    type: list
+    elements: str
+    default: []
+  max_samples:
+    description: The greatest number of requests to each address.
+    type: int
+    default: 200
+  concurrency:
+    description: Requests at the same time.
+    type: int
+    default: 16
+  timeout:
+    description: Seconds for one request, from the connection to the last byte.
+    type: float
+    default: 5
+  deadline:
+    description: Seconds for the whole run, without O(wait). What is not done then is left out.
+    type: float
+    default: 60
+  wait:
+    description: Whether to wait first until every target answers as an echo app.
+    type: bool
+    default: false
+  wait_timeout:
+    description: Seconds to wait for that. The probe follows in any case.
+    type: float
+    default: 300
+  echo_format:
+    description:
+      - The form of the echo app's answers. V(kestrel) is this collection's own app, V(flask) the
+        image of TKE's document, V(auto) whichever of them fits.
+    type: str
+    choices: [auto, kestrel, flask]
+    default: auto
+  validate_certs:
+    description: Whether certificates have to be valid, for the targets and O(expected_source_url).
+    type: bool
+    default: true
+  ca_path:
+    description: File or directory with the authorities to accept instead of the system's.
+    type: path
+  tls_client_cert:
+    description: File with the client certificate, and maybe its key.
+    type: path
+  tls_client_key:
+    description: File with the key of O(tls_client_cert), without a password.
+    type: path
+  max_body:
+    description: Bytes that are read of one answer.
+    type: int
+    default: 65536
+seealso:
+  - plugin: kestrel.real_ip.client_ip
+    plugin_type: filter
+"""
+
+EXAMPLES = r"""
+- name: See whether the client's address arrives through a layer-7 load balancer
+  kestrel.real_ip.source_ip_info:
+    url: http://198.51.100.10/
+    expected_source: 203.0.113.20
+  register: probe
+
+- name: Stop if it does not
+  ansible.builtin.assert:
+    that: probe.verdict == 'preserved'
+    fail_msg: "{{ probe.code }} {{ probe.reason }}. {{ probe.fix }}"
+
+- name: Ask each of two pods, through two proxies, by the address behind a name
+  kestrel.real_ip.source_ip_info:
+    url: https://echo.example.com/
+    connect_to: 198.51.100.10
+    expected_source:
+      - 203.0.113.20
+      - 2001:db8:113::20
+    trusted_count: 2
+    expect_backends:
+      - real-ip-deployment-7d9c5b8f6-abcde
+      - real-ip-deployment-7d9c5b8f6-fghij
+
+- name: Test several load balancers at once, once they answer
+  kestrel.real_ip.source_ip_info:
+    targets:
+      - name: public
+        url: http://198.51.100.10/
+      - name: internal
+        url: http://10.255.0.5/
+        expected_source: 10.255.0.10
+    expected_source_url: https://address.example.com/
+    wait: true
+"""
+
+RETURN = r"""
+verdict:
+  description:
+    - V(preserved) if every answer showed exactly the expected address, V(lost) if they agree on
+      another or on none, V(mixed) if only some showed it, V(unproven) if what was seen does not
+      decide it, V(no_answer) if no echo app answered.
+    - With several addresses the worst of theirs, in the order V(no_answer), V(lost), V(mixed),
+      V(unproven), V(preserved). The values from RV(address) to RV(expected_from) are that address'.
+  returned: success
+  type: str
+  sample: preserved
+code:
+  description: Stable code of the verdict, V(V) and three digits. The collection's documentation
+    lists them.
+  returned: success
+  type: str
+  sample: V001
+reason:
+  description: Why, in one sentence that names the addresses.
+  returned: success
+  type: str
+  sample: >-
+    all 10 answers through 198.51.100.10:80 showed 203.0.113.20 as the rightmost X-Forwarded-For
+    entry; forgery, bypass and vantage not tested
+fix:
+  description: What to set or to type next, in one sentence. None where nothing has to be mended.
+  returned: success
+  type: str
+  sample: "Set trusted_count: 2, after checking that the load balancer can't be reached without
+    passing every one of these proxies"
+address:
+  description: The address that decided. None where a name was not resolved.
+  returned: success
+  type: str
+  sample: 198.51.100.10
+warnings_found:
+  description: What else is worth knowing, at most 20 sentences. All of them stand in RV(targets).
+  returned: success
+  type: list
+  elements: str
+  sample: []
+expected:
+  description: The addresses and CIDRs that were expected.
+  returned: success
+  type: list
+  elements: str
+  sample: [203.0.113.20]
+expected_from:
+  description:
+    - Where they come from. V(given) by O(expected_source), V(asked) from O(expected_source_url),
+      V(local) from the probing socket on request, V(inferred) from it without.
+    - None where no address is expected.
+  returned: success
+  type: str
+  sample: given
+observed:
+  description: Address that the strategy finds in an answer, to the number of answers. V(none) for
+    no address.
+  returned: success
+  type: dict
+  sample: {203.0.113.20: 10}
+coverage:
+  description:
+    - Whether every pod in O(expect_backends) answered. V(complete), V(incomplete), V(unknown) if
+      the echo app does not name its pod, V(not_asked) if O(expect_backends) is empty.
+  returned: success
+  type: str
+  sample: complete
+backends:
+  description: Each pod that answered, and what it saw.
+  returned: success
+  type: list
+  elements: dict
+  contains:
+    name:
+      description: The pod's name. None if the echo app does not tell it.
+      returned: success
+      type: str
+      sample: real-ip-deployment-7d9c5b8f6-abcde
+    node:
+      description: Its node's name. None if the echo app does not tell it.
+      returned: success
+      type: str
+      sample: node1
+    answers:
+      description: How many answers came from it.
+      returned: success
+      type: int
+      sample: 5
+    observed:
+      description: As RV(observed), for this pod.
+      returned: success
+      type: dict
+      sample: {203.0.113.20: 5}
+    peers:
+      description: Socket peer that the pod saw, to the number of answers. Empty if the echo app
+        does not tell it.
+      returned: success
+      type: dict
+      sample: {10.255.0.12: 5}
+    headers:
+      description: The header lines of its first answer that carry addresses. Long ones are
+        shortened.
+      returned: success
+      type: dict
+      sample: {X-Forwarded-For: [203.0.113.20], X-Real-Ip: [203.0.113.20]}
+requests:
+  description: How many requests there were.
+  returned: success
+  type: dict
+  contains:
+    planned:
+      description: That were to be sent.
+      returned: success
+      type: int
+      sample: 10
+    sent:
+      description: That were sent and came to an end before O(deadline).
+      returned: success
+      type: int
+      sample: 10
+    answered:
+      description: That an echo app answered.
+      returned: success
+      type: int
+      sample: 10
+    unanswered:
+      description: Code of why another one was not, to the number of requests.
+      returned: success
+      type: dict
+      sample: {}
+timings:
+  description:
+    - C(min), C(median) and C(max) of C(connect), C(first_byte) and C(total), each in seconds from
+      the start of a request. Of requests that were answered, by whatever. Empty if there were none.
+  returned: success
+  type: dict
+  sample:
+    connect: {min: 0.0003, median: 0.0004, max: 0.0011}
+    first_byte: {min: 0.0021, median: 0.0024, max: 0.0064}
+    total: {min: 0.0022, median: 0.0025, max: 0.0066}
+targets:
+  description:
+    - All of this for each address of each target, in their order. C(name) and C(url) name the
+      target.
+    - C(verdict) is V(untested) for an address of a family for which the prober has no route.
+  returned: success
+  type: list
+  elements: dict
+  sample: []
+"""
+
+from functools import partial
+from time import monotonic
+from typing import Any
+
+from ansible.module_utils.basic import AnsibleModule
+from ansible_collections.kestrel.real_ip.plugins.module_utils._derive import (
+    STRATEGIES,
+    parse_ranges,
+)
+from ansible_collections.kestrel.real_ip.plugins.module_utils._echo import FORMATS
+from ansible_collections.kestrel.real_ip.plugins.module_utils._evidence import (
+    describe,
+    describe_unreached,
+    settle,
+    summarize,
+)
+from ansible_collections.kestrel.real_ip.plugins.module_utils._options import (
+    Plan,
+    WrongArgument,
+    plan,
+)
+from ansible_collections.kestrel.real_ip.plugins.module_utils._probe import (
+    Station,
+    Survey,
+    Target,
+    Visit,
+    ask_own_address,
+    await_echo,
+)
+from ansible_collections.kestrel.real_ip.plugins.module_utils._verdict import (
+    Expectation,
+    Times,
+)
+
+TEXTS = {"type": "list", "elements": "str"}
+PER_TARGET: dict[str, dict[str, Any]] = {
+    "url": {"type": "str"},
+    "connect_to": {"type": "str"},
+    "host_header": {"type": "str"},
+    "server_name": {"type": "str"},
+    "expected_source": TEXTS,
+    "layer": {"type": "str", "choices": ["l7", "l4"]},
+}
+TARGET = {**PER_TARGET, "name": {"type": "str"}, "url": {"type": "str", "required": True}}
+CLUSTER = {
+    "nodes": TEXTS,
+    "pods": TEXTS,
+    "services": TEXTS,
+    "load_balancers": TEXTS,
+    "pod_names": {"type": "dict"},
+}
+ARGUMENTS: dict[str, dict[str, Any]] = {
+    **PER_TARGET,
+    "layer": {**PER_TARGET["layer"], "default": "l7"},
+    "targets": {"type": "list", "elements": "dict", "options": TARGET},
+    "address_family": {"type": "str", "choices": ["any", "ipv4", "ipv6"], "default": "any"},
+    "method": {"type": "str", "default": "GET"},
+    "headers": {"type": "dict", "default": {}},
+    "expected_source_url": {"type": "str"},
+    "cluster_addresses": {"type": "dict", "options": CLUSTER},
+    "strategy": {"type": "str", "choices": [*STRATEGIES]},
+    "header": {"type": "str"},
+    "trusted_count": {"type": "int"},
+    "trusted_ranges": TEXTS,
+    "samples": {"type": "int", "default": 10},
+    "expect_backends": {**TEXTS, "default": []},
+    "max_samples": {"type": "int", "default": 200},
+    "concurrency": {"type": "int", "default": 16},
+    "timeout": {"type": "float", "default": 5},
+    "deadline": {"type": "float", "default": 60},
+    "wait": {"type": "bool", "default": False},
+    "wait_timeout": {"type": "float", "default": 300},
+    "echo_format": {"type": "str", "choices": ["auto", *FORMATS], "default": "auto"},
+    "validate_certs": {"type": "bool", "default": True},
+    "ca_path": {"type": "path"},
+    "tls_client_cert": {"type": "path"},
+    "tls_client_key": {"type": "path", "no_log": False},
+    "max_body": {"type": "int", "default": 65536},
+}
+
+
+def with_own_address(todo: Plan, family: str, until: float) -> list[Target]:
+    """The targets, with the answer of ``expected_source_url`` where it is to be asked."""
+    sources = {target.question.expectation.source for target in todo.targets}
+    if todo.own_address is None or "asked" not in sources:
+        return todo.targets
+    request = todo.request._replace(method="GET", headers={})
+    own = ask_own_address(todo.own_address, request, family, until)
+    networks = (*parse_ranges([*own.told.values()]),)
+    asked = Expectation("asked", networks, own.asked_at, own.failures)
+    return [
+        target._replace(question=target.question._replace(expectation=asked))
+        if target.question.expectation.source == "asked"
+        else target
+        for target in todo.targets
+    ]
+
+
+def results(visit: Visit) -> list[dict[str, Any]]:
+    """One entry for each address of a target, one for a target without an address."""
+    target, failure = visit.target, visit.failure
+    if visit.stations:
+        stations = visit.stations
+        return [*settle([one.result for one in stations], [one.path for one in stations])]
+    host = target.endpoint.host
+    facts = {"address": host, "host": host, "detail": failure.detail}
+    return [describe_unreached(failure.number, facts, {"name": target.name, "url": target.url})]
+
+
+def run(params: dict[str, Any]) -> dict[str, Any]:
+    """Probe and judge. Raises WrongArgument before the first request, and nothing else."""
+    todo, family = plan(params), params["address_family"]
+    survey = partial(Survey, request=todo.request, family=family, concurrency=params["concurrency"])
+    if params["wait"]:
+        await_echo(survey, todo.targets, params["wait_timeout"])
+    until = monotonic() + params["deadline"]
+    times: list[Times] = []
+
+    def finish(station: Station) -> dict[str, Any]:
+        times.extend(sample.times for sample in station.samples if sample.times)
+        target = station.target
+        title = {"name": target.name, "url": target.url}
+        return describe(target.question, station.path, station.samples, station.goal, title)
+
+    targets = with_own_address(todo, family, until)
+    visits = survey(targets=targets, finish=finish, until=until).run()
+    return summarize([one for visit in visits for one in results(visit)], times)
+
+
+def main() -> None:
+    """Entry point."""
+    module = AnsibleModule(
+        argument_spec=ARGUMENTS,
+        mutually_exclusive=[("url", "targets")],
+        required_one_of=[("url", "targets")],
+        required_by={"tls_client_key": ("tls_client_cert",)},
+        supports_check_mode=True,
+    )
+    try:
+        module.exit_json(changed=False, **run(module.params))
+    except WrongArgument as error:
+        module.fail_json(msg=str(error))
+
+
+if __name__ == "__main__":
+    main()

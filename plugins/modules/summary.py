@@ -1,0 +1,66 @@
+#!/usr/bin/python
+
+# Copyright (c) 2026, the kestrel.real_ip contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""Documentation of the action plugin of this name."""
+
+from __future__ import annotations
+
+DOCUMENTATION = r"""
+module: summary
+short_description: Say what a run found, for a person, a script and AWX
+version_added: 0.1.0
+author: The kestrel.real_ip contributors (!UNKNOWN)
+description:
+  - >-
+    Prints verdict, addresses, reason, fix and the next command, then one line
+    C(real_ip: <host> <verdict> <code> <reason>) at column 0.
+  - Publishes the same as C(real_ip_results), as M(ansible.builtin.set_stats) does.
+  - Never fails on a bad verdict, so that the result is published before the play fails.
+extends_documentation_fragment:
+  - kestrel.real_ip.attributes
+  - kestrel.real_ip.attributes.read_only
+attributes:
+  action_group:
+    support: none
+    details:
+      - Talks to nobody.
+options:
+  probe:
+    description: A registered result of M(kestrel.real_ip.source_ip_info), also a skipped one.
+    type: dict
+  failure:
+    description: The step that failed before the probe, with C(task) and C(msg).
+    type: dict
+  kubernetes_version:
+    description: The version of Kubernetes, for the result.
+    type: str
+  accept:
+    description: Verdicts that are accepted beside V(preserved).
+    type: list
+    elements: str
+    default: []
+  playbooks:
+    description: What stands before a playbook's name in the commands that are proposed.
+    type: str
+    default: kestrel.real_ip.
+"""
+
+EXAMPLES = r"""
+- name: Say what was found
+  kestrel.real_ip.summary:
+    probe: "{{ probe }}"
+"""
+
+RETURN = r"""
+result:
+  description: The host's entry in C(real_ip_results).
+  returned: always
+  type: dict
+accepted:
+  description: Whether the verdict is accepted. V(not_run) is, unless a step failed.
+  returned: always
+  type: bool
+"""

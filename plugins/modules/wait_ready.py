@@ -1,0 +1,220 @@
+#!/usr/bin/python
+
+# Copyright (c) 2026, the kestrel.real_ip contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""Wait for several objects together."""
+
+from __future__ import annotations
+
+DOCUMENTATION = r"""
+module: wait_ready
+short_description: Wait for pods and for a load balancer's address together, and show what is
+  waited for
+version_added: 0.1.0
+author: The kestrel.real_ip contributors (!UNKNOWN)
+description:
+  - Waits until every one of O(objects) is ready, or gone with O(state=absent).
+  - A Deployment is ready when its rollout is complete, an Ingress and a Service of type
+    LoadBalancer when their status
+    names an address or a host name, anything else when it exists.
+  - While it waits, a line every O(interval) seconds says for what, with the namespace's latest
+    event.
+  - A task of this name runs an action plugin, which shows the progress and calls the module for
+    one O(interval) at a time.
+extends_documentation_fragment:
+  - kubernetes.core.k8s_auth_options
+  - kestrel.real_ip.attributes
+  - kestrel.real_ip.attributes.read_only
+attributes:
+  check_mode:
+    details:
+      - Does not wait in check mode, since a run that changes nothing makes nothing ready.
+  action_group:
+    support: full
+options:
+  namespace:
+    description: The namespace of O(objects), and of the events that are shown.
+    type: str
+    required: true
+  objects:
+    description: What to wait for. RV(kestrel.real_ip.apply#module:objects) can be given as it is.
+    type: list
+    elements: dict
+    required: true
+    suboptions:
+      kind:
+        description: The kind.
+        type: str
+        choices: [Namespace, Deployment, Service, Ingress]
+        required: true
+      name:
+        description: The name.
+        type: str
+        required: true
+      action:
+        description: What M(kestrel.real_ip.apply) did with the object. One that it V(kept) is not
+          ours to wait for.
+        type: str
+  state:
+    description: Whether to wait until the objects are ready, or until they are gone.
+    type: str
+    choices: [present, absent]
+    default: present
+  wait_timeout:
+    description: How many seconds to wait at most. The task fails where that is not enough.
+    type: int
+    default: 300
+  interval:
+    description: Seconds between two lines of progress.
+    type: int
+    default: 10
+requirements:
+  - kubernetes >= 24.2.0
+"""
+
+EXAMPLES = r"""
+- name: Wait for the pods and the address together
+  kestrel.real_ip.wait_ready:
+    namespace: kestrel-catchip
+    objects:
+      - kind: Deployment
+        name: real-ip-deployment
+      - kind: Ingress
+        name: real-ip-ingress
+"""
+
+RETURN = r"""
+ready:
+  description: Whether all objects are ready, or gone.
+  returned: always
+  type: bool
+objects:
+  description: Each object with its last state, in the order of O(objects).
+  returned: always
+  type: list
+  elements: dict
+  contains:
+    kind:
+      description: The kind.
+      type: str
+    name:
+      description: The name.
+      type: str
+    ready:
+      description: Whether this one is ready, or gone.
+      type: bool
+    state:
+      description: Its state in a few words.
+      type: str
+      sample: 1 of 2 pods available
+latest_event:
+  description: The newest event of the namespace, or the empty string. Only read while something
+    is not ready.
+  returned: always
+  type: str
+waited:
+  description: How many seconds were waited.
+  returned: always
+  type: float
+"""
+
+import time
+import typing as t
+
+from ansible_collections.kestrel.real_ip.plugins.module_utils._kubernetes import (
+    Cluster,
+    ClusterError,
+    open_module,
+)
+from ansible_collections.kestrel.real_ip.plugins.module_utils._readiness import (
+    KINDS,
+    latest_event,
+    state_of,
+)
+
+# Seconds between two looks at the objects: short at first, since a warm cluster needs three.
+FIRST_PAUSE = 0.2
+LONGEST_PAUSE = 2.0
+
+
+def look(cluster: Cluster, params: t.Mapping[str, t.Any]) -> list[dict[str, t.Any]]:
+    """The state of every object now. Raises ClusterError."""
+    found = []
+    for one in params["objects"]:
+        if one["action"] == "kept":
+            continue
+        path = KINDS[one["kind"]].path.format(namespace=params["namespace"], name=one["name"])
+        state = state_of(one["kind"], cluster.find(path), params["state"])
+        found.append(
+            {"kind": one["kind"], "name": one["name"], "ready": state.ready, "state": state.text}
+        )
+    return found
+
+
+def unread(one: t.Mapping[str, t.Any], error: ClusterError) -> dict[str, t.Any]:
+    """What is known of an object that could not be read this time."""
+    return {"kind": one["kind"], "name": one["name"], "ready": False, "state": str(error)}
+
+
+def events(cluster: Cluster, namespace: str) -> str:
+    """The latest event, or why there is none to show: it helps, but nothing depends on it."""
+    try:
+        return latest_event(cluster.items(f"/api/v1/namespaces/{namespace}/events"))
+    except ClusterError as error:
+        return f"events can't be read: {error}"
+
+
+def main() -> None:
+    """Entry point."""
+    module = open_module(
+        {
+            "namespace": {"type": "str", "required": True},
+            "objects": {
+                "type": "list",
+                "elements": "dict",
+                "required": True,
+                "options": {
+                    "kind": {"type": "str", "choices": list(KINDS), "required": True},
+                    "name": {"type": "str", "required": True},
+                    "action": {"type": "str"},
+                },
+            },
+            "state": {"type": "str", "choices": ["present", "absent"], "default": "present"},
+            "wait_timeout": {"type": "int", "default": 300},
+            "interval": {"type": "int", "default": 10},
+        }
+    )
+    start = time.monotonic()
+    pause = FIRST_PAUSE
+    try:
+        cluster = Cluster(module)
+        while True:
+            try:
+                objects = look(cluster, module.params)
+            except ClusterError as error:
+                # A restarting API server is no reason to give up while there is time.
+                objects = [unread(one, error) for one in module.params["objects"]]
+                if error.status in (401, 403):
+                    raise
+            ready = all(one["ready"] for one in objects)
+            left = start + module.params["wait_timeout"] - time.monotonic()
+            if ready or left <= 0 or module.check_mode:
+                break
+            time.sleep(min(pause, left))
+            pause = min(pause * 1.2, LONGEST_PAUSE)
+        event = "" if ready else events(cluster, module.params["namespace"])
+    except ClusterError as error:
+        module.fail_json(msg=str(error), status=error.status)
+    module.exit_json(
+        changed=False,
+        ready=ready,
+        objects=objects,
+        latest_event=event,
+        waited=round(time.monotonic() - start, 1),
+    )
+
+
+if __name__ == "__main__":
+    main()
