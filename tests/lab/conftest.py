@@ -1,0 +1,95 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The test cluster for tests that need one, and ways to run commands in it."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import pytest
+
+from lab.settings import OPERATOR, REPOSITORY, Lab
+from tests.lab.playbooks import Playbooks
+
+#: Seconds that any command may take before a test counts as hung.
+PATIENCE = 180.0
+
+Command = Callable[..., "subprocess.CompletedProcess[str]"]
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """Make the mark of tests that need root and a test cluster known."""
+    config.addinivalue_line("markers", "lab: needs root, and puts a test cluster up")
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Mark what uses the cluster, so that ``-m 'not lab'`` leaves it out."""
+    for item in items:
+        if "lab" in getattr(item, "fixturenames", ()):
+            item.add_marker(pytest.mark.lab)
+
+
+def run_lab(
+    name: str, *words: str, check: bool = True, timeout: float = PATIENCE, **options: Any
+) -> subprocess.CompletedProcess[str]:
+    """Run ``python -m lab --name NAME WORDS…``; with ``check`` it must exit 0.
+
+    ``options`` are those of ``subprocess.run``; ``input`` is text.
+    """
+    if "input" not in options:
+        options.setdefault("stdin", subprocess.DEVNULL)
+    done = subprocess.run(
+        [sys.executable, "-m", "lab", "--name", name, *words],
+        cwd=REPOSITORY,
+        capture_output=True,
+        text=True,
+        timeout=timeout,
+        check=False,
+        **options,
+    )
+    if check:
+        assert done.returncode == 0, f"lab {' '.join(words)}\n{done.stdout}\n{done.stderr}"
+    return done
+
+
+@pytest.fixture(scope="session")
+def lab() -> Iterator[Lab]:
+    """A test cluster that is up; its name is $REAL_IP_LAB or ``test``, with several workers of
+    pytest-xdist that of each ``testgw0`` and so on.
+
+    It is taken down at the end, unless it was up already or REAL_IP_LAB_KEEP=1.
+    """
+    worker = os.environ.get("PYTEST_XDIST_WORKER", "")
+    found = Lab(os.environ.get("REAL_IP_LAB") or f"test{worker}")
+    was_up = found.root.exists()
+    run_lab(found.name, "up")
+    yield found
+    if not was_up and os.environ.get("REAL_IP_LAB_KEEP") != "1":
+        run_lab(found.name, "down")
+
+
+@pytest.fixture
+def command(lab: Lab) -> Command:
+    """Run a command of the lab's command line; see ``run_lab``."""
+    return lambda *words, **options: run_lab(lab.name, *words, **options)
+
+
+@pytest.fixture
+def run_in(lab: Lab) -> Command:
+    """Run a command in a host of the lab: ``run_in(HOST, WORD…)``; see ``run_lab``."""
+    return lambda host, *words, **options: run_lab(lab.name, "exec", host, "--", *words, **options)
+
+
+@pytest.fixture
+def kubectl(run_in: Command) -> Callable[..., str]:
+    """Run kubectl as the operator and return what it printed; see ``run_lab``."""
+    return lambda *words, **options: run_in(OPERATOR.name, "kubectl", *words, **options).stdout
+
+
+@pytest.fixture(scope="session")
+def playbooks(lab: Lab) -> Playbooks:
+    """Runs playbooks where an operator of the test cluster would."""
+    return Playbooks(lab.name)

@@ -1,0 +1,172 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Runs playbooks and modules in the test cluster's namespaces and reads what they print."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import subprocess
+import sys
+import time
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+REPOSITORY = Path(__file__).resolve().parents[2]
+NAMESPACE = "kestrel-catchip"
+#: The operator's address in the outer network, which pods must see
+EXPECTED = "203.0.113.10"
+EXPECTED_IPV6 = "2001:db8:113::a"
+VENV = Path(sys.executable).parent
+
+RECAP = re.compile(r"^(\S+) +: ok=\d+ +changed=(\d+)", re.MULTILINE)
+LINE = re.compile(r"^real_ip: .*$", re.MULTILINE)
+
+BALANCED = """
+apiVersion: v1
+kind: Service
+metadata: {name: layer-4, namespace: %s}
+spec:
+  type: LoadBalancer
+  selector: {app: real-ip-app}
+  ports: [{port: 80, targetPort: 5000}]
+"""
+
+
+@dataclass(frozen=True)
+class Run:
+    """A finished run of ansible-playbook."""
+
+    status: int
+    output: str
+    seconds: float
+
+    @property
+    def changed(self) -> int:
+        """Changed tasks of all hosts together."""
+        return sum(int(changed) for __, changed in RECAP.findall(self.output))
+
+    @property
+    def line(self) -> str:
+        """The result line, or the empty string."""
+        found = LINE.search(self.output)
+        return found.group() if found else ""
+
+    @property
+    def verdict(self) -> str:
+        """The verdict of the result line, or the empty string."""
+        return [*self.line.split(), "", "", ""][2]
+
+    def statistics(self) -> dict[str, Any]:
+        """The custom stats, printed with ANSIBLE_SHOW_CUSTOM_STATS=1."""
+        text = self.output.split("RUN:", 1)[1]
+        found: dict[str, Any] = json.JSONDecoder().raw_decode(text[text.index("{") :])[0]
+        return found
+
+
+class Playbooks:
+    """Runs things in one lab."""
+
+    def __init__(self, lab: str) -> None:
+        self.lab = lab
+
+    def command(self, host: str, *command: str) -> list[str]:
+        """The command line that runs ``command`` in a namespace of the lab."""
+        return [sys.executable, "-m", "lab", "--name", self.lab, "exec", host, "--", *command]
+
+    def execute(
+        self,
+        host: str,
+        *command: str,
+        environment: Mapping[str, str] | None = None,
+        text: str | None = None,
+        timeout: float = 300,
+    ) -> tuple[int, str]:
+        """Status and output of a command in a namespace of the lab."""
+        done = subprocess.run(
+            self.command(host, *command),
+            cwd=REPOSITORY,
+            env={**os.environ, **(environment or {})},
+            input=text if text is not None else "",
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+            timeout=timeout,
+            check=False,
+        )
+        return done.returncode, done.stdout
+
+    def kubectl(self, *arguments: str, text: str | None = None) -> str:
+        """The output of a kubectl command that must succeed."""
+        status, output = self.execute("operator", "kubectl", *arguments, text=text)
+        assert status == 0, output
+        return output
+
+    def run(self, name: str, *arguments: str, environment: Mapping[str, str] | None = None) -> Run:
+        """Run a playbook by its file name without ending, or by its full name if it has dots."""
+        playbook = name if "." in name else f"playbooks/{name}.yml"
+        start = time.monotonic()
+        status, output = self.execute(
+            "operator",
+            str(VENV / "ansible-playbook"),
+            playbook,
+            *arguments,
+            environment={"ANSIBLE_NOCOLOR": "1", **(environment or {})},
+        )
+        assert "Traceback" not in output, output
+        return Run(status, output, time.monotonic() - start)
+
+    def switch(self, setting: str) -> None:
+        """Set a switch of the load balancer's stand-in and give it time to act."""
+        subprocess.run(
+            [sys.executable, "-m", "lab", "--name", self.lab, "switch", setting],
+            cwd=REPOSITORY,
+            check=True,
+            stdout=subprocess.DEVNULL,
+        )
+        time.sleep(2)
+
+    def node_port(self) -> int:
+        """The node port of the echo app's Service."""
+        return int(
+            self.kubectl(
+                *("get", "service", "real-ip-service", "-n", NAMESPACE),
+                *("-o", "jsonpath={.spec.ports[0].nodePort}"),
+            )
+        )
+
+    @contextmanager
+    def balanced_service(self) -> Iterator[str]:
+        """The address of a layer-4 load balancer in front of the echo app."""
+        self.kubectl("apply", "-f", "-", text=BALANCED % NAMESPACE)
+        try:
+            for __ in range(100):
+                address = self.kubectl(
+                    *("get", "service", "layer-4", "-n", NAMESPACE),
+                    *("-o", "jsonpath={.status.loadBalancer.ingress[0].ip}"),
+                )
+                if address:
+                    break
+                time.sleep(0.2)
+            assert address, "the Service got no address"
+            yield address
+        finally:
+            self.kubectl("delete", "service", "layer-4", "-n", NAMESPACE)
+
+    def probe(self, host: str, *, url: str, layer: str, expected: str) -> dict[str, Any]:
+        """The result of source_ip_info, run by hand in a namespace of the lab."""
+        arguments = json.dumps({"url": url, "layer": layer, "expected_source": [expected]})
+        status, output = self.execute(
+            host,
+            str(VENV / "ansible"),
+            "localhost",
+            *("-m", "kestrel.real_ip.source_ip_info", "-a", arguments),
+            *("--playbook-dir", str(REPOSITORY / "playbooks")),
+            environment={"ANSIBLE_NOCOLOR": "1"},
+        )
+        assert status == 0, output
+        found: dict[str, Any] = json.loads(output[output.index("{") :])
+        return found

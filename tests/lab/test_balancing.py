@@ -1,0 +1,869 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The stand-in's decisions, as tables. What they do to packets is in test_stand_in.py."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from lab import balancing
+from lab.balancing import DEFAULTS, INGRESS, IPV4, IPV6, SERVICE, Backend, Cluster, Kind
+
+Json = dict[str, Any]
+
+# --------------------------------------------------------------------------------------------
+# Objects
+
+
+def metadata(kind: Kind, name: str, adopted: bool, extra: Json) -> Json:
+    return {
+        "name": name,
+        "namespace": "shop",
+        "uid": f"uid-{name}",
+        "resourceVersion": "7",
+        "creationTimestamp": "2026-01-01T00:00:00Z",
+        **({"finalizers": ["other/one", kind.finalizer]} if adopted else {}),
+        **extra,
+    }
+
+
+def service(
+    name: str = "web", adopted: bool = False, meta: Json | None = None, **spec: Any
+) -> Json:
+    port = {"port": 80, "nodePort": 30080, "protocol": "TCP", "name": "http"}
+    whole = {"type": "NodePort", "ipFamilies": [IPV4], "ports": [port], **spec}
+    return {"metadata": metadata(SERVICE, name, adopted, meta or {}), "spec": whole}
+
+
+def rule(
+    service_name: str = "web",
+    path: str = "/",
+    path_type: str = "Prefix",
+    host: str | None = None,
+    **port: Any,
+) -> Json:
+    backend = {"service": {"name": service_name, "port": port or {"number": 80}}}
+    one = {"path": path, "pathType": path_type, "backend": backend}
+    return {"http": {"paths": [one]}, **({"host": host} if host else {})}
+
+
+def ingress(
+    name: str = "front",
+    rules: Sequence[Json] = (),
+    adopted: bool = True,
+    meta: Json | None = None,
+    **spec: Any,
+) -> Json:
+    return {
+        "metadata": metadata(INGRESS, name, adopted, meta or {}),
+        "spec": {"rules": list(rules) or [rule()], **spec},
+    }
+
+
+def node(name: str, *addresses: str, ready: bool = True, excluded: bool = False) -> Json:
+    return {
+        "metadata": {
+            "name": name,
+            "labels": {"node.kubernetes.io/exclude-from-external-load-balancers": ""}
+            if excluded
+            else {},
+        },
+        "status": {
+            "conditions": [{"type": "Ready", "status": "True" if ready else "Unknown"}],
+            "addresses": [
+                {"type": "Hostname", "address": name},
+                *({"type": "InternalIP", "address": address} for address in addresses),
+            ],
+        },
+    }
+
+
+def endpoints(
+    *pods: tuple[str, str, bool | None],
+    family: str = IPV4,
+    name: str = "web",
+    port_name: str = "http",
+) -> Json:
+    """Build a slice of pods: address, node, and the condition ready."""
+    return {
+        "metadata": {
+            "name": f"{name}-x",
+            "namespace": "shop",
+            "labels": {"kubernetes.io/service-name": name},
+        },
+        "addressType": family,
+        "ports": [{"name": port_name, "port": 5000}],
+        "endpoints": [
+            {
+                "addresses": [address],
+                "nodeName": node_name,
+                "conditions": {} if ready is None else {"ready": ready},
+            }
+            for address, node_name, ready in pods
+        ],
+    }
+
+
+NODES = (node("n2", "10.0.0.12", "2001:db8::12"), node("n1", "10.0.0.11", "2001:db8::11"))
+PODS = endpoints(("10.1.1.5", "n1", True), ("10.1.2.5", "n2", None))
+
+
+def plan(
+    cluster: Cluster, changes: Mapping[str, balancing.SwitchValue] | None = None
+) -> list[balancing.Balancer]:
+    switches = {**DEFAULTS, **(changes or {})}
+    return balancing.balancers(cluster, balancing.allocate(cluster, {}), switches)
+
+
+def only(cluster: Cluster, **changes: balancing.SwitchValue) -> balancing.Balancer:
+    (one,) = plan(cluster, changes)
+    return one
+
+
+# --------------------------------------------------------------------------------------------
+# Scope
+
+
+@pytest.mark.parametrize(
+    ("field", "annotation", "taken"),
+    [
+        (None, None, True),
+        ("qcloud", None, True),
+        (None, "qcloud", True),
+        ("qcloud", "qcloud", True),
+        ("nginx", None, False),
+        (None, "nginx", False),
+        ("nginx", "nginx", False),
+        # The API server refuses to create this, but a change of one place can lead here.
+        ("nginx", "qcloud", True),
+        ("", "", True),
+        ("nginx", "", False),
+    ],
+)
+def test_ingress_scope(field: str | None, annotation: str | None, taken: bool) -> None:
+    annotations = {} if annotation is None else {"kubernetes.io/ingress.class": annotation}
+    found = ingress(meta={"annotations": annotations})
+    if field is not None:
+        found["spec"]["ingressClassName"] = field
+    assert balancing.ingress_in_scope(found) is taken
+
+
+@pytest.mark.parametrize(
+    ("spec", "taken"),
+    [
+        ({"type": "LoadBalancer"}, True),
+        ({"type": "LoadBalancer", "loadBalancerClass": "other.example/class"}, False),
+        ({"type": "NodePort"}, False),
+        ({"type": "ClusterIP"}, False),
+    ],
+)
+def test_service_scope(spec: Json, taken: bool) -> None:
+    assert balancing.service_in_scope(service(**spec)) is taken
+
+
+# --------------------------------------------------------------------------------------------
+# Numbers
+
+
+def with_id(kind: Kind, item: Json, identity: str) -> Json:
+    item["metadata"].setdefault("annotations", {})[kind.id_annotation] = identity
+    return item
+
+
+def test_lowest_free_numbers_oldest_first() -> None:
+    old = ingress("z", meta={"creationTimestamp": "2025-01-01T00:00:00Z"})
+    cluster = Cluster([ingress("a"), old], [service("l4", type="LoadBalancer"), service("web")])
+    assert balancing.allocate(cluster, {}) == {"uid-z": 1, "uid-a": 2, "uid-l4": 3}
+
+
+def test_numbers_stay_when_others_go() -> None:
+    first = balancing.allocate(Cluster([ingress("a"), ingress("b")]), {})
+    after = balancing.allocate(Cluster([ingress("b"), ingress("c")]), first)
+    assert after == {"uid-b": 2, "uid-c": 1}
+
+
+@pytest.mark.parametrize(
+    ("item", "number"),
+    [
+        (with_id(INGRESS, ingress("a"), balancing.balancer_id("uid-a", 93)), 93),
+        # Copied from another object together with the manifest.
+        (with_id(INGRESS, ingress("a"), balancing.balancer_id("uid-b", 93)), 1),
+        (with_id(INGRESS, ingress("a"), "lb-nonsense"), 1),
+        (with_id(INGRESS, ingress("a"), "lb-000000zz"), 1),
+        (ingress("a") | {"status": {"loadBalancer": {"ingress": [{"ip": "198.51.100.9"}]}}}, 9),
+        (ingress("a") | {"status": {"loadBalancer": {"ingress": [{"ip": "2001:db8:51::9"}]}}}, 9),
+        (ingress("a") | {"status": {"loadBalancer": {"ingress": [{"ip": "192.0.2.9"}]}}}, 1),
+        # Another controller's status, left over from another class.
+        (
+            ingress("a", adopted=False)
+            | {"status": {"loadBalancer": {"ingress": [{"ip": "198.51.100.9"}]}}},
+            1,
+        ),
+    ],
+)
+def test_numbers_are_read_back(item: Json, number: int) -> None:
+    assert balancing.allocate(Cluster([item]), {}) == {"uid-a": number}
+
+
+def test_number_is_held_until_released() -> None:
+    leaving = ingress("a", ingressClassName="nginx")
+    gone = ingress("a", ingressClassName="nginx", adopted=False)
+    assert balancing.allocate(Cluster([leaving]), {"uid-a": 5}) == {"uid-a": 5}
+    assert balancing.allocate(Cluster([gone]), {"uid-a": 5}) == {}
+
+
+def test_quota() -> None:
+    cluster = Cluster([ingress(f"i{number:03}") for number in range(130)])
+    numbers = balancing.allocate(cluster, {})
+    assert sorted(numbers.values()) == list(range(1, 127))
+    refused = balancing.warnings(cluster, (), numbers)
+    assert {notice.name for notice in refused} == {"i126", "i127", "i128", "i129"}
+    assert 'Code:"E4003"' in refused[0].message
+
+
+@given(
+    st.lists(
+        st.tuples(st.sets(st.integers(0, 30)), st.booleans()),
+        max_size=8,
+    )
+)
+def test_numbers_are_unique_and_never_change(history: list[tuple[set[int], bool]]) -> None:
+    """Whatever comes and goes, and whether the controller was started again or not."""
+    numbers: dict[str, int] = {}
+    for names, restarted in history:
+        items = [
+            with_id(INGRESS, ingress(str(name)), balancing.balancer_id(f"uid-{name}", known))
+            if (known := numbers.get(f"uid-{name}"))
+            else ingress(str(name))
+            for name in sorted(names)
+        ]
+        after = balancing.allocate(Cluster(items), {} if restarted else numbers)
+        assert after.keys() == {f"uid-{name}" for name in names}
+        assert len(set(after.values())) == len(after)
+        assert all(after[uid] == number for uid, number in numbers.items() if uid in after)
+        numbers = after
+
+
+def test_addresses_of_numbers_never_meet() -> None:
+    every = [address for number in range(1, 127) for address in balancing.addresses_of(number)]
+    assert len(set(every)) == 3 * 126
+    assert balancing.addresses_of(1) == ("198.51.100.1", "198.51.100.129", "2001:db8:51::1")
+    assert balancing.own_addresses(["127.0.0.1", "::1", "198.51.100.1"]) == {"198.51.100.1"}
+
+
+# --------------------------------------------------------------------------------------------
+# Backends
+
+
+def backend_addresses(
+    cluster: Cluster,
+    family: str = IPV4,
+    switches: Mapping[str, balancing.SwitchValue] | None = None,
+) -> list[str]:
+    (listener,) = only(cluster, **(switches or {})).listeners
+    return [backend.address for backend in listener.backends[family]]
+
+
+def layer4(slices: Sequence[Json] = (PODS,), nodes: Sequence[Json] = NODES, **spec: Any) -> Cluster:
+    return Cluster((), [service(adopted=True, type="LoadBalancer", **spec)], slices, nodes)
+
+
+BOTH = ["10.0.0.11", "10.0.0.12"]
+ONE_POD = endpoints(("10.1.1.5", "n1", True), ("10.1.2.5", "n2", False))
+NO_POD = endpoints(("10.1.2.5", "n2", False))
+
+
+@pytest.mark.parametrize(
+    ("cluster", "switches", "expected"),
+    [
+        (layer4(), {}, BOTH),
+        (layer4([ONE_POD]), {}, BOTH),
+        (layer4([ONE_POD], externalTrafficPolicy="Local"), {}, ["10.0.0.11"]),
+        (layer4([ONE_POD], externalTrafficPolicy="Local"), {"health_check": "off"}, BOTH),
+        # If every backend is unhealthy CLB forwards to all.
+        (layer4([NO_POD], externalTrafficPolicy="Local"), {}, BOTH),
+        (layer4([]), {}, BOTH),
+        (layer4(nodes=[NODES[0], node("n1", "10.0.0.11", ready=False)]), {}, ["10.0.0.12"]),
+        (
+            layer4(nodes=[NODES[0], node("n1", "10.0.0.11", ready=False)]),
+            {"health_check": "off"},
+            BOTH,
+        ),
+        (
+            layer4(
+                nodes=[
+                    NODES[0],
+                    node("n1", "10.0.0.11", excluded=True),
+                ]
+            ),
+            {"health_check": "off"},
+            ["10.0.0.12"],
+        ),
+    ],
+)
+def test_node_backends(
+    cluster: Cluster, switches: dict[str, balancing.SwitchValue], expected: list[str]
+) -> None:
+    assert backend_addresses(cluster, switches=switches) == expected
+
+
+@pytest.mark.parametrize(
+    ("families", "ipv4", "ipv6"),
+    [
+        ([IPV4], 2, 0),
+        ([IPV6], 0, 2),
+        ([IPV6, IPV4], 2, 2),
+    ],
+)
+def test_node_backends_by_family(families: list[str], ipv4: int, ipv6: int) -> None:
+    cluster = layer4(ipFamilies=families)
+    assert len(backend_addresses(cluster, IPV4)) == ipv4
+    assert len(backend_addresses(cluster, IPV6)) == ipv6
+
+
+def direct(slices: Sequence[Json], value: str = "true") -> Cluster:
+    meta = {"annotations": {SERVICE.direct_annotation: value}}
+    found = service(adopted=True, meta=meta, type="LoadBalancer")
+    return Cluster((), [found], slices, NODES)
+
+
+def test_direct_backends_are_ready_pods() -> None:
+    slices = [
+        ONE_POD,
+        endpoints(("2001:db8:1::5", "n1", True), family=IPV6),
+        endpoints(("10.1.9.9", "n1", True), name="another"),
+        endpoints(("10.1.9.8", "n1", True), port_name="metrics"),
+    ]
+    (listener,) = only(direct(slices)).listeners
+    assert listener.backends == {
+        IPV4: (Backend("10.1.1.5", 5000),),
+        IPV6: (Backend("2001:db8:1::5", 5000),),
+    }
+    assert backend_addresses(direct(slices, "false")) == BOTH
+
+
+def test_every_port_has_a_listener() -> None:
+    ports = [
+        {"port": 80, "nodePort": 30080, "name": "a"},
+        {"port": 53, "nodePort": 30053, "name": "b", "protocol": "UDP"},
+        {"port": 99, "name": "unreachable"},
+    ]
+    found = only(layer4(ports=ports)).listeners
+    assert [(one.protocol, one.port) for one in found] == [("TCP", 80), ("UDP", 53)]
+
+
+# --------------------------------------------------------------------------------------------
+# Layer 7: domains and locations
+
+
+def target(name: str) -> balancing.Target:
+    return balancing.Target(name, {IPV4: (), IPV6: ()})
+
+
+def as_nginx(found: Sequence[balancing.Location], path: str) -> str | None:
+    """Choose a location as nginx does: equality first, then the longest prefix."""
+    equal = [one for one in found if one.exact and one.path == path]
+    prefixes = [one for one in found if not one.exact and path.startswith(one.path)]
+    chosen = equal[0] if equal else max(prefixes, key=lambda one: len(one.path))
+    return chosen.target.name if chosen.target else None
+
+
+@pytest.mark.parametrize(
+    ("routes", "path", "expected"),
+    [
+        # The rows of Kubernetes' own table of examples.
+        ([("Prefix", "/")], "/any/path", "/"),
+        ([("Exact", "/foo")], "/foo", "/foo"),
+        ([("Exact", "/foo")], "/bar", None),
+        ([("Exact", "/foo")], "/foo/", None),
+        ([("Exact", "/foo/")], "/foo", None),
+        ([("Prefix", "/foo")], "/foo", "/foo"),
+        ([("Prefix", "/foo")], "/foo/", "/foo"),
+        ([("Prefix", "/foo/")], "/foo", "/foo/"),
+        ([("Prefix", "/foo/")], "/foo/", "/foo/"),
+        ([("Prefix", "/aaa/bb")], "/aaa/bbb", None),
+        ([("Prefix", "/aaa/bbb")], "/aaa/bbb/ccc", "/aaa/bbb"),
+        ([("Prefix", "/aaa/bbb")], "/aaa/bbbxyz", None),
+        ([("Prefix", "/"), ("Prefix", "/aaa")], "/aaa/ccc", "/aaa"),
+        ([("Prefix", "/"), ("Prefix", "/aaa")], "/ccc", "/"),
+        ([("Prefix", "/aaa")], "/ccc", None),
+        ([("Prefix", "/foo"), ("Exact", "/foo/bar")], "/foo/bar", "/foo/bar"),
+        # A prefix of the text, and never nginx's own redirect to the path with the slash.
+        ([("ImplementationSpecific", "/foo")], "/foobar", "/foo"),
+        ([("ImplementationSpecific", "/foo/")], "/foo", None),
+        ([("ImplementationSpecific", "/foo/"), ("Prefix", "/")], "/foo", "/"),
+        ([("ImplementationSpecific", "/foo/")], "/foo/x", "/foo/"),
+    ],
+)
+def test_locations(routes: list[tuple[str, str]], path: str, expected: str | None) -> None:
+    found = balancing.locations((kind, text, target(text)) for kind, text in routes)
+    assert as_nginx(found, path) == expected
+    assert len({(one.exact, one.path) for one in found}) == len(found), "nginx refuses repeats"
+
+
+def test_first_of_equal_routes_wins() -> None:
+    routes = [("Prefix", "/a", target("one")), ("Prefix", "/a/", target("two"))]
+    assert as_nginx(balancing.locations(routes), "/a") == "one"
+
+
+DIRECT_INGRESS = {"annotations": {INGRESS.direct_annotation: "true"}}
+CLUSTER_IP = service(type="ClusterIP", ports=[{"port": 80, "name": "http"}])
+
+
+@pytest.mark.parametrize(
+    ("item", "services", "code"),
+    [
+        (ingress(), [service()], None),
+        (ingress(rules=[rule(name="http")]), [service()], None),
+        (ingress(), [service(type="LoadBalancer")], None),
+        (ingress(meta=DIRECT_INGRESS), [CLUSTER_IP], None),
+        (ingress(), [], "E4041"),
+        (ingress(rules=[rule("another")]), [service()], "E4041"),
+        (ingress(), [service() | {"metadata": {"namespace": "x", "name": "web"}}], "E4041"),
+        (ingress(rules=[rule(number=8080)]), [service()], "E4042"),
+        (ingress(rules=[rule(name="grpc")]), [service()], "E4042"),
+        (ingress(), [CLUSTER_IP], "E4047"),
+        (ingress(rules=[rule(host="nodots")]), [service()], "E4052"),
+        (ingress(rules=[rule(path="/.*\\.php$")]), [service()], "E4031"),
+    ],
+)
+def test_faults(item: Json, services: list[Json], code: str | None) -> None:
+    for one in services:
+        one["metadata"].setdefault("uid", "uid-service")
+    found = only(Cluster([item], services, [PODS], NODES))
+    assert [fault.code for fault in found.faults] == ([code] if code else [])
+
+
+def test_fault_has_the_form_that_was_seen() -> None:
+    text = str(balancing.Fault("E4041", 'Service a/"b" does not exist.'))
+    assert text == (
+        'IngressErrorCode{Code:"E4041",Message:"Service a/\\"b\\" does not exist.",Retry:false}'
+    )
+
+
+def test_unusable_rule_leaves_the_others_alone() -> None:
+    rules = [rule("missing", host="a.example"), rule("missing", path="/x"), rule(path="/y")]
+    found = only(Cluster([ingress(rules=rules)], [service()], [PODS], NODES))
+    assert [one.path for one in found.domains["a.example"] if one.target] == []
+    assert as_nginx(found.domains["a.example"], "/") is None
+    assert as_nginx(found.domains[None], "/x") is None
+    assert as_nginx(found.domains[None], "/y") == "shop_web_80_nodes"
+
+
+def test_default_backend_is_the_last_choice_of_the_own_domain() -> None:
+    default = {"service": {"name": "web", "port": {"number": 80}}}
+    item = ingress(rules=[rule(path="/y")], defaultBackend=default)
+    found = only(Cluster([item], [service()], [PODS], NODES))
+    assert as_nginx(found.domains[None], "/else") == "shop_web_80_nodes"
+
+
+# --------------------------------------------------------------------------------------------
+# nginx.conf
+
+
+def conf(cluster: Cluster, **switches: balancing.SwitchValue) -> str:
+    return balancing.nginx_conf(plan(cluster, switches), {**DEFAULTS, **switches}, Path("/d"))
+
+
+def layer7(rules: Sequence[Json] = (), **spec: Any) -> Cluster:
+    return Cluster([ingress(rules=rules)], [service(**spec)], [PODS], NODES)
+
+
+def test_nginx_listens_on_its_own_addresses_only() -> None:
+    listens = set(re.findall(r"listen (\S+?)[ ;]", conf(layer7([rule(), rule(host="a.example")]))))
+    assert listens == {"198.51.100.1:80", "198.51.100.129:80", "[2001:db8:51::1]:80"}
+    assert "listen" not in balancing.initial_nginx_conf(Path("/d"))
+
+
+def test_nginx_writes_below_its_directory_only() -> None:
+    text = balancing.initial_nginx_conf(Path("/d/e"))
+    assert set(re.findall(r"^\s*\w+ (/\S*?)[/ ;]", text, re.MULTILINE)) == {"/d"}
+    assert "/etc" not in text
+    assert "/var" not in text
+
+
+@pytest.mark.parametrize(
+    ("mode", "line"),
+    [
+        ("append", "proxy_set_header X-Forwarded-For $proxy_add_x_forwarded_for;"),
+        ("replace", "proxy_set_header X-Forwarded-For $remote_addr;"),
+        ("pass", None),
+    ],
+)
+def test_x_forwarded_for(mode: str, line: str | None) -> None:
+    lines = [
+        text
+        for text in conf(layer7(), x_forwarded_for=mode).splitlines()
+        if "X-Forwarded-For" in text
+    ]
+    assert [text.strip() for text in lines] == ([line] if line else [])
+
+
+def test_source() -> None:
+    both = layer7(ipFamilies=[IPV4, IPV6])
+    transparent = conf(both)
+    assert transparent.count("proxy_bind $client_outside transparent;") == 2
+    assert "keepalive 32" not in transparent
+    own = conf(both, source="own")
+    assert "proxy_bind" not in own
+    assert own.count("keepalive 32;") == 2
+    assert 'proxy_set_header Connection "";' in own
+
+
+def test_other_family_is_reached_without_the_clients_address() -> None:
+    """IPv6 clients of a Service with IPv4 only are served, as by NAT64."""
+    text = conf(layer7())
+    assert text.count("proxy_pass http://shop_web_80_nodes_ipv4;") == 2
+    assert text.count("proxy_bind") == 1
+    assert "_ipv6" not in text
+
+
+@pytest.mark.parametrize(
+    ("host", "names"),
+    [
+        (None, '198.51.100.1 198.51.100.129 "[2001:db8:51::1]" {id}.clb.example'),
+        ("a.example", "a.example"),
+        ("*.a-b.example", r'"~^[^.]+\.a\-b\.example$"'),
+    ],
+)
+def test_server_names(host: str | None, names: str) -> None:
+    text = conf(layer7([rule(host=host)]))
+    identity = balancing.balancer_id("uid-front", 1)
+    assert f"server_name {names.replace('{id}', identity)};" in text
+
+
+def test_without_backends_an_answer_without_upstream() -> None:
+    cluster = Cluster([ingress(meta=DIRECT_INGRESS)], [CLUSTER_IP], [], NODES)
+    text = conf(cluster)
+    assert "upstream " not in text
+    assert text.count("return 502;") == 2
+
+
+@given(host=st.text(min_size=1, max_size=20), path=st.text(max_size=20))
+def test_names_from_objects_never_become_syntax(host: str, path: str) -> None:
+    """What nginx reads as syntax can't come from an object, so one Ingress can't break others."""
+    text = conf(layer7([rule(host=host, path=f"/{path}")]))
+    for line in text.splitlines():
+        if "location" in line or ("server_name " in line and "clb.example" not in line):
+            assert re.fullmatch(
+                r"\s*(location (= )?/[\w.~:@=/-]* \{|server_name [a-z0-9.-]+;"
+                r'|server_name "~\^\[\^\.\]\+[a-z0-9\\.-]+\$";)',
+                line,
+                re.ASCII,
+            )
+
+
+# --------------------------------------------------------------------------------------------
+# nft, resolver
+
+
+def test_nft_translates_without_changing_the_source() -> None:
+    text = balancing.nft_ruleset(plan(layer4(ipFamilies=[IPV4, IPV6])))
+    balance = text.split("chain balance")[1].split("chain")[0]
+    assert [line.strip() for line in balance.splitlines() if "dnat" in line] == [
+        "ip daddr 198.51.100.1 tcp dport 80 dnat ip addr . port to numgen inc mod 2 map"
+        " { 0 : 10.0.0.11 . 30080, 1 : 10.0.0.12 . 30080 }",
+        "ip daddr 198.51.100.129 tcp dport 80 dnat ip addr . port to numgen inc mod 2 map"
+        " { 0 : 10.0.0.11 . 30080, 1 : 10.0.0.12 . 30080 }",
+        "ip6 daddr 2001:db8:51::1 tcp dport 80 dnat ip6 addr . port to numgen inc mod 2 map"
+        " { 0 : 2001:db8::11 . 30080, 1 : 2001:db8::12 . 30080 }",
+    ]
+    for line in text.splitlines():
+        if "masquerade" in line:
+            assert "saddr { 10.255.0.0/24" in line or "saddr { 2001:db8:255::/64" in line
+
+
+def test_nft_replaces_its_own_table_only() -> None:
+    text = balancing.nft_ruleset(())
+    assert text.startswith("table inet kestrel_clb\ndelete table inet kestrel_clb\n")
+    assert set(re.findall(r"table \w+ (\w+)", text)) == {"kestrel_clb"}
+    assert "flush" not in text
+
+
+def test_layer7_has_no_nft_rules_and_layer4_no_servers() -> None:
+    assert "daddr" not in balancing.nft_ruleset(plan(layer7()))
+    assert "server {" not in conf(layer4())
+
+
+def test_hosts() -> None:
+    identity = balancing.balancer_id("uid-front", 1)
+    assert balancing.hosts(plan(layer7())).splitlines() == [
+        f"198.51.100.1 {identity}.clb.example",
+        f"198.51.100.129 {identity}.clb.example",
+        f"2001:db8:51::1 {identity}.clb.example",
+    ]
+
+
+# --------------------------------------------------------------------------------------------
+# What is due
+
+NAME = {"hostname": f"{balancing.balancer_id('uid-front', 1)}.clb.example"}
+FIRST = {"ip": "198.51.100.1"}
+V6 = {"ip": "2001:db8:51::1"}
+
+
+@pytest.mark.parametrize(
+    ("switches", "expected"),
+    [
+        ({}, [FIRST]),
+        ({"address_family": "ipv6"}, [V6]),
+        ({"address_family": "dual"}, [FIRST, V6]),
+        ({"address": "hostname"}, [NAME]),
+        ({"address": "hostname", "address_family": "dual"}, [NAME]),
+        ({"address": "both"}, [FIRST | NAME]),
+        ({"address": "both", "address_family": "dual"}, [FIRST | NAME, V6 | NAME]),
+    ],
+)
+def test_status_entries(switches: dict[str, balancing.SwitchValue], expected: list[Json]) -> None:
+    assert list(only(layer7(), **switches).entries) == expected
+
+
+@pytest.mark.parametrize(
+    ("families", "expected"),
+    [
+        ([IPV4], ["198.51.100.1"]),
+        ([IPV6], ["2001:db8:51::1"]),
+        ([IPV6, IPV4], ["2001:db8:51::1", "198.51.100.1"]),
+    ],
+)
+def test_status_of_a_service_follows_its_families(families: list[str], expected: list[str]) -> None:
+    entries = only(layer4(ipFamilies=families)).entries
+    assert [entry["ip"] for entry in entries] == expected
+
+
+def test_nothing_is_served_before_the_finalizer_is_there() -> None:
+    cluster = Cluster([ingress(adopted=False)], [service()], [PODS], NODES)
+    assert plan(cluster) == []
+    (patch,) = balancing.adoptions(cluster, balancing.allocate(cluster, {}))
+    identity = balancing.balancer_id("uid-front", 1)
+    assert patch.body == {
+        "metadata": {
+            "resourceVersion": "7",
+            "finalizers": [INGRESS.finalizer],
+            "annotations": {
+                "kubernetes.io/ingress.qcloud-loadbalance-id": identity,
+                "ingress.cloud.tencent.com/loadbalance-ipv6": "2001:db8:51::1",
+            },
+        }
+    }
+    assert not patch.status
+    assert identity in patch.message
+
+
+def test_adoption_of_a_service() -> None:
+    item = service("l4", type="LoadBalancer")
+    cluster = Cluster((), [item, service("web"), service("mine", type="ClusterIP")])
+    (patch,) = balancing.adoptions(cluster, balancing.allocate(cluster, {}))
+    assert (patch.kind, patch.name) == (SERVICE, "l4")
+    assert patch.body["metadata"]["finalizers"] == ["service.k8s.tencent/resources"]
+    assert list(patch.body["metadata"]["annotations"]) == ["service.kubernetes.io/loadbalance-id"]
+
+
+def adopted_fully(**more: Any) -> Json:
+    item = with_id(INGRESS, ingress(**more), balancing.balancer_id("uid-front", 1))
+    item["metadata"]["annotations"][str(INGRESS.ipv6_annotation)] = "2001:db8:51::1"
+    return item
+
+
+def test_adoption_is_done_once_and_repaired_silently() -> None:
+    assert balancing.adoptions(Cluster([adopted_fully()]), {"uid-front": 1}) == []
+    damaged = with_id(INGRESS, adopted_fully(), "lb-somebody")
+    (patch,) = balancing.adoptions(Cluster([damaged]), {"uid-front": 1})
+    assert "finalizers" not in patch.body["metadata"]
+    assert patch.message == ""
+
+
+BROKEN = ingress(rules=[rule("missing")])
+OLD = {"status": {"loadBalancer": {"ingress": [{"ip": "198.51.100.1"}]}}}
+
+
+@pytest.mark.parametrize(
+    ("item", "age", "switches", "entries", "wait"),
+    [
+        (ingress(), 0.25, {}, None, 0.75),
+        (ingress(), 1.0, {}, [FIRST], None),
+        (ingress(), 0.0, {"address_delay": 0.0}, [FIRST], None),
+        (ingress(), 60.0, {"address_delay": 100.0}, None, 40.0),
+        (ingress() | OLD, 0.0, {}, None, None),
+        # A change of an address that is there already takes no time.
+        (ingress() | OLD, 0.0, {"address": "hostname"}, [NAME], None),
+        (BROKEN, 5.0, {}, None, None),
+        (BROKEN, 5.0, {"error_address": "publish"}, [FIRST], None),
+        (BROKEN | OLD, 5.0, {"address": "hostname"}, [NAME], None),
+    ],
+)
+def test_publication(
+    item: Json,
+    age: float,
+    switches: dict[str, balancing.SwitchValue],
+    entries: list[Json] | None,
+    wait: float | None,
+) -> None:
+    cluster = Cluster([item], [service()], [PODS], NODES)
+    found = plan(cluster, switches)
+    due, next_due = balancing.publications(
+        cluster, found, {**DEFAULTS, **switches}, {"uid-front": age}
+    )
+    said = [patch.body["status"]["loadBalancer"]["ingress"] for patch in due]
+    assert said == ([entries] if entries else [])
+    assert all(patch.status for patch in due)
+    assert next_due == wait
+
+
+def test_status_of_a_service_is_compared_without_what_the_server_adds() -> None:
+    status = {"loadBalancer": {"ingress": [{"ip": "198.51.100.1", "ipMode": "VIP"}]}}
+    item = service(adopted=True, type="LoadBalancer") | {"status": status}
+    cluster = Cluster((), [item], [PODS], NODES)
+    assert balancing.publications(cluster, plan(cluster), DEFAULTS, {}) == ([], None)
+
+
+DELETED = {"deletionTimestamp": "2026-01-02T00:00:00Z"}
+
+
+def test_deleted_object_loses_its_balancer_then_the_finalizer() -> None:
+    item = with_id(INGRESS, ingress(meta=DELETED), "lb-12345678") | OLD
+    cluster = Cluster([item], [service()], [PODS], NODES)
+    assert plan(cluster) == []
+    (patch,) = balancing.releases(cluster)
+    assert patch.body == {"metadata": {"resourceVersion": "7", "finalizers": ["other/one"]}}
+    assert patch.message == "Load balancer lb-12345678 released."
+
+
+def test_object_that_leaves_loses_status_then_annotations_and_finalizer() -> None:
+    leaving = adopted_fully(ingressClassName="nginx")
+    (first,) = balancing.releases(Cluster([leaving | OLD]))
+    assert first.body == {"status": {"loadBalancer": {"ingress": None}}}
+    (second,) = balancing.releases(Cluster([leaving]))
+    assert second.body["metadata"]["finalizers"] == ["other/one"]
+    assert second.body["metadata"]["annotations"] == {
+        "kubernetes.io/ingress.qcloud-loadbalance-id": None,
+        "ingress.cloud.tencent.com/loadbalance-ipv6": None,
+    }
+
+
+def test_service_that_changes_its_type_is_released() -> None:
+    cluster = Cluster((), [service(adopted=True, type="NodePort")], [PODS], NODES)
+    assert plan(cluster) == []
+    (patch,) = balancing.releases(cluster)
+    assert patch.kind is SERVICE
+
+
+@pytest.mark.parametrize(
+    "item",
+    [
+        ingress(),
+        ingress(adopted=False),
+        ingress(adopted=False, ingressClassName="nginx"),
+        # Another controller's object is none of ours, whatever it carries.
+        ingress(adopted=False, ingressClassName="nginx", meta={"finalizers": ["x/y"]}) | OLD,
+        ingress(adopted=False, meta=DELETED),
+    ],
+)
+def test_nothing_else_is_released(item: Json) -> None:
+    assert balancing.releases(Cluster([item])) == []
+
+
+def test_objects_of_others_are_left_alone() -> None:
+    cluster = Cluster(
+        [ingress(adopted=False, ingressClassName="nginx")],
+        [service(), service("mine", type="LoadBalancer", loadBalancerClass="a.example/b")],
+    )
+    numbers = balancing.allocate(cluster, {})
+    assert numbers == {}
+    assert plan(cluster) == []
+    assert balancing.adoptions(cluster, numbers) == []
+    assert balancing.warnings(cluster, (), numbers) == []
+
+
+def test_warnings_and_their_events() -> None:
+    cluster = Cluster([BROKEN], [service()], [PODS], NODES)
+    (notice,) = balancing.warnings(cluster, plan(cluster), {"uid-front": 1})
+    assert notice.type == "Warning"
+    event = balancing.event_body(notice, "2026-01-01T00:00:00Z")
+    assert event["involvedObject"] == {
+        "apiVersion": "networking.k8s.io/v1",
+        "kind": "Ingress",
+        "namespace": "shop",
+        "name": "front",
+        "uid": "uid-front",
+    }
+    assert event["message"].startswith('IngressErrorCode{Code:"E4041",Message:"Service shop/mis')
+    later = balancing.event_body(notice, "2026-01-02T00:00:00Z")
+    assert later["metadata"] == event["metadata"], "said again it is the same event"
+
+
+def test_rights_have_no_secrets() -> None:
+    granted = {resource for right in balancing.RIGHTS for resource in right["resources"]}
+    assert not granted & {"secrets", "*"}
+
+
+# --------------------------------------------------------------------------------------------
+# Switches
+
+
+def test_switches_are_parsed() -> None:
+    pairs = ["x_forwarded_for=replace", "address_delay = 2.5", "source=own"]
+    assert balancing.parse_switches(pairs) == {
+        "x_forwarded_for": "replace",
+        "address_delay": 2.5,
+        "source": "own",
+    }
+
+
+@pytest.mark.parametrize(
+    ("pair", "message"),
+    [
+        ("xff=append", "There is no switch 'xff'; the switches are x_forwarded_for, "),
+        (
+            "x_forwarded_for=add",
+            "Switch x_forwarded_for takes append, replace or pass, not 'add'.",
+        ),
+        ("x_forwarded_for", "A switch is set as KEY=VALUE, not as 'x_forwarded_for'."),
+        ("address_delay=-1", "Switch address_delay takes seconds from 0 to 86400, not '-1'."),
+        ("address_delay=nan", "Switch address_delay takes seconds from 0 to 86400, not 'nan'."),
+        ("address_delay=", "Switch address_delay takes seconds from 0 to 86400, not ''."),
+    ],
+)
+def test_wrong_switches(pair: str, message: str) -> None:
+    with pytest.raises(ValueError, match=re.escape(message)):
+        balancing.parse_switches([pair])
+
+
+def test_switches_file(tmp_path: Path) -> None:
+    path = tmp_path / "switches.json"
+    assert balancing.read_switches(path) == DEFAULTS
+    assert balancing.write_switches(path, {"source": "own"}) == {**DEFAULTS, "source": "own"}
+    balancing.write_switches(path, {"address_delay": 3.0})
+    assert balancing.read_switches(path) == {**DEFAULTS, "source": "own", "address_delay": 3.0}
+
+
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [
+        ("{", "is no JSON"),
+        ("[]", "holds no JSON object"),
+        (json.dumps({"source": "theirs"}), "Switch source takes transparent or own"),
+        (json.dumps({"sauce": "own"}), "There is no switch 'sauce'"),
+        (json.dumps({"source": None}), "Switch source takes transparent or own"),
+    ],
+)
+def test_damaged_switches_file(tmp_path: Path, content: str, message: str) -> None:
+    path = tmp_path / "switches.json"
+    path.write_text(content)
+    with pytest.raises(ValueError, match=message) as caught:
+        balancing.read_switches(path)
+    assert str(path) in str(caught.value)
+
+
+def test_every_switch_is_documented_and_takes_its_default() -> None:
+    for name, switch in balancing.SWITCHES.items():
+        assert switch.doc
+        assert switch.allowed
+        assert balancing.parse_switches([f"{name}={switch.default}"]) == {name: switch.default}

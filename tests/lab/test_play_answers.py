@@ -1,0 +1,206 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The playbooks on the test cluster, as a user runs them: verdicts and second runs."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+
+import pytest
+
+from tests.lab.playbooks import EXPECTED, NAMESPACE, Playbooks
+
+MINE = ("-e", f"real_ip_expected_source={EXPECTED}")
+
+
+@pytest.fixture(scope="module")
+def deployed(playbooks: Playbooks) -> Iterator[Playbooks]:
+    """The deployment of site.yml, made once for the tests of this file that only look at it."""
+    playbooks.kubectl("delete", "namespace", NAMESPACE, "--ignore-not-found")
+    run = playbooks.run("site", *MINE)
+    assert run.status == 0, run.output
+    assert run.verdict == "preserved", run.output
+    assert run.changed == 4, "namespace, Deployment, Service, Ingress"
+    yield playbooks
+    assert playbooks.run("teardown").status == 0
+
+
+def test_the_verdict_from_outside(deployed: Playbooks) -> None:
+    run = deployed.run("verify", *MINE, environment={"ANSIBLE_SHOW_CUSTOM_STATS": "1"})
+    assert run.status == 0, run.output
+    assert run.line.startswith("real_ip: localhost preserved V")
+    assert run.line.endswith("forgery, bypass and vantage not tested"), run.line
+    assert "LOCALHOST: PRESERVED" in run.output.upper()
+    result = run.statistics()["real_ip_results"]["localhost"]
+    assert result["verdict"] == "preserved"
+    assert result["expected"] == [EXPECTED]
+    assert result["expected_from"] == "given"
+    assert set(result["observed"]) == {EXPECTED}
+    assert result["address"] == ["198.51.100.1"]
+    assert result["versions"]["kubernetes"] == "v1.36.3"
+
+
+def test_another_client_is_seen_as_itself(deployed: Playbooks) -> None:
+    run = deployed.run("verify", *MINE, "-e", "real_ip_strategy=leftmost_non_private")
+    # Both addresses of the lab are documentation ranges: never a public client, so never a pass.
+    assert run.status == 2
+    assert run.verdict != "preserved"
+
+
+def test_without_an_expected_address_nothing_is_proved(deployed: Playbooks) -> None:
+    run = deployed.run("verify")
+    assert run.status == 2
+    assert run.verdict == "unproven"
+    assert "real_ip_expected_source" in run.output or "expected_source" in run.output
+    proposals = [part for part in run.line.split() if part.startswith("expected_source=")]
+    assert not proposals, "the observed address must never be proposed as the expected one"
+
+
+def test_an_ingress_that_leads_to_another_service_is_not_judged(deployed: Playbooks) -> None:
+    path = "/spec/rules/0/http/paths/0/backend/service/name"
+    change = [{"op": "replace", "path": path, "value": "other"}]
+    deployed.kubectl(
+        *("patch", "ingress", "real-ip-ingress", "-n", NAMESPACE, "--type=json"),
+        f"-p={json.dumps(change)}",
+    )
+    try:
+        run = deployed.run("verify", *MINE)
+        assert run.status == 2
+        assert run.verdict == "not_run"
+        assert "expected the Service real-ip-service behind /, seen other" in run.line
+    finally:
+        assert deployed.run("site", *MINE).verdict == "preserved"
+
+
+def test_never_preserved_without_a_ready_pod(deployed: Playbooks) -> None:
+    """A Service without selector, in front of pods that nobody counts."""
+    service = ("service", "real-ip-service", "-n", NAMESPACE)
+    deployed.kubectl(
+        "patch", *service, "--type=json", '-p=[{"op":"remove","path":"/spec/selector"}]'
+    )
+    try:
+        run = deployed.run("verify", *MINE)
+        assert run.status == 2
+        assert run.verdict == "not_run"
+        assert "expected a ready pod behind it, seen none" in run.line
+    finally:
+        assert deployed.run("site", *MINE).verdict == "preserved"
+
+
+def test_an_accepted_verdict_lets_the_play_succeed(deployed: Playbooks) -> None:
+    run = deployed.run("verify", "-e", "real_ip_accept=unproven")
+    assert run.status == 0
+    assert run.verdict == "unproven"
+
+
+def test_the_node_port_loses_the_address(deployed: Playbooks) -> None:
+    url = f"http://10.255.0.11:{deployed.node_port()}/"
+    run = deployed.run("verify", *MINE, "-e", f"real_ip_url={url}")
+    assert run.status == 2
+    assert run.verdict == "lost", run.output
+
+
+def test_a_wrong_expectation_is_lost_and_names_both(deployed: Playbooks) -> None:
+    run = deployed.run("verify", "-e", "real_ip_expected_source=203.0.113.77")
+    assert run.status == 2
+    assert run.verdict == "lost"
+    assert EXPECTED in run.line
+
+
+def test_a_second_run_changes_nothing(deployed: Playbooks) -> None:
+    run = deployed.run("site", *MINE)
+    assert run.status == 0
+    assert run.changed == 0, run.output
+
+
+def test_what_others_write_is_no_change(deployed: Playbooks) -> None:
+    deployed.kubectl(
+        "annotate", "service", "real-ip-service", "-n", NAMESPACE, "--overwrite", "team/note=mine"
+    )
+    run = deployed.run("deploy")
+    assert run.status == 0
+    assert run.changed == 0, run.output
+    annotations = deployed.kubectl(
+        "get",
+        "service",
+        "real-ip-service",
+        "-n",
+        NAMESPACE,
+        "-o",
+        "jsonpath={.metadata.annotations}",
+    )
+    assert json.loads(annotations)["team/note"] == "mine"
+
+
+def test_our_own_fields_are_put_back(deployed: Playbooks) -> None:
+    deployed.kubectl("scale", "deployment", "real-ip-deployment", "-n", NAMESPACE, "--replicas=1")
+    run = deployed.run("deploy", "--diff")
+    assert run.status == 0
+    assert run.changed == 1
+    assert "replicas" in run.output
+    assert "managedFields" not in run.output
+
+
+@pytest.mark.parametrize("tag", ["namespace", "deployment", "service", "ingress"])
+def test_a_step_alone(deployed: Playbooks, tag: str) -> None:
+    run = deployed.run("site", "--tags", tag)
+    assert run.status == 0, run.output
+    assert run.changed == 0
+    assert not run.line, "nothing was verified, so there is no verdict"
+
+
+def test_the_verification_alone(deployed: Playbooks) -> None:
+    run = deployed.run("site", "--tags", "verify", *MINE)
+    assert run.status == 0, run.output
+    assert run.verdict == "preserved"
+
+
+def test_check_mode_on_a_deployment_probes(deployed: Playbooks) -> None:
+    run = deployed.run("site", "--check", *MINE)
+    assert run.status == 0, run.output
+    assert run.changed == 0
+    assert run.verdict == "preserved"
+
+
+def test_a_proxy_in_the_environment_is_not_used(deployed: Playbooks) -> None:
+    proxy = "http://203.0.113.1:9"
+    names = ("http_proxy", "HTTP_PROXY", "https_proxy", "ALL_PROXY")
+    run = deployed.run(
+        "verify", *MINE, environment={**dict.fromkeys(names, proxy), "NO_PROXY": "10.255.0.2"}
+    )
+    assert run.status == 0, run.output
+    assert run.verdict == "preserved"
+
+
+def test_a_step_that_fails_before_the_probe_is_not_run(playbooks: Playbooks) -> None:
+    run = playbooks.run("verify", *MINE, "-e", "real_ip_namespace=not-there")
+    assert run.status == 2
+    assert run.verdict == "not_run"
+    assert "real-ip-ingress" in run.line
+    assert "no such Ingress" in run.line
+
+
+@pytest.mark.parametrize("mode", ["replace", "append"])
+def test_modes_of_the_balancer_that_keep_the_address(deployed: Playbooks, mode: str) -> None:
+    deployed.switch(f"x_forwarded_for={mode}")
+    try:
+        assert deployed.run("verify", *MINE).verdict == "preserved"
+    finally:
+        deployed.switch("x_forwarded_for=append")
+
+
+def test_a_balancer_that_passes_the_header_through_loses_it(deployed: Playbooks) -> None:
+    deployed.switch("x_forwarded_for=pass")
+    try:
+        run = deployed.run("verify", *MINE)
+        assert run.verdict == "lost", run.output
+        assert "X-Forwarded-For" in run.line
+    finally:
+        deployed.switch("x_forwarded_for=append")
+
+
+def test_never_preserved_from_a_node_against_a_layer_4_address(deployed: Playbooks) -> None:
+    with deployed.balanced_service() as address:
+        for host in ("node1", "operator"):
+            run = deployed.probe(host, url=f"http://{address}/", layer="l4", expected="10.255.0.11")
+            assert run["verdict"] == "unproven", run

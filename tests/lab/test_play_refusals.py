@@ -1,0 +1,180 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Everything that must be noticed before anything is changed, on the test cluster."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+import yaml
+
+from tests.lab.playbooks import Playbooks
+
+READER = """
+apiVersion: v1
+kind: ServiceAccount
+metadata: {name: reader, namespace: default}
+---
+apiVersion: rbac.authorization.k8s.io/v1
+kind: ClusterRoleBinding
+metadata: {name: preflight-reader}
+roleRef: {apiGroup: rbac.authorization.k8s.io, kind: ClusterRole, name: view}
+subjects: [{kind: ServiceAccount, name: reader, namespace: default}]
+"""
+
+BAD_VARIABLES = [
+    ("real_ip_replica=2", "did you mean real_ip_replicas?"),
+    ("real_ip_replicas=many", "real_ip_replicas: expected an integer"),
+    ("real_ip_namespace=Team_A", "real_ip_namespace: expected a DNS label"),
+    ("real_ip_accept=passed", "real_ip_accept: expected one of"),
+    ("real_ip_state=absent", "teardown"),
+    ("real_ip_scenario=unknown", "real_ip_scenario: expected one of"),
+    (
+        '{"real_ip_ingress_annotations": {"kubernetes.io/ingress.class": "nginx"}}',
+        "real_ip_ingress_class: 'qcloud' contradicts",
+    ),
+]
+
+
+def _namespaces(playbooks: Playbooks) -> str:
+    return playbooks.kubectl("get", "namespaces", "-o", "name")
+
+
+@pytest.fixture(autouse=True)
+def unchanged(playbooks: Playbooks) -> Iterator[None]:
+    """Whatever is refused here leaves the cluster as it was."""
+    before = _namespaces(playbooks)
+    yield
+    assert _namespaces(playbooks) == before
+
+
+@pytest.mark.parametrize(("variable", "words"), BAD_VARIABLES)
+def test_bad_variables(playbooks: Playbooks, variable: str, words: str) -> None:
+    run = playbooks.run("site", "-e", variable)
+    assert run.status == 2
+    assert run.verdict == "not_run"
+    assert words in run.line
+    assert "Nothing was changed" in run.line
+
+
+def test_the_cluster_is_named_before_anything_is_changed(playbooks: Playbooks) -> None:
+    run = playbooks.run("deploy", "--check")
+    named = run.output.index(f"context {playbooks.lab}, https://10.255.0.2:6443 (v1.36.3)")
+    assert named < run.output.index("changed: [localhost]")
+
+
+def test_no_kubeconfig(playbooks: Playbooks) -> None:
+    run = playbooks.run("site", environment={"K8S_AUTH_KUBECONFIG": "/nowhere/kubeconfig"})
+    assert run.status == 2
+    assert "the kubeconfig /nowhere/kubeconfig doesn't exist" in run.line
+
+
+def test_unknown_context(playbooks: Playbooks) -> None:
+    run = playbooks.run("site", "-e", "real_ip_context=elsewhere")
+    assert run.status == 2
+    assert "no context elsewhere" in run.line
+    assert "kubectl config get-contexts" in run.line
+
+
+def _elsewhere(playbooks: Playbooks, tmp_path: Path, server: str, **user: str) -> tuple[str, str]:
+    """The argument for a kubeconfig like the lab's, with another server or user."""
+    content = yaml.safe_load(playbooks.kubectl("config", "view", "--raw", "--minify", "--flatten"))
+    content["clusters"][0]["cluster"]["server"] = server
+    if user:
+        content["users"][0]["user"] = user
+    path = tmp_path / "kubeconfig"
+    path.write_text(json.dumps(content))
+    return "-e", f"real_ip_kubeconfig={path}"
+
+
+LAB_SERVER = "https://10.255.0.2:6443"
+
+
+def test_refused_connection(playbooks: Playbooks, tmp_path: Path) -> None:
+    run = playbooks.run("site", *_elsewhere(playbooks, tmp_path, "https://127.0.0.1:9"))
+    assert run.status == 2
+    assert "https://127.0.0.1:9 doesn't answer" in run.line
+
+
+def test_a_server_that_accepts_and_stays_silent(playbooks: Playbooks, tmp_path: Path) -> None:
+    program = (
+        "import socket, time; kept = socket.create_server(('127.0.0.1', 7443)); "
+        "print('up', flush=True); time.sleep(120)"
+    )
+    listener = ["python3", "-c", program]
+    silent = subprocess.Popen(
+        playbooks.command("operator", *listener),
+        cwd=Path(__file__).parents[2],
+        stdout=subprocess.PIPE,
+    )
+    try:
+        assert silent.stdout is not None
+        assert silent.stdout.readline()
+        run = playbooks.run("site", *_elsewhere(playbooks, tmp_path, "https://127.0.0.1:7443"))
+    finally:
+        silent.kill()
+        silent.wait()
+    assert run.status == 2
+    assert "doesn't answer" in run.line
+    assert run.seconds < 90
+
+
+def test_wrong_token(playbooks: Playbooks, tmp_path: Path) -> None:
+    run = playbooks.run("site", *_elsewhere(playbooks, tmp_path, LAB_SERVER, token="not-a-token"))
+    assert run.status == 2
+    assert "401" in run.line
+    assert "not-a-token" not in run.output
+
+
+def test_missing_rights_are_named(playbooks: Playbooks, tmp_path: Path) -> None:
+    playbooks.kubectl("apply", "-f", "-", text=READER)
+    try:
+        token = playbooks.kubectl("create", "token", "reader", "-n", "default").strip()
+        run = playbooks.run("site", *_elsewhere(playbooks, tmp_path, LAB_SERVER, token=token))
+    finally:
+        playbooks.kubectl("delete", "-f", "-", text=READER)
+    assert run.status == 2
+    for right in (
+        "create deployments.apps",
+        "patch ingresses.networking.k8s.io",
+        "create namespaces",
+    ):
+        assert right in run.line
+    assert "get deployments.apps" not in run.line, "only what is missing"
+
+
+def test_a_missing_python_library_is_named(playbooks: Playbooks) -> None:
+    run = playbooks.run("site", "-e", "ansible_python_interpreter=/usr/bin/python3")
+    assert run.status == 2
+    assert "The Python library kubernetes is missing for /usr/bin/python3" in run.line
+    assert "-m pip install kubernetes" in run.line
+
+
+def test_explicit_connection_wins_over_the_environment(playbooks: Playbooks) -> None:
+    kubeconfig = playbooks.execute("operator", "sh", "-c", "echo $KUBECONFIG")[1].strip()
+    run = playbooks.run(
+        "deploy",
+        "--check",
+        *("-e", f"real_ip_kubeconfig={kubeconfig}"),
+        environment={"K8S_AUTH_HOST": "https://127.0.0.1:9", "K8S_AUTH_API_KEY": "x" * 20},
+    )
+    assert run.status == 0, run.output
+
+
+def test_two_hosts_with_one_deployment_are_refused(playbooks: Playbooks, tmp_path: Path) -> None:
+    inventory = tmp_path / "inventory.yml"
+    inventory.write_text("real_ip_clusters: {hosts: {one: {}, two: {}}}\n")
+    run = playbooks.run("deploy", "-i", str(inventory))
+    assert run.status == 2
+    assert "are one deployment" in run.output
+
+
+def test_an_empty_group_of_clusters_is_refused(playbooks: Playbooks, tmp_path: Path) -> None:
+    inventory = tmp_path / "inventory.yml"
+    inventory.write_text("real_ip_clusters: {}\nother: {hosts: {one: {}}}\n")
+    run = playbooks.run("deploy", "-i", str(inventory))
+    assert run.status == 2
+    assert "real_ip_clusters is empty" in run.output

@@ -1,0 +1,277 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Real servers on loopback: echo apps, and what else answers on a port, also with ill will."""
+
+from __future__ import annotations
+
+import datetime
+import ipaddress
+import json
+import socket
+import ssl
+import struct
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+from typing import Any, Callable
+
+from cryptography import x509
+from cryptography.hazmat.primitives import hashes, serialization
+from cryptography.hazmat.primitives.asymmetric import ec
+
+Lines = list[tuple[str, str]]
+Behaviour = Callable[["Connection"], None]
+LOOPBACK = {socket.AF_INET: "127.0.0.1", socket.AF_INET6: "::1"}
+
+
+class Connection:
+    """One accepted connection, its request read up to the empty line if the behaviour wants it."""
+
+    def __init__(self, sock: socket.socket, server: Server) -> None:
+        self.sock = sock
+        self.server = server
+
+    def read(self) -> Lines:
+        """The header lines of the request; the first one has the request line as its value."""
+        data = b""
+        while b"\r\n\r\n" not in data:
+            received = self.sock.recv(65536)
+            if not received:
+                break
+            data += received
+        first, *lines = data.decode("latin-1").split("\r\n\r\n")[0].split("\r\n")
+        pairs = [("", first), *(tuple(line.split(": ", 1)) for line in lines)]
+        self.server.requests.append(pairs)
+        return pairs
+
+    def send(self, *parts: bytes) -> None:
+        self.sock.sendall(b"".join(parts))
+
+    def pause(self, seconds: float) -> None:
+        """Wait, but not beyond the server's end."""
+        if self.server.stopped.wait(seconds):
+            raise ConnectionAbortedError
+
+    def reset(self) -> None:
+        self.sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+
+
+class Server:
+    """Behaves to each connection in a thread of its own. ``requests``: those that were read."""
+
+    def __init__(
+        self,
+        behaviour: Behaviour,
+        family: int = socket.AF_INET,
+        tls: ssl.SSLContext | None = None,
+    ) -> None:
+        self.behaviour = behaviour
+        self.tls = tls
+        self.requests: list[Lines] = []
+        self.accepted = 0
+        self.stopped = threading.Event()
+        self.listener = socket.socket(family, socket.SOCK_STREAM)
+        self.listener.bind((LOOPBACK[family], 0))
+        self.listener.listen(128)
+        host, self.port = self.listener.getsockname()[:2]
+        self.authority = f"[{host}]:{self.port}" if ":" in host else f"{host}:{self.port}"
+        self.url = f"{'https' if tls else 'http'}://{self.authority}/"
+
+    def __enter__(self) -> Server:
+        threading.Thread(target=self._accept, daemon=True).start()
+        return self
+
+    def __exit__(self, *_error: object) -> None:
+        self.stopped.set()
+        # Closing alone would leave the thread waiting in accept.
+        with suppress(OSError):
+            self.listener.shutdown(socket.SHUT_RDWR)
+        self.listener.close()
+
+    def _accept(self) -> None:
+        while True:
+            try:
+                sock, _peer = self.listener.accept()
+            except OSError:
+                return
+            self.accepted += 1
+            threading.Thread(target=self._behave, args=(sock,), daemon=True).start()
+
+    def _behave(self, sock: socket.socket) -> None:
+        # The other side hangs up whenever it has seen enough.
+        with suppress(OSError), sock:
+            if self.tls is not None:
+                sock = self.tls.wrap_socket(sock, server_side=True)
+            with sock:
+                self.behaviour(Connection(sock, self))
+
+
+# --- Behaviours -----------------------------------------------------------------------------------
+
+
+def response(body: bytes = b"", status: str = "200 OK", **fields: str) -> bytes:
+    """A whole answer; of a field that is given twice the later value counts."""
+    named = {"Content-Type": "application/json", "Content-Length": str(len(body))}
+    named.update((name.replace("_", "-"), value) for name, value in fields.items())
+    head = "".join(f"{name}: {value}\r\n" for name, value in named.items())
+    return f"HTTP/1.1 {status}\r\n{head}\r\n".encode("latin-1") + body
+
+
+def says(*parts: bytes) -> Behaviour:
+    """Reads the request, sends the bytes and closes."""
+
+    def behave(connection: Connection) -> None:
+        connection.read()
+        connection.send(*parts)
+
+    return behave
+
+
+def echo(
+    forwarded: str | Callable[[int], str | None] | None = "203.0.113.20",
+    change: Callable[[dict[str, Any], int], None] = lambda _document, _number: None,
+    form: str = "kestrel",
+    status: str = "200 OK",
+) -> Behaviour:
+    """An echo app behind a proxy that adds X-Forwarded-For, to each request another if callable."""
+    lock = threading.Lock()
+    count = iter(range(1_000_000))
+
+    def behave(connection: Connection) -> None:
+        lines = connection.read()[1:]
+        with lock:
+            number = next(count)
+        value = forwarded(number) if callable(forwarded) else forwarded
+        if value is not None:
+            lines = [*lines, ("X-Forwarded-For", value)]
+        if form == "flask":
+            document: dict[str, Any] = {"headers": dict(lines), "method": "GET"}
+        else:
+            host, port = connection.sock.getpeername()[:2]
+            document = {"kestrel": 1, "headers": lines, "peer": {"address": host, "port": port}}
+        change(document, number)
+        connection.send(response(json.dumps(document).encode(), status))
+
+    return behave
+
+
+def silent(connection: Connection) -> None:
+    connection.pause(60)
+
+
+def drips(data: bytes, first: bytes = b"") -> Behaviour:
+    """Sends ``first`` at once and then a byte every now and then: no single recv takes long."""
+
+    def behave(connection: Connection) -> None:
+        connection.read()
+        connection.send(first)
+        for byte in data:
+            connection.send(bytes([byte]))
+            connection.pause(0.05)
+
+    return behave
+
+
+def floods(piece: bytes, first: bytes, times: int = 10_000_000) -> Behaviour:
+    """Sends ``first``, then ``piece`` again and again as long as somebody reads."""
+
+    def behave(connection: Connection) -> None:
+        connection.read()
+        connection.send(first)
+        block = piece * max(1, 65536 // len(piece))
+        for _time in range(times):
+            connection.send(block)
+
+    return behave
+
+
+def resets(first: bytes = b"") -> Behaviour:
+    def behave(connection: Connection) -> None:
+        connection.read()
+        connection.send(first)
+        connection.reset()
+
+    return behave
+
+
+@contextmanager
+def closed_port() -> Iterator[int]:
+    """A port that nothing listens on, and that nobody else gets meanwhile."""
+    with socket.socket() as sock:
+        sock.bind(("127.0.0.1", 0))
+        yield sock.getsockname()[1]
+
+
+@contextmanager
+def full_port() -> Iterator[int]:
+    """A port that takes no further connection: the packets that ask for one are dropped."""
+    with socket.socket() as listener:
+        listener.bind(("127.0.0.1", 0))
+        listener.listen(0)
+        waiting = [socket.socket() for _number in range(3)]
+        for sock in waiting:
+            sock.setblocking(False)
+            with suppress(BlockingIOError):
+                sock.connect(listener.getsockname())
+        yield listener.getsockname()[1]
+        for sock in waiting:
+            sock.close()
+
+
+def resolver(known: dict[str, Any]) -> Callable[..., Any]:
+    """getaddrinfo that knows some names itself: name → addresses, or what to call."""
+    real = socket.getaddrinfo
+
+    def look_up(host: str, port: int, family: int = 0, kind: int = 0, *more: int) -> Any:
+        if host not in known:
+            return real(host, port, family, kind, *more)
+        if callable(known[host]):
+            return known[host]()
+        rows = [row for address in known[host] for row in real(address, port, 0, kind)]
+        return [row for row in rows if family in (socket.AF_UNSPEC, row[0])]
+
+    return look_up
+
+
+# --- Certificates ---------------------------------------------------------------------------------
+
+
+def certificate(directory: Path, name: str, days: int = 1) -> Path:
+    """A self-signed certificate for the name and both loopback addresses, with its key."""
+    key = ec.generate_private_key(ec.SECP256R1())
+    subject = x509.Name([x509.NameAttribute(x509.NameOID.COMMON_NAME, name)])
+    now = datetime.datetime.now(datetime.timezone.utc)
+    names = [x509.DNSName(name)]
+    addresses = [x509.IPAddress(ipaddress.ip_address(one)) for one in LOOPBACK.values()]
+    made = (
+        x509.CertificateBuilder()
+        .subject_name(subject)
+        .issuer_name(subject)
+        .public_key(key.public_key())
+        .serial_number(x509.random_serial_number())
+        .not_valid_before(now - datetime.timedelta(days=2))
+        .not_valid_after(now + datetime.timedelta(days=days))
+        .add_extension(x509.SubjectAlternativeName([*names, *addresses]), critical=False)
+        .add_extension(x509.BasicConstraints(ca=True, path_length=None), critical=True)
+        .sign(key, hashes.SHA256())
+    )
+    file = directory / f"{name}.pem"
+    file.write_bytes(
+        key.private_bytes(
+            serialization.Encoding.PEM,
+            serialization.PrivateFormat.PKCS8,
+            serialization.NoEncryption(),
+        )
+        + made.public_bytes(serialization.Encoding.PEM)
+    )
+    return file
+
+
+def server_tls(file: Path, client: Path | None = None) -> ssl.SSLContext:
+    """A server's settings for TLS; with ``client`` it wants that certificate of the client."""
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.load_cert_chain(file)
+    if client is not None:
+        context.load_verify_locations(client)
+        context.verify_mode = ssl.CERT_REQUIRED
+    return context

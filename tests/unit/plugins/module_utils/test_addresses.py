@@ -1,0 +1,153 @@
+# Copyright (c) 2026, the kestrel.real_ip contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+from __future__ import annotations
+
+import pytest
+from ansible_collections.kestrel.real_ip.plugins.module_utils._addresses import (
+    backends,
+    collect,
+    ready_pods,
+    targets,
+)
+
+
+def _pod(name: str, ready: str = "True", *addresses: str, **metadata: str) -> dict[str, object]:
+    return {
+        "metadata": {"name": name, **metadata},
+        "status": {
+            "conditions": [{"type": "Ready", "status": ready}],
+            "podIPs": [{"ip": address} for address in addresses],
+        },
+    }
+
+
+NODE = {
+    "spec": {"podCIDR": "10.244.1.0/24", "podCIDRs": ["10.244.1.0/24", "2001:db8:244:1::/64"]},
+    "status": {
+        "addresses": [
+            {"type": "InternalIP", "address": "10.255.0.11"},
+            {"type": "Hostname", "address": "node1"},
+            {"type": "ExternalIP", "address": "203.0.113.99"},
+        ]
+    },
+}
+SERVICES = [
+    {"spec": {"clusterIP": "10.96.0.1", "clusterIPs": ["10.96.0.1", "2001:db8:96::1"]}},
+    {"spec": {"clusterIP": "None"}},
+    {
+        "spec": {"clusterIP": "10.96.0.9"},
+        "status": {"loadBalancer": {"ingress": [{"ip": "198.51.100.7"}]}},
+    },
+]
+FRONT = {
+    "status": {"loadBalancer": {"ingress": [{"ip": "198.51.100.1"}, {"hostname": "a.example"}]}}
+}
+
+
+def test_ready_pods() -> None:
+    pods = [
+        _pod("b"),
+        _pod("a"),
+        _pod("c", "False"),
+        _pod("d", deletionTimestamp="now"),
+        {"metadata": {"name": "e"}},
+    ]
+    assert ready_pods(pods) == ["a", "b"]
+
+
+def test_collect_all() -> None:
+    assert collect([NODE], SERVICES, [_pod("a", "True", "10.244.1.5")], [FRONT]) == {
+        "nodes": ["10.255.0.11", "203.0.113.99"],
+        "pods": ["10.244.1.0/24", "10.244.1.5", "2001:db8:244:1::/64"],
+        "pod_names": {"10.244.1.5": "a"},
+        "services": ["10.96.0.1", "10.96.0.9", "2001:db8:96::1"],
+        "load_balancers": ["198.51.100.1", "198.51.100.7"],
+    }
+
+
+def test_collect_leaves_out_what_could_not_be_read() -> None:
+    assert collect(None, None, None, []) == {"load_balancers": []}
+    assert "pods" not in collect([NODE], None, None, [])
+    assert "pods" not in collect(None, None, [_pod("a", "True", "10.244.1.5")], [])
+
+
+def test_collect_leaves_out_pods_of_the_host_network() -> None:
+    pod = {**_pod("a", "True", "10.255.0.11"), "spec": {"hostNetwork": True}}
+    assert collect(None, None, [pod], [])["pod_names"] == {}
+
+
+@pytest.mark.parametrize(
+    ("addresses", "host", "path", "expected"),
+    [
+        ([], "", "/", []),
+        (["198.51.100.1"], "", "/", [{"name": "198.51.100.1", "url": "http://198.51.100.1/"}]),
+        (["2001:db8::1"], "", "/x", [{"name": "2001:db8::1", "url": "http://[2001:db8::1]/x"}]),
+        (
+            ["198.51.100.1", "lb.example"],
+            "a.example",
+            "/",
+            [
+                {"name": "198.51.100.1", "url": "http://a.example/", "connect_to": "198.51.100.1"},
+                {"name": "lb.example", "url": "http://a.example/", "connect_to": "lb.example"},
+            ],
+        ),
+    ],
+)
+def test_targets(
+    addresses: list[str], host: str, path: str, expected: list[dict[str, str]]
+) -> None:
+    assert targets(addresses, host, path) == expected
+
+
+def test_collect_knows_the_pods_of_the_whole_cluster_or_says_nothing_about_them() -> None:
+    own, other = _pod("own", "True", "10.0.0.5"), _pod("proxy", "True", "10.0.0.6")
+    assert collect([NODE], [], [own, other], [], [own])["pods"][:2] == ["10.0.0.5", "10.0.0.6"]
+    found = collect([NODE], [], None, [], [own])
+    assert "pods" not in found
+    assert found["pod_names"] == {"10.0.0.5": "own"}
+
+
+@pytest.mark.parametrize("phase", ["Succeeded", "Failed"])
+def test_collect_leaves_out_pods_that_have_ended(phase: str) -> None:
+    pod = {"metadata": {"name": "job"}, "status": {"phase": phase, "podIPs": [{"ip": "10.0.0.7"}]}}
+    assert collect([NODE], [], [pod], [])["pod_names"] == {}
+
+
+def _rule(host: str, *paths: tuple[str, str, str]) -> dict[str, object]:
+    entries = [
+        {"path": path, "pathType": kind, "backend": {"service": {"name": name}}}
+        for path, kind, name in paths
+    ]
+    return {"host": host, "http": {"paths": entries}}
+
+
+ROOT = _rule("", ("/", "Prefix", "root"))
+
+
+@pytest.mark.parametrize(
+    ("rules", "host", "path", "expected"),
+    [
+        ([], "", "/", ["default"]),
+        ([{"host": "a.example"}], "a.example", "/", ["default"]),
+        ([ROOT], "", "/", ["root"]),
+        ([ROOT], "a.example", "/x", ["root"]),
+        ([_rule("b.example", ("/", "Prefix", "b"))], "a.example", "/", ["default"]),
+        ([ROOT, _rule("a.example", ("/", "Prefix", "a"))], "a.example", "/", ["a"]),
+        ([ROOT, _rule("*.example", ("/", "Prefix", "any"))], "a.example", "/", ["any"]),
+        ([_rule("", ("/", "Prefix", "root"), ("/x", "Prefix", "x"))], "", "/x/y", ["x"]),
+        ([_rule("", ("/", "Prefix", "root"), ("/x", "Prefix", "x"))], "", "/xy", ["root"]),
+        ([_rule("", ("/x", "Exact", "x"))], "", "/x/y", ["default"]),
+        ([ROOT, _rule("", ("/", "Prefix", "other"))], "", "/?a=1", ["other", "root"]),
+    ],
+)
+def test_backends(
+    rules: list[dict[str, object]], host: str, path: str, expected: list[str]
+) -> None:
+    spec = {"rules": rules, "defaultBackend": {"service": {"name": "default"}}}
+    assert backends({"spec": spec}, host, path) == expected
+
+
+def test_backends_of_an_ingress_that_leads_nowhere() -> None:
+    assert backends({}, "", "/") == []

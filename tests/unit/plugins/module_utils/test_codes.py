@@ -1,0 +1,132 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The table of codes: complete, stable, tested, and what the documentation says."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+import pytest
+from ansible_collections.kestrel.real_ip.plugins.module_utils import _codes
+from ansible_collections.kestrel.real_ip.plugins.module_utils._codes import (
+    CODES,
+    NOT_TESTED,
+    UNTESTED,
+    VERDICTS,
+    WARNINGS,
+    Code,
+    page,
+    printable,
+    say,
+    warn,
+)
+from ansible_collections.kestrel.real_ip.tests.unit.plugins.module_utils import (
+    test_echo,
+    test_probe,
+    test_verdict,
+)
+
+PAGE = Path(__file__).resolve().parents[4] / "docs" / "codes.md"
+FIELD = re.compile(r"\{[a-z_]+\}")
+
+# The hundreds of a number tell the verdict; V1xx is kept for forgeable.
+HUNDREDS = {
+    "0": "preserved",
+    "1": "forgeable",
+    "2": "lost",
+    "3": "mixed",
+    "4": "unproven",
+    "5": "no_answer",
+    "6": UNTESTED,
+}
+
+
+def test_each_number_stands_once() -> None:
+    assert len(CODES) == len(_codes._TABLE)
+
+
+@pytest.mark.parametrize("code", CODES.values(), ids=lambda code: code.number)
+def test_a_row_is_well_formed(code: Code) -> None:
+    assert re.fullmatch(r"V[0-9]{3}", code.number)
+    assert code.verdict == HUNDREDS[code.number[1]]
+    assert code.verdict in (*VERDICTS, UNTESTED)
+    assert "{address}" in code.reason
+    assert (code.verdict == "preserved") == code.reason.endswith(NOT_TESTED)
+    assert (code.verdict == "preserved") == (not code.fix)
+    assert code.cause.endswith(".")
+    for text in code[2:]:
+        assert not re.search(r"[{}]", FIELD.sub("", text))
+        assert text.isprintable()
+    for text in (code.title, code.reason, code.fix):
+        assert not text.endswith(".")
+
+
+def test_every_code_is_the_outcome_of_a_test() -> None:
+    shown = {row.code for row in test_verdict.ROWS}
+    shown |= {row[0] for row in test_echo.ROWS}
+    shown |= {server.code for server in test_probe.SERVERS} | {*test_probe.CODES_BY_HAND}
+    assert shown == {*CODES}
+
+
+def test_every_code_has_a_neighbour_that_it_is_not() -> None:
+    near = {row.instead for row in test_verdict.ROWS}
+    # What separates the codes of one verdict can only be seen where another one comes out.
+    assert near <= {*CODES}
+    assert len(near) > 15
+    assert all(row.code != row.instead for row in test_verdict.ROWS)
+
+
+def test_the_page_is_the_table() -> None:
+    command = "write the result of _codes.page() there"
+    assert PAGE.read_text("utf-8") == page(), f"{PAGE.name} is out of date: {command}"
+
+
+# --- Text -----------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("text", "shown"),
+    [
+        ("plain text, ümlaut 住", "plain text, ümlaut 住"),
+        ("\x1b[31mred\x1b[0m", "\\x1b[31mred\\x1b[0m"),
+        ("a\r\nb\tc\x00", "a\\r\\nb\\tc\\x00"),
+        ("\u202eevil\u200b\u2028", "\\u202eevil\\u200b\\u2028"),
+        ("\x85\xa0\xad", "\\x85\\xa0\\xad"),
+        ("\ud800", "\\ud800"),
+        ("\U000e0041", "\\U000e0041"),
+        ("back\\slash \\x1b", "back\\\\slash \\\\x1b"),
+        (None, "None"),
+    ],
+)
+def test_printable(text: object, shown: str) -> None:
+    assert printable(text) == shown
+    assert printable(text).isprintable()
+    printable(text).encode()
+
+
+def test_printable_is_short() -> None:
+    assert printable("x" * 10, 10) == "x" * 10
+    assert printable("x" * 11, 10) == "x" * 9 + "…"
+    assert len(printable("\x00" * 1_000_000)) == len(printable("x" * 1_000_000)) == 400
+
+
+class _Everything(dict):
+    def __missing__(self, key: str) -> str:
+        return f"\x1b[{key}]{{0.__class__}}%s"
+
+
+@pytest.mark.parametrize("number", CODES)
+def test_facts_are_escaped_and_never_templates(number: str) -> None:
+    fields = {field[1:-1] for field in FIELD.findall("".join(CODES[number]))}
+    facts = {field: _Everything()[field] for field in fields}
+    for text in say(number, facts):
+        assert text.isprintable()
+        assert text == "" or "\\x1b" in text or not FIELD.search(CODES[number].fix)
+        assert text.count("{0.__class__}") == text.count("%s")
+
+
+@pytest.mark.parametrize("name", WARNINGS)
+def test_warnings_are_escaped(name: str) -> None:
+    facts = {field[1:-1]: "\x1b[31m" for field in FIELD.findall(WARNINGS[name])}
+    assert warn(name, facts).isprintable()
+    assert "\\x1b" in warn(name, facts)

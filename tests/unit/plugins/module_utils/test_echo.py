@@ -1,0 +1,233 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""From an answer to what the echo app says: its forms, and everything that isn't one."""
+
+from __future__ import annotations
+
+import gzip
+import json
+import time
+from contextlib import suppress
+from typing import Any
+
+import pytest
+from ansible_collections.kestrel.real_ip.plugins.module_utils._codes import CODES
+from ansible_collections.kestrel.real_ip.plugins.module_utils._echo import (
+    FORMATS,
+    NONCE_HEADER,
+    Answer,
+    Echo,
+    NoEcho,
+    caller,
+    parse,
+)
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+# The same examples in every run, however slow the machine; nothing is kept in the working tree.
+settings.register_profile("units", deadline=None, database=None, derandomize=True, max_examples=150)
+settings.load_profile("units")
+
+HEADERS = {"Host": "echo", "X-Forwarded-For": "203.0.113.20", NONCE_HEADER: "f00d"}
+FLASK = {"headers": HEADERS, "method": "GET"}
+KESTREL = {
+    "kestrel": 1,
+    "headers": [[name, value] for name, value in HEADERS.items()],
+    "peer": {"address": "10.255.0.12", "port": 40000},
+    "pod": "real-ip-a",
+    "node": "node1",
+    "nonce": "f00d",
+}
+
+
+def answer(body: Any, status: int = 200, phrase: str = "OK", **fields: str) -> Answer:
+    data = body if isinstance(body, bytes) else json.dumps(body).encode()
+    return Answer(status, phrase, {key.replace("_", "-"): fields[key] for key in fields}, data)
+
+
+def nested(depth: int) -> bytes:
+    return b'{"headers": ' + b"[" * depth + b"]" * depth + b"}"
+
+
+# What comes, the code that it gets, and what is shown of it.
+ROWS = (
+    ("V516", answer(FLASK, 404, "Not Found"), "404 Not Found"),
+    ("V516", answer(FLASK, 502, ""), "502"),
+    ("V516", answer(FLASK, 304, "Not Modified"), "304"),
+    ("V517", answer(b"", 302, location="https://echo/"), "https://echo/"),
+    ("V518", answer(b""), ""),
+    ("V518", answer(b" \r\n\t"), ""),
+    ("V519", answer(b"<!DOCTYPE html><p>{}", content_type="application/json"), ""),
+    ("V519", answer("住".encode("gbk"), content_type="text/html; charset=gbk"), ""),
+    ("V520", answer(gzip.compress(json.dumps(FLASK).encode()), content_encoding="gzip"), "gzip"),
+    ("V520", answer(FLASK, content_encoding="br, identity"), "br, identity"),
+    ("V521", answer(b'{"headers": {"X-Forwarded-For": "\xff\xfe"}}'), "byte"),
+    ("V521", answer(gzip.compress(b"{}")), "byte"),
+    ("V522", answer(b"hello"), "char 0"),
+    ("V522", answer(b'{"headers": {"Host"'), ""),
+    ("V522", answer(b'{"headers": {"Host": "a\x00b"}, "method": "GET"}'), "control character"),
+    ("V522", answer(json.dumps(FLASK).encode() + b"\x00"), "Extra data"),
+    ("V522", answer(json.dumps(FLASK).encode("utf-16-le")), ""),
+    ("V523", answer(nested(33)), ""),
+    ("V523", answer(nested(30_000)), ""),
+    ("V523", answer(b'{"a":' * 10_000), ""),
+    ("V524", answer([FLASK]), "list"),
+    ("V524", answer(b"123"), "str"),
+    ("V524", answer({}), "none"),
+    ("V524", answer({"ip": "203.0.113.20"}), "members ip"),
+    ("V524", answer({"headers": None}), "headers"),
+    ("V524", answer({"headers": {"Host": ["echo"]}}), "headers"),
+    ("V524", answer(b'{"headers": {}, "headers": {"Host": "echo"}}'), "headers"),
+    ("V524", answer({**FLASK, "origin": "203.0.113.20", "url": "http://echo/"}), "origin"),
+    ("V524", answer({**KESTREL, "kestrel": 2}), "kestrel"),
+    ("V524", answer({**KESTREL, "headers": HEADERS}), "kestrel"),
+    ("V524", answer({**KESTREL, "headers": [["Host"]]}), "kestrel"),
+    ("V524", answer({**KESTREL, "headers": [["Host", None]]}), "kestrel"),
+)
+
+
+@pytest.mark.parametrize(("code", "given_answer", "detail"), ROWS)
+def test_no_echo(code: str, given_answer: Answer, detail: str) -> None:
+    with pytest.raises(NoEcho) as caught:
+        parse(given_answer, "auto")
+    assert caught.value.number == code
+    assert detail in caught.value.detail
+    assert CODES[code].verdict == "no_answer"
+
+
+# The nearest answers that are an echo app's.
+@pytest.mark.parametrize(
+    "good",
+    [
+        answer(FLASK),
+        answer(FLASK, 299),
+        answer({"headers": HEADERS}),
+        answer({"headers": HEADERS, "message": "Here are your request headers"}),
+        answer(FLASK, content_encoding="identity"),
+        answer(FLASK, content_type="text/html; charset=utf-8"),
+        answer(b"\xef\xbb\xbf \n" + json.dumps(FLASK).encode()),
+        answer({"headers": {**HEADERS, "X": "[" * 1000 + '\\"{'}}),
+        answer({"headers": {**HEADERS, "X": "\x1b[31m\x00\ud800"}}),
+        answer(KESTREL),
+        answer({**KESTREL, "tls": json.loads(nested(20)), "http_version": 1.1}),
+    ],
+)
+def test_echo(good: Answer) -> None:
+    echo = parse(good, "auto")
+    assert ("X-Forwarded-For", "203.0.113.20") in echo.headers
+    assert echo.nonces == {"f00d"}
+
+
+def test_what_each_form_tells() -> None:
+    lines = [*HEADERS.items()]
+    assert parse(answer(FLASK), "flask") == Echo(lines, None, None, None, frozenset({"f00d"}))
+    assert parse(answer(KESTREL), "kestrel") == Echo(
+        lines, "10.255.0.12", "real-ip-a", "node1", frozenset({"f00d"})
+    )
+    silent = {"kestrel": 1, "headers": [], "peer": None, "pod": "", "node": None}
+    assert parse(answer(silent), "kestrel") == Echo([], None, None, None, frozenset())
+
+
+@pytest.mark.parametrize(("name", "other"), [("flask", KESTREL), ("kestrel", FLASK)])
+def test_a_named_form_takes_no_other(name: str, other: Any) -> None:
+    assert {"flask", "kestrel"} == {*FORMATS}
+    with pytest.raises(NoEcho) as caught:
+        parse(answer(other), name)
+    assert caught.value.number == "V524"
+
+
+def test_repeated_lines_keep_their_order() -> None:
+    body = b'{"headers": {"X-Forwarded-For": "6.6.6.6", "x-forwarded-for": "203.0.113.20"}}'
+    lines = [("X-Forwarded-For", "6.6.6.6"), ("x-forwarded-for", "203.0.113.20")]
+    assert parse(answer(body), "auto").headers == lines
+    same = body.replace(b"x-f", b"X-F").replace(b"d-for", b"d-For")
+    assert [value for _name, value in parse(answer(same), "auto").headers] == [
+        "6.6.6.6",
+        "203.0.113.20",
+    ]
+
+
+@pytest.mark.parametrize(
+    ("headers", "nonce", "claimed"),
+    [
+        ([], None, set()),
+        ([], "f00d", {"f00d"}),
+        ([[NONCE_HEADER.lower(), "f00d"]], None, {"f00d"}),
+        ([[NONCE_HEADER, "f00d"]], "f00d", {"f00d"}),
+        ([[NONCE_HEADER, "f00d"]], "beef", {"f00d", "beef"}),
+        ([[NONCE_HEADER, "f00d"], [NONCE_HEADER, "beef"]], None, {"f00d", "beef"}),
+        ([[NONCE_HEADER, "f00d, beef"]], None, {"f00d, beef"}),
+    ],
+)
+def test_every_nonce_that_is_claimed_counts(headers: Any, nonce: Any, claimed: set[str]) -> None:
+    document = {"kestrel": 1, "headers": headers, "nonce": nonce}
+    assert parse(answer(document), "auto").nonces == claimed
+
+
+@pytest.mark.parametrize(
+    ("told", "address"),
+    [
+        (answer(b"203.0.113.20\n"), "203.0.113.20"),
+        (answer({"ip": "203.0.113.20", "country": "ZZ"}), "203.0.113.20"),
+        (answer({"origin": "2001:db8::1"}), "2001:db8::1"),
+        (answer(b"no address"), "no address"),
+    ],
+)
+def test_caller(told: Answer, address: str) -> None:
+    assert caller(told) == address
+
+
+@pytest.mark.parametrize(
+    ("told", "code"),
+    [
+        (answer(b"203.0.113.20", 404), "V516"),
+        (answer(b"", 301, location="http://elsewhere/"), "V517"),
+        (answer(b""), "V518"),
+        (answer(b"<p>203.0.113.20"), "V519"),
+        (answer({"address": "203.0.113.20"}), "V524"),
+        (answer({"ip": None}), "V524"),
+        (answer(b'{"ip": "203.0.113.20"'), "V522"),
+    ],
+)
+def test_no_caller(told: Answer, code: str) -> None:
+    with pytest.raises(NoEcho) as caught:
+        caller(told)
+    assert caught.value.number == code
+
+
+# --- Promises -------------------------------------------------------------------------------------
+
+JSON = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats() | st.text(),
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(), inner, max_size=3),
+    max_leaves=10,
+)
+NAMES = st.sampled_from(["headers", "kestrel", "peer", "pod", "node", "nonce", "method", "x"])
+DOCUMENTS = st.dictionaries(NAMES, JSON | st.just(1) | st.just(HEADERS), max_size=5)
+
+
+@given(st.binary(max_size=200) | DOCUMENTS.map(lambda one: json.dumps(one).encode()))
+def test_any_body_is_an_echo_or_none(body: bytes) -> None:
+    for name in ("auto", *FORMATS):
+        for read in (lambda one, form=name: parse(one, form), caller):
+            with suppress(NoEcho):
+                read(Answer(200, "OK", {}, body))
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        b'"' + b'\\"' * 500_000,
+        b"[" + b'"\\' * 500_000,
+        b"[" * 1_000_000,
+        b'{"headers": {"A": "' + b"[" * 900_000 + b'"}}',
+        b"[" + b"9" * 1_000_000 + b"]",
+        b"[" + b'"a",' * 250_000 + b"1]",
+        b'{"headers": {' + b",".join(b'"a%d":"b"' % n for n in range(60_000)) + b"}}",
+    ],
+)
+def test_time_is_linear_in_the_length(body: bytes) -> None:
+    # Sixteen times what is read of an answer by default; anything quadratic takes minutes.
+    began = time.monotonic()
+    with pytest.raises(NoEcho):
+        parse(Answer(200, "OK", {}, body), "kestrel")
+    assert time.monotonic() - began < 5

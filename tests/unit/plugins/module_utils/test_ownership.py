@@ -1,0 +1,101 @@
+# Copyright (c) 2026, the kestrel.real_ip contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+from __future__ import annotations
+
+import pytest
+from ansible_collections.kestrel.real_ip.plugins.module_utils._ownership import (
+    foreign,
+    is_ours,
+    labelled,
+    without_server_fields,
+)
+
+OURS = {"app.kubernetes.io/managed-by": "kestrel.real_ip", "app.kubernetes.io/instance": "real-ip"}
+
+
+def test_labelled_is_a_copy_that_is_ours() -> None:
+    plain = {"kind": "Service", "metadata": {"name": "a", "labels": {"app": "x"}}}
+    ours = labelled(plain, "real-ip")
+    assert plain["metadata"]["labels"] == {"app": "x"}
+    assert ours["metadata"]["labels"] == {"app": "x", **OURS}
+    assert is_ours(ours, "real-ip")
+    assert not is_ours(plain, "real-ip")
+
+
+@pytest.mark.parametrize(
+    ("labels", "expected"),
+    [
+        (OURS, True),
+        ({**OURS, "app.kubernetes.io/instance": "other"}, False),
+        ({**OURS, "app.kubernetes.io/managed-by": "Helm"}, False),
+        ({}, False),
+        (None, False),
+    ],
+)
+def test_is_ours(labels: dict[str, str] | None, expected: bool) -> None:
+    assert is_ours({"metadata": {"labels": labels}}, "real-ip") is expected
+
+
+def test_without_server_fields() -> None:
+    existing = {
+        "kind": "Service",
+        "metadata": {
+            "name": "a",
+            "uid": "1",
+            "resourceVersion": "7",
+            "generation": 2,
+            "managedFields": [],
+        },
+        "spec": {"type": "NodePort"},
+        "status": {"x": 1},
+    }
+    assert without_server_fields(existing) == {
+        "kind": "Service",
+        "metadata": {"name": "a"},
+        "spec": {"type": "NodePort"},
+    }
+    assert without_server_fields({}) == {}
+
+
+def _object(kind: str, name: str, **metadata: object) -> dict[str, object]:
+    return {"kind": kind, "metadata": {"name": name, **metadata}}
+
+
+@pytest.mark.parametrize(
+    ("objects", "expected"),
+    [
+        ([], []),
+        ([_object("ConfigMap", "kube-root-ca.crt"), _object("ServiceAccount", "default")], []),
+        ([_object("Pod", "p", ownerReferences=[{"kind": "ReplicaSet"}])], []),
+        ([_object("Event", "e"), _object("Lease", "l"), _object("EndpointSlice", "s")], []),
+        ([_object("Service", "real-ip-service", labels=OURS)], []),
+        (
+            [
+                _object(
+                    "Secret",
+                    "default-token-x",
+                    annotations={"kubernetes.io/service-account.name": "default"},
+                )
+            ],
+            [],
+        ),
+        ([_object("Secret", "mine")], ["Secret/mine"]),
+        (
+            [_object("ServiceAccount", "mine"), _object("ConfigMap", "notes")],
+            ["ConfigMap/notes", "ServiceAccount/mine"],
+        ),
+        (
+            [_object("Service", "s", labels={**OURS, "app.kubernetes.io/instance": "b"})],
+            ["Service/s"],
+        ),
+    ],
+)
+def test_foreign(objects: list[dict[str, object]], expected: list[str]) -> None:
+    assert foreign(objects, {"Deployment", "ReplicaSet", "Ingress"}, "real-ip") == expected
+
+
+def test_what_an_owner_outside_the_namespace_has_is_foreign() -> None:
+    owned = {"kind": "ConfigMap", "metadata": {"name": "a", "ownerReferences": [{"kind": "Node"}]}}
+    assert foreign([owned], {"ConfigMap", "ReplicaSet"}, "real-ip") == ["ConfigMap/a"]

@@ -1,0 +1,122 @@
+# Copyright (c) 2026, the kestrel.real_ip contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+from __future__ import annotations
+
+import pytest
+from ansible_collections.kestrel.real_ip.plugins.module_utils._settings import (
+    SETTINGS,
+    SettingError,
+    problems,
+    value_of,
+)
+
+UNDERSTOOD = [
+    # variable, given, value
+    ("real_ip_replicas", None, 2),
+    ("real_ip_replicas", "", 2),
+    ("real_ip_replicas", "  ", 2),
+    ("real_ip_replicas", 3, 3),
+    ("real_ip_replicas", "3", 3),
+    ("real_ip_replicas", " 3 ", 3),
+    ("real_ip_namespace", "team-a", "team-a"),
+    ("real_ip_host", "a.example", "a.example"),
+    ("real_ip_host", "*.example", "*.example"),
+    ("real_ip_expected_source", "203.0.113.10", ["203.0.113.10"]),
+    (
+        "real_ip_expected_source",
+        "203.0.113.10, 2001:db8::1\n198.51.100.0/24",
+        ["203.0.113.10", "2001:db8::1", "198.51.100.0/24"],
+    ),
+    ("real_ip_expected_source", ["local"], ["local"]),
+    ("real_ip_expected_source", [], []),
+    ("real_ip_accept", "lost,unproven", ["lost", "unproven"]),
+    ("real_ip_ingress_annotations", {"a/b": "true"}, {"a/b": "true"}),
+    ("real_ip_kubeconfig", {"apiVersion": "v1"}, {"apiVersion": "v1"}),
+    ("real_ip_url", "https://a.example/x", "https://a.example/x"),
+]
+
+REFUSED = [
+    # variable, given, what the message must name
+    ("real_ip_replicas", 0, "expected 1 to 500, got 0"),
+    ("real_ip_replicas", 501, "expected 1 to 500"),
+    ("real_ip_replicas", "many", "expected an integer"),
+    ("real_ip_replicas", "1_0", "expected an integer"),
+    ("real_ip_replicas", "9" * 5000, "expected an integer"),
+    ("real_ip_replicas", True, "got a boolean"),
+    ("real_ip_replicas", 2.0, "got a number"),
+    ("real_ip_replicas", [2], "got a list"),
+    ("real_ip_container_port", 65536, "expected 1 to 65535"),
+    ("real_ip_namespace", "Team_A", "DNS label"),
+    ("real_ip_namespace", "a\n", "control characters"),
+    ("real_ip_namespace", "a" * 64, "at most 63"),
+    ("real_ip_namespace", 7, "put it in quotes"),
+    ("real_ip_name_prefix", "a" * 53, "at most 52"),
+    ("real_ip_host", "Example.COM", "lower case"),
+    ("real_ip_host", "localhost", "with a dot"),
+    ("real_ip_path", "echo", "starts with a slash"),
+    ("real_ip_scenario", "gr-clb", "expected one of gr-clb-non-direct-pod"),
+    ("real_ip_service_type", "ExternalName", "expected one of NodePort"),
+    ("real_ip_ingress_annotations", {"a/b": True}, "quote it"),
+    ("real_ip_ingress_annotations", "a=b", "expected a dictionary"),
+    ("real_ip_accept", "good", "expected one of no_answer"),
+    ("real_ip_url", "a.example", "http://"),
+    ("real_ip_expected_source", {"a": 1}, "expected a list"),
+    ("real_ip_expected_source", [1], "put it in quotes"),
+]
+
+
+@pytest.mark.parametrize(("name", "given", "value"), UNDERSTOOD)
+def test_understood(name: str, given: object, value: object) -> None:
+    assert value_of(name, given) == value
+
+
+@pytest.mark.parametrize(("name", "given", "words"), REFUSED)
+def test_refused(name: str, given: object, words: str) -> None:
+    with pytest.raises(SettingError) as caught:
+        value_of(name, given)
+    assert str(caught.value).startswith(f"{name}: ")
+    assert words in str(caught.value)
+
+
+@pytest.mark.parametrize("name", sorted(SETTINGS))
+def test_every_default_is_a_value_of_its_own_variable(name: str) -> None:
+    default = SETTINGS[name].default
+    assert value_of(name, None) == default
+    if default is not None:
+        assert value_of(name, default) == default
+
+
+PROBLEMS = [
+    ({}, []),
+    ({"real_ip_results": {"x": 1}}, []),
+    ({"real_ip_replica": 2}, ["real_ip_replica: no such variable: did you mean real_ip_replicas?"]),
+    ({"real_ip_zzz": 2}, ["real_ip_zzz: no such variable"]),
+    (
+        {"real_ip_replicas": 0, "real_ip_path": "x"},
+        ["real_ip_path: expected a path", "real_ip_replicas: expected 1 to 500"],
+    ),
+    (
+        {"real_ip_state": "absent"},
+        ["real_ip_state: refused: run the playbook kestrel.real_ip.teardown"],
+    ),
+    (
+        {"real_ip_ingress_annotations": {"kubernetes.io/ingress.class": "nginx"}},
+        ["real_ip_ingress_class: 'qcloud' contradicts the annotation"],
+    ),
+    ({"real_ip_ingress_annotations": {"kubernetes.io/ingress.class": "qcloud"}}, []),
+    ({"real_ip_samples": 300}, ["real_ip_samples: 300 is more than real_ip_max_samples"]),
+    ({"real_ip_api_key": "t"}, ["real_ip_api_key: set real_ip_api_host as well"]),
+]
+
+
+@pytest.mark.parametrize(("given", "starts"), PROBLEMS)
+def test_problems(given: dict[str, object], starts: list[str]) -> None:
+    found = problems(given)
+    assert len(found) == len(starts)
+    assert all(text.startswith(start) for text, start in zip(found, starts)), found
+
+
+def test_a_token_never_stands_in_a_message() -> None:
+    assert "s3cret" not in " ".join(problems({"real_ip_api_key": ["s3cret"]}))

@@ -1,0 +1,657 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""From observations to the verdict: a row for each code, and next to it the case that it isn't."""
+
+from __future__ import annotations
+
+import ipaddress
+import json
+from types import MappingProxyType
+from typing import Any, NamedTuple
+
+import pytest
+from ansible_collections.kestrel.real_ip.plugins.module_utils._codes import CODES, NOT_TESTED
+from ansible_collections.kestrel.real_ip.plugins.module_utils._derive import (
+    STRATEGIES,
+    parse_ranges,
+)
+from ansible_collections.kestrel.real_ip.plugins.module_utils._echo import NONCE_HEADER, Answer
+from ansible_collections.kestrel.real_ip.plugins.module_utils._verdict import (
+    Cluster,
+    Expectation,
+    Finding,
+    Path,
+    Question,
+    Sample,
+    Strategy,
+    judge,
+    read,
+    wanted,
+)
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+# The same examples in every run, however slow the machine; nothing is kept in the working tree.
+settings.register_profile("units", deadline=None, database=None, derandomize=True, max_examples=150)
+settings.load_profile("units")
+
+CLIENT, CLIENT_6 = "203.0.113.20", "2001:db8:113::20"
+BALANCER, BALANCER_6 = "198.51.100.10", "2001:db8:51::10"
+NODE, BRIDGE, POD, SERVICE = "10.255.0.12", "10.244.1.1", "10.244.1.7", "10.96.0.9"
+NAT, CDN, PUBLIC = "93.184.216.34", "151.101.1.140", "8.8.4.4"
+CLUSTER = {
+    "nodes": ["10.255.0.11", NODE],
+    "pods": ["10.244.0.0/16"],
+    "services": ["10.96.0.0/16"],
+    "load_balancers": ["198.51.100.0/28"],
+}
+NONCE = "f00d"
+
+
+def answer(
+    forwarded: str | None = CLIENT,
+    headers: tuple[tuple[str, str], ...] = (),
+    nonce: str = NONCE,
+    **told: str,
+) -> Answer:
+    """An answer of the kestrel echo app; ``told``: peer, pod and node."""
+    lines = [("Host", "echo.example.com"), (NONCE_HEADER, nonce), *headers]
+    if forwarded is not None:
+        lines.append(("X-Forwarded-For", forwarded))
+    document: dict[str, Any] = {"kestrel": 1, "headers": lines, **told}
+    if "peer" in told:
+        document["peer"] = {"address": told["peer"], "port": 40000}
+    return Answer(200, "OK", {"content-type": "application/json"}, json.dumps(document).encode())
+
+
+class Case(NamedTuple):
+    """What is asked and what was answered. An answer may be the code of a request that failed."""
+
+    answers: Any = (answer(),)
+    expected: tuple[str, ...] = (CLIENT,)
+    source: str = "given"
+    unanswered: Any = MappingProxyType({})
+    asked_at: tuple[tuple[str, int], ...] = ()
+    local: str = CLIENT
+    remote: str = BALANCER
+    layer: str = "l7"
+    strategy: Strategy = Strategy("rightmost_trusted_count", trusted_count=1)
+    cluster: Any = MappingProxyType({})
+    pod_names: Any = MappingProxyType({})
+    backends: tuple[str, ...] = ()
+    samples: int = 1
+    max_samples: int = 200
+    unsent: int = 0
+
+    def question(self) -> Question:
+        networks = parse_ranges(self.expected if self.source in ("given", "asked") else [])
+        return Question(
+            expectation=Expectation(
+                self.source,
+                tuple(networks),
+                frozenset((ipaddress.ip_address(one), port) for one, port in self.asked_at),
+                self.unanswered,
+            ),
+            strategy=Strategy("peer") if self.layer == "l4" else self.strategy,
+            layer=self.layer,
+            cluster=Cluster(**{key: parse_ranges(value) for key, value in self.cluster.items()}),
+            pod_names=self.pod_names,
+            backends=self.backends,
+            samples=self.samples,
+            max_samples=self.max_samples,
+        )
+
+    def path(self) -> Path:
+        return Path("echo.example.com", 80, ipaddress.ip_address(self.remote))
+
+    def read(self) -> list[Sample]:
+        return [
+            Sample(one, detail="why")
+            if isinstance(one, str)
+            else read(self.question(), self.path(), one, self.local, NONCE)
+            for one in self.answers
+        ]
+
+    def judge(self) -> Finding:
+        samples = self.read()
+        return judge(self.question(), self.path(), samples, len(samples) + self.unsent)
+
+
+class Row(NamedTuple):
+    """``case`` gives ``code``; with ``change`` it gives ``instead``. ``says``: in the reason."""
+
+    code: str
+    case: Case
+    change: dict[str, Any]
+    instead: str
+    says: tuple[str, ...] = ()
+
+
+A, B = "real-ip-a", "real-ip-b"
+GOOD_A, GOOD_B = answer(pod=A), answer(pod=B)
+BAD_A, BAD_B = answer(NODE, pod=A), answer(NODE, pod=B)
+RANGES = Strategy("rightmost_trusted_range", trusted_ranges=["10.0.0.0/8"])
+X_REAL_IP = Strategy("single_header", header="X-Real-IP")
+COUNT_2 = Strategy("rightmost_trusted_count", trusted_count=2)
+LEFTMOST = Strategy("leftmost_non_private")
+
+ROWS = (
+    # --- preserved --------------------------------------------------------------------------------
+    Row("V001", Case(), {"answers": (answer("203.0.113.21"),)}, "V206", (CLIENT, NOT_TESTED)),
+    Row(
+        "V001",
+        Case((GOOD_A, "V503", GOOD_B), backends=(A, B)),
+        {"backends": ()},
+        "V415",
+        ("of 3 requests 1 × connection refused",),
+    ),
+    Row("V001", Case(source="local"), {"local": "203.0.113.21"}, "V406"),
+    Row("V001", Case((answer(PUBLIC),), source="inferred", local=PUBLIC), {"local": NODE}, "V401"),
+    Row("V001", Case(expected=("203.0.113.0/24",)), {"expected": ("203.0.113.0/28",)}, "V206"),
+    Row("V001", Case((answer(f"6.6.6.6, {CLIENT}"),)), {"strategy": COUNT_2}, "V208"),
+    Row(
+        "V001",
+        Case((answer(None, (("x-real-ip", CLIENT),)),), strategy=X_REAL_IP),
+        {"strategy": Strategy("single_header", header="X-Client-IP")},
+        "V209",
+    ),
+    Row("V001", Case((answer(f"{CLIENT}:4242"),)), {"answers": (answer(f"{CLIENT}x"),)}, "V210"),
+    Row(
+        "V001",
+        Case((answer("2001:DB8:113:0::20"),), (CLIENT_6,), remote=BALANCER_6),
+        {"remote": BALANCER},
+        "V402",
+    ),
+    Row(
+        "V002",
+        Case((answer(),) * 20, backends=(A, B), samples=10),
+        {"answers": (*(answer(),) * 19, "V509")},
+        "V415",
+        (NOT_TESTED,),
+    ),
+    # --- lost -------------------------------------------------------------------------------------
+    Row(
+        "V201",
+        Case((answer(NODE),), cluster=CLUSTER),
+        {"cluster": {**CLUSTER, "nodes": []}},
+        "V206",
+        (NODE, "instead of 203.0.113.20"),
+    ),
+    Row("V201", Case((answer(NODE),), source="local", cluster=CLUSTER), {"cluster": {}}, "V406"),
+    Row(
+        "V202",
+        Case((answer(BRIDGE),), cluster=CLUSTER),
+        {"cluster": {"pods": ["10.244.2.0/24"]}},
+        "V206",
+    ),
+    Row(
+        "V202",
+        Case((answer(POD),), cluster=CLUSTER, pod_names={POD: "proxy"}),
+        {"answers": (answer(),)},
+        "V001",
+        ("(pod proxy)",),
+    ),
+    Row("V203", Case((answer(SERVICE),), cluster=CLUSTER), {"cluster": {}}, "V206"),
+    Row("V204", Case((answer("198.51.100.3"),), cluster=CLUSTER), {"cluster": {}}, "V206"),
+    Row("V204", Case((answer(BALANCER),)), {"remote": "198.51.100.11"}, "V206"),
+    Row("V205", Case((answer("127.0.0.6"),)), {"answers": (answer("126.0.0.6"),)}, "V207"),
+    Row("V205", Case((answer("::1"),), source="local"), {"answers": (answer("::2"),)}, "V406"),
+    Row("V206", Case((answer("192.168.7.7"),)), {"source": "local"}, "V406"),
+    Row("V207", Case((answer(CDN),)), {"expected": ("151.101.0.0/16",)}, "V001", (CDN, CLIENT)),
+    Row(
+        "V208",
+        Case((answer(f"{CLIENT}, {CDN}"),)),
+        {"strategy": COUNT_2},
+        "V001",
+        ("entry 2 from the right", CDN),
+    ),
+    Row("V208", Case(strategy=COUNT_2), {"answers": (answer(NODE),)}, "V210"),
+    Row(
+        "V208",
+        Case((answer(f"{CLIENT}, 10.1.1.1", (("X-Real-IP", "10.1.1.1"),)),), strategy=X_REAL_IP),
+        {"answers": (answer(None, (("X-Real-IP", CLIENT),)),)},
+        "V001",
+    ),
+    Row(
+        "V208",
+        Case((answer(f"{CLIENT}, {CDN}"),) * 2),
+        {"answers": (answer(f"{CLIENT}, {CDN}"), answer(f"{CLIENT}, {CDN}, {CDN}"))},
+        "V207",
+    ),
+    Row(
+        "V208",
+        Case((answer(f"{CLIENT}, {NODE}"),), source="local", cluster=CLUSTER),
+        {"cluster": {}},
+        "V406",
+    ),
+    Row(
+        "V209",
+        Case((answer(None, peer=NODE),)),
+        {"answers": (answer("unknown", peer=NODE),)},
+        "V210",
+        ("X-Forwarded-For is missing", NODE),
+    ),
+    Row(
+        "V209",
+        Case((answer(None, (("X-Real-IP", CLIENT),), peer=CLIENT),)),
+        {"answers": (answer(None, (), peer=CLIENT),)},
+        "V409",
+    ),
+    Row("V210", Case((answer("unknown"),)), {"answers": (answer(None),)}, "V209", ("unknown",)),
+    Row("V210", Case((answer(f"{CLIENT}, "),)), {"answers": (answer(CLIENT),)}, "V001")._replace(
+        code="V208"
+    ),
+    # --- mixed ------------------------------------------------------------------------------------
+    Row("V301", Case((GOOD_A, BAD_B)), {"answers": (GOOD_A, GOOD_B)}, "V001", (A, B, NODE)),
+    Row(
+        "V301",
+        Case((GOOD_A, answer(None, peer=CLIENT, pod=B))),
+        {"answers": (answer(None, peer=CLIENT, pod=B),)},
+        "V409",
+    ),
+    Row("V302", Case((GOOD_A, BAD_A)), {"answers": (BAD_A, BAD_A)}, "V206", (A,)),
+    Row("V303", Case((answer(), answer(NODE))), {"answers": (GOOD_A, BAD_B)}, "V301", ("1 of 2",)),
+    Row(
+        "V303",
+        Case((answer(), answer(NODE)), source="local", cluster=CLUSTER),
+        {"cluster": {}},
+        "V406",
+    ),
+    # --- unproven ---------------------------------------------------------------------------------
+    Row("V401", Case(source="inferred"), {"source": "local"}, "V001", (CLIENT,)),
+    Row("V402", Case(remote=BALANCER_6), {"expected": (CLIENT, CLIENT_6)}, "V206", ("IPv6",)),
+    Row(
+        "V403",
+        Case((answer(NODE),), source="local", local=NODE, cluster=CLUSTER),
+        {"cluster": {}},
+        "V001",
+        (NODE,),
+    ),
+    Row(
+        "V403",
+        Case((answer(PUBLIC),), source="asked", expected=(POD,), cluster=CLUSTER),
+        {"expected": (PUBLIC,)},
+        "V001",
+    ),
+    Row(
+        "V404",
+        Case((answer("127.0.0.1"),), source="local", local="127.0.0.1", remote="127.0.0.2"),
+        {"local": CLIENT},
+        "V205",
+    ),
+    Row("V404", Case((answer(CDN),), ("169.254.0.0/16",)), {"expected": (PUBLIC,)}, "V207"),
+    Row(
+        "V405",
+        Case((answer("10.0.0.9"),), ("10.0.0.9",), remote=PUBLIC),
+        {"remote": BALANCER},
+        "V001",
+        ("10.0.0.9", PUBLIC),
+    ),
+    Row("V405", Case((answer(NAT),), remote=PUBLIC), {"expected": (NAT,)}, "V001", (NAT, CLIENT)),
+    Row(
+        "V406",
+        Case((answer(NAT),), source="local"),
+        {"source": "given"},
+        "V207",
+        (CLIENT, NAT, "address translation"),
+    ),
+    Row("V406", Case((answer(), answer(NAT)), source="local"), {"source": "given"}, "V303"),
+    Row(
+        "V407",
+        Case((answer(nonce="beef"),)),
+        {"answers": (answer(),)},
+        "V001",
+        ("cached, or not this request",),
+    ),
+    Row("V407", Case(("V503", "V503", answer(nonce="beef"))), {"answers": ("V503",)}, "V503"),
+    Row(
+        "V407",
+        Case((answer(headers=((NONCE_HEADER, "beef"),)),)),
+        {"answers": (answer(headers=((NONCE_HEADER, NONCE),)),)},
+        "V001",
+    ),
+    Row("V408", Case((answer(None, peer=CLIENT),), layer="l4"), {"layer": "l7"}, "V409", (CLIENT,)),
+    Row("V409", Case((answer(None, peer=CLIENT),)), {"expected": (PUBLIC,)}, "V209", (CLIENT,)),
+    Row(
+        "V409",
+        Case((answer(None, peer=CLIENT),), strategy=RANGES),
+        {"answers": (answer(CLIENT, peer=NODE),)},
+        "V001",
+    ),
+    Row("V410", Case((GOOD_A,) * 20, backends=(A, B)), {"backends": (A,)}, "V001", (B,)),
+    Row(
+        "V411",
+        Case((answer(),) * 15, backends=(A, B), max_samples=15),
+        {"answers": (answer(),) * 20, "max_samples": 20},
+        "V002",
+        ("max_samples",),
+    ),
+    Row(
+        "V412",
+        Case(source="asked", expected=(), unanswered={4: "timed out"}),
+        {"expected": (CLIENT,), "unanswered": {6: "no address"}},
+        "V001",
+        ("timed out",),
+    ),
+    Row(
+        "V413",
+        Case((answer("10.9.9.9"),), ("10.0.0.0/8",)),
+        {"expected": ("10.9.9.9",)},
+        "V001",
+        ("10.9.9.9", "10.0.0.0/8"),
+    ),
+    Row(
+        "V413",
+        Case((answer("10.9.9.9"),), ("10.9.0.0/16",), cluster={"nodes": [NODE]}),
+        {"cluster": CLUSTER},
+        "V001",
+    ),
+    Row(
+        "V414",
+        Case((answer(f"{PUBLIC}, {CDN}"),), (PUBLIC,), strategy=LEFTMOST),
+        {"strategy": COUNT_2},
+        "V001",
+    ),
+    Row("V415", Case((*(answer(),) * 9, "V511")), {"answers": (answer(),) * 10}, "V001", ("1 of",)),
+    Row("V415", Case((answer(),), unsent=1), {"unsent": 0}, "V001", ("deadline",)),
+    Row("V415", Case((answer(), answer(nonce="beef"))), {"answers": (answer(),)}, "V001"),
+    Row(
+        "V416",
+        Case((answer(BALANCER),), (BALANCER,)),
+        {"remote": "198.51.100.11"},
+        "V001",
+        (BALANCER,),
+    ),
+    Row("V417", Case(layer="l4"), {"answers": (answer(peer=CLIENT),)}, "V408"),
+    Row(
+        "V418",
+        Case((answer(NODE),), (NODE,), source="asked", asked_at=((BALANCER, 8080),)),
+        {"asked_at": ((CDN, 80),)},
+        "V001",
+        (NODE, BALANCER),
+    ),
+    Row(
+        "V418",
+        Case(source="asked", remote="127.0.0.1", asked_at=(("127.0.0.1", 80),)),
+        {"asked_at": (("127.0.0.1", 8080),)},
+        "V001",
+    ),
+    Row(
+        "V419",
+        Case((answer("10.1.1.9"),), (NAT,), source="asked", local="10.1.1.9"),
+        {"source": "given"},
+        "V206",
+        ("10.1.1.9", NAT),
+    ),
+    Row(
+        "V419",
+        Case((answer("10.1.1.9"),), (NAT,), source="asked", local="10.1.1.9"),
+        {"local": "10.1.1.8"},
+        "V206",
+    ),
+    # --- no_answer --------------------------------------------------------------------------------
+    Row("V503", Case(("V503", "V503", "V509")), {"answers": ("V503", "V509", "V509")}, "V509"),
+    Row("V525", Case((), unsent=10), {"answers": (answer(),), "unsent": 0}, "V001"),
+    Row("V601", Case(("V601", "V601")), {"answers": ("V601", "V504")}, "V504"),
+)
+
+
+@pytest.mark.parametrize("row", ROWS, ids=lambda row: f"{row.code}-not-{row.instead}")
+def test_code(row: Row) -> None:
+    finding = row.case.judge()
+    assert finding.code == row.code, finding.reason
+    assert finding.verdict == CODES[row.code].verdict
+    for text in row.says:
+        assert text in finding.reason
+    neighbour = row.case._replace(**row.change).judge()
+    assert neighbour.code == row.instead, neighbour.reason
+
+
+@pytest.mark.parametrize("row", ROWS, ids=lambda row: row.code)
+def test_a_finding_is_complete(row: Row) -> None:
+    finding = row.case.judge()
+    for text in (finding.reason, finding.fix, *finding.warnings):
+        assert text.isprintable()
+        assert "{" not in text
+        assert not text.endswith(".")
+    assert bool(finding.fix) == (finding.verdict != "preserved")
+    if finding.verdict == "preserved":
+        assert finding.reason.endswith(NOT_TESTED)
+    if finding.verdict != "untested":
+        assert row.case.remote in finding.reason
+
+
+def test_nobody_is_told_to_expect_what_was_seen() -> None:
+    seen = "192.0.2.77"
+    wrong = [
+        Case((answer(seen),), source=source, expected=expected, layer=layer, local=local)
+        for source, expected in (("given", (CLIENT,)), ("local", ()), ("inferred", ()))
+        for layer in ("l7", "l4")
+        for local in (CLIENT, PUBLIC)
+    ]
+    fixes = {case.judge().fix for case in wrong}
+    assert len(fixes) > 2
+    named = [fix for fix in fixes if seen in fix]
+    assert all("expected_source" not in fix for fix in named)
+
+
+# --- Rules ----------------------------------------------------------------------------------------
+
+
+def test_the_reason_names_the_fix_for_another_count() -> None:
+    finding = Case((answer(f"{CLIENT}, {CDN}, {NODE}"),)).judge()
+    assert (finding.code, "Set trusted_count: 3," in finding.fix) == ("V208", True)
+    finding = Case(
+        (answer(f"{CLIENT}, {CDN}"),), strategy=Strategy("rightmost_non_private")
+    ).judge()
+    assert "strategy: rightmost_trusted_count, trusted_count: 2" in finding.fix
+    forwarded = (("Forwarded", f"for={CLIENT}, for={CDN}"),)
+    strategy = Strategy("rightmost_trusted_count", "Forwarded", 1)
+    finding = Case((answer(None, forwarded),), strategy=strategy).judge()
+    assert "Set trusted_count: 2," in finding.fix
+
+
+def test_local_and_inferred_refute_only_with_an_address_of_the_cluster() -> None:
+    for source, local in (("local", CLIENT), ("inferred", PUBLIC)):
+        for seen in (NAT, CDN, "192.168.1.1", "203.0.113.99"):
+            case = Case((answer(seen),), source=source, local=local, cluster=CLUSTER)
+            assert case.judge().code == "V406"
+        for seen in (NODE, BRIDGE, POD, SERVICE, "198.51.100.3", BALANCER, "127.0.0.6"):
+            case = Case((answer(seen),), source=source, local=local, cluster=CLUSTER)
+            assert case.judge().verdict == "lost"
+
+
+@pytest.mark.parametrize("code", ["V401", "V402", "V403", "V404", "V412", "V416"])
+def test_without_a_usable_expectation_nothing_is_lost(code: str) -> None:
+    cases = [row.case for row in ROWS if row.code == code]
+    assert cases
+    for case in cases:
+        for seen in (CDN, NODE, None, "junk"):
+            finding = case._replace(answers=(answer(seen),), cluster={}).judge()
+            if case.cluster:
+                continue
+            assert finding.verdict == "unproven", finding
+
+
+def test_a_range_does_not_stand_for_addresses_that_are_not_the_clients() -> None:
+    everything_else = ("64.0.0.0/2", "128.0.0.0/1", "0.0.0.0/2")
+    for seen, code in (
+        ("127.0.0.6", "V205"),
+        (BALANCER, "V204"),
+        ("169.254.1.1", "V206"),
+        (NODE, "V201"),
+    ):
+        case = Case((answer(seen),), everything_else, cluster={"nodes": [NODE]})
+        assert case.judge().code == code
+
+
+def test_a_zone_is_no_match() -> None:
+    case = Case((answer(f"{CLIENT_6}%eth0"),), (CLIENT_6,), remote=BALANCER_6)
+    assert case.judge().code == "V206"
+    assert case._replace(expected=("2001:db8::/32",)).judge().code == "V206"
+
+
+def test_another_public_address_in_a_given_list_still_counts() -> None:
+    case = Case((answer(PUBLIC),), ("10.0.0.5", PUBLIC), remote=NAT)
+    assert case.judge().code == "V001"
+    assert case._replace(answers=(answer("10.0.0.5"),)).judge().code == "V405"
+    assert case._replace(answers=(answer(CDN),)).judge().code == "V207"
+
+
+def test_the_worst_answer_of_a_backend_that_was_not_asked_for_counts() -> None:
+    assert Case((GOOD_A, BAD_B), backends=(A,)).judge().code == "V301"
+    assert Case((BAD_A,), backends=(A, B)).judge().verdict == "lost"
+
+
+def test_layer_4_is_never_more_than_unproven() -> None:
+    for told in ({"peer": CLIENT}, {"peer": NODE}, {"peer": "@"}, {}):
+        for source in ("given", "local", "inferred"):
+            case = Case((answer(CLIENT, **told),), source=source, layer="l4", local=CLIENT)
+            assert case.judge().verdict == "unproven"
+
+
+def test_forwarded_at_layer_4_is_said() -> None:
+    case = Case((answer("6.6.6.6", peer=CLIENT),), layer="l4")
+    assert any("X-Forwarded-For arrived" in text for text in case.judge().warnings)
+    case = Case((answer(None, peer=CLIENT),), layer="l4")
+    assert case.judge().warnings == []
+
+
+@pytest.mark.parametrize(
+    ("strategy", "seen", "rival", "warned"),
+    [
+        (COUNT_2._replace(trusted_count=1), CLIENT, CDN, "X-Real-IP shows"),
+        (COUNT_2._replace(trusted_count=1), CLIENT, CLIENT, None),
+        (COUNT_2._replace(trusted_count=1), CLIENT, "junk", "no address"),
+        (X_REAL_IP, CDN, CLIENT, "the rightmost X-Forwarded-For entry is"),
+        (X_REAL_IP, CLIENT, CLIENT, None),
+    ],
+)
+def test_another_address_in_the_other_header_is_a_warning_only(
+    strategy: Strategy, seen: str, rival: str, warned: str | None
+) -> None:
+    case = Case((answer(seen, (("X-Real-Ip", rival),)),), strategy=strategy)
+    finding = case.judge()
+    assert finding.code == "V001"
+    assert [warned in text for text in finding.warnings] == ([True] if warned else [])
+
+
+def test_a_range_match_without_the_clusters_addresses_is_said() -> None:
+    case = Case(expected=("203.0.113.0/24",), cluster={"nodes": [NODE]})
+    assert any("cluster_addresses" in text for text in case.judge().warnings)
+    assert case._replace(cluster=CLUSTER).judge().warnings == []
+    assert case._replace(expected=(CLIENT,)).judge().warnings == []
+
+
+def test_what_is_missing_is_said_without_an_expectation_too() -> None:
+    case = Case((answer(None),), source="inferred")
+    assert case.judge().code == "V401"
+    assert case.judge().warnings == [
+        "X-Forwarded-For is missing in 1 of 1 answers through echo.example.com (198.51.100.10:80)"
+    ]
+
+
+def test_hostile_text_is_escaped_and_shortened() -> None:
+    evil = "\x1b[31m\u202e\x00\ud800\u2028" + "x" * 60_000
+    case = Case((answer(evil, (("X-Real-IP", evil),), pod=evil, node=evil, peer=evil),))
+    for changed in (case, case._replace(backends=(evil,)), case._replace(layer="l4")):
+        finding = changed.judge()
+        for text in (finding.reason, finding.fix, *finding.warnings):
+            assert text.isprintable()
+            assert len(text) < 3000
+            text.encode()
+
+
+# --- How many requests ----------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("answers", "backends", "more"),
+    [
+        ((), (), 10),
+        ((answer(),) * 10, (), 0),
+        ((answer(),) * 10, (A,), 0),
+        ((answer(),) * 10, (A, B), 10),
+        ((answer(),) * 20, (A, B), 0),
+        ((GOOD_A,) * 10, (A, B), 40),
+        ((GOOD_A,) * 49, (A, B), 1),
+        ((GOOD_A,) * 50, (A, B), 0),
+        ((GOOD_A,) * 9 + (GOOD_B,), (A, B), 0),
+        (("V503",) * 10, (A, B), 0),
+        ((answer(nonce="beef"),) * 10, (A, B), 0),
+        ((answer(),) * 10, tuple("abcdefgh"), 40),
+    ],
+)
+def test_wanted(answers: tuple[Any, ...], backends: tuple[str, ...], more: int) -> None:
+    case = Case(answers, backends=backends, samples=10, max_samples=50)
+    assert wanted(case.question(), case.read()) == more
+
+
+# --- Promises -------------------------------------------------------------------------------------
+
+ADDRESSES = st.sampled_from([CLIENT, NODE, BRIDGE, NAT, CDN, BALANCER, "127.0.0.6", CLIENT_6, "x"])
+LISTS = st.none() | st.lists(ADDRESSES, max_size=3).map(", ".join)
+ANSWERS = st.builds(
+    answer,
+    LISTS,
+    st.sampled_from([(), (("X-Real-IP", CLIENT),), (("X-Real-IP", NODE),)]),
+    st.sampled_from([NONCE, NONCE, NONCE, "beef"]),
+)
+SAMPLES = st.lists(ANSWERS | st.sampled_from(["V503", "V516", "V601"]), max_size=6)
+STRATEGY = st.sampled_from(
+    [
+        Strategy("rightmost_trusted_count", trusted_count=1),
+        COUNT_2,
+        RANGES,
+        X_REAL_IP,
+        LEFTMOST,
+        Strategy("rightmost_non_private"),
+    ]
+)
+CASES = st.fixed_dictionaries(
+    {
+        "answers": SAMPLES,
+        "expected": st.sampled_from(
+            [(CLIENT,), (CLIENT, CLIENT_6), (CLIENT_6,), ("203.0.113.0/24",)]
+        ),
+        "source": st.sampled_from(["given", "asked", "local", "inferred"]),
+        "local": st.sampled_from([CLIENT, NODE, NAT, BALANCER, "127.0.0.1", CLIENT_6]),
+        "remote": st.sampled_from([BALANCER, BALANCER_6, NAT]),
+        "strategy": STRATEGY,
+        "cluster": st.sampled_from([{}, CLUSTER]),
+        "backends": st.sampled_from([(), (A,)]),
+        "unsent": st.integers(0, 2),
+    }
+).map(lambda given: Case(**given))
+
+
+@given(CASES)
+def test_preserved_is_only_what_was_shown(case: Case) -> None:
+    """The verdict's definition, written down a second time, from the outside."""
+    finding = case.judge()
+    samples = case.read()
+    shown = [sample.seen for sample in samples if sample.code == "V001"]
+    if finding.verdict == "preserved":
+        assert shown
+        assert all(sample.code == "V001" for sample in samples) or finding.coverage == "complete"
+        assert not case.unsent or finding.coverage == "complete"
+        if case.source in ("local", "inferred"):
+            assert {*shown} == {case.local}
+        for text in shown:
+            address = ipaddress.ip_address(text)
+            assert address.version == ipaddress.ip_address(case.remote).version
+            assert text not in (NODE, BRIDGE, BALANCER, "127.0.0.1", case.remote)
+    if finding.verdict == "lost":
+        assert not shown
+    if finding.verdict == "mixed":
+        assert shown
+
+
+@given(CASES)
+def test_the_order_of_answers_does_not_change_the_verdict(case: Case) -> None:
+    backwards = case._replace(answers=case.answers[::-1])
+    assert case.judge().verdict == backwards.judge().verdict
+
+
+def test_every_strategy_has_a_place_to_speak_of() -> None:
+    for name in STRATEGIES:
+        assert Strategy(name, "Forwarded", 3).where

@@ -1,0 +1,365 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The module as a whole: options in, requests to real servers on loopback, verdict out."""
+
+from __future__ import annotations
+
+import json
+import os
+import socket
+import subprocess
+import sys
+import threading
+import time
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import pytest
+import yaml
+from ansible.module_utils.common.arg_spec import ModuleArgumentSpecValidator
+from ansible_collections.kestrel.real_ip.plugins.module_utils import _probe
+from ansible_collections.kestrel.real_ip.plugins.module_utils._codes import NOT_TESTED
+from ansible_collections.kestrel.real_ip.plugins.module_utils._options import WrongArgument
+from ansible_collections.kestrel.real_ip.plugins.modules import source_ip_info
+from ansible_collections.kestrel.real_ip.tests.unit.plugins.module_utils.servers import (
+    Connection,
+    Server,
+    certificate,
+    closed_port,
+    echo,
+    floods,
+    resolver,
+    response,
+    says,
+    server_tls,
+    silent,
+)
+
+CLIENT, NODE, NAT = "203.0.113.20", "10.255.0.12", "93.184.216.34"
+
+
+def probe(**options: Any) -> dict[str, Any]:
+    """What the module returns. Options are read as Ansible reads them."""
+    options.setdefault("timeout", 30)
+    validated = ModuleArgumentSpecValidator(source_ip_info.ARGUMENTS).validate(options)
+    assert not validated.error_messages
+    result = source_ip_info.run(validated.validated_parameters)
+    # Whatever was answered, it goes through JSON to a terminal.
+    assert json.dumps(result, ensure_ascii=False).isprintable()
+    return result
+
+
+# --- Verdicts -------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("form", ["kestrel", "flask"])
+def test_preserved(form: str) -> None:
+    with Server(echo(form=form)) as running:
+        result = probe(url=running.url, expected_source=CLIENT, echo_format=form)
+    assert (result["verdict"], result["code"], result["fix"]) == ("preserved", "V001", None)
+    assert CLIENT in result["reason"]
+    assert running.authority in result["reason"]
+    assert result["reason"].endswith(NOT_TESTED)
+    assert (result["expected"], result["expected_from"]) == ([CLIENT], "given")
+    assert (result["observed"], result["coverage"]) == ({CLIENT: 10}, "not_asked")
+    assert result["address"] == "127.0.0.1"
+    assert result["requests"] == {"planned": 10, "sent": 10, "answered": 10, "unanswered": {}}
+    assert running.accepted == 10
+    assert len(result["targets"]) == 1
+    assert result["targets"][0]["url"] == running.url
+
+
+@pytest.mark.parametrize(
+    ("forwarded", "options", "code"),
+    [
+        (NODE, {}, "V206"),
+        (NODE, {"cluster_addresses": {"nodes": [NODE]}}, "V201"),
+        (NAT, {}, "V207"),
+        (None, {}, "V209"),
+        (f"{CLIENT}, {NODE}", {}, "V208"),
+        (f"{CLIENT}, {NODE}", {"trusted_count": 2}, "V001"),
+        (f"6.6.6.6, {CLIENT}", {}, "V001"),
+        (f"{CLIENT}, 6.6.6.6", {"trusted_ranges": ["6.0.0.0/8"]}, "V001"),
+        (NAT, {"expected_source": ["local"]}, "V404"),
+        (CLIENT, {"expected_source": []}, "V401"),
+        (CLIENT, {"expected_source": ["2001:db8:113::20"]}, "V402"),
+        (CLIENT, {"expected_source": ["203.0.113.0/24"]}, "V001"),
+        ("10.1.2.3", {"expected_source": ["10.0.0.0/8"]}, "V413"),
+        (CLIENT, {"layer": "l4"}, "V408"),
+        (CLIENT, {"strategy": "single_header", "header": "X-Real-IP"}, "V208"),
+    ],
+)
+def test_codes_end_to_end(forwarded: str | None, options: dict[str, Any], code: str) -> None:
+    if "trusted_ranges" in options:
+        options = {**options, "strategy": "rightmost_trusted_range"}
+        options["trusted_ranges"] = [*options["trusted_ranges"], "127.0.0.0/8"]
+    options = {"expected_source": [CLIENT], **options}
+    with Server(echo(forwarded)) as running:
+        result = probe(url=running.url, samples=2, **options)
+    assert result["code"] == code, result["reason"]
+
+
+def test_ipv6_and_tls_by_address(tmp_path: Path) -> None:
+    file = certificate(tmp_path, "echo.example.com")
+    client = certificate(tmp_path, "client")
+    tls = server_tls(file, client)
+    with Server(echo("2001:db8:113::20"), socket.AF_INET6, tls) as running:
+        options: dict[str, Any] = {
+            "url": f"https://echo.example.com:{running.port}/",
+            "connect_to": "::1",
+            "expected_source": [CLIENT, "2001:db8:113::20"],
+            "samples": 2,
+            "ca_path": str(file),
+        }
+        secured = {**options, "tls_client_cert": str(client)}
+        result = probe(**secured)
+        assert (result["verdict"], result["address"]) == ("preserved", "::1")
+        assert f"echo.example.com ([::1]:{running.port})" in result["reason"]
+        assert dict(running.requests[0])["Host"] == f"echo.example.com:{running.port}"
+        assert probe(**secured, server_name="other.example.com")["code"] == "V507"
+        # TLS 1.3 tells only after the handshake that a client certificate was missing.
+        assert probe(**options)["verdict"] == "no_answer"
+        assert probe(**{**secured, "ca_path": None}, validate_certs=False)["code"] == "V001"
+
+
+def test_every_address_of_a_name_is_a_target(monkeypatch: pytest.MonkeyPatch) -> None:
+    known = {"echo.example.com": ["127.0.0.1", "::1"]}
+    monkeypatch.setattr(_probe.socket, "getaddrinfo", resolver(known))
+    with Server(echo()) as first:
+        url = f"http://echo.example.com:{first.port}/"
+        result = probe(url=url, expected_source=[CLIENT], samples=2)
+        assert [(one["address"], one["code"]) for one in result["targets"]] == [
+            ("127.0.0.1", "V001"),
+            ("::1", "V503"),
+        ]
+        assert (result["verdict"], result["address"]) == ("no_answer", "::1")
+        assert "[::1]" in result["reason"]
+        result = probe(url=url, expected_source=[CLIENT], samples=2, address_family="ipv4")
+        assert result["verdict"] == "preserved"
+
+
+def test_backends() -> None:
+    def named(document: dict[str, Any], number: int) -> None:
+        document.update(pod=f"pod-{number % 2}", node=f"node{number % 2}")
+
+    with Server(echo(change=named)) as running:
+        options: dict[str, Any] = {"url": running.url, "expected_source": [CLIENT], "samples": 1}
+        result = probe(**options, expect_backends=["pod-0", "pod-1"])
+        assert (result["verdict"], result["coverage"]) == ("preserved", "complete")
+        assert sorted(one["name"] for one in result["backends"]) == ["pod-0", "pod-1"]
+        result = probe(**options, expect_backends=["pod-0", "pod-2"], max_samples=30)
+        assert (result["code"], result["coverage"]) == ("V410", "incomplete")
+        assert "pod-2" in result["reason"]
+        assert result["requests"]["sent"] == 30
+
+
+def test_backends_that_are_not_named() -> None:
+    with Server(echo(form="flask")) as running:
+        options = {"url": running.url, "expected_source": [CLIENT], "expect_backends": ["a", "b"]}
+        result = probe(**options)
+        assert (result["code"], result["coverage"]) == ("V002", "unknown")
+        assert result["requests"]["sent"] == 20
+        result = probe(**options, max_samples=15)
+        assert (result["code"], result["requests"]["sent"]) == ("V411", 15)
+
+
+def test_mixed() -> None:
+    with Server(echo(lambda number: CLIENT if number % 2 else NODE)) as running:
+        result = probe(url=running.url, expected_source=[CLIENT])
+    assert (result["code"], result["observed"]) == ("V303", {CLIENT: 5, NODE: 5})
+
+
+def test_many_targets() -> None:
+    with Server(echo()) as good, Server(echo(NODE)) as lost, closed_port() as port:
+        targets = [
+            {"name": "good", "url": good.url},
+            {"name": "lost", "url": lost.url},
+            {"name": "lost, as expected", "url": lost.url, "expected_source": [NODE]},
+            {"name": "none", "url": f"http://127.0.0.1:{port}/"},
+            {"name": "no name", "url": f"http://{'x' * 63}/", "connect_to": "a" * 63 + ".b."},
+        ]
+        result = probe(targets=targets[:4], expected_source=[CLIENT], samples=3)
+        assert [(one["name"], one["verdict"]) for one in result["targets"]] == [
+            ("good", "preserved"),
+            ("lost", "lost"),
+            ("lost, as expected", "preserved"),
+            ("none", "no_answer"),
+        ]
+        assert (result["verdict"], result["code"]) == ("no_answer", "V503")
+        assert result["observed"] == {CLIENT: 3, NODE: 6}
+        assert result["requests"]["sent"] == 12
+        result = probe(targets=targets[:3], expected_source=[CLIENT], samples=1)
+        assert (result["verdict"], result["address"]) == ("lost", "127.0.0.1")
+
+
+def test_asked() -> None:
+    def caller(connection: Connection) -> None:
+        connection.read()
+        connection.send(response(b"203.0.113.20\n"))
+
+    with Server(caller) as asked, Server(echo()) as running:
+        options: dict[str, Any] = {"url": running.url, "samples": 1}
+        result = probe(**options, expected_source_url=asked.url, headers={"X-Test": "1"})
+        assert (result["verdict"], result["expected_from"]) == ("preserved", "asked")
+        assert asked.accepted == 1
+        assert "X-Test" not in dict(asked.requests[0])
+        result = probe(**options, expected_source_url=asked.url, expected_source=[NODE])
+        assert (result["code"], result["expected_from"], asked.accepted) == ("V206", "given", 1)
+        with Server(echo("127.0.0.1", lambda d, _n: d.update(ip="127.0.0.1"))) as both:
+            assert probe(url=both.url, expected_source_url=both.url)["code"] == "V418"
+        with closed_port() as port:
+            result = probe(**options, expected_source_url=f"http://127.0.0.1:{port}/")
+        assert (result["code"], result["expected"]) == ("V412", [])
+        assert "connection refused" in result["reason"]
+
+
+def test_wait(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(_probe, "_PAUSE", 0.01)
+    late = iter(range(1000))
+
+    def comes_up(connection: Connection) -> None:
+        (echo() if next(late) >= 5 else says(response(b"", "503 Unavailable")))(connection)
+
+    with Server(comes_up) as running:
+        result = probe(url=running.url, expected_source=[CLIENT], samples=2, wait=True)
+    assert result["verdict"] == "preserved"
+    assert running.accepted == 6 + 2
+
+
+# --- Ill will -------------------------------------------------------------------------------------
+
+
+def test_hostile_echo() -> None:
+    evil = "\x1b]0;owned\x07\x00\u202e{{ 7 * 7 }}${jndi}'\"<script>\\"
+
+    def claims(document: dict[str, Any], _number: int) -> None:
+        document.update(pod=evil, node=evil, peer={"address": evil})
+        document["headers"] += [("X-Real-IP", evil), (evil, evil), ("Forwarded", evil * 1000)]
+
+    for forwarded in (CLIENT, evil, f"{evil}, {CLIENT}"):
+        for options in ({}, {"layer": "l4"}, {"strategy": "single_header", "header": "X-Real-IP"}):
+            with Server(echo(forwarded, claims)) as running:
+                result = probe(url=running.url, expected_source=[CLIENT], samples=2, **options)
+            assert "49" not in json.dumps(result["reason"]).replace(str(running.port), "")
+
+
+def test_the_deadline_holds() -> None:
+    released = threading.Event()
+    began = time.monotonic()
+    with Server(silent) as running:
+        targets = [{"url": running.url} for _number in range(50)]
+        result = probe(targets=targets, deadline=0.5, concurrency=4)
+    released.set()
+    assert time.monotonic() - began < 10
+    assert result["verdict"] == "no_answer"
+    assert {one["code"] for one in result["targets"]} <= {"V509", "V525"}
+    assert len(result["targets"]) == 50
+
+
+# --- Documentation --------------------------------------------------------------------------------
+
+
+def documented(found: dict[str, Any], described: dict[str, Any]) -> None:
+    assert {*found} == {*described}
+    for name, description in described.items():
+        inner = found[name] if isinstance(found[name], list) else [found[name]]
+        for one in inner if "contains" in description else ():
+            documented(one, description["contains"])
+
+
+def test_what_is_returned_is_documented() -> None:
+    with Server(echo()) as running:
+        result = probe(url=running.url, expected_source=[CLIENT])
+    described = yaml.safe_load(source_ip_info.RETURN)
+    documented(result, described)
+    [target] = result["targets"]
+    assert {*target} == {*described} - {"targets"} | {"name", "url"}
+
+
+def test_options_of_later_versions_are_not_taken_and_ignored() -> None:
+    # These change the verdict: whoever sets one must not get a verdict that was made without it.
+    for name in ("forge", "vantage", "load_balancer", "echo_queries"):
+        assert name not in source_ip_info.ARGUMENTS
+
+
+# --- The program ----------------------------------------------------------------------------------
+
+
+# Runs a module and tells the greatest memory that the process had, in kB. What the resource module
+# tells includes the memory of the process that started this one.
+PROGRAM = """
+import atexit, re, runpy, sys
+usage = lambda: re.search(r"VmHWM:\\s*([0-9]+)", open("/proc/self/status").read())[1]
+atexit.register(lambda: print(usage(), file=sys.stderr))
+runpy.run_module(sys.argv.pop(1), run_name="__main__")
+"""
+
+
+class Done(NamedTuple):
+    status: int
+    result: dict[str, Any]
+    memory: int
+
+
+def execute(directory: Path, environment: dict[str, str] | None = None, **options: Any) -> Done:
+    """Run the module as Ansible does: a process of its own, one line of JSON."""
+    file = directory / "arguments.json"
+    file.write_text(json.dumps({"ANSIBLE_MODULE_ARGS": options}))
+    # Where this very module is taken from, whatever else lies on the path.
+    root = Path(source_ip_info.__file__).parents[5]
+    paths = [str(root), *filter(None, sys.path)]
+    done = subprocess.run(
+        [sys.executable, "-c", PROGRAM, source_ip_info.__name__, str(file)],
+        env={**os.environ, "PYTHONPATH": os.pathsep.join(paths), **(environment or {})},
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
+    assert done.stderr.strip().isdigit(), done.stderr
+    return Done(done.returncode, json.loads(done.stdout), int(done.stderr))
+
+
+def test_the_program(tmp_path: Path) -> None:
+    with Server(echo()) as running, Server(echo(NODE)) as proxy:
+        options = {"url": running.url, "expected_source": CLIENT, "_ansible_check_mode": True}
+        variables = {"http_proxy": f"http://{proxy.authority}", "no_proxy": ""}
+        status, result, _memory = execute(tmp_path, variables, **options)
+        assert (status, result["changed"], result["verdict"]) == (0, False, "preserved")
+        assert proxy.accepted == 0
+        # A bad verdict is no failure.
+        status, result, _memory = execute(tmp_path, **{**options, "url": proxy.url})
+        assert (status, result["verdict"]) == (0, "lost")
+
+
+@pytest.mark.parametrize(
+    ("options", "says"),
+    [
+        ({}, "one of the following is required: url, targets"),
+        ({"url": "http://x/", "forge": True}, "Unsupported parameters"),
+        ({"expected_source": "0.0.0.0/0"}, "expected_source: 0.0.0.0/0: matches every IPv4"),
+    ],
+)
+def test_wrong_arguments_fail_before_the_first_request(
+    tmp_path: Path, options: dict[str, Any], says: str
+) -> None:
+    with Server(echo()) as running:
+        if "expected_source" in options:
+            options = {"url": running.url, **options}
+        status, result, _memory = execute(tmp_path, **options)
+    assert (status, result["failed"], running.accepted) == (1, True, 0)
+    assert says in result["msg"]
+
+
+def test_wrong_arguments_are_found_by_run_too() -> None:
+    with pytest.raises(WrongArgument):
+        probe(url="http://127.0.0.1/", samples=0)
+
+
+def test_a_large_answer_costs_little_memory(tmp_path: Path) -> None:
+    head = b"HTTP/1.1 200 OK\r\nX: y\r\n\r\n"
+    with Server(floods(b" " * 65536, head, times=1600)) as running:
+        done = execute(tmp_path, url=running.url, samples=32)
+    assert (done.status, done.result["code"]) == (0, "V515")
+    assert done.result["requests"]["sent"] == 32
+    # Python with Ansible's modules has 30 MB of it; one of the answers would have 100.
+    assert done.memory < 80_000
