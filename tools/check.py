@@ -184,9 +184,12 @@ def count(reports: Iterable[Path]) -> tuple[int, list[str]]:
     passed, failures = 0, []
     for report in reports:
         for case in ElementTree.parse(report).iter("testcase"):
-            bad = [kind for kind in ("failure", "error", "skipped") if case.find(kind) is not None]
+            found = ((kind, case.find(kind)) for kind in ("failure", "error", "skipped"))
+            bad = [(kind, part) for kind, part in found if part is not None]
             if bad:
-                failures.append(f"{case.get('classname')}.{case.get('name')}: {bad[0]}")
+                kind, part = bad[0]
+                said = textwrap.shorten(f"{kind} {part.get('message', '')}", 300, placeholder=" …")
+                failures.append(f"{case.get('classname')}.{case.get('name')}: {said}")
             else:
                 passed += 1
     return passed, failures
@@ -211,6 +214,9 @@ def run_all(table: Sequence[Check], run_one: Callable[[Check], Result], report: 
         verdict = "FAILED" if result.failed else "ok"
         counts = f"{result.passed:>5} passed {result.failed:>4} failed"
         report(f"{check.name:{width}}  {verdict:6} {counts} {seconds:7.1f} s  {check.purpose}")
+        # Again at the end: of a long log, the end is what is read.
+        for note in result.notes:
+            report(f"  ! {note}")
     report("")
     failed = sum(row[1].failed for row in rows)
     report(f"{sum(row[1].passed for row in rows)} passed, {failed} failed")

@@ -78,12 +78,15 @@ def test_cases_of_pytest_count(tmp_path: Path) -> None:
 def test_failures_errors_and_skips_of_pytest_count_as_failed(tmp_path: Path) -> None:
     result = run(pytest_row(tmp_path, CASES + FAILING), tmp_path)
     assert (result.passed, result.failed) == (2, 4)
-    assert [note.rpartition(".")[2] for note in result.notes] == [
-        "test_wrong: failure",
-        "test_broken: error",
-        "test_skipped: skipped",
-        "test_expected: skipped",
+    assert [note.partition(" ")[0] for note in result.notes] == [
+        "test_it.test_wrong:",
+        "test_it.test_broken:",
+        "test_it.test_skipped:",
+        "test_it.test_expected:",
     ]
+    assert result.notes[0].endswith(": failure assert False")
+    assert ": error " in result.notes[1]
+    assert all(": skipped" in note for note in result.notes[2:])
 
 
 @pytest.mark.parametrize("tests", ["", "not Python"])
@@ -127,7 +130,11 @@ def test_the_last_line_when_all_passed() -> None:
 def test_one_failure_does_not_stop_the_rest() -> None:
     passed, lines = summed_up({"a": Result(0, 1, ("why",)), "b": Result(3, 2), "c": Result(1, 0)})
     assert not passed
-    assert "  ! why" in lines
+    assert lines[-6:-3] == [
+        "a  FAILED     0 passed    1 failed     0.0 s  Purpose",
+        "  ! why",
+        "b  FAILED     3 passed    2 failed     0.0 s  Purpose",
+    ]
     assert lines[-1] == "4 passed, 3 failed"
 
 
