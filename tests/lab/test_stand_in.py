@@ -810,6 +810,13 @@ def test_hostname(space: Space, switch: Callable[..., None]) -> None:
         eventually(forgotten)
 
 
+def _kill(lab: Lab, part: parts.Part) -> None:
+    running = processes.recorded(lab, part.name)
+    assert running is not None
+    assert running.alive()
+    os.kill(running.pid, signal.SIGKILL)
+
+
 def test_controller_killed_and_started_again(space: Space) -> None:
     """Addresses stay, traffic goes on, and what happened meanwhile is caught up with."""
     part = next(one for one in cluster.stand_in(space.lab) if one.name == "controller")
@@ -820,10 +827,7 @@ def test_controller_killed_and_started_again(space: Space) -> None:
     ):
         first = space.serving(INGRESSES, "first")
         kept = space.serving(INGRESSES, "kept")
-        before = processes.recorded(space.lab, part.name)
-        assert before is not None
-        assert before.alive()
-        os.kill(before.pid, signal.SIGKILL)
+        _kill(space.lab, part)
         try:
             space.delete(INGRESSES, "first")
             with space.ingress("new", "seen"):
@@ -845,6 +849,10 @@ def test_controller_killed_and_started_again(space: Space) -> None:
 
 def test_watch_from_too_long_ago_is_refused(lab: Lab) -> None:
     """What makes the controller read everything anew comes out as what it is."""
+    # An API server that has just started knows nothing of what was before.
+    part = next(one for one in cluster.control_plane(lab) if one.name == "kube-apiserver")
+    _kill(lab, part)
+    parts.bring_up(lab, part, threading.Event())
     with inside(lab.netns(CLB.name)):
         asking = controller.Api(credentials.kubeconfig_of(lab, credentials.CONTROLLER))
         items, _version = asking.read("Node")
