@@ -67,8 +67,8 @@ def no_trace() -> Iterator[Callable[[str], None]]:
 
 
 def _compare(name: str, before: dict[str, set[str]]) -> None:
-    # The kernel takes namespaces apart in the background.
-    deadline = time.monotonic() + 5
+    # The kernel takes namespaces apart in the background, and a busy machine takes its time.
+    deadline = time.monotonic() + 30
     while difference(before, footprint(name)) and time.monotonic() < deadline:
         time.sleep(0.2)
     assert difference(before, footprint(name)) == []
@@ -123,11 +123,15 @@ def test_status_is_a_table_of_every_part(lab: Lab, command: Command) -> None:
 def test_up_again_changes_nothing(lab: Lab, command: Command) -> None:
     """A second ``up`` starts nothing, writes nothing and is quick."""
     before = pids(lab.name)
-    started = time.monotonic()
-    output = command("up").stdout
-    assert time.monotonic() - started < UP_AGAIN
-    assert " s  " not in output, "a line of progress tells of something that was done"
-    assert pids(lab.name) == before
+    seconds = []
+    for __ in range(3):
+        started = time.monotonic()
+        output = command("up").stdout
+        seconds.append(time.monotonic() - started)
+        assert " s  " not in output, "a line of progress tells of something that was done"
+        assert pids(lab.name) == before
+    # What else the machine does can only slow it down, so the quickest tells what it costs.
+    assert min(seconds) < UP_AGAIN
 
 
 def test_a_cordon_is_no_fault(lab: Lab, command: Command, kubectl: Kubectl) -> None:
