@@ -70,8 +70,9 @@ class Run:
 class Playbooks:
     """Runs things in one lab."""
 
-    def __init__(self, lab: str) -> None:
+    def __init__(self, lab: str, namespace: str = NAMESPACE) -> None:
         self.lab = lab
+        self.namespace = namespace
 
     def command(self, host: str, *command: str) -> list[str]:
         """The command line that runs ``command`` in a namespace of the lab."""
@@ -108,11 +109,14 @@ class Playbooks:
     def run(self, name: str, *arguments: str, environment: Mapping[str, str] | None = None) -> Run:
         """Run a playbook by its file name without ending, or by its full name if it has dots."""
         playbook = name if "." in name else f"playbooks/{name}.yml"
+        default = self.namespace == NAMESPACE
+        where = () if default else ("-e", f"real_ip_namespace={self.namespace}")
         start = time.monotonic()
         status, output = self.execute(
             "operator",
             str(VENV / "ansible-playbook"),
             playbook,
+            *where,
             *arguments,
             environment={"ANSIBLE_NOCOLOR": "1", **(environment or {})},
         )
@@ -120,20 +124,19 @@ class Playbooks:
         return Run(status, output, time.monotonic() - start)
 
     def switch(self, setting: str) -> None:
-        """Set a switch of the load balancer's stand-in and give it time to act."""
+        """Set a switch of the load balancer's stand-in; it acts on it before this returns."""
         subprocess.run(
             [sys.executable, "-m", "lab", "--name", self.lab, "switch", setting],
             cwd=REPOSITORY,
             check=True,
             stdout=subprocess.DEVNULL,
         )
-        time.sleep(2)
 
     def node_port(self) -> int:
         """The node port of the echo app's Service."""
         return int(
             self.kubectl(
-                *("get", "service", "real-ip-service", "-n", NAMESPACE),
+                *("get", "service", "real-ip-service", "-n", self.namespace),
                 *("-o", "jsonpath={.spec.ports[0].nodePort}"),
             )
         )
@@ -141,11 +144,11 @@ class Playbooks:
     @contextmanager
     def balanced_service(self) -> Iterator[str]:
         """The address of a layer-4 load balancer in front of the echo app."""
-        self.kubectl("apply", "-f", "-", text=BALANCED % NAMESPACE)
+        self.kubectl("apply", "-f", "-", text=BALANCED % self.namespace)
         try:
             for __ in range(100):
                 address = self.kubectl(
-                    *("get", "service", "layer-4", "-n", NAMESPACE),
+                    *("get", "service", "layer-4", "-n", self.namespace),
                     *("-o", "jsonpath={.status.loadBalancer.ingress[0].ip}"),
                 )
                 if address:
@@ -154,7 +157,7 @@ class Playbooks:
             assert address, "the Service got no address"
             yield address
         finally:
-            self.kubectl("delete", "service", "layer-4", "-n", NAMESPACE)
+            self.kubectl("delete", "service", "layer-4", "-n", self.namespace)
 
     def probe(self, host: str, *, url: str, layer: str, expected: str) -> dict[str, Any]:
         """The result of source_ip_info, run by hand in a namespace of the lab."""

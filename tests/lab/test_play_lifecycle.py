@@ -4,29 +4,34 @@
 from __future__ import annotations
 
 import json
+import secrets
 import time
 from collections.abc import Iterator
 from itertools import pairwise
 
 import pytest
 
-from tests.lab.playbooks import EXPECTED, EXPECTED_IPV6, NAMESPACE, Playbooks
+from lab.settings import Lab
+from tests.lab.playbooks import EXPECTED, EXPECTED_IPV6, Playbooks
 
 MINE = ("-e", f"real_ip_expected_source={EXPECTED}")
 UNKNOWN_IMAGE = "registry.example/nobody/nothing:v0"
 
 
-@pytest.fixture(autouse=True)
-def clean(playbooks: Playbooks) -> Iterator[None]:
-    """Each test starts and ends without the deployment's namespace."""
-    gone = ("delete", "namespace", NAMESPACE, "--ignore-not-found", "--wait")
-    playbooks.kubectl(*gone)
-    yield
-    playbooks.kubectl(*gone)
+@pytest.fixture
+def playbooks(lab: Lab) -> Iterator[Playbooks]:
+    """Runs playbooks in a namespace of the test's own, which is gone some time after the test."""
+    found = Playbooks(lab.name, f"lifecycle-{secrets.token_hex(3)}")
+    yield found
+    found.kubectl("delete", "namespace", found.namespace, "--ignore-not-found", "--wait=false")
 
 
 def _namespaces(playbooks: Playbooks) -> list[str]:
-    return playbooks.kubectl("get", "namespaces", "-o", "name").split()
+    """All namespaces but those of other tests, which may be on their way out."""
+    found = playbooks.kubectl("get", "namespaces", "-o", "name").split()
+    return [
+        name for name in found if name.endswith(playbooks.namespace) or "lifecycle-" not in name
+    ]
 
 
 def test_check_mode_on_an_empty_cluster(playbooks: Playbooks) -> None:
@@ -36,7 +41,7 @@ def test_check_mode_on_an_empty_cluster(playbooks: Playbooks) -> None:
     assert run.verdict == "not_run"
     assert run.output.count("--- before") == 4
     assert "\n-" not in run.output.replace("\n--- before", ""), "nothing is there before"
-    assert f"namespace/{NAMESPACE}" not in _namespaces(playbooks)
+    assert f"namespace/{playbooks.namespace}" not in _namespaces(playbooks)
 
 
 def test_deploy_then_check_mode_says_what_would_change(playbooks: Playbooks) -> None:
@@ -60,17 +65,17 @@ def test_teardown_removes_everything_and_twice_is_fine(playbooks: Playbooks) -> 
 
 
 def test_a_namespace_that_existed_before_is_kept(playbooks: Playbooks) -> None:
-    playbooks.kubectl("create", "namespace", NAMESPACE)
+    playbooks.kubectl("create", "namespace", playbooks.namespace)
     assert playbooks.run("deploy").changed == 3
-    labels = ("get", "namespace", NAMESPACE, "-o", "jsonpath={.metadata.labels}")
+    labels = ("get", "namespace", playbooks.namespace, "-o", "jsonpath={.metadata.labels}")
     assert "kestrel.real_ip" not in playbooks.kubectl(*labels)
     run = playbooks.run("teardown")
     assert run.status == 0, run.output
-    assert f"namespace/{NAMESPACE}" in _namespaces(playbooks)
+    assert f"namespace/{playbooks.namespace}" in _namespaces(playbooks)
     left = playbooks.kubectl(
-        "get", "deployments,services,ingresses,pods", "-n", NAMESPACE, "-o", "name"
+        "get", "deployments,services,ingresses,pods", "-n", playbooks.namespace, "-o", "name"
     )
-    assert left.strip() in ("", f"No resources found in {NAMESPACE} namespace.")
+    assert left.strip() in ("", f"No resources found in {playbooks.namespace} namespace.")
 
 
 def test_check_mode_with_a_url_on_an_empty_cluster_asks_nobody(playbooks: Playbooks) -> None:
@@ -82,13 +87,15 @@ def test_check_mode_with_a_url_on_an_empty_cluster_asks_nobody(playbooks: Playbo
 def test_a_url_is_asked_with_the_host(playbooks: Playbooks) -> None:
     host = (*MINE, "-e", "real_ip_host=app.example.com")
     assert playbooks.run("site", *host).verdict == "preserved"
-    run = playbooks.run("verify", *host, "-e", "real_ip_url=http://198.51.100.1/")
+    status = ("get", "ingress", "real-ip-ingress", "-n", playbooks.namespace)
+    address = playbooks.kubectl(*status, "-o", "jsonpath={.status.loadBalancer.ingress[0].ip}")
+    run = playbooks.run("verify", *host, "-e", f"real_ip_url=http://{address}/")
     assert run.verdict == "preserved", run.output
 
 
 def test_an_object_that_is_being_deleted_is_named(playbooks: Playbooks) -> None:
     assert playbooks.run("deploy").status == 0
-    service = ("service", "real-ip-service", "-n", NAMESPACE)
+    service = ("service", "real-ip-service", "-n", playbooks.namespace)
     held = '{"metadata": {"finalizers": ["example.org/held"]}}'
     playbooks.kubectl("patch", *service, "-p", held)
     playbooks.kubectl("delete", *service, "--wait=false")
@@ -106,39 +113,47 @@ def test_an_object_of_an_owner_outside_keeps_our_namespace(playbooks: Playbooks)
     uid = playbooks.kubectl("get", "node", "node1", "-o", "jsonpath={.metadata.uid}")
     owner = {"apiVersion": "v1", "kind": "Node", "name": "node1", "uid": uid}
     notes = {"metadata": {"ownerReferences": [owner]}}
-    playbooks.kubectl("create", "configmap", "notes", "-n", NAMESPACE)
-    playbooks.kubectl("patch", "configmap", "notes", "-n", NAMESPACE, "-p", json.dumps(notes))
+    playbooks.kubectl("create", "configmap", "notes", "-n", playbooks.namespace)
+    playbooks.kubectl(
+        "patch", "configmap", "notes", "-n", playbooks.namespace, "-p", json.dumps(notes)
+    )
     run = playbooks.run("teardown")
     assert run.status == 0, run.output
     assert "ConfigMap/notes" in run.output
-    playbooks.kubectl("get", "configmap", "notes", "-n", NAMESPACE)
+    playbooks.kubectl("get", "configmap", "notes", "-n", playbooks.namespace)
 
 
 def test_foreign_objects_keep_our_namespace(playbooks: Playbooks) -> None:
     assert playbooks.run("deploy").status == 0
-    playbooks.kubectl("create", "configmap", "notes", "-n", NAMESPACE)
+    playbooks.kubectl("create", "configmap", "notes", "-n", playbooks.namespace)
     playbooks.kubectl(
-        "create", "secret", "generic", "keys", "-n", NAMESPACE, "--from-literal=a=s3cret"
+        "create", "secret", "generic", "keys", "-n", playbooks.namespace, "--from-literal=a=s3cret"
     )
     run = playbooks.run("teardown", "-vvv")
     assert run.status == 0, run.output
     assert "ConfigMap/notes" in run.output
     assert "Secret/keys" in run.output
     assert "czNjcmV0" not in run.output, "a Secret's content is never read"
-    playbooks.kubectl("get", "configmap", "notes", "-n", NAMESPACE)
+    playbooks.kubectl("get", "configmap", "notes", "-n", playbooks.namespace)
 
 
 def test_an_object_that_is_not_ours_is_refused_and_unchanged(playbooks: Playbooks) -> None:
-    playbooks.kubectl("create", "namespace", NAMESPACE)
+    playbooks.kubectl("create", "namespace", playbooks.namespace)
     playbooks.kubectl(
-        "create", "service", "clusterip", "real-ip-service", "--tcp=80:80", "-n", NAMESPACE
+        "create",
+        "service",
+        "clusterip",
+        "real-ip-service",
+        "--tcp=80:80",
+        "-n",
+        playbooks.namespace,
     )
     version = (
         "get",
         "service",
         "real-ip-service",
         "-n",
-        NAMESPACE,
+        playbooks.namespace,
         "-o",
         "jsonpath={.metadata.resourceVersion}",
     )
@@ -174,7 +189,7 @@ def test_a_wait_shows_progress_and_its_end_names_the_object(playbooks: Playbooks
     assert all("Deployment real-ip-deployment: 0 of 2 pods available" in line for line in progress)
     assert "Not ready after 22 s" in run.line
     assert "Latest event: Pod/real-ip-deployment-" in run.line
-    assert "kubectl -n kestrel-catchip describe deployment real-ip-deployment" in run.line
+    assert f"kubectl -n {playbooks.namespace} describe deployment real-ip-deployment" in run.line
 
 
 @pytest.mark.parametrize("address", ["hostname", "both"])
