@@ -102,96 +102,22 @@ version:
   type: str
 """
 
-import typing as t
-
-from ansible_collections.kestrel.real_ip.plugins.module_utils._addresses import (
-    backends,
-    collect,
-    ready_pods,
-    targets,
-)
 from ansible_collections.kestrel.real_ip.plugins.module_utils._kubernetes import (
     Cluster,
     ClusterError,
     open_module,
 )
-from ansible_collections.kestrel.real_ip.plugins.module_utils._readiness import KINDS, addresses
-
-
-class Reader:
-    """Reads lists of the cluster; what may not be read is remembered in ``unread``."""
-
-    def __init__(self, cluster: Cluster) -> None:
-        self.cluster = cluster
-        self.unread: list[str] = []
-
-    def items(self, path: str, **query: str) -> list[dict[str, t.Any]] | None:
-        """A list, or None where it may not be read. Raises ClusterError for all else."""
-        try:
-            return self.cluster.items(path, **query)
-        except ClusterError as error:
-            if error.status != 403:
-                raise
-            self.unread.append(str(error))
-            return None
-
-    def one(self, kind: str, namespace: str, name: str) -> dict[str, t.Any] | None:
-        """One object, or None where it doesn't exist. Raises ClusterError."""
-        return self.cluster.find(KINDS[kind].path.format(namespace=namespace, name=name))
+from ansible_collections.kestrel.real_ip.plugins.module_utils._way import OPTIONS, read_way
 
 
 def main() -> None:
     """Entry point."""
-    module = open_module(
-        {
-            "namespace": {"type": "str", "required": True},
-            "ingress": {"type": "str"},
-            "service": {"type": "str", "required": True},
-            "host": {"type": "str", "default": ""},
-            "path": {"type": "str", "default": "/"},
-        }
-    )
-    namespace, name = module.params["namespace"], module.params["ingress"]
+    module = open_module({"namespace": {"type": "str", "required": True}, **OPTIONS})
     try:
-        cluster = Cluster(module)
-        reader = Reader(cluster)
-        service = reader.one("Service", namespace, module.params["service"])
-        front = reader.one("Ingress", namespace, name) if name else service
-        selector = (service or {}).get("spec", {}).get("selector") or {}
-        pods = (
-            reader.items(
-                f"/api/v1/namespaces/{namespace}/pods",
-                labelSelector=",".join(f"{key}={value}" for key, value in sorted(selector.items())),
-            )
-            if selector
-            else []
-        )
-        found = collect(
-            reader.items("/api/v1/nodes"),
-            reader.items("/api/v1/services"),
-            reader.items("/api/v1/pods"),
-            [front] if front else [],
-            pods or [],
-        )
-        version = cluster.get("/version").get("gitVersion", "")
+        way = read_way(Cluster(module), module.params["namespace"], module.params)
     except ClusterError as error:
         module.fail_json(msg=str(error), status=error.status)
-    named = addresses(front or {})
-    module.exit_json(
-        changed=False,
-        found=front is not None,
-        addresses=named,
-        targets=targets(named, module.params["host"], module.params["path"]),
-        leads_to=(
-            backends(front or {}, module.params["host"], module.params["path"])
-            if name
-            else [module.params["service"]]
-        ),
-        ready_pods=ready_pods(pods or []),
-        cluster_addresses=found,
-        unread=reader.unread,
-        version=version,
-    )
+    module.exit_json(changed=False, **way)
 
 
 if __name__ == "__main__":

@@ -89,6 +89,11 @@ name_prefix:
   description: The prefix of the names.
   returned: success
   type: str
+purposes:
+  description: As given.
+  returned: success
+  type: list
+  elements: str
 namespace_exists:
   description: Whether the namespace exists already.
   returned: success
@@ -206,6 +211,7 @@ def main() -> None:
         deployment=f"{identity}/{namespace}/{module.params['name_prefix']}",
         namespace=namespace,
         name_prefix=module.params["name_prefix"],
+        purposes=module.params["purposes"],
         namespace_exists=exists,
     )
 

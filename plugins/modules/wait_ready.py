@@ -70,8 +70,31 @@ options:
     description: Seconds between two lines of progress.
     type: int
     default: 10
+  way:
+    description:
+      - What to read once everything is ready, as M(kestrel.real_ip.path_addresses_info) does. That
+        saves a task of its own.
+    type: dict
+    suboptions:
+      ingress:
+        description: The Ingress in front. Without it the Service is in front.
+        type: str
+      service:
+        description: The Service.
+        type: str
+        required: true
+      host:
+        description: The host name of the Ingress rule.
+        type: str
+        default: ''
+      path:
+        description: The path to request.
+        type: str
+        default: /
 requirements:
   - kubernetes >= 24.2.0
+seealso:
+  - module: kestrel.real_ip.path_addresses_info
 """
 
 EXAMPLES = r"""
@@ -118,6 +141,10 @@ waited:
   description: How many seconds were waited.
   returned: always
   type: float
+way:
+  description: What M(kestrel.real_ip.path_addresses_info) returns.
+  returned: with O(way), where everything is ready and in check mode
+  type: dict
 """
 
 import time
@@ -133,6 +160,7 @@ from ansible_collections.kestrel.real_ip.plugins.module_utils._readiness import 
     latest_event,
     state_of,
 )
+from ansible_collections.kestrel.real_ip.plugins.module_utils._way import OPTIONS, read_way
 
 # Seconds between two looks at the objects: short at first, since a warm cluster needs three.
 FIRST_PAUSE = 0.2
@@ -184,6 +212,7 @@ def main() -> None:
             "state": {"type": "str", "choices": ["present", "absent"], "default": "present"},
             "wait_timeout": {"type": "int", "default": 300},
             "interval": {"type": "int", "default": 10},
+            "way": {"type": "dict", "options": OPTIONS},
         }
     )
     start = time.monotonic()
@@ -204,7 +233,10 @@ def main() -> None:
                 break
             time.sleep(min(pause, left))
             pause = min(pause * 1.2, LONGEST_PAUSE)
-        event = "" if ready else events(cluster, module.params["namespace"])
+        namespace, asked = module.params["namespace"], module.params["way"]
+        event = "" if ready else events(cluster, namespace)
+        wanted = asked and (ready or module.check_mode)
+        way = {"way": read_way(cluster, namespace, asked)} if wanted else {}
     except ClusterError as error:
         module.fail_json(msg=str(error), status=error.status)
     module.exit_json(
@@ -213,6 +245,7 @@ def main() -> None:
         objects=objects,
         latest_event=event,
         waited=round(time.monotonic() - start, 1),
+        **way,
     )
 
 

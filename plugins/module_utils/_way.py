@@ -1,0 +1,92 @@
+# Copyright (c) 2026, the kestrel.real_ip contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+# PRIVATE to the collection: it can change at any time.
+
+"""Reads the way from a load balancer to the pods, as far as a probe must know it."""
+
+from __future__ import annotations
+
+import typing as t
+
+from ansible_collections.kestrel.real_ip.plugins.module_utils._addresses import (
+    backends,
+    collect,
+    ready_pods,
+    targets,
+)
+from ansible_collections.kestrel.real_ip.plugins.module_utils._kubernetes import (
+    Cluster,
+    ClusterError,
+)
+from ansible_collections.kestrel.real_ip.plugins.module_utils._readiness import KINDS, addresses
+
+#: Which way, beside its namespace; the documentation of path_addresses_info says more.
+OPTIONS: dict[str, dict[str, t.Any]] = {
+    "ingress": {"type": "str"},
+    "service": {"type": "str", "required": True},
+    "host": {"type": "str", "default": ""},
+    "path": {"type": "str", "default": "/"},
+}
+
+
+class _Reader:
+    """Reads lists of the cluster; what may not be read is remembered in ``unread``."""
+
+    def __init__(self, cluster: Cluster) -> None:
+        self.cluster = cluster
+        self.unread: list[str] = []
+
+    def items(self, path: str, **query: str) -> list[dict[str, t.Any]] | None:
+        """A list, or None where it may not be read. Raises ClusterError for all else."""
+        try:
+            return self.cluster.items(path, **query)
+        except ClusterError as error:
+            if error.status != 403:
+                raise
+            self.unread.append(str(error))
+            return None
+
+    def one(self, kind: str, namespace: str, name: str) -> dict[str, t.Any] | None:
+        """One object, or None where it doesn't exist. Raises ClusterError."""
+        return self.cluster.find(KINDS[kind].path.format(namespace=namespace, name=name))
+
+
+def read_way(cluster: Cluster, namespace: str, options: t.Mapping[str, t.Any]) -> dict[str, t.Any]:
+    """What path_addresses_info returns, for ``options`` as in OPTIONS. Raises ClusterError."""
+    reader = _Reader(cluster)
+    service = reader.one("Service", namespace, options["service"])
+    ingress = options["ingress"]
+    front = reader.one("Ingress", namespace, ingress) if ingress else service
+    selector = (service or {}).get("spec", {}).get("selector") or {}
+    pods = (
+        reader.items(
+            f"/api/v1/namespaces/{namespace}/pods",
+            labelSelector=",".join(f"{key}={value}" for key, value in sorted(selector.items())),
+        )
+        if selector
+        else []
+    )
+    known = collect(
+        reader.items("/api/v1/nodes"),
+        reader.items("/api/v1/services"),
+        reader.items("/api/v1/pods"),
+        [front] if front else [],
+        pods or [],
+    )
+    named = addresses(front or {})
+    return {
+        "found": front is not None,
+        "addresses": named,
+        "targets": targets(named, options["host"], options["path"]),
+        "leads_to": (
+            backends(front or {}, options["host"], options["path"])
+            if ingress
+            else [options["service"]]
+        ),
+        "ready_pods": ready_pods(pods or []),
+        "cluster_addresses": known,
+        "unread": reader.unread,
+        "version": cluster.get("/version").get("gitVersion", ""),
+    }
