@@ -19,8 +19,6 @@ VERDICTS = ("no_answer", "lost", "mixed", "forgeable", "unproven", "preserved")
 #: What an address is listed as that could not be tried from here. It is no verdict.
 UNTESTED = "untested"
 
-NOT_TESTED = "forgery, bypass and vantage not tested"
-
 _LIMIT = 400
 
 
@@ -67,8 +65,8 @@ _TABLE = (
         "V001",
         "preserved",
         "the expected address arrived",
-        "all {answered} answers through {address} showed {expected} as {where}{unanswered}; "
-        + NOT_TESTED,
+        "all {answered} answers through {address} showed {expected} as {where}{unanswered}"
+        "{not_tested}",
         "Every backend that was asked for saw the expected address, where the declared strategy "
         "reads it. Requests that got no answer are named; they decide nothing where every backend "
         "of expect_backends answered.",
@@ -79,11 +77,32 @@ _TABLE = (
         "preserved",
         "the expected address arrived, backends not told apart",
         "all {answered} answers through {address} showed {expected} as {where}, but the echo app "
-        "doesn't name its pod, so that each backend was reached is likely and not certain; "
-        + NOT_TESTED,
+        "doesn't name its pod, so that each backend was reached is likely and not "
+        "certain{not_tested}",
         "The echo app doesn't tell in which pod it runs. Ten requests for each expected backend "
         "were sent, all were answered and all showed the expected address.",
         "",
+    ),
+    # --- forgeable --------------------------------------------------------------------------------
+    Code(
+        "V101",
+        "forgeable",
+        "a client can choose the address",
+        "honest requests through {address} showed {expected} as {where}, but one with the forged "
+        "{line} made it {got}",
+        "The load balancer passes on, or appends to, what the client writes, and the declared "
+        "strategy reads the client's part.",
+        "Use a strategy that was seen to be safe on this path: {advice}",
+    ),
+    Code(
+        "V102",
+        "forgeable",
+        "a client can change what is read",
+        "honest requests through {address} showed {expected} as {where}, but one with the forged "
+        "{line} made it {got}",
+        "The forged header changes what the declared strategy reads, though not to the forged "
+        "address: a client can hide its own address.",
+        "Use a strategy that was seen to be safe on this path: {advice}",
     ),
     # --- lost -------------------------------------------------------------------------------------
     Code(
@@ -291,17 +310,6 @@ _TABLE = (
         "Switch caching off for this URL, and let the header {nonce_header} pass",
     ),
     Code(
-        "V408",
-        "unproven",
-        "layer 4 is not decided yet",
-        "the answers through {address} showed the socket peer {seen}, but layer: l4 isn't decided "
-        "by this version: a node or pod that probes may have been short-circuited",
-        "The socket peer only counts where it is known that the prober stands outside the cluster, "
-        "which this version doesn't find out.",
-        "For a layer-7 load balancer set layer: l7; for layer 4 compare the observed address by "
-        "hand, from outside the cluster",
-    ),
-    Code(
         "V409",
         "unproven",
         "the expected address is the socket peer, and no proxy header is there",
@@ -412,6 +420,63 @@ _TABLE = (
         "the other.",
         "Set expected_source_url to a service that is reached on the same way as the target, or "
         "set expected_source: local",
+    ),
+    Code(
+        "V421",
+        "unproven",
+        "layer 4 from inside of the cluster",
+        "{place}, from where {address} may be answered without its load balancer; the answers "
+        "showed {seen} as {where}",
+        "On nodes and in pods kube-proxy sends requests for a load balancer's address to the pods "
+        "by itself, with an address of its own choice as the source. What is seen then says "
+        "nothing about clients.",
+        "Probe from a machine outside the cluster, for example as one of real_ip_vantages",
+    ),
+    Code(
+        "V422",
+        "unproven",
+        "layer 4, and the vantage was not checked",
+        "whether the prober is a node or a pod of the cluster was not checked, since nodes or pods "
+        "are not known, and from there {address} may be answered without its load balancer; the "
+        "answers showed {seen} as {where}",
+        "On nodes and in pods kube-proxy answers in the load balancer's place. Without the "
+        "addresses of nodes and pods that can't be ruled out.",
+        "Grant the right to list nodes and pods, give nodes and pods in cluster_addresses, or set "
+        "vantage: outside where the prober certainly stands outside the cluster",
+    ),
+    Code(
+        "V423",
+        "unproven",
+        "layer 7 from inside of the cluster, and no sign of the load balancer",
+        "{place}, from where {address} may be answered without its load balancer, and the header "
+        "lines that show that it was met are missing ({balancer}: {marks}); the answers showed "
+        "{seen} as {where}",
+        "On nodes and in pods kube-proxy sends requests for a load balancer's address to the pods "
+        "by itself. The load balancer's own header lines would prove that it was met.",
+        "Probe from a machine outside the cluster, for example as one of real_ip_vantages",
+    ),
+    Code(
+        "V424",
+        "unproven",
+        "the vantage was not checked, and no sign of the load balancer",
+        "whether the prober is a node or a pod of the cluster was not checked, since nodes or pods "
+        "are not known, and the header lines that show that the load balancer of {address} was met "
+        "are missing ({balancer}: {marks}); the answers showed {seen} as {where}",
+        "From a node or a pod a load balancer's address may be answered without the load balancer. "
+        "Without the addresses of nodes and pods that can't be ruled out, nor without header lines "
+        "that only the load balancer writes.",
+        "Grant the right to list nodes and pods, give nodes and pods in cluster_addresses, or set "
+        "vantage: outside where the prober certainly stands outside the cluster",
+    ),
+    Code(
+        "V425",
+        "unproven",
+        "pods can't be told apart at layer 4",
+        "all {answered} answers through {address} showed {expected} as {where}, but the echo app "
+        "doesn't name its pod, and {required} pods are ready",
+        "On layer 4 the way to each pod can keep or lose the address, depending on its node, and "
+        "which pods answered is not known.",
+        "Use an echo app that names its pod",
     ),
     # --- no_answer --------------------------------------------------------------------------------
     Code(

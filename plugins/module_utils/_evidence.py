@@ -21,7 +21,9 @@ from ansible_collections.kestrel.real_ip.plugins.module_utils._codes import (
     printable,
     say,
 )
+from ansible_collections.kestrel.real_ip.plugins.module_utils._forgery import worst
 from ansible_collections.kestrel.real_ip.plugins.module_utils._verdict import (
+    Forged,
     Path,
     Question,
     Sample,
@@ -86,9 +88,10 @@ def describe(
     samples: Sequence[Sample],
     planned: int,
     title: Mapping[str, str],
+    forged: Forged = (),
 ) -> Result:
     """Verdict and evidence of one address. ``title``: what names its target."""
-    finding = judge(question, path, samples, planned)
+    finding = judge(question, path, samples, planned, forged)
     answers = [sample for sample in samples if is_answer(sample)]
     expected = expected_texts(question, samples)
     return {
@@ -104,9 +107,13 @@ def describe(
         "observed": _addresses(sample.seen for sample in answers),
         "coverage": finding.coverage,
         "backends": _backends(answers),
+        "forgery": dict(finding.forgery),
+        "safe_strategy": None if finding.safe is None else dict(finding.safe),
+        "load_balancer_headers": sorted({name for sample in answers for name in sample.marks}),
         "requests": {
             "planned": planned,
             "sent": len(samples),
+            "forged": len(forged),
             "answered": len(answers),
             "unanswered": dict(Counter(s.code for s in samples if not is_answer(s))),
         },
@@ -130,7 +137,10 @@ def describe_unreached(code: str, facts: Mapping[str, object], title: Mapping[st
         "observed": {},
         "coverage": "not_asked",
         "backends": [],
-        "requests": {"planned": 0, "sent": 0, "answered": 0, "unanswered": {}},
+        "forgery": {},
+        "safe_strategy": None,
+        "load_balancer_headers": [],
+        "requests": {"planned": 0, "sent": 0, "forged": 0, "answered": 0, "unanswered": {}},
         "timings": {},
     }
 
@@ -166,15 +176,20 @@ def summarize(results: Sequence[Result], times: Iterable[Sequence[float]]) -> Re
     ``results``: one or more, settled; ``times``: of all requests that were answered.
     """
     decided = [result for result in results if result["verdict"] != UNTESTED]
-    worst = min(decided, key=lambda result: VERDICTS.index(result["verdict"]))
-    deciding = ("address", "verdict", "code", "reason", "fix", "expected", "expected_from")
-    warnings = dict.fromkeys(text for one in (worst, *results) for text in one["warnings_found"])
+    deciding = min(decided, key=lambda result: VERDICTS.index(result["verdict"]))
+    fields = ("address", "verdict", "code", "reason", "fix", "expected", "expected_from")
+    warnings = dict.fromkeys(text for one in (deciding, *results) for text in one["warnings_found"])
     return {
-        **{key: worst[key] for key in deciding},
+        **{key: deciding[key] for key in fields},
         "warnings_found": list(warnings)[:_MAX_WARNINGS],
         "observed": _sum(result["observed"] for result in results),
         "coverage": min((result["coverage"] for result in decided), key=_COVERAGES.index),
         "backends": _merge(backend for result in results for backend in result["backends"]),
+        "forgery": worst(result["forgery"] for result in results),
+        "safe_strategy": _common([result["safe_strategy"] for result in decided]),
+        "load_balancer_headers": sorted(
+            {name for result in results for name in result["load_balancer_headers"]}
+        ),
         "requests": {
             **_sum({**result["requests"], "unanswered": 0} for result in results),
             "unanswered": _sum(result["requests"]["unanswered"] for result in results),
@@ -182,6 +197,11 @@ def summarize(results: Sequence[Result], times: Iterable[Sequence[float]]) -> Re
         "timings": spread(times),
         "targets": list(results),
     }
+
+
+def _common(safe: Sequence[Result | None]) -> Result | None:
+    """What holds for every address, None where they differ."""
+    return safe[0] if all(one == safe[0] for one in safe) else None
 
 
 def _sum(counts: Iterable[Mapping[str, int]]) -> dict[str, int]:

@@ -18,6 +18,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, NamedTuple
 from urllib.parse import quote, unquote, urlsplit
 
+from ansible_collections.kestrel.real_ip.plugins.module_utils._balancers import OWN_HEADERS
 from ansible_collections.kestrel.real_ip.plugins.module_utils._codes import printable
 from ansible_collections.kestrel.real_ip.plugins.module_utils._derive import (
     DerivationError,
@@ -29,11 +30,16 @@ from ansible_collections.kestrel.real_ip.plugins.module_utils._derive import (
     parse_ranges,
 )
 from ansible_collections.kestrel.real_ip.plugins.module_utils._echo import NONCE_HEADER
+from ansible_collections.kestrel.real_ip.plugins.module_utils._forgery import (
+    Forgery,
+    forgeries,
+)
 from ansible_collections.kestrel.real_ip.plugins.module_utils._probe import (
     Endpoint,
     Request,
     Target,
 )
+from ansible_collections.kestrel.real_ip.plugins.module_utils._vantage import Standpoint, find
 from ansible_collections.kestrel.real_ip.plugins.module_utils._verdict import (
     Cluster,
     Expectation,
@@ -59,6 +65,7 @@ class Plan(NamedTuple):
     targets: list[Target]
     request: Request
     own_address: Endpoint | None
+    standpoint: Standpoint
 
 
 # --- URLs -----------------------------------------------------------------------------------------
@@ -171,11 +178,6 @@ _OWN_HEADERS = frozenset(
     }
 )
 
-#: What a load balancer adds, and by which its answers are known: tke.md lists CLB's.
-_BALANCER_HEADERS = frozenset(
-    {"x-client-proto", "x-client-proto-ver", "x-client-spdy", "x-stgw-time"}
-)
-
 #: Sent with each request, but of no use to anybody as a place for the client's address.
 _SENT = frozenset({"accept", "cache-control", "user-agent"})
 
@@ -198,7 +200,7 @@ def _headers(given: Mapping[str, Any] | None, strategy_header: str) -> dict[str,
         if (
             normal in ("forwarded", "x-forwarded", "x-real-ip", _normal(strategy_header))
             or normal.startswith("x-forwarded-")
-            or normal in _BALANCER_HEADERS
+            or normal in OWN_HEADERS
         ):
             why = "a header that tells the client's address must come from the path, not from here"
             raise WrongArgument(option, value, why)
@@ -258,6 +260,20 @@ def _cluster(params: Params) -> Cluster:
     return Cluster(**{key: _ranges(known[key], f"cluster_addresses.{key}") for key in known})
 
 
+def _single(ranges: Ranges | None) -> list[str] | None:
+    """The addresses among the ranges, None where they aren't known."""
+    if ranges is None:
+        return None
+    return [str(network.network_address) for network in ranges if is_single(network)]
+
+
+def _standpoint(params: Params, cluster: Cluster) -> Standpoint:
+    pods = None
+    if (params["cluster_addresses"] or {}).get("pods") is not None:
+        pods = {**dict.fromkeys(_single(cluster.pods) or (), ""), **_pod_names(params)}
+    return find(params["vantage"], _single(cluster.nodes), pods)
+
+
 def _refuse_everything(networks: Iterable[Network], text: str) -> None:
     for version in (4, 6):
         # Also in halves: 0.0.0.0/1 with 128.0.0.0/1 is everything.
@@ -267,8 +283,13 @@ def _refuse_everything(networks: Iterable[Network], text: str) -> None:
             raise WrongArgument("expected_source", text, why)
 
 
-def _refuse_cluster(networks: Iterable[Network], cluster: Cluster, text: str) -> None:
+def _refuse_cluster(
+    networks: Iterable[Network], cluster: Cluster, text: str, at: Standpoint
+) -> None:
     for network in networks:
+        # From inside of the cluster, one of its addresses is the prober's own.
+        if at.inside and is_single(network):
+            continue
         for key, ranges in cluster._asdict().items():
             for own in ranges or ():
                 if own.version == network.version and own.overlaps(network):
@@ -280,7 +301,9 @@ def _refuse_cluster(networks: Iterable[Network], cluster: Cluster, text: str) ->
                     raise WrongArgument("expected_source", text, why)
 
 
-def _expectation(given: Sequence[str] | None, url: str | None, cluster: Cluster) -> Expectation:
+def _expectation(
+    given: Sequence[str] | None, url: str | None, cluster: Cluster, at: Standpoint
+) -> Expectation:
     texts = [text.strip() for text in given or () if text.strip()]
     if not texts:
         return Expectation("asked" if url else "inferred")
@@ -291,7 +314,7 @@ def _expectation(given: Sequence[str] | None, url: str | None, cluster: Cluster)
         raise WrongArgument("expected_source", shown, "local stands alone")
     networks = tuple(dict.fromkeys(_ranges(texts, "expected_source")))
     _refuse_everything(networks, shown)
-    _refuse_cluster(networks, cluster, shown)
+    _refuse_cluster(networks, cluster, shown, at)
     return Expectation("given", networks)
 
 
@@ -370,10 +393,11 @@ def _endpoint(option: str, given: Params) -> Endpoint:
 
 
 def _question(
-    params: Params, layer: str, expected: Sequence[str] | None, cluster: Cluster
+    params: Params, layer: str, expected: Sequence[str] | None, cluster: Cluster, at: Standpoint
 ) -> Question:
+    proxied = (params["cluster_addresses"] or {}).get("proxied") or ()
     return Question(
-        expectation=_expectation(expected, params["expected_source_url"], cluster),
+        expectation=_expectation(expected, params["expected_source_url"], cluster, at),
         strategy=_strategy(params, layer),
         layer=layer,
         cluster=cluster,
@@ -382,25 +406,37 @@ def _question(
         backends=tuple(dict.fromkeys(params["expect_backends"] or ())),
         samples=params["samples"],
         max_samples=params["max_samples"],
+        standpoint=at,
+        proxied=_ranges(proxied, "cluster_addresses.proxied"),
+        load_balancer=params["load_balancer"] or "",
+        forge=params["forge"],
     )
 
 
-def _targets(params: Params, cluster: Cluster) -> Iterable[Target]:
+def _forgeries(question: Question) -> tuple[Forgery, ...]:
+    strategy = question.strategy
+    if not question.forge:
+        return ()
+    return forgeries(strategy.header, question.expectation.networks, strategy.trusted_ranges)
+
+
+def _targets(params: Params, cluster: Cluster, at: Standpoint) -> Iterable[Target]:
     common = {name: params.get(name) for name in _PER_TARGET}
     entries = [{}] if params["targets"] is None else params["targets"]
     # Thousands of targets have few questions between them.
-    questions: dict[tuple[str, ...], Question] = {}
+    questions: dict[tuple[str, ...], tuple[Question, tuple[Forgery, ...]]] = {}
     for place, entry in enumerate(entries):
         own = {name: value for name, value in entry.items() if value not in (None, "", [])}
         given = {**common, **own}
         layer, expected = given["layer"], given["expected_source"]
         key = (layer, *(expected or ()))
         if key not in questions:
-            questions[key] = _question(params, layer, expected, cluster)
+            question = _question(params, layer, expected, cluster, at)
+            questions[key] = question, _forgeries(question)
         option = "url" if params["targets"] is None else f"targets[{place}].url"
         endpoint = _endpoint(option, given)
         name = own.get("name") or given["url"]
-        yield Target(printable(name), printable(given["url"]), endpoint, questions[key])
+        yield Target(printable(name), printable(given["url"]), endpoint, *questions[key])
 
 
 def _secured(targets: list[Target], params: Params) -> list[Target]:
@@ -431,7 +467,9 @@ def plan(params: Params) -> Plan:
     if params["method"] not in _METHODS:
         why = f"must be one of {', '.join(_METHODS)}: others carry no body in the answer"
         raise WrongArgument("method", params["method"], why)
-    targets = [*_targets(params, _cluster(params))]
+    cluster = _cluster(params)
+    standpoint = _standpoint(params, cluster)
+    targets = [*_targets(params, cluster, standpoint)]
     if not targets:
         raise WrongArgument("targets", "[]", "must name at least one target")
     request = Request(
@@ -440,4 +478,4 @@ def plan(params: Params) -> Plan:
         timeout=params["timeout"],
         max_body=params["max_body"],
     )
-    return Plan(_secured(targets, params), request, _own_address(params))
+    return Plan(_secured(targets, params), request, _own_address(params), standpoint)

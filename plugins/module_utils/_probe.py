@@ -20,7 +20,7 @@ import socket
 import ssl
 import threading
 from collections import deque
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from time import monotonic, sleep
 from typing import Any, Callable, NamedTuple
 
@@ -33,6 +33,7 @@ from ansible_collections.kestrel.real_ip.plugins.module_utils._echo import (
     NoEcho,
     caller,
 )
+from ansible_collections.kestrel.real_ip.plugins.module_utils._forgery import Forgery
 from ansible_collections.kestrel.real_ip.plugins.module_utils._verdict import (
     Path,
     Question,
@@ -70,12 +71,16 @@ class Endpoint(NamedTuple):
 
 
 class Request(NamedTuple):
-    """What is sent, the same each time but for the nonce. ``timeout``: seconds for all of it."""
+    """What is sent, the same each time but for the nonce. ``timeout``: seconds for all of it.
+
+    ``forged``: header lines that are added as they are.
+    """
 
     method: str = "GET"
     headers: Mapping[str, str] = {}
     timeout: float = 5.0
     max_body: int = 65536
+    forged: tuple[tuple[str, str], ...] = ()
 
 
 class Reply(NamedTuple):
@@ -312,7 +317,7 @@ def _send(
     for name, value in headers.items():
         if name.lower() not in own:
             connection.putheader(name, value)
-    for name, value in request.headers.items():
+    for name, value in (*request.headers.items(), *request.forged):
         connection.putheader(name, value)
     connection.endheaders()
     return connection.getresponse()
@@ -396,31 +401,46 @@ Fetch = Callable[[Endpoint, SocketAddress, Request, float, str], Reply]
 
 
 class Target(NamedTuple):
-    """What is asked of which endpoint."""
+    """What is asked of which endpoint. ``forgeries``: to be tried where the endpoint answers."""
 
     name: str
     url: str
     endpoint: Endpoint
     question: Question
+    forgeries: Sequence[Forgery] = ()
 
 
 class Station:
-    """One address of a target. ``goal``: requests that are to be sent, ``sent``: that were.
+    """One address of a target. ``goal``: honest requests that are to be sent.
 
+    ``todo``: what was not sent yet, None for an honest request; ``busy``: requests under way;
     ``result`` is what the survey's ``finish`` made of it, after which the samples are dropped.
     """
 
-    __slots__ = ("address", "goal", "path", "result", "samples", "sent", "target")
+    __slots__ = ("address", "busy", "forged", "goal", "path", "result", "samples", "target", "todo")
 
     def __init__(self, target: Target, address: SocketAddress) -> None:
         self.target = target
         self.address = address
         endpoint = target.endpoint
         self.path = Path(endpoint.label or endpoint.host, endpoint.port, address.remote)
-        self.goal = wanted(target.question, [])
-        self.sent = 0
+        self.goal = 0
+        self.busy = 0
+        self.todo: deque[Forgery | None] = deque()
         self.samples: list[Sample] = []
+        self.forged: list[tuple[Forgery, Sample]] = []
         self.result: Any = None
+
+    def plan(self, most: int) -> bool:
+        """Plan the next requests, at most so many honest ones; tell whether there are any."""
+        question = self.target.question
+        more = min(wanted(question, self.samples), most)
+        if more:
+            self.goal += more
+            self.todo.extend([None] * more)
+        elif not self.forged and any(is_answer(sample) for sample in self.samples):
+            self.todo.extend(self.target.forgeries)
+        return bool(self.todo)
 
 
 _TOO_LATE = NoAnswer("V525")
@@ -507,11 +527,12 @@ class Survey:
         while not self._over.is_set() and monotonic() < self._until:
             if self._open:
                 station = self._open[0]
-                station.sent += 1
-                if station.sent >= station.goal:
+                forgery = station.todo.popleft()
+                if not station.todo:
                     self._open.popleft()
+                station.busy += 1
                 self._busy += 1
-                return lambda: self._ask(station)
+                return lambda: self._ask(station, forgery)
             visit = next(self._unresolved, None)
             if visit is not None:
                 self._busy += 1
@@ -539,28 +560,33 @@ class Survey:
 
     def _found(self, visit: Visit, addresses: Iterable[SocketAddress]) -> None:
         visit.stations = [Station(visit.target, address) for address in addresses]
+        for station in visit.stations:
+            station.plan(station.target.question.samples)
         self._open.extend(visit.stations)
         self._state.notify_all()
 
-    def _ask(self, station: Station) -> Callable[[], None]:
+    def _ask(self, station: Station, forgery: Forgery | None) -> Callable[[], None]:
         target, nonce = station.target, secrets.token_hex(8)
+        request = self._request._replace(forged=forgery.lines) if forgery else self._request
         try:
-            reply = self._fetch(target.endpoint, station.address, self._request, self._until, nonce)
+            reply = self._fetch(target.endpoint, station.address, request, self._until, nonce)
         except NoAnswer as error:
             sample = Sample(error.number, detail=error.detail)
         else:
             answer, local, _nonce, times = reply
-            sample = read(target.question, station.path, answer, local, nonce, times)
-        return lambda: self._took(station, sample)
+            sample = read(target.question, station.path, answer, local, nonce, times, forgery)
+        return lambda: self._took(station, forgery, sample)
 
-    def _took(self, station: Station, sample: Sample) -> None:
-        station.samples.append(sample)
-        if len(station.samples) < station.goal:
+    def _took(self, station: Station, forgery: Forgery | None, sample: Sample) -> None:
+        station.busy -= 1
+        if forgery is None:
+            station.samples.append(sample)
+        else:
+            station.forged.append((forgery, sample))
+        if station.busy or station.todo:
             return
         # A few at a time: the next answer may already be the one that is missing.
-        more = min(wanted(station.target.question, station.samples), self._concurrency)
-        if more:
-            station.goal += more
+        if station.plan(self._concurrency):
             self._open.append(station)
             self._state.notify_all()
         else:
@@ -568,7 +594,7 @@ class Survey:
 
     def _end(self, station: Station) -> None:
         station.result = self._finish(station)
-        station.samples = []
+        station.samples, station.forged = [], []
 
 
 _PAUSE = 1.0
@@ -582,7 +608,7 @@ def await_echo(survey: Callable[..., Survey], targets: Iterable[Target], timeout
     """
     end = monotonic() + timeout
     pending = [
-        target._replace(question=target.question._replace(samples=1, backends=()))
+        target._replace(question=target.question._replace(samples=1, backends=()), forgeries=())
         for target in targets
     ]
     while pending and monotonic() < end:

@@ -20,6 +20,7 @@ from dataclasses import dataclass
 
 from ansible_collections.kestrel.real_ip.plugins.module_utils._codes import VERDICTS
 from ansible_collections.kestrel.real_ip.plugins.module_utils._derive import STRATEGIES
+from ansible_collections.kestrel.real_ip.plugins.module_utils._vantage import PLACES
 
 # RFC 1123 label, as Kubernetes wants it for names of namespaces and Services
 _LABEL = re.compile(r"[a-z0-9]([-a-z0-9]*[a-z0-9])?\Z")
@@ -171,10 +172,12 @@ SETTINGS: dict[str, Setting] = {
     "real_ip_expected_source": Setting(_list(_text), []),
     "real_ip_expected_source_url": Setting(_url, None),
     "real_ip_layer": Setting(_choice("l7", "l4"), "l7"),
+    "real_ip_vantage": Setting(_choice(*PLACES), "auto"),
     "real_ip_strategy": Setting(_choice(*STRATEGIES), None),
     "real_ip_header": Setting(_text, None),
     "real_ip_trusted_count": Setting(_integer(1, 100), None),
     "real_ip_trusted_ranges": Setting(_list(_text), []),
+    "real_ip_forge": Setting(_boolean, True),
     "real_ip_address_family": Setting(_choice("any", "ipv4", "ipv6"), "any"),
     "real_ip_samples": Setting(_integer(1, 10000), 10),
     "real_ip_max_samples": Setting(_integer(1, 10000), 200),

@@ -18,6 +18,7 @@ from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from typing import NamedTuple
 
+from ansible_collections.kestrel.real_ip.plugins.module_utils._balancers import BALANCERS
 from ansible_collections.kestrel.real_ip.plugins.module_utils._codes import (
     CODES,
     UNTESTED,
@@ -45,6 +46,15 @@ from ansible_collections.kestrel.real_ip.plugins.module_utils._echo import (
     NoEcho,
     parse,
 )
+from ansible_collections.kestrel.real_ip.plugins.module_utils._forgery import (
+    CANDIDATES,
+    Forgery,
+    fate,
+    fates,
+    is_of,
+    safe,
+)
+from ansible_collections.kestrel.real_ip.plugins.module_utils._vantage import Standpoint
 
 # --- Questions ------------------------------------------------------------------------------------
 
@@ -134,7 +144,10 @@ class Cluster(NamedTuple):
 class Question(NamedTuple):
     """What is asked of one target.
 
-    ``backends``: names of the pods that have to answer; ``pod_names``: canonical address → name.
+    ``backends``: names of the pods that have to answer; ``pod_names``: canonical address → name;
+    ``proxied``: addresses of load balancers that kube-proxy leaves alone (``ipMode: Proxy``);
+    ``load_balancer``: a class of BALANCERS; ``forge``: whether to send forged headers as well;
+    ``met``: of the answer at hand it is known that it came through the load balancer on layer 7.
     """
 
     expectation: Expectation
@@ -146,6 +159,17 @@ class Question(NamedTuple):
     backends: tuple[str, ...] = ()
     samples: int = 10
     max_samples: int = 200
+    standpoint: Standpoint = Standpoint()
+    proxied: Ranges = parse_ranges([])
+    load_balancer: str = ""
+    forge: bool = False
+    met: bool = False
+
+    @property
+    def marks(self) -> tuple[str, ...]:
+        """The header lines by which the load balancer is known, if any."""
+        row = BALANCERS.get(self.load_balancer)
+        return row.marks if row else ()
 
 
 class Path(NamedTuple):
@@ -174,7 +198,9 @@ class Sample(NamedTuple):
 
     ``seen``: what the strategy derives; ``position``: where the expected address stands in the
     list, counted from the right, 0 for nowhere; ``missing``: the strategy's header isn't there;
-    ``by_range``: a range matched; ``lines``: the header lines that carry addresses, shortened.
+    ``by_range``: a range matched; ``lines``: the header lines that carry addresses, shortened;
+    ``marks``: the load balancer's own header lines that are there; ``fate``: what became of the
+    forged header; ``right``: numbers of the CANDIDATES that give the expected address.
     """
 
     code: str
@@ -189,6 +215,9 @@ class Sample(NamedTuple):
     by_range: bool = False
     lines: tuple[tuple[str, str], ...] = ()
     times: Times | None = None
+    marks: tuple[str, ...] = ()
+    fate: str = ""
+    right: frozenset[int] = frozenset()
 
 
 # --- One answer -----------------------------------------------------------------------------------
@@ -228,13 +257,13 @@ def _lines(headers: Iterable[tuple[str, str]], *names: str) -> list[tuple[str, s
 
 def _doubt(address: Address, question: Question, path: Path) -> str | None:
     """Why seeing this address would prove nothing, as a code."""
-    if question.cluster.hold(address):
+    if question.cluster.hold(address) and not question.standpoint.inside:
         return "V403"
     if in_ranges(address, _EVERYWHERE):
         return "V404"
     if address == path.remote:
         return "V416"
-    if is_private(address) and not is_private(path.remote):
+    if is_private(address) and not is_private(path.remote) and not question.met:
         return "V405"
     return None
 
@@ -309,15 +338,39 @@ def _without_expectation(question: Question, family: int) -> str:
     return "V402" if expectation.networks else "V401"
 
 
+def _short_circuit(question: Question, path: Path) -> str | None:
+    """Why the answer may not have come through the load balancer, as a code.
+
+    kube-proxy answers in its place on nodes and in pods, but for addresses with ``ipMode: Proxy``.
+    """
+    at = question.standpoint
+    if at.known and not at.inside:
+        return None
+    if question.layer == "l4":
+        if in_ranges(path.remote, question.proxied):
+            return None
+        return "V421" if at.inside else "V422"
+    if question.met:
+        return None
+    return "V423" if at.inside else "V424"
+
+
 def _code(sample: Sample, expected: tuple[Network, ...], question: Question, path: Path) -> str:
-    """What this answer shows, on layer 7."""
+    """What this answer shows."""
+    on_layer_4 = question.layer == "l4"
+    if on_layer_4 and sample.peer is None:
+        return "V417"
+    short_circuit = _short_circuit(question, path)
+    if short_circuit is not None:
+        return short_circuit
     if not expected:
         return _without_expectation(question, path.remote.version)
     if _asked_itself(question, path):
         return "V418"
     doubts = [_doubts(network, question, path) for network in expected]
     # Without a header that carries addresses, a strategy that falls back to the peer reads layer 4.
-    if not sample.lines and _match(sample.peer, expected, question, path) == "V001":
+    bare = not on_layer_4 and not sample.lines
+    if bare and _match(sample.peer, expected, question, path) == "V001":
         return "V409"
     matched = _match(sample.seen, expected, question, path)
     if matched is not None:
@@ -344,10 +397,12 @@ def read(
     local: str,
     nonce: str,
     times: Times | None = None,
+    forgery: Forgery | None = None,
 ) -> Sample:
     """Compare one answer with what was expected. ``local``: the socket's own address.
 
-    Never raises: what is no echo app's answer is a sample with the code that says why.
+    ``forgery``: what was forged in the request. Never raises: what is no echo app's answer is a
+    sample with the code that says why.
     """
     try:
         echo = parse(answer, question.echo_format)
@@ -357,12 +412,15 @@ def read(
         return Sample("V407", local=local, times=times)
     strategy = question.strategy
     carriers = _lines(echo.headers, *_CARRIERS, strategy.source)
-    peer = None if echo.peer is None else canonical(echo.peer)
+    marks = tuple(name for name in question.marks if _lines(echo.headers, name))
+    question = question._replace(met=bool(marks) and marks == question.marks)
+    family = path.remote.version
+    expected = tuple(n for n in question.expectation.at(local) if n.version == family)
     sample = Sample(
-        code="V408" if peer else "V417",
+        code="",
         local=local,
         seen=strategy.derive(echo),
-        peer=peer,
+        peer=None if echo.peer is None else canonical(echo.peer),
         pod=_name(echo.pod),
         node=_name(echo.node),
         missing=not _lines(echo.headers, strategy.source),
@@ -370,17 +428,30 @@ def read(
             (name[:_MAX_LINE], _right_end(value)) for name, value in carriers[-_MAX_LINES:]
         ),
         times=times,
+        marks=marks,
+        fate=fate(forgery, echo.headers) if forgery else "",
+        right=_right(echo, expected, question, path) if question.forge else frozenset(),
     )
-    if question.layer == "l4":
-        return sample
-    family = path.remote.version
-    expected = tuple(n for n in question.expectation.at(local) if n.version == family)
     code = _code(sample, expected, question, path)
-    position = _position(echo, expected, question, path) if CODES[code].verdict == "lost" else 0
-    detail = _found(echo, strategy) if code == "V210" else ""
+    lost = CODES[code].verdict == "lost" and question.layer == "l7"
     exact = any(is_single(n) and sample.seen == str(n.network_address) for n in expected)
     return sample._replace(
-        code=code, position=position, detail=detail, by_range=code == "V001" and not exact
+        code=code,
+        position=_position(echo, expected, question, path) if lost else 0,
+        detail=_found(echo, strategy) if code == "V210" else "",
+        by_range=code == "V001" and not exact,
+    )
+
+
+def _right(
+    echo: Echo, expected: tuple[Network, ...], question: Question, path: Path
+) -> frozenset[int]:
+    """Numbers of the CANDIDATES that give the expected address."""
+    return frozenset(
+        number
+        for number, candidate in enumerate(CANDIDATES)
+        if _match(client_ip(echo.headers, echo.peer, **candidate), expected, question, path)
+        == "V001"
     )
 
 
@@ -453,14 +524,23 @@ def coverage(question: Question, answers: Sequence[Sample]) -> tuple[str, list[s
 Facts = dict[str, object]
 
 
+Forged = Sequence[tuple[Forgery, Sample]]
+
+
 class Finding(NamedTuple):
-    """The verdict of one address: code, one sentence why, and one what to do, empty for nothing."""
+    """The verdict of one address: code, one sentence why, and one what to do, empty for nothing.
+
+    ``forgery``: header → fate; ``safe``: the simplest strategy that nothing could deceive, as
+    keyword arguments of client_ip, None where there is none or where that was not tried.
+    """
 
     code: str
     reason: str
     fix: str
     warnings: list[str]
     coverage: str
+    forgery: Mapping[str, str] = {}
+    safe: Mapping[str, object] | None = None
 
     @property
     def verdict(self) -> str:
@@ -505,6 +585,12 @@ def _pods(samples: Iterable[Sample]) -> str:
     return _listed(sample.pod for sample in samples)
 
 
+def _setting_of(trustworthy: Mapping[str, object] | None) -> str:
+    if trustworthy is None:
+        return "none was; let the load balancer write the header anew"
+    return ", ".join(f"{key}: {value}" for key, value in trustworthy.items())
+
+
 def _setting(strategy: Strategy, position: int) -> str:
     count = f"trusted_count: {position}"
     if strategy.strategy == "rightmost_trusted_count":
@@ -534,8 +620,6 @@ def _mixed(good: Sequence[Sample], bad: Sequence[Sample]) -> tuple[str, Facts]:
 
 def _arrived(question: Question, answers: Sequence[Sample], unanswered: int) -> str:
     """The code where every answer shows the expected address."""
-    if question.strategy.strategy == "leftmost_non_private":
-        return "V414"
     known, missing = coverage(question, answers)
     if known == "complete":
         return "V001"
@@ -543,6 +627,8 @@ def _arrived(question: Question, answers: Sequence[Sample], unanswered: int) -> 
         return "V410"
     if unanswered:
         return "V415"
+    if known == "unknown" and question.layer == "l4" and len(question.backends) > 1:
+        return "V425"
     if known == "unknown":
         return "V411" if _needed(question) > question.max_samples else "V002"
     return "V001"
@@ -577,6 +663,61 @@ def _decide(
     return _arrived(question, answers, unanswered), answers, {}
 
 
+# --- Forged requests ------------------------------------------------------------------------------
+
+
+def _tested(strategy: Strategy, forged: Forged) -> bool:
+    """Whether a forged request was answered that the strategy could have fallen for."""
+    return any(
+        is_answer(sample)
+        for forgery, sample in forged
+        if strategy.strategy == "peer" or is_of(forgery, strategy.source)
+    )
+
+
+def _deceived(strategy: Strategy, forged: Forged) -> tuple[str, Facts] | None:
+    """The code and the facts where a forged request changed what the strategy reads."""
+    wrong = [
+        (not _chosen(forgery, sample), forgery, sample)
+        for forgery, sample in forged
+        if is_answer(sample) and CODES[sample.code].verdict != "preserved"
+    ]
+    if wrong:
+        other, forgery, sample = min(wrong, key=lambda one: one[0])
+        line = "; ".join(f"{name}: {value}" for name, value in forgery.lines)
+        return "V102" if other else "V101", {"line": line, "got": sample.seen or "no address"}
+    if strategy.strategy == "leftmost_non_private" and not _tested(strategy, forged):
+        return "V414", {}
+    return None
+
+
+def _chosen(forgery: Forgery, sample: Sample) -> bool:
+    return sample.seen in forgery.values
+
+
+def _safe(
+    question: Question, answers: Sequence[Sample], forged: Forged
+) -> dict[str, object] | None:
+    """The declared strategy where it is safe, else the simplest that is."""
+    found = safe(
+        [sample.right for sample in answers],
+        [(forgery.header, sample.right) for forgery, sample in forged if is_answer(sample)],
+    )
+    declared = {key: value for key, value in question.strategy._asdict().items() if value}
+    declared.setdefault("header", question.strategy.source)
+    candidates = [dict(CANDIDATES[number]) for number in found]
+    return next((one for one in candidates if one == declared), next(iter(candidates), None))
+
+
+def _not_tested(question: Question, forged: Forged) -> str:
+    """What the verdict doesn't rest on, as the end of the reason."""
+    left = [
+        *(["vantage not checked"] if not question.standpoint.checked else []),
+        *(["forgery not tested"] if not _tested(question.strategy, forged) else []),
+    ]
+    return "".join(f"; {one}" for one in left)
+
+
 def expected_texts(question: Question, samples: Iterable[Sample]) -> list[str]:
     """The expected addresses and ranges, also those of the other family."""
     networks = dict.fromkeys(question.expectation.networks)
@@ -585,12 +726,29 @@ def expected_texts(question: Question, samples: Iterable[Sample]) -> list[str]:
     return [str(n.network_address) if is_single(n) else str(n) for n in networks]
 
 
-def judge(question: Question, path: Path, samples: Sequence[Sample], planned: int) -> Finding:
-    """The verdict of one address. ``planned``: requests that were to be sent, sent or not."""
+_PLACE = {
+    "node": "the prober is a node of the cluster",
+    "pod": "the prober is a pod of the cluster",
+}
+
+
+def judge(
+    question: Question,
+    path: Path,
+    samples: Sequence[Sample],
+    planned: int,
+    forged: Forged = (),
+) -> Finding:
+    """The verdict of one address. ``planned``: requests that were to be sent, sent or not.
+
+    ``forged``: what came of each forged request; these are not among ``samples``.
+    """
     answers = [sample for sample in samples if is_answer(sample)]
     dumb = [sample for sample in samples if not is_answer(sample)]
     unsent = planned - len(samples)
     code, group, own = _decide(question, samples, answers, len(dumb) + unsent)
+    if CODES[code].verdict == "preserved":
+        code, own = _deceived(question.strategy, forged) or (code, own)
     known, missing = coverage(question, answers)
     strategy = question.strategy
     family = path.remote.version
@@ -599,6 +757,7 @@ def judge(question: Question, path: Path, samples: Sequence[Sample], planned: in
     first = group[0] if group else Sample("V525")
     pods = [question.pod_names[s.seen] for s in group if s.seen and s.seen in question.pod_names]
     titles = _titles(dumb, unsent)
+    trustworthy = _safe(question, answers, forged) if answers and forged else None
     facts: Facts = {
         "address": path,
         "nonce_header": NONCE_HEADER,
@@ -625,6 +784,11 @@ def judge(question: Question, path: Path, samples: Sequence[Sample], planned: in
         "required": len(question.backends),
         "needed": _needed(question),
         "unanswered": f" (of {planned} requests {titles})" if titles else "",
+        "not_tested": _not_tested(question, forged),
+        "place": _PLACE.get(question.standpoint.place, "outside"),
+        "marks": _listed(question.marks, " and ") or "none are known",
+        "balancer": question.load_balancer or "no class is given",
+        "advice": _setting_of(trustworthy),
         **own,
     }
     if code == "V415":
@@ -638,7 +802,13 @@ def judge(question: Question, path: Path, samples: Sequence[Sample], planned: in
         fix=statement.fix,
         warnings=_warnings(code, question, answers, facts, titles),
         coverage=known,
+        forgery=fates(((forgery.header, _fate(sample)) for forgery, sample in forged), ()),
+        safe=trustworthy,
     )
+
+
+def _fate(sample: Sample) -> str:
+    return sample.fate if is_answer(sample) else "refused"
 
 
 def _rivals(sample: Sample, strategy: Strategy) -> Iterable[tuple[str, str]]:

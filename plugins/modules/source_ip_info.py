@@ -22,8 +22,8 @@ description:
     own connection to the address it is meant for, and an answer counts only if it echoes that
     request.
   - Every address that a name gives is tested for itself, and the worst verdict is returned.
-  - This version does not test whether the address can be forged, whether the load balancer can be
-    bypassed, and whether the prober stands inside the cluster; RV(reason) says so.
+  - Requests with forged headers show whether a client can choose the address that an application
+    reads.
 extends_documentation_fragment:
   - kestrel.real_ip.attributes
   - kestrel.real_ip.attributes.read_only
@@ -143,14 +143,37 @@ options:
         description: Address of a pod to its name. These addresses count as
           O(cluster_addresses.pods).
         type: dict
+      proxied:
+        description: Addresses of load balancers with C(ipMode=Proxy), which kube-proxy leaves
+          alone.
+        type: list
+        elements: str
   layer:
     description:
       - Which evidence decides. V(l7) is for proxies that add a header, V(l4) for load balancers
         that keep the source address of the connection.
-      - In this version V(l4) shows what arrived, but the verdict on it is always V(unproven).
+      - On V(l4) no header decides. One that arrives was forged or added by a proxy, and
+        RV(warnings_found) says so.
     type: str
     choices: [l7, l4]
     default: l7
+  vantage:
+    description:
+      - Where the prober stands. From a node or a pod of the cluster, a load balancer's address may
+        be answered without the load balancer.
+      - V(auto) compares the addresses of the probing host with O(cluster_addresses.nodes) and
+        O(cluster_addresses.pods). What is found overrides what is said here, but V(vpc) is only
+        said.
+      - Where nodes or pods are not known, V(auto) makes a verdict on O(layer=l4) V(unproven), and
+        one on O(layer=l7) counts only with the header lines by which O(load_balancer) is known.
+    type: str
+    choices: [auto, outside, vpc, node, pod]
+    default: auto
+  load_balancer:
+    description:
+      - The class of the load balancer, by which its own header lines are known. Known is V(qcloud)
+        (C(X-Stgw-Time) and C(X-Client-Proto)).
+    type: str
   strategy:
     description:
       - How the application behind the load balancer finds the client's address.
@@ -158,8 +181,8 @@ options:
       - If not set, V(rightmost_trusted_count) for O(layer=l7) with O(trusted_count=1), and V(peer)
         for O(layer=l4). V(peer) belongs to O(layer=l4) and the others to O(layer=l7); anything else
         is refused.
-      - The verdict on V(leftmost_non_private) is always V(unproven) in this version, since a client
-        can choose what it returns wherever forgery is possible.
+      - V(leftmost_non_private) is for statistics. A client can choose what it returns wherever the
+        load balancer appends to the list, and the verdict then is V(forgeable).
     type: str
     choices:
       - peer
@@ -178,6 +201,16 @@ options:
     description: Addresses and CIDRs of one's own proxies, for V(rightmost_trusted_range).
     type: list
     elements: str
+  forge:
+    description:
+      - Whether to send requests with forged headers as well, about 20 to each address that answers
+        as an echo app. C(X-Forwarded-For), C(X-Real-IP), C(Forwarded), O(header), and each with
+        underscores for dashes.
+      - They find out what the path makes of headers that a client writes, see RV(forgery) and
+        RV(safe_strategy). The verdict is V(forgeable) where one of them changes what O(strategy)
+        reads.
+    type: bool
+    default: true
   samples:
     description: Requests to each address. Not more than O(max_samples).
     type: int
@@ -247,6 +280,7 @@ EXAMPLES = r"""
   kestrel.real_ip.source_ip_info:
     url: http://198.51.100.10/
     expected_source: 203.0.113.20
+    vantage: outside
   register: probe
 
 - name: Stop if it does not
@@ -262,6 +296,7 @@ EXAMPLES = r"""
       - 203.0.113.20
       - 2001:db8:113::20
     trusted_count: 2
+    vantage: outside
     expect_backends:
       - real-ip-deployment-7d9c5b8f6-abcde
       - real-ip-deployment-7d9c5b8f6-fghij
@@ -275,17 +310,20 @@ EXAMPLES = r"""
         url: http://10.255.0.5/
         expected_source: 10.255.0.10
     expected_source_url: https://address.example.com/
+    load_balancer: qcloud
     wait: true
 """
 
 RETURN = r"""
 verdict:
   description:
-    - V(preserved) if every answer showed exactly the expected address, V(lost) if they agree on
+    - V(preserved) if every answer showed exactly the expected address and no forged header changed
+      that, V(forgeable) if one did, V(lost) if they agree on
       another or on none, V(mixed) if only some showed it, V(unproven) if what was seen does not
       decide it, V(no_answer) if no echo app answered.
     - With several addresses the worst of theirs, in the order V(no_answer), V(lost), V(mixed),
-      V(unproven), V(preserved). The values from RV(address) to RV(expected_from) are that address'.
+      V(forgeable), V(unproven), V(preserved). The values from RV(address) to RV(expected_from) are
+      that address'.
   returned: success
   type: str
   sample: preserved
@@ -301,7 +339,7 @@ reason:
   type: str
   sample: >-
     all 10 answers through 198.51.100.10:80 showed 203.0.113.20 as the rightmost X-Forwarded-For
-    entry; forgery, bypass and vantage not tested
+    entry
 fix:
   description: What to set or to type next, in one sentence. None where nothing has to be mended.
   returned: success
@@ -384,6 +422,41 @@ backends:
       returned: success
       type: dict
       sample: {X-Forwarded-For: [203.0.113.20], X-Real-Ip: [203.0.113.20]}
+forgery:
+  description:
+    - Header to what became of it where the client wrote one. V(appended) if something was added
+      right of it, V(replaced) if it was written anew, V(passed_through) if it arrived as the last
+      entry, V(dropped) if it did not arrive, V(refused) if no request with it was answered.
+    - With several addresses or requests the worst, in the order V(passed_through), V(appended),
+      V(replaced), V(dropped), V(refused). Empty with O(forge=false) and where nothing answered.
+  returned: success
+  type: dict
+  sample: {Forwarded: passed_through, X-Forwarded-For: appended, X-Real-IP: replaced}
+safe_strategy:
+  description:
+    - What an application behind this path must use, as arguments of
+      P(kestrel.real_ip.client_ip#filter). The declared strategy if no request deceived it, else the
+      simplest one that none did.
+    - None where no header can be trusted, where that was not tried, and where addresses differ.
+  returned: success
+  type: dict
+  sample: {strategy: rightmost_trusted_count, header: X-Forwarded-For, trusted_count: 1}
+load_balancer_headers:
+  description: The header lines of O(load_balancer) that arrived.
+  returned: success
+  type: list
+  elements: str
+  sample: [X-Client-Proto, X-Stgw-Time]
+vantage:
+  description: Where the prober stands, V(outside), V(vpc), V(node) or V(pod).
+  returned: success
+  type: str
+  sample: outside
+vantage_checked:
+  description: Whether nodes and pods were known, so that it was found out rather than said.
+  returned: success
+  type: bool
+  sample: true
 requests:
   description: How many requests there were.
   returned: success
@@ -399,6 +472,11 @@ requests:
       returned: success
       type: int
       sample: 10
+    forged:
+      description: That were sent with forged headers, beside these.
+      returned: success
+      type: int
+      sample: 19
     answered:
       description: That an echo app answered.
       returned: success
@@ -459,6 +537,7 @@ from ansible_collections.kestrel.real_ip.plugins.module_utils._probe import (
     ask_own_address,
     await_echo,
 )
+from ansible_collections.kestrel.real_ip.plugins.module_utils._vantage import PLACES
 from ansible_collections.kestrel.real_ip.plugins.module_utils._verdict import (
     Expectation,
     Times,
@@ -480,6 +559,7 @@ CLUSTER = {
     "services": TEXTS,
     "load_balancers": TEXTS,
     "pod_names": {"type": "dict"},
+    "proxied": TEXTS,
 }
 ARGUMENTS: dict[str, dict[str, Any]] = {
     **PER_TARGET,
@@ -490,10 +570,13 @@ ARGUMENTS: dict[str, dict[str, Any]] = {
     "headers": {"type": "dict", "default": {}},
     "expected_source_url": {"type": "str"},
     "cluster_addresses": {"type": "dict", "options": CLUSTER},
+    "vantage": {"type": "str", "choices": [*PLACES], "default": "auto"},
+    "load_balancer": {"type": "str"},
     "strategy": {"type": "str", "choices": [*STRATEGIES]},
     "header": {"type": "str"},
     "trusted_count": {"type": "int"},
     "trusted_ranges": TEXTS,
+    "forge": {"type": "bool", "default": True},
     "samples": {"type": "int", "default": 10},
     "expect_backends": {**TEXTS, "default": []},
     "max_samples": {"type": "int", "default": 200},
@@ -552,11 +635,14 @@ def run(params: dict[str, Any]) -> dict[str, Any]:
         times.extend(sample.times for sample in station.samples if sample.times)
         target = station.target
         title = {"name": target.name, "url": target.url}
-        return describe(target.question, station.path, station.samples, station.goal, title)
+        seen = (station.samples, station.goal, title, station.forged)
+        return describe(target.question, station.path, *seen)
 
     targets = with_own_address(todo, family, until)
     visits = survey(targets=targets, finish=finish, until=until).run()
-    return summarize([one for visit in visits for one in results(visit)], times)
+    found = summarize([one for visit in visits for one in results(visit)], times)
+    at = todo.standpoint
+    return {**found, "vantage": at.place, "vantage_checked": at.checked}
 
 
 def main() -> None:

@@ -6,6 +6,7 @@ from __future__ import annotations
 import datetime
 import ipaddress
 import json
+import re
 import socket
 import ssl
 import struct
@@ -275,3 +276,31 @@ def server_tls(file: Path, client: Path | None = None) -> ssl.SSLContext:
         context.load_verify_locations(client)
         context.verify_mode = ssl.CERT_REQUIRED
     return context
+
+
+def proxied(mode: str, client: str) -> Behaviour:
+    """An echo app behind a proxy that treats the forwarding headers of a request in this way."""
+
+    def behave(connection: Connection) -> None:
+        given = connection.read()[1:]
+        forged = [(name, value) for name, value in given if _FORWARDING.match(name)]
+        lines = [line for line in given if line not in forged]
+        if mode == "refuse" and forged:
+            connection.send(response(b"blocked", "403 Forbidden"))
+            return
+        for name in ("X-Forwarded-For", "X-Real-IP"):
+            before = [value for forged_name, value in forged if forged_name == name]
+            if mode == "append":
+                lines.append((name, ", ".join([*before, client])))
+            elif mode == "only without" and before:
+                lines += [(name, value) for value in before]
+            elif mode != "real ip" or name == "X-Real-IP":
+                lines.append((name, client))
+        if mode != "real ip":
+            lines += [line for line in forged if line[0] == "Forwarded"]
+        connection.send(response(json.dumps({"kestrel": 1, "headers": lines}).encode()))
+
+    return behave
+
+
+_FORWARDING = re.compile(r"x[-_](forwarded[-_]for|real[-_]ip)$|forwarded$", re.IGNORECASE)

@@ -10,7 +10,6 @@ import pytest
 from ansible_collections.kestrel.real_ip.plugins.module_utils import _codes
 from ansible_collections.kestrel.real_ip.plugins.module_utils._codes import (
     CODES,
-    NOT_TESTED,
     UNTESTED,
     VERDICTS,
     WARNINGS,
@@ -51,7 +50,7 @@ def test_a_row_is_well_formed(code: Code) -> None:
     assert code.verdict == HUNDREDS[code.number[1]]
     assert code.verdict in (*VERDICTS, UNTESTED)
     assert "{address}" in code.reason
-    assert (code.verdict == "preserved") == code.reason.endswith(NOT_TESTED)
+    assert (code.verdict == "preserved") == code.reason.endswith("{not_tested}")
     assert (code.verdict == "preserved") == (not code.fix)
     assert code.cause.endswith(".")
     for text in code[2:]:

@@ -90,7 +90,16 @@ def test_one_address() -> None:
                 "headers": {"X-Forwarded-For": [CLIENT, CLIENT], "X-Real-IP": [CLIENT]},
             },
         ],
-        "requests": {"planned": 5, "sent": 4, "answered": 3, "unanswered": {"V503": 1}},
+        "forgery": {},
+        "safe_strategy": None,
+        "load_balancer_headers": [],
+        "requests": {
+            "planned": 5,
+            "sent": 4,
+            "forged": 0,
+            "answered": 3,
+            "unanswered": {"V503": 1},
+        },
         "timings": {
             "connect": {"min": 0.1, "median": 0.1, "max": 0.2},
             "first_byte": {"min": 0.2, "median": 0.2, "max": 0.3},
@@ -190,7 +199,8 @@ def test_the_first_of_the_worst_decides() -> None:
 def test_what_is_added_up() -> None:
     total = summarize([result(GOOD, OTHER), result(GOOD, WRONG, Sample("V503"))], [(1, 2, 3)])
     assert total["observed"] == {CLIENT: 3, "10.255.0.12": 1}
-    assert total["requests"] == {"planned": 5, "sent": 5, "answered": 4, "unanswered": {"V503": 1}}
+    sent = {"planned": 5, "sent": 5, "forged": 0, "answered": 4}
+    assert total["requests"] == {**sent, "unanswered": {"V503": 1}}
     assert [(one["name"], one["answers"]) for one in total["backends"]] == [("a", 2), ("b", 2)]
     assert total["backends"][1]["observed"] == {CLIENT: 1, "10.255.0.12": 1}
     assert total["timings"]["total"] == {"min": 3, "median": 3, "max": 3}

@@ -9,12 +9,17 @@ from types import MappingProxyType
 from typing import Any, NamedTuple
 
 import pytest
-from ansible_collections.kestrel.real_ip.plugins.module_utils._codes import CODES, NOT_TESTED
+from ansible_collections.kestrel.real_ip.plugins.module_utils._codes import CODES
 from ansible_collections.kestrel.real_ip.plugins.module_utils._derive import (
     STRATEGIES,
     parse_ranges,
 )
 from ansible_collections.kestrel.real_ip.plugins.module_utils._echo import NONCE_HEADER, Answer
+from ansible_collections.kestrel.real_ip.plugins.module_utils._forgery import (
+    CANDIDATES,
+    Forgery,
+)
+from ansible_collections.kestrel.real_ip.plugins.module_utils._vantage import Standpoint
 from ansible_collections.kestrel.real_ip.plugins.module_utils._verdict import (
     Cluster,
     Expectation,
@@ -81,6 +86,11 @@ class Case(NamedTuple):
     samples: int = 1
     max_samples: int = 200
     unsent: int = 0
+    standpoint: Standpoint = Standpoint()
+    proxied: tuple[str, ...] = ()
+    balancer: str = ""
+    #: Forged header and value, and what was answered.
+    forged: tuple[tuple[str, str, Any], ...] = ()
 
     def question(self) -> Question:
         networks = parse_ranges(self.expected if self.source in ("given", "asked") else [])
@@ -98,22 +108,33 @@ class Case(NamedTuple):
             backends=self.backends,
             samples=self.samples,
             max_samples=self.max_samples,
+            standpoint=self.standpoint,
+            proxied=parse_ranges(self.proxied),
+            load_balancer=self.balancer,
+            forge=bool(self.forged),
         )
 
     def path(self) -> Path:
         return Path("echo.example.com", 80, ipaddress.ip_address(self.remote))
 
+    def read_one(self, one: Any, forgery: Forgery | None = None) -> Sample:
+        if isinstance(one, str):
+            return Sample(one, detail="why")
+        return read(self.question(), self.path(), one, self.local, NONCE, forgery=forgery)
+
     def read(self) -> list[Sample]:
-        return [
-            Sample(one, detail="why")
-            if isinstance(one, str)
-            else read(self.question(), self.path(), one, self.local, NONCE)
-            for one in self.answers
+        return [self.read_one(one) for one in self.answers]
+
+    def read_forged(self) -> list[tuple[Forgery, Sample]]:
+        tried = [
+            (Forgery(name, ((name, value),), (value,)), one) for name, value, one in self.forged
         ]
+        return [(forgery, self.read_one(one, forgery)) for forgery, one in tried]
 
     def judge(self) -> Finding:
         samples = self.read()
-        return judge(self.question(), self.path(), samples, len(samples) + self.unsent)
+        planned = len(samples) + self.unsent
+        return judge(self.question(), self.path(), samples, planned, self.read_forged())
 
 
 class Row(NamedTuple):
@@ -134,9 +155,23 @@ X_REAL_IP = Strategy("single_header", header="X-Real-IP")
 COUNT_2 = Strategy("rightmost_trusted_count", trusted_count=2)
 LEFTMOST = Strategy("leftmost_non_private")
 
+XFF, QCLOUD = "X-Forwarded-For", "qcloud"
+LB_HEADERS = (("X-Stgw-Time", "1700000000.123"), ("X-Client-Proto", "http"))
+MARKED = answer(headers=LB_HEADERS)
+PEER = answer(peer=CLIENT)
+OUTSIDE, SAID = Standpoint("outside"), Standpoint("outside", checked=False, said=True)
+UNCHECKED = Standpoint("outside", checked=False)
+NODE1, INSIDE_POD = Standpoint("node"), Standpoint("pod")
+
 ROWS = (
     # --- preserved --------------------------------------------------------------------------------
-    Row("V001", Case(), {"answers": (answer("203.0.113.21"),)}, "V206", (CLIENT, NOT_TESTED)),
+    Row(
+        "V001",
+        Case(),
+        {"answers": (answer("203.0.113.21"),)},
+        "V206",
+        (CLIENT, "; forgery not tested"),
+    ),
     Row(
         "V001",
         Case((GOOD_A, "V503", GOOD_B), backends=(A, B)),
@@ -166,7 +201,64 @@ ROWS = (
         Case((answer(),) * 20, backends=(A, B), samples=10),
         {"answers": (*(answer(),) * 19, "V509")},
         "V415",
-        (NOT_TESTED,),
+        ("certain; forgery not tested",),
+    ),
+    # --- layer 4 ----------------------------------------------------------------------------------
+    Row("V001", Case((PEER,), layer="l4"), {"answers": (answer(peer=CDN),)}, "V207", (CLIENT,)),
+    Row("V001", Case((answer(None, peer=CLIENT),), layer="l4"), {"layer": "l7"}, "V409"),
+    Row(
+        "V001",
+        Case((answer("6.6.6.6", peer=CLIENT),), layer="l4", cluster=CLUSTER),
+        {"answers": (answer(CLIENT, peer=NODE),)},
+        "V201",
+    ),
+    # --- from inside of the cluster ---------------------------------------------------------------
+    Row(
+        "V001",
+        Case(
+            (answer(NODE, LB_HEADERS),), (NODE,), cluster=CLUSTER, standpoint=NODE1, balancer=QCLOUD
+        ),
+        {"standpoint": OUTSIDE},
+        "V403",
+    ),
+    # --- a private address at a public target -----------------------------------------------------
+    Row(
+        "V001",
+        Case((answer("10.0.0.5", LB_HEADERS),), ("10.0.0.5",), remote=NAT, balancer=QCLOUD),
+        {"balancer": ""},
+        "V405",
+    ),
+    # --- forgeable --------------------------------------------------------------------------------
+    Row(
+        "V101",
+        Case((answer(CLIENT),), forged=((XFF, "6.6.6.6", answer("6.6.6.6")),)),
+        {"forged": ((XFF, "6.6.6.6", answer(f"6.6.6.6, {CLIENT}")),)},
+        "V001",
+        ("X-Forwarded-For: 6.6.6.6", CLIENT),
+    ),
+    Row(
+        "V101",
+        Case(
+            (answer(CLIENT, LB_HEADERS),),
+            strategy=LEFTMOST,
+            expected=(PUBLIC,),
+            forged=((XFF, "6.6.6.6", answer(f"6.6.6.6, {PUBLIC}")),),
+        )._replace(answers=(answer(PUBLIC),)),
+        {"forged": ((XFF, "6.6.6.6", answer(PUBLIC)),)},
+        "V001",
+    ),
+    Row(
+        "V102",
+        Case((answer(CLIENT),), forged=((XFF, "6.6.6.6", answer(None)),)),
+        {"forged": ((XFF, "6.6.6.6", "V516"),)},
+        "V001",
+        ("no address",),
+    ),
+    Row(
+        "V102",
+        Case((PEER,), layer="l4", forged=((XFF, "6.6.6.6", answer("6.6.6.6", peer=CDN)),)),
+        {"forged": ((XFF, "6.6.6.6", answer("6.6.6.6", peer=CLIENT)),)},
+        "V001",
     ),
     # --- lost -------------------------------------------------------------------------------------
     Row(
@@ -309,7 +401,6 @@ ROWS = (
         {"answers": (answer(headers=((NONCE_HEADER, NONCE),)),)},
         "V001",
     ),
-    Row("V408", Case((answer(None, peer=CLIENT),), layer="l4"), {"layer": "l7"}, "V409", (CLIENT,)),
     Row("V409", Case((answer(None, peer=CLIENT),)), {"expected": (PUBLIC,)}, "V209", (CLIENT,)),
     Row(
         "V409",
@@ -361,7 +452,7 @@ ROWS = (
         "V001",
         (BALANCER,),
     ),
-    Row("V417", Case(layer="l4"), {"answers": (answer(peer=CLIENT),)}, "V408"),
+    Row("V417", Case(layer="l4"), {"answers": (answer(peer=CLIENT),)}, "V001"),
     Row(
         "V418",
         Case((answer(NODE),), (NODE,), source="asked", asked_at=((BALANCER, 8080),)),
@@ -388,6 +479,57 @@ ROWS = (
         {"local": "10.1.1.8"},
         "V206",
     ),
+    Row(
+        "V421",
+        Case((PEER,), layer="l4", standpoint=NODE1),
+        {"standpoint": OUTSIDE},
+        "V001",
+        ("the prober is a node of the cluster", CLIENT),
+    ),
+    Row(
+        "V421",
+        Case((answer(peer=BRIDGE),), layer="l4", cluster=CLUSTER, standpoint=INSIDE_POD),
+        {"standpoint": OUTSIDE},
+        "V202",
+        ("the prober is a pod of the cluster", BRIDGE),
+    ),
+    Row(
+        "V421",
+        Case((PEER,), layer="l4", standpoint=NODE1, proxied=("198.51.100.11",)),
+        {"proxied": (BALANCER,)},
+        "V001",
+    ),
+    Row(
+        "V422",
+        Case((PEER,), layer="l4", standpoint=UNCHECKED),
+        {"standpoint": SAID},
+        "V001",
+        ("was not checked", CLIENT),
+    ),
+    Row(
+        "V423",
+        Case(standpoint=NODE1, balancer="qcloud"),
+        {"answers": (MARKED,)},
+        "V001",
+        ("X-Stgw-Time and X-Client-Proto", "a node"),
+    ),
+    Row("V423", Case((MARKED,), standpoint=INSIDE_POD), {"balancer": "qcloud"}, "V001"),
+    Row(
+        "V424",
+        Case((answer(headers=(("X-Stgw-Time", "1"),)),), standpoint=UNCHECKED, balancer="qcloud"),
+        {"answers": (MARKED,)},
+        "V001",
+        ("was not checked", "qcloud"),
+    ),
+    Row("V424", Case(standpoint=UNCHECKED), {"standpoint": SAID}, "V001"),
+    Row(
+        "V425",
+        Case((PEER,) * 20, layer="l4", backends=(A, B)),
+        {"answers": (answer(peer=CLIENT, pod=A), answer(peer=CLIENT, pod=B))},
+        "V001",
+        ("2 pods",),
+    ),
+    Row("V425", Case((PEER,) * 20, layer="l4", backends=(A, B)), {"backends": (A,)}, "V002"),
     # --- no_answer --------------------------------------------------------------------------------
     Row("V503", Case(("V503", "V503", "V509")), {"answers": ("V503", "V509", "V509")}, "V509"),
     Row("V525", Case((), unsent=10), {"answers": (answer(),), "unsent": 0}, "V001"),
@@ -414,8 +556,8 @@ def test_a_finding_is_complete(row: Row) -> None:
         assert "{" not in text
         assert not text.endswith(".")
     assert bool(finding.fix) == (finding.verdict != "preserved")
-    if finding.verdict == "preserved":
-        assert finding.reason.endswith(NOT_TESTED)
+    if finding.verdict == "preserved" and not row.case.forged:
+        assert finding.reason.endswith("forgery not tested")
     if finding.verdict != "untested":
         assert row.case.remote in finding.reason
 
@@ -502,11 +644,69 @@ def test_the_worst_answer_of_a_backend_that_was_not_asked_for_counts() -> None:
     assert Case((BAD_A,), backends=(A, B)).judge().verdict == "lost"
 
 
-def test_layer_4_is_never_more_than_unproven() -> None:
-    for told in ({"peer": CLIENT}, {"peer": NODE}, {"peer": "@"}, {}):
-        for source in ("given", "local", "inferred"):
-            case = Case((answer(CLIENT, **told),), source=source, layer="l4", local=CLIENT)
-            assert case.judge().verdict == "unproven"
+@pytest.mark.parametrize("told", [{"peer": NODE}, {"peer": "@"}, {}, {"peer": CDN}])
+def test_no_header_makes_up_for_the_peer_on_layer_4(told: dict[str, str]) -> None:
+    for source in ("given", "local", "inferred"):
+        headers = (("X-Real-IP", CLIENT), ("Forwarded", f"for={CLIENT}"))
+        case = Case((answer(CLIENT, headers, **told),), source=source, layer="l4", local=CLIENT)
+        assert case.judge().verdict in ("lost", "unproven")
+
+
+@pytest.mark.parametrize("standpoint", [NODE1, INSIDE_POD, UNCHECKED])
+@pytest.mark.parametrize("layer", ["l4", "l7"])
+@pytest.mark.parametrize("seen", [CLIENT, NODE, BRIDGE, BALANCER, CDN])
+def test_from_inside_nothing_counts_without_the_balancer(
+    standpoint: Standpoint, layer: str, seen: str
+) -> None:
+    case = Case((answer(seen, peer=seen),), (seen,), layer=layer, standpoint=standpoint)
+    for cluster in ({}, CLUSTER):
+        for source in ("given", "local"):
+            told = case._replace(cluster=cluster, source=source, local=seen)
+            assert told.judge().verdict == "unproven"
+
+
+def test_what_was_not_tested_is_said_last() -> None:
+    case = Case(standpoint=SAID)
+    assert case.judge().reason.endswith("; vantage not checked; forgery not tested")
+    for answered, end in ((answer(f"6.6.6.6, {CLIENT}"), "entry"), ("V516", "forgery not tested")):
+        tried = case._replace(standpoint=OUTSIDE, forged=((XFF, "6.6.6.6", answered),))
+        assert tried.judge().reason.endswith(end)
+    other = case._replace(forged=(("X-Real-IP", "6.6.6.6", MARKED),))
+    assert other.judge().reason.endswith("forgery not tested"), "not of the strategy's header"
+    under = case._replace(forged=(("X_Forwarded_For", "6.6.6.6", answer()),))
+    assert not under.judge().reason.endswith("forgery not tested")
+
+
+@pytest.mark.parametrize(
+    ("honest", "forged", "expected"),
+    [
+        (CLIENT, f"6.6.6.6, {CLIENT}", ("rightmost_trusted_count", "X-Forwarded-For", 1)),
+        (f"{CLIENT}, {CDN}", f"6.6.6.6, {CLIENT}, {CDN}", (*COUNT_2[:1], "X-Forwarded-For", 2)),
+        (CLIENT, "6.6.6.6", None),
+        (None, None, None),
+        (CLIENT, "V516", None),
+    ],
+)
+def test_the_safe_strategy_is_what_nothing_deceived(
+    honest: str | None, forged: str | None, expected: tuple[Any, ...] | None
+) -> None:
+    told = forged if forged == "V516" else answer(forged)
+    finding = Case((answer(honest),), forged=((XFF, "6.6.6.6", told),)).judge()
+    assert (finding.safe and tuple(finding.safe.values())) == expected
+
+
+def test_the_declared_strategy_is_preferred_where_it_is_safe() -> None:
+    both = (("X-Real-IP", CLIENT),)
+    tried = (
+        (XFF, "6.6.6.6", answer(f"6.6.6.6, {CLIENT}", both)),
+        ("X-Real-IP", "6.6.6.6", answer(CLIENT, both)),
+    )
+    case = Case((answer(CLIENT, both),), forged=tried)
+    assert case.judge().safe == CANDIDATES[1]
+    assert case._replace(strategy=X_REAL_IP).judge().safe == {
+        "strategy": "single_header",
+        "header": "X-Real-IP",
+    }
 
 
 def test_forwarded_at_layer_4_is_said() -> None:

@@ -17,7 +17,6 @@ import pytest
 import yaml
 from ansible.module_utils.common.arg_spec import ModuleArgumentSpecValidator
 from ansible_collections.kestrel.real_ip.plugins.module_utils import _probe
-from ansible_collections.kestrel.real_ip.plugins.module_utils._codes import NOT_TESTED
 from ansible_collections.kestrel.real_ip.plugins.module_utils._options import WrongArgument
 from ansible_collections.kestrel.real_ip.plugins.modules import source_ip_info
 from ansible_collections.kestrel.real_ip.tests.unit.plugins.module_utils.servers import (
@@ -27,6 +26,7 @@ from ansible_collections.kestrel.real_ip.tests.unit.plugins.module_utils.servers
     closed_port,
     echo,
     floods,
+    proxied,
     resolver,
     response,
     says,
@@ -35,11 +35,13 @@ from ansible_collections.kestrel.real_ip.tests.unit.plugins.module_utils.servers
 )
 
 CLIENT, NODE, NAT = "203.0.113.20", "10.255.0.12", "93.184.216.34"
+#: A cluster of which this machine is a node
+HERE: dict[str, Any] = {"nodes": ["127.0.0.1"], "pods": []}
 
 
 def probe(**options: Any) -> dict[str, Any]:
     """What the module returns. Options are read as Ansible reads them."""
-    options.setdefault("timeout", 30)
+    options = {"timeout": 30, "vantage": "outside", "forge": False, **options}
     validated = ModuleArgumentSpecValidator(source_ip_info.ARGUMENTS).validate(options)
     assert not validated.error_messages
     result = source_ip_info.run(validated.validated_parameters)
@@ -58,11 +60,17 @@ def test_preserved(form: str) -> None:
     assert (result["verdict"], result["code"], result["fix"]) == ("preserved", "V001", None)
     assert CLIENT in result["reason"]
     assert running.authority in result["reason"]
-    assert result["reason"].endswith(NOT_TESTED)
+    assert result["reason"].endswith("; vantage not checked; forgery not tested")
     assert (result["expected"], result["expected_from"]) == ([CLIENT], "given")
     assert (result["observed"], result["coverage"]) == ({CLIENT: 10}, "not_asked")
     assert result["address"] == "127.0.0.1"
-    assert result["requests"] == {"planned": 10, "sent": 10, "answered": 10, "unanswered": {}}
+    assert result["requests"] == {
+        "planned": 10,
+        "sent": 10,
+        "forged": 0,
+        "answered": 10,
+        "unanswered": {},
+    }
     assert running.accepted == 10
     assert len(result["targets"]) == 1
     assert result["targets"][0]["url"] == running.url
@@ -84,7 +92,12 @@ def test_preserved(form: str) -> None:
         (CLIENT, {"expected_source": ["2001:db8:113::20"]}, "V402"),
         (CLIENT, {"expected_source": ["203.0.113.0/24"]}, "V001"),
         ("10.1.2.3", {"expected_source": ["10.0.0.0/8"]}, "V413"),
-        (CLIENT, {"layer": "l4"}, "V408"),
+        (CLIENT, {"layer": "l4"}, "V205"),
+        (CLIENT, {"layer": "l4", "vantage": "auto"}, "V422"),
+        (CLIENT, {"vantage": "auto"}, "V424"),
+        (CLIENT, {"vantage": "pod"}, "V423"),
+        (CLIENT, {"cluster_addresses": HERE}, "V423"),
+        (CLIENT, {"cluster_addresses": {**HERE, "nodes": []}}, "V001"),
         (CLIENT, {"strategy": "single_header", "header": "X-Real-IP"}, "V208"),
     ],
 )
@@ -268,17 +281,46 @@ def documented(found: dict[str, Any], described: dict[str, Any]) -> None:
 
 def test_what_is_returned_is_documented() -> None:
     with Server(echo()) as running:
-        result = probe(url=running.url, expected_source=[CLIENT])
+        result = probe(url=running.url, expected_source=[CLIENT], forge=True)
     described = yaml.safe_load(source_ip_info.RETURN)
     documented(result, described)
     [target] = result["targets"]
-    assert {*target} == {*described} - {"targets"} | {"name", "url"}
+    of_the_run = {"targets", "vantage", "vantage_checked"}
+    assert {*target} == {*described} - of_the_run | {"name", "url"}
 
 
-def test_options_of_later_versions_are_not_taken_and_ignored() -> None:
-    # These change the verdict: whoever sets one must not get a verdict that was made without it.
-    for name in ("forge", "vantage", "load_balancer", "echo_queries"):
-        assert name not in source_ip_info.ARGUMENTS
+# --- Forged headers -------------------------------------------------------------------------------
+
+APPENDED = {"strategy": "rightmost_trusted_count", "header": "X-Forwarded-For", "trusted_count": 1}
+REAL_IP = {"strategy": "single_header", "header": "X-Real-IP"}
+
+
+@pytest.mark.parametrize(
+    ("mode", "options", "code", "fates", "safe"),
+    [
+        ("append", {}, "V001", ("appended", "appended", "passed_through"), APPENDED),
+        ("replace", {}, "V001", ("replaced", "replaced", "passed_through"), APPENDED),
+        ("only without", {}, "V101", ("passed_through", "passed_through", "passed_through"), None),
+        ("real ip", REAL_IP, "V001", ("dropped", "replaced", "dropped"), REAL_IP),
+        ("refuse", {}, "V001", ("refused", "refused", "refused"), None),
+    ],
+)
+def test_what_becomes_of_forged_headers(
+    mode: str,
+    options: dict[str, Any],
+    code: str,
+    fates: tuple[str, ...],
+    safe: dict[str, Any] | None,
+) -> None:
+    with Server(proxied(mode, CLIENT)) as running:
+        result = probe(url=running.url, expected_source=[CLIENT], forge=True, **options)
+    assert result["code"] == code, result["reason"]
+    names = ("X-Forwarded-For", "X-Real-IP", "Forwarded")
+    assert tuple(result["forgery"][name] for name in names) == fates
+    assert result["safe_strategy"] == safe
+    assert result["reason"].endswith("forgery not tested") == (mode == "refuse")
+    assert result["requests"]["sent"] == 10, "forged requests are counted for themselves"
+    assert running.accepted == 10 + result["requests"]["forged"]
 
 
 # --- The program ----------------------------------------------------------------------------------
@@ -322,6 +364,7 @@ def execute(directory: Path, environment: dict[str, str] | None = None, **option
 def test_the_program(tmp_path: Path) -> None:
     with Server(echo()) as running, Server(echo(NODE)) as proxy:
         options = {"url": running.url, "expected_source": CLIENT, "_ansible_check_mode": True}
+        options["vantage"] = "outside"
         variables = {"http_proxy": f"http://{proxy.authority}", "no_proxy": ""}
         status, result, _memory = execute(tmp_path, variables, **options)
         assert (status, result["changed"], result["verdict"]) == (0, False, "preserved")
@@ -335,7 +378,7 @@ def test_the_program(tmp_path: Path) -> None:
     ("options", "says"),
     [
         ({}, "one of the following is required: url, targets"),
-        ({"url": "http://x/", "forge": True}, "Unsupported parameters"),
+        ({"url": "http://x/", "forge_more": True}, "Unsupported parameters"),
         ({"expected_source": "0.0.0.0/0"}, "expected_source: 0.0.0.0/0: matches every IPv4"),
     ],
 )

@@ -1,0 +1,182 @@
+# Copyright (c) 2026, the kestrel.real_ip contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""Forged headers: which to send, what became of each, and what an application may trust after that.
+
+A client can write any header. What tells the truth is what the proxies on the path make of it, and
+that is seen only by trying.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Mapping, Sequence
+from ipaddress import ip_address
+from itertools import islice
+from typing import Any, NamedTuple
+
+from ansible_collections.kestrel.real_ip.plugins.module_utils._derive import (
+    DEFAULT_HEADER,
+    Address,
+    Network,
+    parse_ranges,
+)
+
+Fields = Sequence[tuple[str, str]]
+
+
+class Forgery(NamedTuple):
+    """One forged request. ``header``: whose forgery; ``lines``: sent; ``values``: in them."""
+
+    header: str
+    lines: tuple[tuple[str, str], ...]
+    values: tuple[str, ...]
+
+
+# --- What is sent ---------------------------------------------------------------------------------
+
+#: Of the first kind one, and of the second: what a strategy does with an address hangs on its kind.
+_PUBLIC = ("6.6.6.6", "7.7.7.7", "9.9.9.9")
+_DOCUMENTATION = ("192.0.2.66", "198.51.100.66", "203.0.113.66")
+
+_LISTS = ("X-Forwarded-For", "Forwarded")
+
+
+def _unlike(candidates: Iterable[Address], avoided: Sequence[Network]) -> list[str]:
+    """The first candidate that is no expected address, if there is one."""
+    free = (one for one in candidates if not any(one in network for network in avoided))
+    return [str(one) for one in islice(free, 1)]
+
+
+def _values(expected: Sequence[Network], trusted_ranges: Sequence[str]) -> list[str]:
+    trusted = (
+        network[place % network.num_addresses]
+        for network in parse_ranges(trusted_ranges)
+        for place in (1, 2)
+    )
+    return [
+        *_unlike(map(ip_address, _PUBLIC), expected),
+        *_unlike(map(ip_address, _DOCUMENTATION), expected),
+        *_unlike(trusted, expected),
+    ]
+
+
+def _element(header: str, value: str) -> str:
+    if header.lower() != "forwarded":
+        return value
+    return f'for="[{value}]"' if ":" in value else f"for={value}"
+
+
+def _with_port(header: str, value: str) -> str:
+    host = f"[{value}]" if ":" in value else value
+    return f'for="{host}:6666"' if header.lower() == "forwarded" else f"{host}:6666"
+
+
+def _forms(header: str, values: Sequence[str]) -> Iterable[tuple[str, ...]]:
+    """The values of the lines of each forged request."""
+    for value in values:
+        yield (_element(header, value),)
+    if header in _LISTS:
+        first, last = values[0], values[-1]
+        yield (_element(header, first), _element(header, last))
+        yield (_with_port(header, first),)
+        yield (f'unknown, "{_element(header, first)}',)
+
+
+def forgeries(
+    header: str | None, expected: Sequence[Network], trusted_ranges: Sequence[str] | None
+) -> tuple[Forgery, ...]:
+    """All forged requests for one target. ``header``: what the declared strategy reads, if any."""
+    values = _values(expected, trusted_ranges or ())
+    names = {name.lower(): name for name in (header or DEFAULT_HEADER, "X-Real-IP", *_LISTS)}
+    # As the standards write them: the fate of a header is reported under this name.
+    names.update({name.lower(): name for name in ("X-Real-IP", *_LISTS)})
+    underscored = [name.replace("-", "_") for name in names.values() if "-" in name]
+    return tuple(
+        Forgery(name, tuple((name, text) for text in form), tuple(values))
+        for name in (*names.values(), *underscored)
+        for form in _forms(name, values)
+    )
+
+
+# --- What became of it ----------------------------------------------------------------------------
+
+#: Worst first: the fate of a header is the worst of its requests'.
+FATES = ("passed_through", "appended", "replaced", "dropped", "refused", "untested")
+
+
+def _normal(name: str) -> str:
+    return name.lower().replace("_", "-")
+
+
+def is_of(forgery: Forgery, header: str) -> bool:
+    """Whether the forgery is one of this header, with dashes or underscores."""
+    return _normal(forgery.header) == _normal(header)
+
+
+def _holds(text: str, values: Iterable[str]) -> bool:
+    return any(re.search(rf"(?<![\w.:]){re.escape(value)}(?![\w.])", text) for value in values)
+
+
+def fate(forgery: Forgery, headers: Fields) -> str:
+    """What the path made of a forged header, from the header lines that the echo app saw.
+
+    ``passed_through`` where the forged value stands rightmost, ``appended`` where something stands
+    right of it.
+    """
+    alike = [(name, value) for name, value in headers if is_of(forgery, name)]
+    line = ",".join(value for _name, value in alike)
+    if _holds(line, forgery.values):
+        return "passed_through" if _holds(line.rpartition(",")[2], forgery.values) else "appended"
+    # With underscores it is another header: that the one with dashes is there says nothing of it.
+    return "replaced" if alike and "_" not in forgery.header else "dropped"
+
+
+def fates(tried: Iterable[tuple[str, str]], names: Iterable[str]) -> dict[str, str]:
+    """Header → fate, from a pair of both for each request that was sent; ``names``: of all."""
+    found = dict.fromkeys(names, "untested")
+    for header, one in tried:
+        found[header] = min(found.get(header, "untested"), one, key=FATES.index)
+    return found
+
+
+def worst(fate_maps: Iterable[Mapping[str, str]]) -> dict[str, str]:
+    """The same over several addresses."""
+    return fates((item for one in fate_maps for item in one.items()), ())
+
+
+# --- What may be trusted --------------------------------------------------------------------------
+
+#: What an application could read, the simplest first, as keyword arguments of client_ip.
+CANDIDATES: tuple[Mapping[str, Any], ...] = (
+    {"strategy": "peer"},
+    *(
+        {"strategy": "rightmost_trusted_count", "header": DEFAULT_HEADER, "trusted_count": count}
+        for count in (1, 2, 3, 4)
+    ),
+    {"strategy": "single_header", "header": "X-Real-IP"},
+    *(
+        {"strategy": "rightmost_trusted_count", "header": "Forwarded", "trusted_count": count}
+        for count in (1, 2, 3, 4)
+    ),
+)
+
+
+def safe(
+    honest: Sequence[frozenset[int]],
+    forged: Sequence[tuple[str, frozenset[int]]],
+) -> list[int]:
+    """The candidates that no request could deceive, the simplest first.
+
+    ``honest``: of each answer the candidates that gave the expected address; ``forged``: likewise,
+    with the header that was forged. A header for which no forged request was answered is not safe.
+    """
+    tried = {_normal(header) for header, _right in forged}
+    right = [*honest, *(one for _header, one in forged)]
+    return [
+        number
+        for number, candidate in enumerate(CANDIDATES)
+        if right and all(number in one for one in right)
+        if candidate["strategy"] == "peer" or _normal(candidate["header"]) in tried
+    ]

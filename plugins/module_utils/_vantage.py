@@ -1,0 +1,77 @@
+# Copyright (c) 2026, the kestrel.real_ip contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""Where the prober stands: from a node or a pod, a load balancer's address may never be reached.
+
+kube-proxy answers there in the balancer's place, so that what a backend sees proves nothing about
+the way of a client.
+"""
+
+from __future__ import annotations
+
+import socket
+from collections.abc import Iterable, Mapping
+from typing import Callable, NamedTuple
+
+#: What a user can say. ``vpc`` is only said, never found.
+PLACES = ("auto", "outside", "vpc", "node", "pod")
+
+
+class Standpoint(NamedTuple):
+    """``place``: one of PLACES but ``auto``.
+
+    ``checked``: nodes and pods are known and were compared; ``said``: the operator named a place.
+    """
+
+    place: str = "outside"
+    checked: bool = True
+    said: bool = False
+
+    @property
+    def inside(self) -> bool:
+        return self.place in ("node", "pod")
+
+    @property
+    def known(self) -> bool:
+        """Whether the place is more than the absence of knowledge."""
+        return self.inside or self.checked or self.said
+
+
+def is_own(address: str) -> bool:
+    """Whether an interface of this machine has the address.
+
+    To an address of its own a machine speaks from that very address. Connecting a datagram socket
+    asks the routing table and sends nothing.
+    """
+    family = socket.AF_INET6 if ":" in address else socket.AF_INET
+    try:
+        with socket.socket(family, socket.SOCK_DGRAM) as probe:
+            probe.connect((address, 9))
+            return bool(probe.getsockname()[0] == address)
+    except OSError:
+        return False
+
+
+def find(
+    said: str,
+    nodes: Iterable[str] | None,
+    pods: Mapping[str, str] | None,
+    own: Callable[[str], bool] = is_own,
+    host_name: Callable[[], str] = socket.gethostname,
+) -> Standpoint:
+    """The prober's place; what is found overrides what was said (one of PLACES).
+
+    ``nodes``: addresses; ``pods``: address → name, an empty name where it is not known; None for
+    what could not be read.
+    """
+    checked = nodes is not None and pods is not None
+    for address, name in (pods or {}).items():
+        # Private addresses repeat themselves all over the world, names of pods don't.
+        if own(address) and (not name or host_name() in (name, name[:63])):
+            return Standpoint("pod", checked)
+    if any(own(address) for address in nodes or ()):
+        return Standpoint("node", checked)
+    if said != "auto":
+        return Standpoint(said, checked, said=True)
+    return Standpoint("outside", checked)

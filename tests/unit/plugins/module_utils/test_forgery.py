@@ -1,0 +1,128 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Forged headers: which are sent, and what is made of what comes back."""
+
+from __future__ import annotations
+
+import ipaddress
+
+import pytest
+from ansible_collections.kestrel.real_ip.plugins.module_utils._derive import (
+    is_private,
+    parse_ranges,
+)
+from ansible_collections.kestrel.real_ip.plugins.module_utils._forgery import (
+    CANDIDATES,
+    FATES,
+    Forgery,
+    fate,
+    fates,
+    forgeries,
+    safe,
+    worst,
+)
+
+XFF = "X-Forwarded-For"
+
+
+def test_each_header_is_forged_with_each_kind_of_address() -> None:
+    sent = forgeries("X-Client-IP", parse_ranges(["203.0.113.20"]), ["10.0.0.0/8"])
+    names = {"X-Client-IP", XFF, "X-Real-IP", "Forwarded"}
+    assert {forgery.header for forgery in sent} == names | {
+        name.replace("-", "_") for name in names
+    }
+    for name in names | {"X_Forwarded_For"}:
+        values = {one.values for one in sent if one.header == name}
+        (addresses,) = values
+        public, documentation, trusted = map(ipaddress.ip_address, addresses)
+        assert not is_private(public)
+        assert documentation in ipaddress.ip_network("192.0.2.0/24")
+        assert trusted in ipaddress.ip_network("10.0.0.0/8")
+        alone = {one.lines[0][1] for one in sent if one.header == name and len(one.lines) == 1}
+        assert all(any(address in line for line in alone) for address in addresses)
+    assert any(len(one.lines) == 2 for one in sent if one.header == XFF), "several lines"
+    assert any(line.endswith(":6666") for one in sent for _name, line in one.lines), "a port"
+    assert any("unknown" in line for one in sent for _name, line in one.lines), "junk"
+
+
+@pytest.mark.parametrize(
+    "expected", [["6.6.6.6"], ["192.0.2.66", "6.0.0.0/7"], ["10.0.0.1"], ["192.0.2.0/24"]]
+)
+def test_no_forged_value_is_expected(expected: list[str]) -> None:
+    networks = parse_ranges(expected)
+    for forgery in forgeries(None, networks, ["10.0.0.0/30", "192.168.1.1"]):
+        for value in forgery.values:
+            assert not any(ipaddress.ip_address(value) in network for network in networks)
+
+
+def test_a_header_in_another_case_is_the_same_one() -> None:
+    sent = forgeries("x-forwarded-for", parse_ranges([]), None)
+    assert {one.header for one in sent if "-" in one.header} == {XFF, "X-Real-IP"}
+
+
+@pytest.mark.parametrize(
+    ("header", "seen", "expected"),
+    [
+        (XFF, [(XFF, "6.6.6.6")], "passed_through"),
+        (XFF, [(XFF, "203.0.113.20, 6.6.6.6")], "passed_through"),
+        (XFF, [(XFF, "6.6.6.6:6666")], "passed_through"),
+        (XFF, [("x-forwarded-for", "6.6.6.6, 203.0.113.20")], "appended"),
+        (XFF, [(XFF, "6.6.6.6"), (XFF, "203.0.113.20")], "appended"),
+        (XFF, [(XFF, "203.0.113.20")], "replaced"),
+        (XFF, [(XFF, "16.6.6.6"), (XFF, "6.6.6.60")], "replaced"),
+        (XFF, [], "dropped"),
+        (XFF, [("X-Real-IP", "6.6.6.6")], "dropped"),
+        ("Forwarded", [("Forwarded", 'for="6.6.6.6:6666"')], "passed_through"),
+        ("Forwarded", [("Forwarded", "for=6.6.6.6, for=203.0.113.20")], "appended"),
+        ("X_Forwarded_For", [(XFF, "203.0.113.20")], "dropped"),
+        ("X_Forwarded_For", [(XFF, "203.0.113.20,6.6.6.6")], "passed_through"),
+        ("X_Forwarded_For", [(XFF, "203.0.113.20"), ("X_Forwarded_For", "6.6.6.6")], FATES[0]),
+    ],
+)
+def test_fate(header: str, seen: list[tuple[str, str]], expected: str) -> None:
+    assert fate(Forgery(header, ((header, "6.6.6.6"),), ("6.6.6.6",)), seen) == expected
+
+
+def test_the_worst_fate_counts() -> None:
+    tried = [(XFF, "refused"), (XFF, "appended"), ("X-Real-IP", "replaced"), (XFF, "replaced")]
+    assert fates(tried, [XFF, "Forwarded"]) == {
+        XFF: "appended",
+        "Forwarded": "untested",
+        "X-Real-IP": "replaced",
+    }
+    assert worst([{XFF: "replaced"}, {XFF: "passed_through", "Forwarded": "dropped"}]) == {
+        XFF: "passed_through",
+        "Forwarded": "dropped",
+    }
+
+
+PEER, COUNT_1, COUNT_2, REAL_IP = 0, 1, 2, 5
+
+
+@pytest.mark.parametrize(
+    ("honest", "forged", "expected"),
+    [
+        ([{COUNT_1, REAL_IP}], [(XFF, {COUNT_1, REAL_IP})], [COUNT_1]),
+        ([{COUNT_1}], [("X_Forwarded_For", {COUNT_1})], [COUNT_1]),
+        (
+            [{COUNT_1, REAL_IP}],
+            [(XFF, {COUNT_1, REAL_IP}), ("X-Real-IP", {COUNT_1})],
+            [COUNT_1],
+        ),
+        ([{COUNT_1, REAL_IP}], [("X-Real-IP", {COUNT_1, REAL_IP})], [REAL_IP]),
+        ([{COUNT_1}, set()], [(XFF, {COUNT_1})], []),
+        ([{PEER}], [], [PEER]),
+        ([{COUNT_1}], [], []),
+        ([], [], []),
+    ],
+)
+def test_safe(
+    honest: list[set[int]], forged: list[tuple[str, set[int]]], expected: list[int]
+) -> None:
+    tried = [(header, frozenset(right)) for header, right in forged]
+    assert safe([frozenset(right) for right in honest], tried) == expected
+
+
+def test_the_candidates_are_what_the_numbers_mean() -> None:
+    assert CANDIDATES[PEER] == {"strategy": "peer"}
+    assert [CANDIDATES[place]["trusted_count"] for place in (COUNT_1, COUNT_2)] == [1, 2]
+    assert CANDIDATES[REAL_IP]["header"] == "X-Real-IP"

@@ -1,0 +1,79 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Where the prober stands, from its own addresses and those of the cluster."""
+
+from __future__ import annotations
+
+import pytest
+from ansible_collections.kestrel.real_ip.plugins.module_utils._vantage import (
+    PLACES,
+    Standpoint,
+    find,
+    is_own,
+)
+
+NODES, PODS = ["10.255.0.11", "2001:db8::11"], {"10.244.1.7": "real-ip-a", "10.244.1.8": ""}
+
+
+@pytest.mark.parametrize(
+    ("own", "host", "said", "nodes", "pods", "expected"),
+    [
+        ("10.255.0.11", "n", "auto", NODES, PODS, Standpoint("node")),
+        ("2001:db8::11", "n", "outside", NODES, PODS, Standpoint("node")),
+        ("10.255.0.11", "n", "vpc", NODES, None, Standpoint("node", checked=False)),
+        ("10.244.1.7", "real-ip-a", "auto", NODES, PODS, Standpoint("pod")),
+        ("10.244.1.7", "real-ip-a", "outside", None, PODS, Standpoint("pod", checked=False)),
+        ("10.244.1.7", "laptop", "auto", NODES, PODS, Standpoint("outside")),
+        ("10.244.1.8", "laptop", "auto", NODES, PODS, Standpoint("pod")),
+        ("203.0.113.9", "n", "auto", NODES, PODS, Standpoint("outside")),
+        ("203.0.113.9", "n", "vpc", NODES, PODS, Standpoint("vpc", said=True)),
+        ("203.0.113.9", "n", "node", NODES, PODS, Standpoint("node", said=True)),
+        ("203.0.113.9", "n", "auto", None, None, Standpoint("outside", checked=False)),
+        ("203.0.113.9", "n", "auto", NODES, None, Standpoint("outside", checked=False)),
+        ("203.0.113.9", "n", "auto", [], {}, Standpoint("outside")),
+        ("203.0.113.9", "n", "outside", None, PODS, Standpoint("outside", False, said=True)),
+    ],
+)
+def test_find(
+    own: str,
+    host: str,
+    said: str,
+    nodes: list[str] | None,
+    pods: dict[str, str] | None,
+    expected: Standpoint,
+) -> None:
+    found = find(said, nodes, pods, lambda address: address == own, lambda: host)
+    assert found == expected
+    assert found.place in PLACES
+
+
+def test_a_long_pod_name_is_cut_in_the_host_name() -> None:
+    name = "a" * 80
+    found = find("auto", [], {"10.1.1.1": name}, lambda __: True, lambda: "a" * 63)
+    assert found.place == "pod"
+
+
+@pytest.mark.parametrize(
+    ("standpoint", "inside", "known"),
+    [
+        (Standpoint("outside"), False, True),
+        (Standpoint("outside", checked=False), False, False),
+        (Standpoint("outside", checked=False, said=True), False, True),
+        (Standpoint("node", checked=False), True, True),
+    ],
+)
+def test_what_a_standpoint_tells(standpoint: Standpoint, inside: bool, known: bool) -> None:
+    assert (standpoint.inside, standpoint.known) == (inside, known)
+
+
+@pytest.mark.parametrize(
+    ("address", "own"),
+    [
+        ("127.0.0.1", True),
+        ("::1", True),
+        ("203.0.113.77", False),
+        ("2001:db8:77::77", False),
+        ("no address", False),
+    ],
+)
+def test_is_own_on_this_machine(address: str, own: bool) -> None:
+    assert is_own(address) == own
