@@ -72,6 +72,45 @@ def of_load_balancers(objects: t.Iterable[Object]) -> list[str]:
     ]
 
 
+def of_proxied(objects: t.Iterable[Object]) -> list[str]:
+    """The addresses of balancers that kube-proxy leaves alone: those with ``ipMode: Proxy``."""
+    return [
+        entry["ip"]
+        for one in objects
+        for entry in (one.get("status", {}).get("loadBalancer") or {}).get("ingress") or []
+        if entry.get("ip") and entry.get("ipMode") == "Proxy"
+    ]
+
+
+# Enough to show that node ports are open; more would be a scan.
+_NODES = 3
+
+
+def around(
+    nodes: t.Iterable[Object], service: Object | None, front: Object | None
+) -> dict[str, list[str]]:
+    """``bypass`` as source_ip_info takes it: the Service's node port on a few nodes, and the
+    balancer's own addresses.
+    """
+    ports = [
+        port["nodePort"]
+        for port in (service or {}).get("spec", {}).get("ports") or []
+        if port.get("nodePort")
+    ]
+    found: dict[str, list[str]] = {"node_ports": [], "internal_node_ports": []}
+    for node in list(nodes)[:_NODES] if ports else []:
+        kinds: dict[str, list[str]] = {}
+        for one in node.get("status", {}).get("addresses") or []:
+            kinds.setdefault(one.get("type", ""), []).append(one["address"])
+        external = kinds.get("ExternalIP")
+        address = (external or kinds.get("InternalIP") or [""])[0]
+        if address:
+            literal = f"[{address}]" if ":" in address else address
+            key = "node_ports" if external else "internal_node_ports"
+            found[key].append(f"{literal}:{ports[0]}")
+    return {**found, "load_balancer": of_load_balancers([front] if front else [])}
+
+
 def collect(
     nodes: t.Sequence[Object] | None,
     services: t.Sequence[Object] | None,
@@ -97,6 +136,7 @@ def collect(
     if services is not None:
         found["services"] = of_services(services)
     found["load_balancers"] = of_load_balancers([*front, *(services or [])])
+    found["proxied"] = of_proxied([*front, *(services or [])])
     return {
         key: value if key == "pod_names" else sorted(set(value)) for key, value in found.items()
     }

@@ -104,6 +104,17 @@ _TABLE = (
         "address: a client can hide its own address.",
         "Use a strategy that was seen to be safe on this path: {advice}",
     ),
+    Code(
+        "V103",
+        "forgeable",
+        "a client can walk around the proxy in front",
+        "{address} leads to a proxy in front of the load balancer, but the load balancer answers "
+        "directly as well, at {around}, and there a request with the forged {line} made {where} "
+        "{got}",
+        "The declared strategy counts a proxy in front of the load balancer. Who reaches the load "
+        "balancer without it writes that proxy's entry himself.",
+        "Let the load balancer's security group admit the proxy in front only",
+    ),
     # --- lost -------------------------------------------------------------------------------------
     Code(
         "V201",
@@ -719,6 +730,10 @@ WARNINGS: Mapping[str, str] = {
     ),
     "unanswered": "some of {planned} requests to {address} got no answer: {detail}",
     "header_missing": "{header} is missing in {count} of {answered} answers through {address}",
+    "node_port": (
+        "{address} answers without the load balancer (seen from {place}): who reaches it writes "
+        "all headers himself. CLB without direct access needs the node ports open for clients"
+    ),
     "forwarded_at_layer_4": (
         "{header} arrived through {address} at layer: l4: a proxy added it, or it was forged"
     ),

@@ -138,7 +138,8 @@ def fates(tried: Iterable[tuple[str, str]], names: Iterable[str]) -> dict[str, s
     found = dict.fromkeys(names, "untested")
     for header, one in tried:
         found[header] = min(found.get(header, "untested"), one, key=FATES.index)
-    return found
+    # Requests end in any order.
+    return dict(sorted(found.items(), key=lambda item: ("_" in item[0], item[0])))
 
 
 def worst(fate_maps: Iterable[Mapping[str, str]]) -> dict[str, str]:

@@ -19,6 +19,7 @@ from typing import Any, NamedTuple
 from urllib.parse import quote, unquote, urlsplit
 
 from ansible_collections.kestrel.real_ip.plugins.module_utils._balancers import OWN_HEADERS
+from ansible_collections.kestrel.real_ip.plugins.module_utils._bypass import Around
 from ansible_collections.kestrel.real_ip.plugins.module_utils._codes import printable
 from ansible_collections.kestrel.real_ip.plugins.module_utils._derive import (
     DerivationError,
@@ -66,6 +67,7 @@ class Plan(NamedTuple):
     request: Request
     own_address: Endpoint | None
     standpoint: Standpoint
+    around: Around
 
 
 # --- URLs -----------------------------------------------------------------------------------------
@@ -461,6 +463,22 @@ def _own_address(params: Params) -> Endpoint | None:
     return endpoint._replace(tls=tls_context(params, own_authority_only=False))
 
 
+def _host_and_port(option: str, text: str) -> tuple[str, int]:
+    known = parse_address(text)
+    if known is None or known.port is None:
+        raise WrongArgument(option, text, "must be an address with a port")
+    return str(known.address), _port(option, known.port, text, 0)
+
+
+def _around(given: Params) -> Around:
+    def ports(name: str) -> list[tuple[str, int]]:
+        return [_host_and_port(f"bypass.{name}", text) for text in given.get(name) or ()]
+
+    own = _ranges(given.get("load_balancer") or (), "bypass.load_balancer")
+    addresses = [network.network_address for network in own]
+    return Around(ports("node_ports"), ports("internal_node_ports"), addresses)
+
+
 def plan(params: Params) -> Plan:
     """Read the module's parameters. Raises WrongArgument for the first one that is wrong."""
     _check_numbers(params)
@@ -478,4 +496,5 @@ def plan(params: Params) -> Plan:
         timeout=params["timeout"],
         max_body=params["max_body"],
     )
-    return Plan(_secured(targets, params), request, _own_address(params), standpoint)
+    around = _around(params["bypass"] or {})
+    return Plan(_secured(targets, params), request, _own_address(params), standpoint, around)

@@ -59,6 +59,8 @@ def rows(result: Data, probe: Data, then: t.Iterable[tuple[str, str]]) -> list[t
     """Label and text of each line that a person reads, most important first."""
     observed = result["observed"] or {}
     backends = probe.get("backends") or []
+    fates = probe.get("forgery") or {}
+    safe = probe.get("safe_strategy") or {}
     total = sum(observed.values())
     seen = ", ".join(f"{one} ({count} of {total})" for one, count in observed.items())
     expected = ", ".join(map(str, result["expected"] or []))
@@ -68,6 +70,8 @@ def rows(result: Data, probe: Data, then: t.Iterable[tuple[str, str]]) -> list[t
         ("expected", f"{expected}{source}" if expected else "none given"),
         ("address", ", ".join(map(str, result["address"]))),
         *(("backend", text) for text in _backends(backends)),
+        ("forged", ", ".join(f"{name} {one}" for name, one in fates.items())),
+        ("trust", ", ".join(f"{key} {value}" for key, value in safe.items())),
         ("reason", result["reason"]),
         *(("warning", text) for text in probe.get("warnings_found") or []),
         ("fix", with_variables(probe.get("fix") or "")),

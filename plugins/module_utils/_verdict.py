@@ -675,7 +675,7 @@ def _tested(strategy: Strategy, forged: Forged) -> bool:
     )
 
 
-def _deceived(strategy: Strategy, forged: Forged) -> tuple[str, Facts] | None:
+def deceived(strategy: Strategy, forged: Forged) -> tuple[str, Facts] | None:
     """The code and the facts where a forged request changed what the strategy reads."""
     wrong = [
         (not _chosen(forgery, sample), forgery, sample)
@@ -748,7 +748,7 @@ def judge(
     unsent = planned - len(samples)
     code, group, own = _decide(question, samples, answers, len(dumb) + unsent)
     if CODES[code].verdict == "preserved":
-        code, own = _deceived(question.strategy, forged) or (code, own)
+        code, own = deceived(question.strategy, forged) or (code, own)
     known, missing = coverage(question, answers)
     strategy = question.strategy
     family = path.remote.version

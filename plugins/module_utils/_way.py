@@ -11,6 +11,7 @@ from __future__ import annotations
 import typing as t
 
 from ansible_collections.kestrel.real_ip.plugins.module_utils._addresses import (
+    around,
     backends,
     collect,
     ready_pods,
@@ -68,8 +69,9 @@ def read_way(cluster: Cluster, namespace: str, options: t.Mapping[str, t.Any]) -
         if selector
         else []
     )
+    nodes = reader.items("/api/v1/nodes")
     known = collect(
-        reader.items("/api/v1/nodes"),
+        nodes,
         reader.items("/api/v1/services"),
         reader.items("/api/v1/pods"),
         [front] if front else [],
@@ -87,6 +89,7 @@ def read_way(cluster: Cluster, namespace: str, options: t.Mapping[str, t.Any]) -
         ),
         "ready_pods": ready_pods(pods or []),
         "cluster_addresses": known,
+        "bypass": around(nodes or [], service, front),
         "unread": reader.unread,
         "version": cluster.get("/version").get("gitVersion", ""),
     }

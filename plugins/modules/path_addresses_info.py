@@ -91,6 +91,11 @@ cluster_addresses:
   description: As the option of the same name of M(kestrel.real_ip.source_ip_info).
   returned: success
   type: dict
+bypass:
+  description: As the option of the same name of M(kestrel.real_ip.source_ip_info), the node port of
+    O(service) on at most three nodes and the addresses of what stands in front.
+  returned: success
+  type: dict
 unread:
   description: What may not be read, with the reason.
   returned: success

@@ -169,6 +169,30 @@ options:
     type: str
     choices: [auto, outside, vpc, node, pod]
     default: auto
+  bypass:
+    description:
+      - Ways around what stands in front of the pods. They are tried once the targets were.
+    type: dict
+    suboptions:
+      node_ports:
+        description:
+          - Addresses with ports of nodes, as V(203.0.113.5:30080). One that answers is worth a
+            sentence in RV(warnings_found) and never changes the verdict, since some load balancers
+            need them open for clients.
+        type: list
+        elements: str
+      internal_node_ports:
+        description: Likewise, tried only from where they belong. O(vantage=vpc), V(node) and V(pod)
+          are such places.
+        type: list
+        elements: str
+      load_balancer:
+        description:
+          - The load balancer's own addresses. Where the URL's name leads to others, something
+            stands in front, and the load balancer is asked directly, also with forged headers. The
+            verdict is V(forgeable) where O(strategy) then returns a forged value.
+        type: list
+        elements: str
   load_balancer:
     description:
       - The class of the load balancer, by which its own header lines are known. Known is V(qcloud)
@@ -447,6 +471,37 @@ load_balancer_headers:
   type: list
   elements: str
   sample: [X-Client-Proto, X-Stgw-Time]
+bypass:
+  description: Each way of O(bypass) that was tried.
+  returned: success
+  type: list
+  elements: dict
+  contains:
+    way:
+      description: V(node_port) or V(load_balancer).
+      returned: success
+      type: str
+      sample: node_port
+    address:
+      description: Its address.
+      returned: success
+      type: str
+      sample: 203.0.113.5
+    port:
+      description: Its port.
+      returned: success
+      type: int
+      sample: 30080
+    reachable:
+      description: Whether the echo app answered there.
+      returned: success
+      type: bool
+      sample: false
+    vantage:
+      description: Where it was tried from.
+      returned: success
+      type: str
+      sample: outside
 vantage:
   description: Where the prober stands, V(outside), V(vpc), V(node) or V(pod).
   returned: success
@@ -510,9 +565,10 @@ targets:
 
 from functools import partial
 from time import monotonic
-from typing import Any
+from typing import Any, Callable
 
 from ansible.module_utils.basic import AnsibleModule
+from ansible_collections.kestrel.real_ip.plugins.module_utils import _bypass as bypass
 from ansible_collections.kestrel.real_ip.plugins.module_utils._derive import (
     STRATEGIES,
     parse_ranges,
@@ -561,6 +617,7 @@ CLUSTER = {
     "pod_names": {"type": "dict"},
     "proxied": TEXTS,
 }
+BYPASS = {"node_ports": TEXTS, "internal_node_ports": TEXTS, "load_balancer": TEXTS}
 ARGUMENTS: dict[str, dict[str, Any]] = {
     **PER_TARGET,
     "layer": {**PER_TARGET["layer"], "default": "l7"},
@@ -571,6 +628,7 @@ ARGUMENTS: dict[str, dict[str, Any]] = {
     "expected_source_url": {"type": "str"},
     "cluster_addresses": {"type": "dict", "options": CLUSTER},
     "vantage": {"type": "str", "choices": [*PLACES], "default": "auto"},
+    "bypass": {"type": "dict", "options": BYPASS},
     "load_balancer": {"type": "str"},
     "strategy": {"type": "str", "choices": [*STRATEGIES]},
     "header": {"type": "str"},
@@ -622,6 +680,22 @@ def results(visit: Visit) -> list[dict[str, Any]]:
     return [describe_unreached(failure.number, facts, {"name": target.name, "url": target.url})]
 
 
+def walk_around(
+    survey: Callable[..., Survey], visits: list[Visit], todo: Plan, until: float
+) -> tuple[list[dict[str, Any]], dict[int, dict[str, Any]]]:
+    """Try the ways around what stands in front of the pods, see :func:`bypass.judge`."""
+    ways = bypass.ways(visits, todo.around, todo.standpoint)
+    targets = [way.target for way in ways]
+    walked = survey(targets=targets, finish=bypass.evidence, until=until).run()
+    return bypass.judge([*zip(ways, walked)], todo.standpoint)
+
+
+def with_bypass(result: dict[str, Any], deception: dict[str, Any] | None) -> dict[str, Any]:
+    """An address' result, its verdict taken back where clients can walk around its proxy."""
+    preserved = result["verdict"] == "preserved"
+    return {**result, **deception} if deception and preserved else result
+
+
 def run(params: dict[str, Any]) -> dict[str, Any]:
     """Probe and judge. Raises WrongArgument before the first request, and nothing else."""
     todo, family = plan(params), params["address_family"]
@@ -640,9 +714,20 @@ def run(params: dict[str, Any]) -> dict[str, Any]:
 
     targets = with_own_address(todo, family, until)
     visits = survey(targets=targets, finish=finish, until=until).run()
-    found = summarize([one for visit in visits for one in results(visit)], times)
-    at = todo.standpoint
-    return {**found, "vantage": at.place, "vantage_checked": at.checked}
+    entries, deceptions = walk_around(survey, visits, todo, until)
+    found = [
+        with_bypass(one, deceptions.get(number))
+        for number, visit in enumerate(visits)
+        for one in results(visit)
+    ]
+    total = summarize(found, times)
+    return {
+        **total,
+        "warnings_found": [*total["warnings_found"], *bypass.warnings(entries)],
+        "bypass": entries,
+        "vantage": todo.standpoint.place,
+        "vantage_checked": todo.standpoint.checked,
+    }
 
 
 def main() -> None:

@@ -65,6 +65,7 @@ class Server:
         behaviour: Behaviour,
         family: int = socket.AF_INET,
         tls: ssl.SSLContext | None = None,
+        address: tuple[str, int] | None = None,
     ) -> None:
         self.behaviour = behaviour
         self.tls = tls
@@ -72,7 +73,7 @@ class Server:
         self.accepted = 0
         self.stopped = threading.Event()
         self.listener = socket.socket(family, socket.SOCK_STREAM)
-        self.listener.bind((LOOPBACK[family], 0))
+        self.listener.bind(address or (LOOPBACK[family], 0))
         self.listener.listen(128)
         host, self.port = self.listener.getsockname()[:2]
         self.authority = f"[{host}]:{self.port}" if ":" in host else f"{host}:{self.port}"

@@ -4,8 +4,11 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 from ansible_collections.kestrel.real_ip.plugins.module_utils._addresses import (
+    around,
     backends,
     collect,
     ready_pods,
@@ -64,11 +67,12 @@ def test_collect_all() -> None:
         "pod_names": {"10.244.1.5": "a"},
         "services": ["10.96.0.1", "10.96.0.9", "2001:db8:96::1"],
         "load_balancers": ["198.51.100.1", "198.51.100.7"],
+        "proxied": [],
     }
 
 
 def test_collect_leaves_out_what_could_not_be_read() -> None:
-    assert collect(None, None, None, []) == {"load_balancers": []}
+    assert collect(None, None, None, []) == {"load_balancers": [], "proxied": []}
     assert "pods" not in collect([NODE], None, None, [])
     assert "pods" not in collect(None, None, [_pod("a", "True", "10.244.1.5")], [])
 
@@ -151,3 +155,51 @@ def test_backends(
 
 def test_backends_of_an_ingress_that_leads_nowhere() -> None:
     assert backends({}, "", "/") == []
+
+
+def _node(**kinds: list[str]) -> dict[str, Any]:
+    addresses = [{"type": kind, "address": one} for kind, some in kinds.items() for one in some]
+    return {"status": {"addresses": addresses}}
+
+
+PORTS = {"spec": {"ports": [{"port": 80, "nodePort": 30080}]}}
+
+
+@pytest.mark.parametrize(
+    ("nodes", "service", "external", "internal"),
+    [
+        (
+            [_node(InternalIP=["10.0.0.1"], ExternalIP=["203.0.113.5"])],
+            PORTS,
+            ["203.0.113.5:30080"],
+            [],
+        ),
+        ([_node(Hostname=["n"], InternalIP=["2001:db8::1"])], PORTS, [], ["[2001:db8::1]:30080"]),
+        (
+            [_node(InternalIP=[f"10.0.0.{n}"]) for n in range(9)],
+            PORTS,
+            [],
+            [f"10.0.0.{n}:30080" for n in range(3)],
+        ),
+        ([_node(InternalIP=["10.0.0.1"])], {"spec": {"ports": [{"port": 80}]}}, [], []),
+        ([_node(InternalIP=["10.0.0.1"])], None, [], []),
+        ([_node(Hostname=["n"])], PORTS, [], []),
+    ],
+)
+def test_around(
+    nodes: list[dict[str, Any]],
+    service: dict[str, Any] | None,
+    external: list[str],
+    internal: list[str],
+) -> None:
+    found = around(nodes, service, FRONT)
+    assert (found["node_ports"], found["internal_node_ports"]) == (external, internal)
+    assert found["load_balancer"] == collect(None, None, None, [FRONT])["load_balancers"]
+    assert around(nodes, service, None)["load_balancer"] == []
+
+
+def test_only_addresses_that_kube_proxy_leaves_alone_are_proxied() -> None:
+    entries = [{"ip": "198.51.100.1", "ipMode": "Proxy"}, {"ip": "198.51.100.2", "ipMode": "VIP"}]
+    entries += [{"ip": "198.51.100.3"}, {"hostname": "lb.example"}]
+    front = {"status": {"loadBalancer": {"ingress": entries}}}
+    assert collect(None, None, None, [front])["proxied"] == ["198.51.100.1"]

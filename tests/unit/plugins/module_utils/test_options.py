@@ -40,6 +40,7 @@ DEFAULTS: dict[str, Any] = {
     "layer": "l7",
     "vantage": "auto",
     "load_balancer": None,
+    "bypass": None,
     "forge": True,
     "strategy": None,
     "header": None,

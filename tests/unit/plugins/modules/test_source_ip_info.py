@@ -10,6 +10,7 @@ import subprocess
 import sys
 import threading
 import time
+from contextlib import ExitStack
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -285,7 +286,7 @@ def test_what_is_returned_is_documented() -> None:
     described = yaml.safe_load(source_ip_info.RETURN)
     documented(result, described)
     [target] = result["targets"]
-    of_the_run = {"targets", "vantage", "vantage_checked"}
+    of_the_run = {"targets", "bypass", "vantage", "vantage_checked"}
     assert {*target} == {*described} - of_the_run | {"name", "url"}
 
 
@@ -321,6 +322,96 @@ def test_what_becomes_of_forged_headers(
     assert result["reason"].endswith("forgery not tested") == (mode == "refuse")
     assert result["requests"]["sent"] == 10, "forged requests are counted for themselves"
     assert running.accepted == 10 + result["requests"]["forged"]
+
+
+# --- Ways around ----------------------------------------------------------------------------------
+
+CDN = "151.101.1.140"
+#: The load balancer's own address, beside the CDN's on the usual one
+OWN = "127.0.0.2"
+
+
+def around(
+    monkeypatch: pytest.MonkeyPatch, directly: str | None, name_leads_to: str, **options: Any
+) -> dict[str, Any]:
+    """Probe a load balancer behind a CDN, whose ``directly`` is the mode of the former alone."""
+    monkeypatch.setattr(
+        _probe.socket, "getaddrinfo", resolver({"echo.example.com": [name_leads_to]})
+    )
+    with Server(proxied("append", f"{CLIENT}, {CDN}")) as front, ExitStack() as stack:
+        if directly is not None:
+            behaviour = proxied(directly, "203.0.113.9")
+            stack.enter_context(Server(behaviour, address=(OWN, front.port)))
+        url = f"http://echo.example.com:{front.port}/"
+        asked = {"expected_source": [CLIENT], "trusted_count": 2, "forge": True, **options}
+        asked.setdefault("bypass", {"load_balancer": [OWN]})
+        return probe(url=url, **asked)
+
+
+def test_a_load_balancer_behind_a_cdn_that_answers_directly(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    result = around(monkeypatch, "append", "127.0.0.1")
+    assert (result["verdict"], result["code"]) == ("forgeable", "V103"), result["reason"]
+    assert "echo.example.com" in result["reason"]
+    assert OWN in result["reason"]
+    [entry] = result["bypass"]
+    assert (entry["way"], entry["reachable"], entry["vantage"]) == (
+        "load_balancer",
+        True,
+        "outside",
+    )
+
+
+@pytest.mark.parametrize(
+    ("directly", "leads_to", "options", "reachable"),
+    [
+        ("replace", "127.0.0.1", {}, [True]),
+        (None, "127.0.0.1", {}, [False]),
+        ("refuse", "127.0.0.1", {}, [True]),
+        ("append", "127.0.0.1", {"bypass": None}, []),
+        ("append", "127.0.0.1", {"bypass": {"load_balancer": ["127.0.0.1"]}}, []),
+    ],
+)
+def test_a_load_balancer_that_can_not_be_deceived_directly(
+    monkeypatch: pytest.MonkeyPatch,
+    directly: str | None,
+    leads_to: str,
+    options: dict[str, Any],
+    reachable: list[bool],
+) -> None:
+    result = around(monkeypatch, directly, leads_to, **options)
+    assert (result["verdict"], result["code"]) == ("preserved", "V001"), result["reason"]
+    assert [entry["reachable"] for entry in result["bypass"]] == reachable
+
+
+def test_a_bypass_does_not_mend_a_loss(monkeypatch: pytest.MonkeyPatch) -> None:
+    result = around(monkeypatch, "append", "127.0.0.1", expected_source=["203.0.113.77"])
+    assert result["verdict"] == "lost"
+
+
+@pytest.mark.parametrize(
+    ("option", "vantage", "tried"),
+    [
+        ("node_ports", "outside", True),
+        ("internal_node_ports", "outside", False),
+        ("internal_node_ports", "vpc", True),
+    ],
+)
+def test_node_ports_are_a_warning_only(option: str, vantage: str, tried: bool) -> None:
+    with (
+        Server(proxied("append", CLIENT)) as balancer,
+        Server(echo(None)) as node,
+        closed_port() as closed,
+    ):
+        ports = [node.authority, f"127.0.0.1:{closed}"]
+        result = probe(
+            url=balancer.url, expected_source=[CLIENT], vantage=vantage, bypass={option: ports}
+        )
+    assert result["verdict"] == "preserved"
+    assert [entry["reachable"] for entry in result["bypass"]] == ([True, False] if tried else [])
+    named = [text for text in result["warnings_found"] if node.authority in text]
+    assert len(named) == int(tried)
 
 
 # --- The program ----------------------------------------------------------------------------------

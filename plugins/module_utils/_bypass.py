@@ -1,0 +1,138 @@
+# Copyright (c) 2026, the kestrel.real_ip contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""Ways around what stands in front of the pods: node ports, and a load balancer behind a CDN.
+
+Who gets past the proxies that an application counts on writes their headers himself.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from typing import Any, NamedTuple
+
+from ansible_collections.kestrel.real_ip.plugins.module_utils._codes import (
+    CODES,
+    printable,
+    say,
+    warn,
+)
+from ansible_collections.kestrel.real_ip.plugins.module_utils._derive import Address
+from ansible_collections.kestrel.real_ip.plugins.module_utils._probe import Station, Target, Visit
+from ansible_collections.kestrel.real_ip.plugins.module_utils._vantage import Standpoint
+from ansible_collections.kestrel.real_ip.plugins.module_utils._verdict import (
+    deceived,
+    is_answer,
+)
+
+Result = dict[str, Any]
+
+
+class Around(NamedTuple):
+    """What to try. ``node_ports``: host and port; ``internal``: likewise, only from the inside.
+
+    ``load_balancer``: the load balancer's own addresses.
+    """
+
+    node_ports: Sequence[tuple[str, int]] = ()
+    internal: Sequence[tuple[str, int]] = ()
+    load_balancer: Sequence[Address] = ()
+
+
+class Way(NamedTuple):
+    """One way around: ``kind`` as returned; ``of``: the number of the target that it leads to."""
+
+    kind: str
+    of: int
+    target: Target
+
+
+def _to(target: Target, host: str, port: int, forge: bool) -> Target:
+    endpoint = target.endpoint._replace(host=host, port=port, label=host)
+    question = target.question._replace(samples=1, backends=())
+    forgeries = target.forgeries if forge else ()
+    return target._replace(endpoint=endpoint, question=question, forgeries=forgeries)
+
+
+def _plain(target: Target) -> Target:
+    return target._replace(endpoint=target.endpoint._replace(tls=None, server_name=""))
+
+
+def ways(visits: Sequence[Visit], around: Around, at: Standpoint) -> list[Way]:
+    """What to ask, after the targets themselves were asked.
+
+    The load balancer is asked directly where a target's name doesn't lead to it. A node's internal
+    address is asked from where it belongs only: outside, somebody else may have it.
+    """
+    found = []
+    from_within = at.inside or at.place == "vpc"
+    for host, port in (*around.node_ports, *(around.internal if from_within else ())):
+        found.append(Way("node_port", 0, _to(_plain(visits[0].target), host, port, forge=False)))
+    for number, visit in enumerate(visits):
+        met = {station.address.remote for station in visit.stations}
+        if met and around.load_balancer and not met & {*around.load_balancer}:
+            port = visit.target.endpoint.port
+            found += [
+                Way("load_balancer", number, _to(visit.target, str(address), port, forge=True))
+                for address in around.load_balancer
+            ]
+    return found
+
+
+def evidence(station: Station) -> Any:
+    """What a survey of ways keeps of each address."""
+    return station.samples, station.forged
+
+
+def _outcome(way: Way, stations: Iterable[Station]) -> tuple[bool, Result | None]:
+    """Whether the way leads to the echo app, and the facts where it deceives."""
+    reachable = False
+    strategy = way.target.question.strategy
+    for station in stations:
+        samples, forged = station.result
+        reachable = reachable or any(is_answer(sample) for sample in samples)
+        code, facts = deceived(strategy, forged) or ("", {})
+        # Only a forged value: that without its proxy the list is shorter deceives nobody.
+        if code == "V101":
+            return True, {**facts, "around": station.path, "where": strategy.where}
+    return reachable, None
+
+
+def _entry(way: Way, reachable: bool, at: Standpoint) -> Result:
+    endpoint = way.target.endpoint
+    return {
+        "way": way.kind,
+        "address": printable(endpoint.host),
+        "port": endpoint.port,
+        "reachable": reachable,
+        "vantage": at.place,
+    }
+
+
+def warnings(entries: Iterable[Result]) -> list[str]:
+    """A sentence for each node port that answers."""
+    return [
+        warn("node_port", {"address": f"{one['address']}:{one['port']}", "place": one["vantage"]})
+        for one in entries
+        if one["reachable"] and one["way"] == "node_port"
+    ]
+
+
+def judge(
+    walked: Sequence[tuple[Way, Visit]], at: Standpoint
+) -> tuple[list[Result], dict[int, Result]]:
+    """What ``bypass`` returns, and for each target that can be deceived that way what it says."""
+    entries, deceptions = [], {}
+    for way, visit in walked:
+        reachable, facts = _outcome(way, visit.stations)
+        entries.append(_entry(way, reachable, at))
+        if facts is not None:
+            statement = say("V103", {**facts, "address": way.target.endpoint.host_header})
+            deceptions[way.of] = {
+                "verdict": CODES["V103"].verdict,
+                "code": "V103",
+                "reason": statement.reason,
+                "fix": statement.fix,
+            }
+    return entries, deceptions
