@@ -68,9 +68,11 @@ def _seconds(text: str) -> float:
 SWITCHES: Final[Mapping[str, Switch]] = {
     "x_forwarded_for": _choice(
         "what layer 7 makes of X-Forwarded-For: append the client, replace it by the client,"
-        " or pass what the client sent",
+        " keep what the client sent and write the client where it sent nothing, or pass what"
+        " the client sent",
         "append",
         "replace",
+        "keep",
         "pass",
     ),
     "source": _choice(
@@ -806,6 +808,7 @@ _CONNECT_TIMEOUT: Final = "4s"
 _X_FORWARDED_FOR: Final[Mapping[SwitchValue, tuple[str, ...]]] = {
     "append": ("proxy_set_header X-Forwarded-For $proxy_add_x_forwarded_for;",),
     "replace": ("proxy_set_header X-Forwarded-For $remote_addr;",),
+    "keep": ("proxy_set_header X-Forwarded-For $kept;",),
     # Not set at all: so several lines stay several lines.
     "pass": (),
 }
@@ -947,6 +950,10 @@ def nginx_conf(
         # nginx leaves the source alone where the value is empty.
         *_block("geo $inside", ["default 0;", *(f"{network} 1;" for network in _INSIDE)]),
         *_block("map $inside $client_outside", ["0 $remote_addr;", "1 '';"]),
+        *_block(
+            "map $http_x_forwarded_for $kept",
+            ["default $http_x_forwarded_for;", "'' $remote_addr;"],
+        ),
         "",
     ]
     for block in _upstreams(found, own_source):

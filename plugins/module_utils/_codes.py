@@ -92,7 +92,7 @@ _TABLE = (
         "{line} made it {got}",
         "The load balancer passes on, or appends to, what the client writes, and the declared "
         "strategy reads the client's part.",
-        "Use a strategy that was seen to be safe on this path: {advice}",
+        "Use what was seen to be safe here, {advice}",
     ),
     Code(
         "V102",
@@ -102,7 +102,7 @@ _TABLE = (
         "{line} made it {got}",
         "The forged header changes what the declared strategy reads, though not to the forged "
         "address: a client can hide its own address.",
-        "Use a strategy that was seen to be safe on this path: {advice}",
+        "Use what was seen to be safe here, {advice}",
     ),
     Code(
         "V103",

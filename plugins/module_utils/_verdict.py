@@ -683,7 +683,8 @@ def deceived(strategy: Strategy, forged: Forged) -> tuple[str, Facts] | None:
         if is_answer(sample) and CODES[sample.code].verdict != "preserved"
     ]
     if wrong:
-        other, forgery, sample = min(wrong, key=lambda one: one[0])
+        # Requests end in any order; the plainest one says most.
+        other, forgery, sample = min(wrong, key=lambda one: (one[0], one[1].lines))
         line = "; ".join(f"{name}: {value}" for name, value in forgery.lines)
         return "V102" if other else "V101", {"line": line, "got": sample.seen or "no address"}
     if strategy.strategy == "leftmost_non_private" and not _tested(strategy, forged):

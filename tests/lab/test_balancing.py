@@ -494,6 +494,7 @@ def test_nginx_writes_below_its_directory_only() -> None:
     [
         ("append", "proxy_set_header X-Forwarded-For $proxy_add_x_forwarded_for;"),
         ("replace", "proxy_set_header X-Forwarded-For $remote_addr;"),
+        ("keep", "proxy_set_header X-Forwarded-For $kept;"),
         ("pass", None),
     ],
 )

@@ -353,6 +353,7 @@ def switch(lab: Lab) -> Iterator[Callable[..., None]]:
 X_FORWARDED_FOR: Final = {
     "append": f"6.6.6.6, {CLIENT_IPV4}",
     "replace": CLIENT_IPV4,
+    "keep": "6.6.6.6",
     "pass": "6.6.6.6",
 }
 
