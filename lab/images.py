@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """The container images of a lab, as an OCI archive for ``ctr --namespace k8s.io images import``.
 
-A lab has no way to a registry. Its images are written by hand: the pause program alone, and the
-document's Flask application on a root file system from Debian packages.
+A lab has no way to a registry. Its images are written by hand: the pause program alone, a stock
+Python on a root file system from Debian packages, and the document's Flask application above it.
 """
 
 from __future__ import annotations
@@ -25,6 +25,8 @@ from lab.steps import Report, locked, written
 PAUSE: Final = "lab.kestrel.example/pause:1"
 #: The document's image, under the document's name.
 ECHO: Final = "test-angel01.tencentcloudcr.com/kestrelli/kestrel-seven-real-ip:v1.0"
+#: What stands for the stock Python image, under the name that `real_ip_bundled_image` has if unset.
+PYTHON: Final = "docker.io/library/python:3.13-slim"
 
 ECHO_SOURCE: Final = Path(__file__).resolve().parent / "echo"
 
@@ -116,7 +118,7 @@ def ensure(bin_dir: Path, report: Report = print, *, cache: Path = settings.CACH
             if not archive.exists():
                 report("Making the container images from Debian packages")
                 with written(archive) as partial:
-                    _write_archive(partial, [_pause(pause), _echo(partial.parent, report)])
+                    _write_archive(partial, [_pause(pause), *_pythons(partial.parent, report)])
     return [archive]
 
 
@@ -136,19 +138,25 @@ def _pause(program: Path) -> Image:
     return Image(PAUSE, (tree.layer(),), config)
 
 
-def _echo(scratch: Path, report: Report) -> Image:
+def _pythons(scratch: Path, report: Report) -> list[Image]:
     root = scratch / "root"
     versions = unpack_packages(DEBIAN_PACKAGES, root, scratch / "packages", report)
     shutil.copytree(ECHO_SOURCE, root / "app", ignore=shutil.ignore_patterns("__pycache__"))
-    config = {
-        "Entrypoint": ["/usr/bin/python3", "/app/app.py"],
+    base = python_layer(root)
+    common = {
         "Env": ["LANG=C.UTF-8", "PATH=/usr/bin"],
-        "ExposedPorts": {"5000/tcp": {}},
         "Labels": {"example.kestrel.packages": versions},
+    }
+    config = {
+        **common,
+        "Entrypoint": ["/usr/bin/python3", "/app/app.py"],
+        "ExposedPorts": {"5000/tcp": {}},
         "User": f"{USER}:{USER}",
         "WorkingDir": "/app",
     }
-    return Image(ECHO, (python_layer(root), flask_layer(root)), config)
+    # As in the stock image: no entrypoint, and no user, which means root.
+    stock = {**common, "Cmd": ["python3"]}
+    return [Image(ECHO, (base, flask_layer(root)), config), Image(PYTHON, (base,), stock)]
 
 
 # Root file systems

@@ -31,7 +31,7 @@ class ActionModule(ActionBase):
         if wrong:
             result.update(failed=True, msg="Nothing was changed. " + "; ".join(wrong))
             return result
-        names = ("namespace", "name_prefix")
+        names = ("namespace", "name_prefix", "echo")
         settings = {
             name: value_of(f"real_ip_{name}", given.get(f"real_ip_{name}")) for name in names
         }

@@ -36,10 +36,11 @@ class Right(t.NamedTuple):
 
 
 _OBJECTS = (("apps", "deployments"), ("", "services"), ("networking.k8s.io", "ingresses"))
+_BUNDLED = ("", "configmaps")
 
 
-def _each(*verbs: str) -> tuple[Right, ...]:
-    return tuple(Right(verb, group, name) for group, name in _OBJECTS for verb in verbs)
+def _each(*verbs: str, objects: t.Iterable[tuple[str, str]] = _OBJECTS) -> tuple[Right, ...]:
+    return tuple(Right(verb, group, name) for group, name in objects for verb in verbs)
 
 
 # What each purpose can't do without. The namespace's own rights depend on whether it exists.
@@ -50,8 +51,10 @@ NEEDED: dict[str, tuple[Right, ...]] = {
         Right("get", "", "services"),
         Right("list", "", "pods"),
     ),
-    "teardown": _each("get", "delete"),
+    # Whatever the echo app is now, a former one may have left what it was made from.
+    "teardown": _each("get", "delete", objects=(*_OBJECTS, _BUNDLED)),
 }
+DEPLOY_BUNDLED = _each("get", "create", "patch", objects=(_BUNDLED,))
 READ_NAMESPACE = Right("get", "", "namespaces")
 CREATE_NAMESPACE = (
     Right("create", "", "namespaces", namespaced=False),
@@ -59,9 +62,14 @@ CREATE_NAMESPACE = (
 )
 
 
-def needed(purposes: t.Iterable[str], namespace_exists: bool) -> list[Right]:
-    """The rights that a run for ``purposes`` must have, without repetitions, in a fixed order."""
+def needed(purposes: t.Iterable[str], namespace_exists: bool, echo: str = "image") -> list[Right]:
+    """The rights that a run for ``purposes`` must have, without repetitions, in a fixed order.
+
+    ``echo``: as the variable ``real_ip_echo``.
+    """
     rights = [right for purpose in purposes for right in NEEDED[purpose]]
+    if "deploy" in purposes and echo == "bundled":
+        rights += DEPLOY_BUNDLED
     if "deploy" in purposes and not namespace_exists:
         rights += CREATE_NAMESPACE
     return list(dict.fromkeys(rights))

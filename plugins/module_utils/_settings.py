@@ -158,6 +158,8 @@ SETTINGS: dict[str, Setting] = {
     "real_ip_image": Setting(
         _text, "test-angel01.tencentcloudcr.com/kestrelli/kestrel-seven-real-ip:v1.0"
     ),
+    "real_ip_echo": Setting(_choice("image", "bundled"), "image"),
+    "real_ip_bundled_image": Setting(_text, "docker.io/library/python:3.13-slim"),
     "real_ip_image_pull_secrets": Setting(_list(_text), []),
     "real_ip_replicas": Setting(_integer(1, 500), 2),
     "real_ip_container_port": Setting(_port, 5000),

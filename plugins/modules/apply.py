@@ -104,6 +104,7 @@ left:
 """
 
 import typing as t
+from contextlib import contextmanager
 
 from ansible_collections.kestrel.real_ip.plugins.module_utils._kubernetes import (
     Cluster,
@@ -130,6 +131,15 @@ METADATA_ONLY = "application/json;as=PartialObjectMetadataList;g=meta.k8s.io;v=v
 FOREGROUND = {"propagationPolicy": "Foreground"}
 
 
+class Found(t.NamedTuple):
+    """One definition and what there is of it: ``before`` is empty where there is nothing."""
+
+    resource: t.Any
+    wanted: dict[str, t.Any]
+    before: dict[str, t.Any]
+    existing: t.Any
+
+
 class Applier:
     """Works through the definitions; what was done is in ``objects``, ``diffs`` and ``left``."""
 
@@ -147,33 +157,47 @@ class Applier:
 
     def run(self) -> None:
         """Apply or delete every definition. Raises ClusterError."""
-        act = self.delete if self.module.params["state"] == "absent" else self.apply
-        for definition in self.module.params["definitions"]:
-            wanted = labelled(definition, self.instance)
-            try:
-                resource = self.service.find_resource(
-                    wanted["kind"], wanted["apiVersion"], fail=True
-                )
-                existing = self.service.retrieve(resource, wanted)
-                done = act(resource, wanted, existing.to_dict() if existing else {}, existing)
-            except ClusterError:
-                raise
-            except Exception as error:
-                raise self.cluster.explain(error) from error
+        absent = self.module.params["state"] == "absent"
+        act = self.delete if absent else self.apply
+        found = [self._find(definition) for definition in self.module.params["definitions"]]
+        # Where one is in the way, the others must not be applied before it either.
+        for __, wanted, before, __ in [] if absent else found:
+            self._check(wanted, before)
+        for resource, wanted, before, existing in found:
+            with self._explained():
+                done = act(resource, wanted, before, existing)
             kind, name = wanted["kind"], wanted["metadata"]["name"]
             self.objects.append({"kind": kind, "name": name, "action": done})
+
+    def _find(self, definition: dict[str, t.Any]) -> Found:
+        wanted = labelled(definition, self.instance)
+        with self._explained():
+            resource = self.service.find_resource(wanted["kind"], wanted["apiVersion"], fail=True)
+            existing = self.service.retrieve(resource, wanted)
+            return Found(resource, wanted, existing.to_dict() if existing else {}, existing)
+
+    @contextmanager
+    def _explained(self) -> t.Iterator[None]:
+        """Whatever is raised, as a ClusterError."""
+        try:
+            yield
+        except ClusterError:
+            raise
+        except Exception as error:
+            raise self.cluster.explain(error) from error
+
+    def _check(self, wanted: dict[str, t.Any], before: dict[str, t.Any]) -> None:
+        if before and wanted["kind"] != "Namespace" and not is_ours(before, self.instance):
+            raise ClusterError(self._not_ours(wanted))
+        # It would be applied without an error, and be gone a moment later.
+        if before and before["metadata"].get("deletionTimestamp"):
+            raise ClusterError(_ending(wanted, before))
 
     def apply(
         self, resource: t.Any, wanted: dict[str, t.Any], before: dict[str, t.Any], existing: t.Any
     ) -> str:
         """Apply one definition and say what that did."""
-        ours = not before or is_ours(before, self.instance)
-        if not ours and wanted["kind"] != "Namespace":
-            raise ClusterError(self._not_ours(wanted))
-        # It would be applied without an error, and be gone a moment later.
-        if before and before["metadata"].get("deletionTimestamp"):
-            raise ClusterError(_ending(wanted, before))
-        if not ours:
+        if before and not is_ours(before, self.instance):
             return "kept"
         try:
             after = self.service.apply(resource, wanted, existing)[0]

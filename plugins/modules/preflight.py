@@ -39,6 +39,12 @@ options:
       - The prefix of the names of the deployment's objects.
       - If not set, the value or the default of the variable C(real_ip_name_prefix).
     type: str
+  echo:
+    description:
+      - Which echo app is deployed. V(bundled) needs rights on ConfigMaps as well.
+      - If not set, the value or the default of the variable C(real_ip_echo).
+    type: str
+    choices: [image, bundled]
   purposes:
     description: What the run is going to do.
     type: list
@@ -177,6 +183,7 @@ def main() -> None:
         {
             "namespace": {"type": "str"},
             "name_prefix": {"type": "str"},
+            "echo": {"type": "str", "choices": ["image", "bundled"]},
             "purposes": {
                 "type": "list",
                 "elements": "str",
@@ -190,7 +197,7 @@ def main() -> None:
         cluster = Cluster(module)
         version = check_version(cluster.get("/version"), cluster.server)
         exists = readable(cluster, f"/api/v1/namespaces/{namespace}") is not None
-        rights = needed(module.params["purposes"], exists)
+        rights = needed(module.params["purposes"], exists, module.params["echo"])
         missing = missing_rights(cluster, rights, namespace)
         if missing:
             names = ", ".join(str(right) for right in missing)

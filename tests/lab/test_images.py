@@ -137,11 +137,11 @@ def counted(monkeypatch: pytest.MonkeyPatch) -> list[str]:
     """Count how often the document's image is made, without making it."""
     made: list[str] = []
 
-    def echo(scratch: Path, report: Report) -> images.Image:
+    def pythons(scratch: Path, report: Report) -> list[images.Image]:
         made.append(images.ECHO)
-        return small_image(images.ECHO, "")
+        return [small_image(images.ECHO, "")]
 
-    monkeypatch.setattr(images, "_echo", echo)
+    monkeypatch.setattr(images, "_pythons", pythons)
     return made
 
 
@@ -247,9 +247,9 @@ def root(archive: Archive, tmp_path_factory: pytest.TempPathFactory) -> Path:
     return root
 
 
-def test_archive_has_both_images(archive: Archive, bin_dir: Path) -> None:
+def test_archive_has_all_images(archive: Archive, bin_dir: Path) -> None:
     names = [row["annotations"]["io.containerd.image.name"] for row in archive.index["manifests"]]
-    assert names == [images.PAUSE, images.ECHO]
+    assert names == [images.PAUSE, images.ECHO, images.PYTHON]
     config, [layer] = archive.image(images.PAUSE)
     assert config["config"]["Entrypoint"] == ["/pause"]
     with tarfile.open(fileobj=io.BytesIO(layer)) as tar:
@@ -258,6 +258,13 @@ def test_archive_has_both_images(archive: Archive, bin_dir: Path) -> None:
         assert content is not None
         assert content.read() == (bin_dir / "pause").read_bytes()
     assert (entry.name, entry.mode) == ("pause", 0o755)
+
+
+def test_stock_image_is_the_base_of_the_other_and_leaves_all_to_its_user(archive: Archive) -> None:
+    config, layers = archive.image(images.PYTHON)
+    assert layers == archive.image(images.ECHO)[1][:1]
+    assert config["config"]["Cmd"] == ["python3"]
+    assert not {"Entrypoint", "User"} & set(config["config"])
 
 
 def test_image_does_not_run_as_root(archive: Archive) -> None:

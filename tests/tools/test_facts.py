@@ -7,6 +7,7 @@ import re
 
 import yaml
 
+from lab import images
 from lab.settings import REPOSITORY
 
 MODULES = REPOSITORY / "plugins" / "modules"
@@ -31,3 +32,9 @@ def test_users_get_the_requirement_that_galaxy_yml_declares() -> None:
     galaxy = yaml.safe_load((REPOSITORY / "galaxy.yml").read_text())
     required = yaml.safe_load((REPOSITORY / "requirements.yml").read_text())["collections"]
     assert {one["name"]: one["version"] for one in required} == galaxy["dependencies"]
+
+
+def test_the_lab_has_the_images_that_are_the_defaults() -> None:
+    table = (REPOSITORY / "plugins" / "module_utils" / "_settings.py").read_text()
+    for image in (images.ECHO, images.PYTHON):
+        assert f'"{image}"' in table

@@ -9,19 +9,32 @@ from ansible_collections.kestrel.real_ip.plugins.module_utils._rights import nee
 
 
 @pytest.mark.parametrize(
-    ("purposes", "exists", "count"),
+    ("purposes", "exists", "echo", "count"),
     [
-        (["deploy"], True, 9),
-        (["deploy"], False, 11),
-        (["verify"], False, 3),
-        (["teardown"], True, 6),
+        (["deploy"], True, "image", 9),
+        (["deploy"], True, "bundled", 12),
+        (["deploy"], False, "image", 11),
+        (["deploy"], False, "bundled", 14),
+        (["verify"], False, "bundled", 3),
+        (["teardown"], True, "image", 8),
+        (["teardown"], True, "bundled", 8),
         # get of Services and Ingresses is needed for both, and asked for once
-        (["deploy", "verify"], True, 10),
+        (["deploy", "verify"], True, "image", 10),
     ],
 )
-def test_needed(purposes: list[str], exists: bool, count: int) -> None:
-    rights = needed(purposes, exists)
+def test_needed(purposes: list[str], exists: bool, echo: str, count: int) -> None:
+    rights = needed(purposes, exists, echo)
     assert len(rights) == len(set(rights)) == count
+
+
+def test_config_maps_matter_where_the_bundled_app_is_or_may_have_been() -> None:
+    def verbs(purpose: str, echo: str) -> list[str]:
+        rights = needed([purpose], True, echo)
+        return [right.verb for right in rights if right.resource == "configmaps"]
+
+    assert verbs("deploy", "image") == []
+    assert verbs("deploy", "bundled") == ["get", "create", "patch"]
+    assert verbs("teardown", "image") == ["get", "delete"]
 
 
 def test_a_right_reads_as_kubectl_names_it() -> None:

@@ -11,6 +11,7 @@ import os
 import re
 import signal
 import socket
+import ssl
 import subprocess
 import sys
 import threading
@@ -22,6 +23,7 @@ from typing import Any, NamedTuple
 
 import pytest
 from ansible_collections.kestrel.real_ip.plugins.module_utils import _echo
+from ansible_collections.kestrel.real_ip.tests.unit.plugins.module_utils.servers import certificate
 
 APP = Path(__file__).resolve().parents[4] / "roles" / "deployment" / "files" / "echo.py"
 ITSELF = {"POD_NAME": "pod-1", "NODE_NAME": "node-1", "POD_NAMESPACE": "team-a"}
@@ -54,8 +56,7 @@ def running(environment: dict[str, str] | None = None, **constants: float) -> It
     process = subprocess.Popen(
         command,
         env={**os.environ, **ITSELF, "KESTREL_PORT": "0", **(environment or {})},
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
+        capture_output=True,
         text=True,
     )
     assert process.stdout is not None
@@ -224,11 +225,54 @@ def test_health(app: App) -> None:
 
 
 def test_an_answer_to_the_largest_request_fits_the_probe(app: App) -> None:
-    lines = [f"X-{number:02}: " + '"\\' * 78 for number in range(98)]
+    lines = [f"X-{number:02}: " + '"\\' * 75 for number in range(98)]
     reply = ask(app, request(*lines, "X-Kestrel-Nonce: " + '"' * 500))
     assert reply.status == 200
     assert len(reply.echo.headers) == 100
     assert 32_000 < len(reply.body) < 65_536
+
+
+def test_tls(tmp_path: Path) -> None:
+    pem = certificate(tmp_path, "echo.example")
+    client = ssl.create_default_context(cafile=str(pem))
+    with running({"KESTREL_TLS_CERT": str(pem), "KESTREL_TLS_KEY": str(pem)}) as app:
+        with (
+            app.connect() as plain,
+            client.wrap_socket(plain, server_hostname="echo.example") as sock,
+        ):
+            sock.sendall(request() + request("Connection: close"))
+            reader = Reader(sock)
+            for __ in range(2):
+                facts = reader.reply().document["tls"]
+                assert facts["version"] == sock.version()
+                assert facts["cipher"] == (sock.cipher() or [""])[0]
+                assert facts["server_name"] == "echo.example"
+            assert reader.ended()
+        with app.connect() as sock:
+            sock.sendall(request())
+            assert not sock.recv(99).startswith(b"HTTP/"), "no answer in clear"
+
+
+BAD_SETTINGS = [
+    ({"KESTREL_PORT": "many"}, "invalid literal"),
+    ({"KESTREL_PORT": "65536"}, "0-65535"),
+    ({"KESTREL_TLS_CERT": "/nowhere"}, "set both"),
+    ({"KESTREL_TLS_CERT": "/nowhere", "KESTREL_TLS_KEY": "/nowhere"}, "No such file"),
+]
+
+
+@pytest.mark.parametrize(("environment", "words"), BAD_SETTINGS)
+def test_a_wrong_setting_is_one_line(environment: dict[str, str], words: str) -> None:
+    done = subprocess.run(
+        [sys.executable, "-I", str(APP)],
+        env={**os.environ, "KESTREL_PORT": "0", **environment},
+        capture_output=True,
+        timeout=PATIENCE,
+        text=True,
+    )
+    assert done.returncode == 1
+    assert done.stdout == ""
+    assert re.fullmatch(rf"echo: .*{words}.*\n", done.stderr)
 
 
 # --- Connections ----------------------------------------------------------------------------------
@@ -314,13 +358,13 @@ def test_a_large_body_is_read_and_forgotten(app: App) -> None:
 
 
 def test_a_client_that_reads_late_gets_every_answer(app: App) -> None:
-    count = 3000
+    # More than the buffers of both sides hold
+    count, filler = 2000, f"X-A: {'b' * 8192}"
     with app.connect() as sock:
-        sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
 
         def write() -> None:
             for number in range(count):
-                sock.sendall(request(first=f"GET /{number} HTTP/1.1"))
+                sock.sendall(request(filler, first=f"GET /{number} HTTP/1.1"))
             sock.shutdown(socket.SHUT_WR)
 
         # It sends on while its answers wait to be read.
