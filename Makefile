@@ -22,7 +22,8 @@ demo: ## Deploy and verify on a test cluster that is set up on this machine; it 
 test: ## Run every check, or those that ONLY names
 	@$(environment) -- python -m tools.check $(ONLY)
 
-bench: ## Measure site.yml side by side with the document's own way, on the test cluster
+bench: ## Measure the bundled echo app, and site.yml side by side with the document's own way
+	@$(environment) -- python -m tools.bench_echo
 	@$(environment) -- python -m tools.bench
 
 lint: ## Run only the linters

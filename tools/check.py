@@ -87,6 +87,12 @@ def checks(paths: Sequence[str]) -> list[Check]:
         Check("format", "lint", "Python is formatted", over("ruff format --check", python)),
         Check("ruff", "lint", "Python", over("ruff check --output-format concise", python)),
         Check("mypy", "lint", "Types", f"mypy {packages}".split()),
+        Check(
+            "mypy-files",
+            "lint",
+            "Types of what roles bring",
+            over("mypy", [path for path in python if path.startswith("roles/")]),
+        ),
         Check("yamllint", "lint", "YAML", over("yamllint --strict", yaml)),
         Check("ansible-lint", "lint", "Roles and playbooks", tool("collection lint")),
         Check("shellcheck", "lint", "Shell", over("shellcheck", files.shell_scripts(paths))),

@@ -6,34 +6,35 @@ from __future__ import annotations
 import hashlib
 import json
 import re
+import secrets
 from collections.abc import Iterator
 
 import pytest
 
-from tests.lab.playbooks import EXPECTED, NAMESPACE, REPOSITORY, Playbooks, Run
+from lab.settings import Lab
+from tests.lab.playbooks import EXPECTED, REPOSITORY, Playbooks, Run
 
 APP = REPOSITORY / "roles" / "deployment" / "files" / "echo.py"
 MINE = ("-e", f"real_ip_expected_source={EXPECTED}")
 BUNDLED = ("-e", "real_ip_echo=bundled")
-RESTRICTED = "pod-security.kubernetes.io/enforce=restricted"
+ENFORCED = "pod-security.kubernetes.io/enforce"
 
 
 @pytest.fixture(scope="module")
-def restricted(playbooks: Playbooks) -> Iterator[Playbooks]:
-    """A namespace of somebody else's, which enforces the Pod Security Standard restricted."""
-    gone = ("delete", "namespace", NAMESPACE, "--ignore-not-found", "--wait")
-    playbooks.kubectl(*gone)
-    playbooks.kubectl("create", "namespace", NAMESPACE)
-    playbooks.kubectl("label", "namespace", NAMESPACE, RESTRICTED)
-    yield playbooks
-    playbooks.kubectl(*gone)
+def restricted(lab: Lab) -> Iterator[Playbooks]:
+    """Runs playbooks in a namespace of somebody else's, which enforces the standard restricted."""
+    found = Playbooks(lab.name, f"bundled-{secrets.token_hex(3)}")
+    found.kubectl("create", "namespace", found.namespace)
+    found.kubectl("label", "namespace", found.namespace, f"{ENFORCED}=restricted")
+    yield found
+    found.kubectl("delete", "namespace", found.namespace)
 
 
 def _objects(playbooks: Playbooks) -> set[str]:
     """What is in the namespace, but for what Kubernetes itself puts there."""
     names = playbooks.kubectl(
         *("get", "configmaps,deployments,services,ingresses,pods"),
-        *("-n", NAMESPACE, "-o", "name", "--ignore-not-found"),
+        *("-n", playbooks.namespace, "-o", "name", "--ignore-not-found"),
     )
     return set(names.split()) - {"configmap/kube-root-ca.crt"}
 
@@ -45,12 +46,12 @@ def test_check_mode_and_a_foreign_config_map(restricted: Playbooks) -> None:
     assert run.output.count("--- before") == 4
     assert _objects(restricted) == set()
 
-    restricted.kubectl("create", "configmap", "real-ip-echo", "-n", NAMESPACE)
+    restricted.kubectl("create", "configmap", "real-ip-echo", "-n", restricted.namespace)
     run = restricted.run("deploy", *BUNDLED)
     assert run.status == 2
     assert "ConfigMap real-ip-echo exists and isn't ours" in run.output
     assert _objects(restricted) == {"configmap/real-ip-echo"}, "nothing of ours before it either"
-    restricted.kubectl("delete", "configmap", "real-ip-echo", "-n", NAMESPACE)
+    restricted.kubectl("delete", "configmap", "real-ip-echo", "-n", restricted.namespace)
 
 
 @pytest.fixture(scope="module")
@@ -62,7 +63,9 @@ def deployed(restricted: Playbooks) -> Run:
 def test_the_verdict_names_both_pods(restricted: Playbooks, deployed: Run) -> None:
     assert deployed.line.startswith("real_ip: localhost preserved V001 "), deployed.output
     pods = {name for name in _objects(restricted) if name.startswith("pod/")}
-    backends = re.findall(r"^  backend  (\S+): 203\.0\.113\.10 \(\d+\)$", deployed.output, re.M)
+    backends = re.findall(
+        r"^  backend  (\S+): 203\.0\.113\.10 \(\d+\)$", deployed.output, re.MULTILINE
+    )
     assert {f"pod/{name}" for name in backends} == pods
     assert len(pods) == 2
 
@@ -70,7 +73,9 @@ def test_the_verdict_names_both_pods(restricted: Playbooks, deployed: Run) -> No
 def test_what_reached_the_pod_is_told_line_by_line(restricted: Playbooks, deployed: Run) -> None:
     lines = ["X-Twice: 1", "X-Twice: 2", "x-twice:  1 ", "X-Forwarded-For: 192.0.2.1"]
     options = [word for line in lines for word in ("--header", line)]
-    url = "http://198.51.100.1/a/b?kestrel_nonce=n1"
+    found = re.search(r"^  address  (\S+)$", deployed.output, re.MULTILINE)
+    assert found, deployed.output
+    url = f"http://{found[1]}/a/b?kestrel_nonce=n1"
     status, output = restricted.execute("client", "curl", "--silent", "-X", "PUT", *options, url)
     assert status == 0, output
     answer = json.loads(output)
@@ -85,17 +90,25 @@ def test_what_reached_the_pod_is_told_line_by_line(restricted: Playbooks, deploy
         "n1",
     )
     assert answer["node"] in ("node1", "node2")
-    assert answer["namespace"] == NAMESPACE
+    assert answer["namespace"] == restricted.namespace
     assert answer["peer"]["address"].startswith("10."), "a node or a bridge, never in IPv6 clothes"
 
 
 def test_the_pods_run_the_file_of_the_checkout(restricted: Playbooks, deployed: Run) -> None:
     path = r"jsonpath={.spec.template.metadata.annotations.checksum/echo}"
     told = restricted.kubectl(
-        *("get", "deployment", "real-ip-deployment", "-n", NAMESPACE, "-o", path)
+        *("get", "deployment", "real-ip-deployment", "-n", restricted.namespace, "-o", path)
     )
     assert told == hashlib.sha256(APP.read_bytes()).hexdigest()
-    data = ("get", "configmap", "real-ip-echo", "-n", NAMESPACE, "-o", "jsonpath={.data}")
+    data = (
+        "get",
+        "configmap",
+        "real-ip-echo",
+        "-n",
+        restricted.namespace,
+        "-o",
+        "jsonpath={.data}",
+    )
     assert json.loads(restricted.kubectl(*data)) == {"echo.py": APP.read_text()}
 
 
@@ -108,7 +121,7 @@ def test_a_second_run_changes_nothing(restricted: Playbooks, deployed: Run) -> N
 def test_teardown_after_another_echo_app_leaves_nothing(
     restricted: Playbooks, deployed: Run
 ) -> None:
-    restricted.kubectl("label", "namespace", NAMESPACE, RESTRICTED.partition("=")[0] + "-")
+    restricted.kubectl("label", "namespace", restricted.namespace, f"{ENFORCED}-")
     run = restricted.run("deploy")
     assert run.status == 0, run.output
     assert run.changed == 1

@@ -14,6 +14,9 @@ from ansible_collections.kestrel.real_ip.plugins.module_utils._settings import (
 
 UNDERSTOOD = [
     # variable, given, value
+    ("real_ip_echo", "", "image"),
+    ("real_ip_echo", "bundled", "bundled"),
+    ("real_ip_bundled_image", "mirror.example/python@sha256:0", "mirror.example/python@sha256:0"),
     ("real_ip_replicas", None, 2),
     ("real_ip_replicas", "", 2),
     ("real_ip_replicas", "  ", 2),
@@ -39,6 +42,7 @@ UNDERSTOOD = [
 
 REFUSED = [
     # variable, given, what the message must name
+    ("real_ip_echo", "own", "expected one of image, bundled"),
     ("real_ip_replicas", 0, "expected 1 to 500, got 0"),
     ("real_ip_replicas", 501, "expected 1 to 500"),
     ("real_ip_replicas", "many", "expected an integer"),

@@ -56,7 +56,8 @@ def running(environment: dict[str, str] | None = None, **constants: float) -> It
     process = subprocess.Popen(
         command,
         env={**os.environ, **ITSELF, "KESTREL_PORT": "0", **(environment or {})},
-        capture_output=True,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
         text=True,
     )
     assert process.stdout is not None
