@@ -21,7 +21,7 @@ description:
     does not carry them is
     never changed and never deleted.
   - A namespace that exists already is used as it is. Any other object that exists and is not ours
-    fails the task.
+    fails the task, before any object is applied.
   - A namespace of ours that holds objects of somebody else is not deleted; RV(left) lists them.
     Only their metadata is read.
   - In check mode the server is asked by a dry run, and objects of a namespace that a run would

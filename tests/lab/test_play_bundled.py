@@ -39,19 +39,27 @@ def _objects(playbooks: Playbooks) -> set[str]:
     return set(names.split()) - {"configmap/kube-root-ca.crt"}
 
 
-def test_check_mode_and_a_foreign_config_map(restricted: Playbooks) -> None:
+def test_check_mode_and_what_is_not_ours(restricted: Playbooks) -> None:
     run = restricted.run("deploy", "--check", "--diff", *BUNDLED)
     assert run.status == 0, run.output
     assert run.changed == 3, "Deployment and ConfigMap are one task"
     assert run.output.count("--- before") == 4
     assert _objects(restricted) == set()
 
-    restricted.kubectl("create", "configmap", "real-ip-echo", "-n", restricted.namespace)
-    run = restricted.run("deploy", *BUNDLED)
-    assert run.status == 2
-    assert "ConfigMap real-ip-echo exists and isn't ours" in run.output
-    assert _objects(restricted) == {"configmap/real-ip-echo"}, "nothing of ours before it either"
-    restricted.kubectl("delete", "configmap", "real-ip-echo", "-n", restricted.namespace)
+    foreign = {
+        "configmap/real-ip-echo": ["configmap", "real-ip-echo"],
+        # It is applied after the ConfigMap, which must not be there then.
+        "deployment.apps/real-ip-deployment": [
+            *("deployment", "real-ip-deployment", "--image=nobody.example/nothing", "--replicas=0")
+        ],
+    }
+    for name, words in foreign.items():
+        restricted.kubectl("create", *words, "-n", restricted.namespace)
+        run = restricted.run("deploy", "--tags", "deployment", *BUNDLED)
+        assert run.status == 2
+        assert f"{words[1]} exists and isn't ours" in run.output
+        assert _objects(restricted) == {name}
+        restricted.kubectl("delete", name, "-n", restricted.namespace)
 
 
 @pytest.fixture(scope="module")

@@ -268,6 +268,7 @@ def test_a_wrong_setting_is_one_line(environment: dict[str, str], words: str) ->
         [sys.executable, "-I", str(APP)],
         env={**os.environ, "KESTREL_PORT": "0", **environment},
         capture_output=True,
+        check=False,
         timeout=PATIENCE,
         text=True,
     )
