@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 import os
+import random
 import re
 import signal
 import socket
@@ -114,7 +115,7 @@ class Reader:
         return Reply(status, fields, self.stream.read(length))
 
     def ended(self) -> bool:
-        return self.stream.read() == b""
+        return self.stream.peek(1) == b""
 
 
 def ask(app: App, request: bytes, host: str = "127.0.0.1") -> Reply:
@@ -452,6 +453,28 @@ def test_refused(app: App, sent: bytes, status: int) -> None:
         assert (reply.status, reply.fields["connection"]) == (status, "close")
         assert reader.ended(), "nothing behind it is taken for a request"
     assert set(reply.document) == {"error"}
+
+
+def test_whatever_is_sent_gets_whole_answers_or_none(app: App) -> None:
+    chance = random.Random(7)
+    whole = [row[1][:400] for row in REFUSED]
+    whole += [request(), request(CHUNKED, body=b"3\r\nabc\r\n0\r\nA: b\r\n\r\n")]
+    parts = [b"\r\n", b"\n", b"\r", b"\0", b" ", b":", b"\xff", b"0\r\n\r\n", b"chunked"]
+    statuses = set()
+    for __ in range(2000):
+        sent = b"".join(chance.choices(whole, k=2))
+        for __ in range(chance.randrange(6)):
+            at, length = chance.randrange(len(sent)), chance.randrange(9)
+            sent = sent[:at] + chance.choice(parts) + sent[at + length :]
+        with app.connect() as sock:
+            sock.sendall(sent)
+            sock.shutdown(socket.SHUT_WR)
+            reader = Reader(sock)
+            while not reader.ended():
+                reply = reader.reply()
+                assert reply.status == 100 or reply.document
+                statuses.add(reply.status)
+    assert {200, 400, 413, 501, 505} <= statuses
 
 
 @pytest.mark.parametrize(
