@@ -72,12 +72,21 @@ def ways(visits: Sequence[Visit], around: Around, at: Standpoint) -> list[Way]:
     for number, visit in enumerate(visits):
         met = {station.address.remote for station in visit.stations}
         if met and around.load_balancer and not met & {*around.load_balancer}:
-            port = visit.target.endpoint.port
-            found += [
-                Way("load_balancer", number, _to(visit.target, str(address), port, forge=True))
-                for address in around.load_balancer
-            ]
+            for address in around.load_balancer:
+                target = _to(visit.target, str(address), visit.target.endpoint.port, forge=True)
+                found += [Way("load_balancer", number, one) for one in _hosts(target)]
     return found
+
+
+def _hosts(target: Target) -> list[Target]:
+    """The target with each Host that the load balancer may know: what stands in front can change
+    it, and who walks around tries what works.
+    """
+    host, port = target.endpoint.host, target.endpoint.port
+    literal = f"[{host}]" if ":" in host else host
+    own = literal if port == (443 if target.endpoint.tls else 80) else f"{literal}:{port}"
+    names = dict.fromkeys([target.endpoint.host_header, own])
+    return [target._replace(endpoint=target.endpoint._replace(host_header=name)) for name in names]
 
 
 def evidence(station: Station) -> Any:
@@ -105,6 +114,7 @@ def _entry(way: Way, reachable: bool, at: Standpoint) -> Result:
         "way": way.kind,
         "address": printable(endpoint.host),
         "port": endpoint.port,
+        "host_header": printable(endpoint.host_header),
         "reachable": reachable,
         "vantage": at.place,
     }
@@ -128,7 +138,7 @@ def judge(
         reachable, facts = _outcome(way, visit.stations)
         entries.append(_entry(way, reachable, at))
         if facts is not None:
-            statement = say("V103", {**facts, "address": way.target.endpoint.host_header})
+            statement = say("V103", {**facts, "address": way.target.url})
             deceptions[way.of] = {
                 "verdict": CODES["V103"].verdict,
                 "code": "V103",

@@ -492,6 +492,12 @@ bypass:
       returned: success
       type: int
       sample: 30080
+    host_header:
+      description: The C(Host) header that was sent. The load balancer is asked with the target's
+        and with its own address.
+      returned: success
+      type: str
+      sample: 203.0.113.5:30080
     reachable:
       description: Whether the echo app answered there.
       returned: success
@@ -628,7 +634,8 @@ ARGUMENTS: dict[str, dict[str, Any]] = {
     "expected_source_url": {"type": "str"},
     "cluster_addresses": {"type": "dict", "options": CLUSTER},
     "vantage": {"type": "str", "choices": [*PLACES], "default": "auto"},
-    "bypass": {"type": "dict", "options": BYPASS},
+    # Its name sounds like a password.
+    "bypass": {"type": "dict", "options": BYPASS, "no_log": False},
     "load_balancer": {"type": "str"},
     "strategy": {"type": "str", "choices": [*STRATEGIES]},
     "header": {"type": "str"},

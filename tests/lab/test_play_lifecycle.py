@@ -26,14 +26,6 @@ def playbooks(lab: Lab) -> Iterator[Playbooks]:
     found.kubectl("delete", "namespace", found.namespace, "--ignore-not-found", "--wait=false")
 
 
-def _namespaces(playbooks: Playbooks) -> list[str]:
-    """All namespaces but those of other tests, which may be on their way out."""
-    found = playbooks.kubectl("get", "namespaces", "-o", "name").split()
-    return [
-        name for name in found if name.endswith(playbooks.namespace) or "lifecycle-" not in name
-    ]
-
-
 def test_check_mode_on_an_empty_cluster(playbooks: Playbooks) -> None:
     run = playbooks.run("site", "--check", "--diff", *MINE)
     assert run.status == 0, run.output
@@ -41,7 +33,7 @@ def test_check_mode_on_an_empty_cluster(playbooks: Playbooks) -> None:
     assert run.verdict == "not_run"
     assert run.output.count("--- before") == 4
     assert "\n-" not in run.output.replace("\n--- before", ""), "nothing is there before"
-    assert f"namespace/{playbooks.namespace}" not in _namespaces(playbooks)
+    assert f"namespace/{playbooks.namespace}" not in playbooks.namespaces()
 
 
 def test_deploy_then_check_mode_says_what_would_change(playbooks: Playbooks) -> None:
@@ -54,11 +46,11 @@ def test_deploy_then_check_mode_says_what_would_change(playbooks: Playbooks) -> 
 
 
 def test_teardown_removes_everything_and_twice_is_fine(playbooks: Playbooks) -> None:
-    before = _namespaces(playbooks)
+    before = playbooks.namespaces()
     assert playbooks.run("deploy").status == 0
     run = playbooks.run("teardown")
     assert run.status == 0, run.output
-    assert _namespaces(playbooks) == before
+    assert playbooks.namespaces() == before
     again = playbooks.run("teardown")
     assert again.status == 0, again.output
     assert again.changed == 0
@@ -71,7 +63,7 @@ def test_a_namespace_that_existed_before_is_kept(playbooks: Playbooks) -> None:
     assert "kestrel.real_ip" not in playbooks.kubectl(*labels)
     run = playbooks.run("teardown")
     assert run.status == 0, run.output
-    assert f"namespace/{playbooks.namespace}" in _namespaces(playbooks)
+    assert f"namespace/{playbooks.namespace}" in playbooks.namespaces()
     left = playbooks.kubectl(
         "get", "deployments,services,ingresses,pods", "-n", playbooks.namespace, "-o", "name"
     )

@@ -39,16 +39,12 @@ BAD_VARIABLES = [
 ]
 
 
-def _namespaces(playbooks: Playbooks) -> str:
-    return playbooks.kubectl("get", "namespaces", "-o", "name")
-
-
 @pytest.fixture(autouse=True)
 def unchanged(playbooks: Playbooks) -> Iterator[None]:
     """Whatever is refused here leaves the cluster as it was."""
-    before = _namespaces(playbooks)
+    before = playbooks.namespaces()
     yield
-    assert _namespaces(playbooks) == before
+    assert playbooks.namespaces() == before
 
 
 @pytest.mark.parametrize(("variable", "words"), BAD_VARIABLES)

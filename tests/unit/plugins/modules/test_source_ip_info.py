@@ -355,20 +355,21 @@ def test_a_load_balancer_behind_a_cdn_that_answers_directly(
     assert (result["verdict"], result["code"]) == ("forgeable", "V103"), result["reason"]
     assert "echo.example.com" in result["reason"]
     assert OWN in result["reason"]
-    [entry] = result["bypass"]
-    assert (entry["way"], entry["reachable"], entry["vantage"]) == (
-        "load_balancer",
-        True,
-        "outside",
-    )
+    assert [entry["host_header"].partition(":")[0] for entry in result["bypass"]] == [
+        "echo.example.com",
+        OWN,
+    ]
+    for entry in result["bypass"]:
+        told = (entry["way"], entry["reachable"], entry["vantage"])
+        assert told == ("load_balancer", True, "outside")
 
 
 @pytest.mark.parametrize(
     ("directly", "leads_to", "options", "reachable"),
     [
-        ("replace", "127.0.0.1", {}, [True]),
-        (None, "127.0.0.1", {}, [False]),
-        ("refuse", "127.0.0.1", {}, [True]),
+        ("replace", "127.0.0.1", {}, [True, True]),
+        (None, "127.0.0.1", {}, [False, False]),
+        ("refuse", "127.0.0.1", {}, [True, True]),
         ("append", "127.0.0.1", {"bypass": None}, []),
         ("append", "127.0.0.1", {"bypass": {"load_balancer": ["127.0.0.1"]}}, []),
     ],

@@ -1,0 +1,366 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Attempts to fool the verdict, on the test cluster, with the collection's own echo app.
+
+The probe runs in the place that a test is about: outside, on a node, in a pod. What it is told of
+the cluster is what the module path_addresses_info reads there.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import secrets
+import signal
+import subprocess
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from lab.settings import CLIENT, CLIENT2, NODE1, OPERATOR, Lab
+from tests.lab.playbooks import EXPECTED, REPOSITORY, VENV, Playbooks
+
+XFF, REAL_IP = "X-Forwarded-For", "X-Real-IP"
+ONE_HEADER = {"strategy": "single_header", "header": REAL_IP}
+CLIENT_ADDRESS = str(CLIENT.ipv4("inet"))
+NODE1_ADDRESS = str(NODE1.ipv4("vpc"))
+#: What makes an echo app leave out the header, as a proxy in the pod could.
+STRIP = (
+    '"headers": head.fields,',
+    '"headers": [one for one in head.fields if one[0].lower() != "x-forwarded-for"],',
+)
+
+
+def _module(
+    playbooks: Playbooks, prefix: Sequence[str], module: str, arguments: Mapping[str, Any]
+) -> dict[str, Any]:
+    """What a module of the collection returns, run behind a command prefix."""
+    done = subprocess.run(
+        [
+            *prefix,
+            str(VENV / "ansible"),
+            "localhost",
+            *("-m", f"kestrel.real_ip.{module}", "-a", json.dumps(arguments)),
+            *("-e", f"ansible_python_interpreter={VENV / 'python'}"),
+            *("--playbook-dir", str(REPOSITORY / "playbooks")),
+        ],
+        cwd=REPOSITORY,
+        env={**os.environ, "ANSIBLE_NOCOLOR": "1"},
+        stdin=subprocess.DEVNULL,
+        capture_output=True,
+        text=True,
+        timeout=120,
+        check=False,
+    )
+    assert done.returncode == 0, done.stdout + done.stderr
+    found: dict[str, Any] = json.loads(done.stdout[done.stdout.index("{") :])
+    return found
+
+
+class Attempt:
+    """A deployment that is probed from several places."""
+
+    def __init__(self, playbooks: Playbooks) -> None:
+        self.playbooks = playbooks
+        self.kubectl = partial(playbooks.kubectl, "-n", playbooks.namespace)
+
+    def way(self, **front: str) -> dict[str, Any]:
+        """Options of source_ip_info that are read from the cluster; ``front`` as in the module."""
+        asked = {"namespace": self.playbooks.namespace, "service": "real-ip-service", **front}
+        operator = self.playbooks.command(OPERATOR.name)
+        read = _module(self.playbooks, operator, "path_addresses_info", asked)
+        return {
+            "targets": read["targets"],
+            "cluster_addresses": read["cluster_addresses"],
+            "expect_backends": read["ready_pods"],
+            "bypass": read["bypass"],
+            "load_balancer": "qcloud",
+        }
+
+    def probe(self, host: str | Sequence[str], **options: Any) -> dict[str, Any]:
+        """The result of source_ip_info in a host of the lab, or behind a command prefix."""
+        prefix = self.playbooks.command(host) if isinstance(host, str) else host
+        return _module(self.playbooks, prefix, "source_ip_info", options)
+
+    def inside_of(self, pod: str) -> list[str]:
+        """The command prefix that enters a pod's network and host name, as a process in it has."""
+        words = ("get", "pod", pod, "-o", "jsonpath={.status.containerStatuses[0].containerID}")
+        container = self.kubectl(*words).rpartition("/")[2]
+        groups = [path for path in Path("/sys/fs/cgroup").rglob(container) if path.is_dir()]
+        numbers = {line for path in groups for line in (path / "cgroup.procs").read_text().split()}
+        return ["nsenter", f"--target={min(numbers)}", "--net", "--uts", "--"]
+
+
+@pytest.fixture(scope="module")
+def attempt(lab: Lab) -> Iterator[Attempt]:
+    """The bundled echo app behind an Ingress, and a Service of type LoadBalancer."""
+    playbooks = Playbooks(lab.name, f"truth-{secrets.token_hex(3)}")
+    own = ("-e", "real_ip_echo=bundled", "-e", f"real_ip_expected_source={EXPECTED}")
+    run = playbooks.run("site", *own)
+    assert run.verdict == "preserved", run.output
+    yield Attempt(playbooks)
+    playbooks.kubectl("delete", "namespace", playbooks.namespace, "--wait=false")
+
+
+@pytest.fixture(scope="module")
+def layer_7(attempt: Attempt) -> dict[str, Any]:
+    """What a probe of the Ingress has to know."""
+    return {**attempt.way(ingress="real-ip-ingress"), "expected_source": [CLIENT_ADDRESS]}
+
+
+# --- Layer 7 --------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("mode", "options", "code", "fate", "safe"),
+    [
+        ("append", {}, "V001", "appended", XFF),
+        ("append", {"trusted_count": 2}, "V208", "appended", XFF),
+        ("replace", {}, "V001", "replaced", XFF),
+        ("keep", {}, "V101", "passed_through", REAL_IP),
+        (
+            "keep",
+            {"strategy": "single_header", "header": REAL_IP},
+            "V001",
+            "passed_through",
+            REAL_IP,
+        ),
+        ("pass", {}, "V209", "passed_through", REAL_IP),
+        (
+            "pass",
+            {"strategy": "single_header", "header": REAL_IP},
+            "V001",
+            "passed_through",
+            REAL_IP,
+        ),
+    ],
+)
+def test_what_the_balancer_makes_of_forged_headers(
+    attempt: Attempt,
+    layer_7: dict[str, Any],
+    mode: str,
+    options: dict[str, Any],
+    code: str,
+    fate: str,
+    safe: str,
+) -> None:
+    attempt.playbooks.switch(f"x_forwarded_for={mode}")
+    try:
+        found = attempt.probe(CLIENT.name, **layer_7, **options)
+    finally:
+        attempt.playbooks.switch("x_forwarded_for=append")
+    assert found["code"] == code, found["reason"]
+    assert found["coverage"] == "complete"
+    assert found["forgery"] == {
+        "Forwarded": "passed_through",
+        XFF: fate,
+        REAL_IP: "replaced",
+        "X_Forwarded_For": "dropped",
+        "X_Real_IP": "dropped",
+    }
+    assert found["safe_strategy"]["header"] == safe
+    assert found["vantage"] == "outside"
+    assert found["vantage_checked"]
+    assert "not tested" not in found["reason"]
+
+
+def test_from_a_node_only_the_balancers_own_headers_count(
+    attempt: Attempt, layer_7: dict[str, Any]
+) -> None:
+    asked = {**layer_7, "expected_source": [NODE1_ADDRESS]}
+    met = attempt.probe(NODE1.name, **asked)
+    assert (met["code"], met["vantage"]) == ("V001", "node"), met["reason"]
+    assert met["load_balancer_headers"] == ["X-Client-Proto", "X-Stgw-Time"]
+    said = attempt.probe(NODE1.name, **{**asked, "load_balancer": "nginx", "vantage": "outside"})
+    assert (said["code"], said["vantage"]) == ("V423", "node"), "what is found overrides"
+
+
+def test_what_could_not_be_read_is_said(attempt: Attempt, layer_7: dict[str, Any]) -> None:
+    blind = {**layer_7, "cluster_addresses": {}}
+    marked = attempt.probe(CLIENT.name, **blind)
+    assert marked["code"] == "V001"
+    assert "vantage not checked" in marked["reason"]
+    assert attempt.probe(CLIENT.name, **{**blind, "load_balancer": "nginx"})["code"] == "V424"
+
+
+# --- Layer 4 --------------------------------------------------------------------------------------
+
+
+@pytest.fixture(scope="module")
+def layer_4(attempt: Attempt) -> Iterator[dict[str, Any]]:
+    """What a probe of the LoadBalancer Service has to know."""
+    with attempt.playbooks.balanced_service():
+        found = attempt.way(service="layer-4")
+        yield {**found, "layer": "l4", "expected_source": [CLIENT_ADDRESS]}
+
+
+@contextmanager
+def _policy(attempt: Attempt, policy: str) -> Iterator[None]:
+    patch = ("patch", "service", "layer-4", "-p")
+    attempt.kubectl(*patch, json.dumps({"spec": {"externalTrafficPolicy": policy}}))
+    try:
+        yield
+    finally:
+        attempt.kubectl(*patch, json.dumps({"spec": {"externalTrafficPolicy": "Cluster"}}))
+
+
+def test_layer_4_loses_the_address_and_keeps_it_with_local(
+    attempt: Attempt, layer_4: dict[str, Any]
+) -> None:
+    lost = attempt.probe(CLIENT.name, **layer_4)
+    assert lost["code"] in ("V201", "V202"), lost["reason"]
+    assert "externalTrafficPolicy: Local" in lost["fix"]
+    with _policy(attempt, "Local"):
+        kept = attempt.probe(CLIENT.name, **layer_4, wait=True, wait_timeout=10)
+        assert (kept["code"], kept["coverage"]) == ("V001", "complete"), kept["reason"]
+        assert kept["safe_strategy"] == {"strategy": "peer"}
+        assert kept["warnings_found"] == []
+
+
+def test_layer_4_proves_nothing_from_a_node_or_a_pod(
+    attempt: Attempt, layer_4: dict[str, Any]
+) -> None:
+    pods = {
+        name: ip for ip, name in layer_4["cluster_addresses"]["pod_names"].items() if ":" not in ip
+    }
+    pod = layer_4["expect_backends"][0]
+    with _policy(attempt, "Local"):
+        for place, prober, own in (
+            ("node", NODE1.name, NODE1_ADDRESS),
+            ("pod", attempt.inside_of(pod), pods[pod]),
+        ):
+            asked = {**layer_4, "expected_source": [own], "vantage": "outside"}
+            found = attempt.probe(prober, **asked)
+            assert (found["code"], found["vantage"]) == ("V421", place), found["reason"]
+        blind = {**layer_4, "cluster_addresses": {}}
+        assert attempt.probe(CLIENT.name, **blind)["code"] == "V422"
+        told = attempt.probe(CLIENT.name, **blind, vantage="outside")
+        assert told["code"] == "V001"
+        assert "vantage not checked" in told["reason"]
+
+
+# --- Backends that differ -------------------------------------------------------------------------
+
+
+@contextmanager
+def _another_replica(attempt: Attempt, source: str) -> Iterator[str]:
+    """A pod behind the same Service whose echo app is another; its name."""
+    config = {
+        "apiVersion": "v1",
+        "kind": "ConfigMap",
+        "metadata": {"name": "another"},
+        "data": {"echo.py": source},
+    }
+    deployed = json.loads(attempt.kubectl("get", "deployment", "real-ip-deployment", "-o", "json"))
+    spec = deployed["spec"]["template"]["spec"]
+    spec["volumes"] = [{"name": "echo", "configMap": {"name": "another"}}]
+    labels = {"app": deployed["spec"]["selector"]["matchLabels"]["app"]}
+    pod = {
+        "apiVersion": "v1",
+        "kind": "Pod",
+        "metadata": {"name": "another", "labels": labels},
+        "spec": {**spec, "terminationGracePeriodSeconds": 0},
+    }
+    for manifest in (config, pod):
+        attempt.kubectl("apply", "-f", "-", text=json.dumps(manifest))
+    try:
+        attempt.kubectl("wait", "pod/another", "--for=condition=Ready", "--timeout=60s")
+        yield "another"
+    finally:
+        attempt.kubectl("delete", "pod/another", "configmap/another", "--wait")
+
+
+def test_one_replica_that_strips_the_header(attempt: Attempt) -> None:
+    source = (REPOSITORY / "roles/deployment/files/echo.py").read_text()
+    changed = source.replace(STRIP[0], STRIP[1])
+    assert changed != source
+    with _another_replica(attempt, changed) as name:
+        asked = attempt.way(ingress="real-ip-ingress")
+        assert name in asked["expect_backends"]
+        found = attempt.probe(CLIENT.name, **asked, expected_source=[CLIENT_ADDRESS])
+    assert found["code"] == "V301", found["reason"]
+    assert f"but {name} saw no address" in found["reason"]
+
+
+@contextmanager
+def _translation_on(lab: Lab, node: str) -> Iterator[None]:
+    """A node that puts its own address in the place of everybody's who connects to its pods."""
+    nft = ("nsenter", f"--net=/run/netns/{lab.netns(node)}", "nft")
+    rule = "add chain ip t c { type nat hook postrouting priority 90; }; add rule ip t c oifname"
+    subprocess.run([*nft, f'add table ip t; {rule} "cni*" masquerade'], check=True)
+    try:
+        yield
+    finally:
+        subprocess.run([*nft, "delete table ip t"], check=True)
+
+
+def test_one_node_that_translates_addresses(
+    lab: Lab, attempt: Attempt, layer_4: dict[str, Any]
+) -> None:
+    with _policy(attempt, "Local"), _translation_on(lab, NODE1.name):
+        found = attempt.probe(CLIENT.name, **layer_4)
+    assert found["code"] == "V301", found["reason"]
+    assert "10.244.1.1" in found["reason"]
+
+
+# --- A proxy in front -----------------------------------------------------------------------------
+
+FRONT = """
+daemon off;
+pid {directory}/nginx.pid;
+error_log {directory}/error.log;
+events {{}}
+http {{
+    access_log off;
+    client_body_temp_path {directory}/b; proxy_temp_path {directory}/p;
+    fastcgi_temp_path {directory}/f; scgi_temp_path {directory}/s; uwsgi_temp_path {directory}/u;
+    server {{
+        listen {address}:80;
+        location / {{
+            proxy_pass http://{balancer};
+            proxy_set_header Host {balancer};
+            proxy_set_header X-Forwarded-For $proxy_add_x_forwarded_for;
+        }}
+    }}
+}}
+"""
+
+
+@pytest.fixture
+def front(attempt: Attempt, layer_7: dict[str, Any], tmp_path: Path) -> Iterator[str]:
+    """The URL of a proxy in front of the load balancer, as a CDN is one."""
+    [target] = layer_7["targets"]
+    address = str(CLIENT2.ipv4("inet"))
+    conf = tmp_path / "nginx.conf"
+    conf.write_text(FRONT.format(directory=tmp_path, address=address, balancer=target["name"]))
+    prefix = attempt.playbooks.command(CLIENT2.name)
+    # Its own session, so that the master and its worker can be told to end together.
+    with subprocess.Popen(
+        [*prefix, "nginx", "-p", str(tmp_path), "-c", str(conf)],
+        cwd=REPOSITORY,
+        start_new_session=True,
+    ) as running:
+        try:
+            yield f"http://{address}/"
+        finally:
+            os.killpg(running.pid, signal.SIGTERM)
+
+
+def test_a_proxy_in_front_that_can_be_walked_around(
+    attempt: Attempt, layer_7: dict[str, Any], front: str
+) -> None:
+    asked = {key: value for key, value in layer_7.items() if key != "targets"}
+    asked.update(url=front, trusted_count=2, wait=True, wait_timeout=10)
+    found = attempt.probe(CLIENT.name, **asked)
+    assert (found["verdict"], found["code"]) == ("forgeable", "V103"), found["reason"]
+    around = [entry for entry in found["bypass"] if entry["way"] == "load_balancer"]
+    # It knows its own address as Host only, and who walks around it sends that.
+    assert [entry["reachable"] for entry in around] == [False, True]
+    assert found["forgery"][XFF] == "appended", "twice"
+    # Nothing else is wrong on this way: what decides is that there is another one.
+    unaware = attempt.probe(CLIENT.name, **{**asked, "bypass": {}})
+    assert (unaware["code"], unaware["bypass"]) == ("V001", [])
+    assert unaware["safe_strategy"]["trusted_count"] == 2
