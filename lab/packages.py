@@ -44,6 +44,7 @@ PACKAGES: Final = (
     Package("conntrack", "conntrack", "lets kube-proxy drop stale connections"),
     Package("iproute2", "ip", "makes network namespaces"),
     Package("nginx-light", "nginx", "is the layer-7 load balancer", ("nginx.service",)),
+    Package("haproxy", "haproxy", "derives addresses in a second way", ("haproxy.service",)),
     Package("dnsmasq-base", "dnsmasq", "resolves names of load balancers"),
     Package(
         "openssh-server",

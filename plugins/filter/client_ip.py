@@ -87,7 +87,7 @@ notes:
     proxy-addr, Symfony and uvicorn take the leftmost one. Where junk stands at the deciding place,
     Gin and nginx take the peer, and remote_ip steps over it. Where the peer is trusted but the
     header is missing, nginx Unit, Echo, proxy-addr, Symfony and uvicorn take the peer. This filter
-    returns V(none) in each of these cases.
+    returns V(none) in each of these cases. The collection's C(docs/derivation.md) lists more.
 seealso:
   - name: RFC 7239
     description: Forwarded HTTP Extension.
