@@ -433,6 +433,17 @@ _TABLE = (
         "set expected_source: local",
     ),
     Code(
+        "V420",
+        "unproven",
+        "the echo app hides the header that the strategy reads",
+        "the echo app behind {address} doesn't show {header} as it arrived, so that what came in "
+        "it can't be told",
+        "httpbin leaves out the headers that proxies add. Apps that join repeated lines don't show "
+        "which one of them came last, and that one counts for single_header.",
+        "Add ?show_env=1 to url for httpbin, or use an echo app that shows every header line: "
+        "docs/echo_apps.md lists them",
+    ),
+    Code(
         "V421",
         "unproven",
         "layer 4 from inside of the cluster",
@@ -687,8 +698,8 @@ _TABLE = (
     Code(
         "V524",
         "no_answer",
-        "JSON of another form",
-        "{address} answered with JSON that isn't an echo app's ({detail})",
+        "another form",
+        "{address} answered in a form that isn't an echo app's ({detail})",
         "Another application answers, or the echo app's form is not the one in echo_format.",
         "Check url and host_header with curl -v, and echo_format",
     ),

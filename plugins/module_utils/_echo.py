@@ -12,8 +12,11 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
+from html import unescape
 from typing import Any, Callable, NamedTuple
+
+from ansible_collections.kestrel.real_ip.plugins.module_utils._queries import Failed, Queries
 
 Fields = list[tuple[str, str]]
 
@@ -46,8 +49,11 @@ class Answer(NamedTuple):
 class Echo(NamedTuple):
     """What the echo app says of the request that reached it.
 
-    ``headers``: the request's header lines in order; ``peer``: the socket peer, None where the app
-    doesn't tell it, likewise ``pod`` and ``node``; ``nonces``: every nonce that the answer claims.
+    ``headers``: the request's header lines, those of one name in order; ``peer``: the socket peer,
+    maybe with its port, None where the app doesn't tell it, likewise ``pod`` and ``node``;
+    ``nonces``: every nonce that the answer claims; ``hidden``: names in lower case of headers that
+    this answer doesn't show as they arrived; ``merged``: repeated lines stand as one, with commas;
+    ``dashed``: lines whose names have underscores are left out.
     """
 
     headers: Fields
@@ -55,6 +61,20 @@ class Echo(NamedTuple):
     pod: str | None
     node: str | None
     nonces: frozenset[str]
+    hidden: frozenset[str] = frozenset()
+    merged: bool = False
+    dashed: bool = False
+
+    def hides(self, header: str, as_list: bool) -> bool:
+        """Whether it can't be told what arrived in this header.
+
+        ``as_list``: its lines are one list, so that it's the same whether they are merged or not.
+        """
+        name = header.lower()
+        values = [value for other, value in self.headers if other.lower() == name]
+        if name in self.hidden or (self.dashed and "_" in name and not values):
+            return True
+        return self.merged and not as_list and any("," in value for value in values)
 
 
 # --- JSON -----------------------------------------------------------------------------------------
@@ -113,6 +133,38 @@ def _string(value: object) -> str | None:
     return value if isinstance(value, str) and value else None
 
 
+def _echo(
+    headers: Fields,
+    peer: str | None = None,
+    pod: str | None = None,
+    node: str | None = None,
+    nonce: str | None = None,
+    hidden: Iterable[str] = (),
+    merged: bool = False,
+    dashed: bool = False,
+) -> Echo:
+    claimed = {value for name, value in headers if name.lower() == NONCE_HEADER.lower()}
+    nonces = frozenset(claimed | ({nonce} if nonce else set()))
+    return Echo(headers, peer, pod, node, nonces, frozenset(hidden), merged, dashed)
+
+
+def _single(headers: object) -> Fields | None:
+    """The lines of ``{name: value, …}``, None for anything else."""
+    if not isinstance(headers, _Object):
+        return None
+    return [*headers] if all(isinstance(value, str) for _name, value in headers) else None
+
+
+def _repeated(headers: object) -> Fields | None:
+    """The lines of ``{name: [value, …], …}``, None for anything else."""
+    if not isinstance(headers, _Object):
+        return None
+    if not all(type(values) is list for _name, values in headers):
+        return None
+    lines = [(name, value) for name, values in headers for value in values]
+    return lines if all(isinstance(value, str) for _name, value in lines) else None
+
+
 def _kestrel(document: _Object) -> Echo | None:
     """The collection's own echo app.
 
@@ -134,41 +186,307 @@ def _kestrel(document: _Object) -> Echo | None:
     )
 
 
+_FLASK = frozenset({"headers", "method", "message"})
+
+
 def _flask(document: _Object) -> Echo | None:
     """The document's image: ``{"headers": {name: value, …}, "method": …, "message": …}``.
 
-    Any further member makes it another app: httpbin's answer looks the same but hides the very
-    headers that matter, so that it would seem that they were lost.
+    One of the latter two may be missing. Any further member, or none but the headers, makes it
+    another app: httpbin's answers look the same but hide the very headers that matter, so that it
+    would seem that they were lost.
     """
-    headers = document.get("headers")
-    if not isinstance(headers, _Object) or not {*document.names()} <= {
+    headers, members = _single(document.get("headers")), {*document.names()}
+    if headers is None or not {"headers"} < members <= _FLASK:
+        return None
+    return _echo(headers, merged=True, dashed=True)
+
+
+# Left out of its answers unless show_env stands in the query (helpers.py, ENV_HEADERS).
+_HTTPBIN_HIDES = frozenset(
+    {
+        "connect-time",
+        "total-route-time",
+        "via",
+        "x-forwarded-for",
+        "x-forwarded-port",
+        "x-forwarded-proto",
+        "x-forwarded-protocol",
+        "x-forwarded-ssl",
+        "x-heroku-dynos-in-use",
+        "x-heroku-queue-depth",
+        "x-heroku-queue-wait-time",
+        "x-real-ip",
+        "x-request-id",
+        "x-request-start",
+        "x-varnish",
+    }
+)
+_HTTPBIN = frozenset({"args", "headers", "origin", "url"})
+_HTTPBIN_MORE = frozenset({"data", "files", "form", "json", "method"})
+
+
+def _httpbin(document: _Object) -> Echo | None:
+    """httpbin at ``/headers``, ``/get``, ``/anything`` and the like.
+
+    ``origin`` is X-Forwarded-For where there is one, so that it isn't the socket peer.
+    """
+    headers, members = _single(document.get("headers")), {*document.names()}
+    if headers is None or not (
+        members == {"headers"} or _HTTPBIN <= members <= _HTTPBIN | _HTTPBIN_MORE
+    ):
+        return None
+    query = document.get("args")
+    shows_all = isinstance(query, _Object) and "show_env" in query.names()
+    shown = {name.lower() for name, _value in headers}
+    hidden = () if shows_all else _HTTPBIN_HIDES - shown
+    return _echo(headers, hidden=hidden, merged=True, dashed=True)
+
+
+# Of these Node.js keeps the first line only (http.IncomingMessage, message.headers).
+_NODE_HIDES = frozenset(
+    {
+        "age",
+        "authorization",
+        "content-length",
+        "content-type",
+        "etag",
+        "expires",
+        "from",
+        "host",
+        "if-modified-since",
+        "if-unmodified-since",
+        "last-modified",
+        "location",
+        "max-forwards",
+        "proxy-authorization",
+        "referer",
+        "retry-after",
+        "server",
+        "user-agent",
+    }
+)
+_HTTP_ECHO = frozenset(
+    {
+        "connection",
         "headers",
+        "hostname",
+        "ip",
+        "ips",
         "method",
-        "message",
-    }:
+        "os",
+        "path",
+        "protocol",
+        "query",
+        "subdomains",
+        "xhr",
+    }
+)
+
+
+def _http_echo(document: _Object) -> Echo | None:
+    """mendhak/http-https-echo. ``ip`` comes from X-Forwarded-For, so that it isn't the peer."""
+    headers, system = _single(document.get("headers")), document.get("os")
+    members = {*document.names()}
+    if headers is None or not isinstance(system, _Object):
         return None
-    if not all(isinstance(value, str) for _name, value in headers):
+    if not members >= _HTTP_ECHO or members & {"kestrel", "proto"}:
         return None
-    return _echo([*headers])
+    return _echo(headers, pod=_string(system.get("hostname")), hidden=_NODE_HIDES, merged=True)
 
 
-def _echo(
-    headers: Fields,
-    peer: str | None = None,
-    pod: str | None = None,
-    node: str | None = None,
-    nonce: str | None = None,
-) -> Echo:
-    claimed = {value for name, value in headers if name.lower() == NONCE_HEADER.lower()}
-    return Echo(headers, peer, pod, node, frozenset(claimed | ({nonce} if nonce else set())))
+_ECHO_BASIC = frozenset(
+    {"headers", "host", "ingress", "method", "namespace", "path", "pod", "proto", "service"}
+)
 
 
-#: Name of each form and how to read it: None where a document is not of that form. Each is strict
-#: enough that no document is of two.
-FORMATS: Mapping[str, Callable[[_Object], Echo | None]] = {
-    "kestrel": _kestrel,
-    "flask": _flask,
+def _echo_basic(document: _Object) -> Echo | None:
+    """The conformance tests' app of the Kubernetes Gateway API."""
+    headers, host = _repeated(document.get("headers")), document.get("host")
+    members = {*document.names()}
+    if headers is None or not isinstance(host, str):
+        return None
+    if not members >= _ECHO_BASIC or members & {"kestrel", "xhr"}:
+        return None
+    return _echo([("Host", host), *headers], pod=_string(document.get("pod")))
+
+
+_WHOAMI = frozenset({"headers", "host", "hostname", "method", "remoteAddr", "url"})
+_WHOAMI_MORE = frozenset({"environ", "ip", "name"})
+
+
+def _whoami(document: _Object) -> Echo | None:
+    """traefik/whoami at ``/api``."""
+    headers, host = _repeated(document.get("headers")), document.get("host")
+    if headers is None or not isinstance(host, str):
+        return None
+    if not _WHOAMI <= {*document.names()} <= _WHOAMI | _WHOAMI_MORE:
+        return None
+    peer, pod = _string(document.get("remoteAddr")), _string(document.get("hostname"))
+    return _echo([("Host", host), *headers], peer=peer, pod=pod)
+
+
+# A line ends with \n and with nothing else: str.splitlines and \s would see ends of lines in
+# characters that a header's value may hold, and so let a client write lines of its own.
+_WHOAMI_TEXT = re.compile(
+    r"(?:Name: [^\n]*\n)?"
+    r"Hostname: (?P<pod>[^\n]*)\n"
+    r"(?:IP: [^\n]*\n)*"
+    r"RemoteAddr: (?P<peer>[^\n]*)\n"
+    r"(?:Certificate\[[0-9]+\] Subject: [^\n]*\n)*"
+    r"[A-Z]+ [^ \n]+ HTTP/[0-9.]+\r\n"
+)
+_FIELD = re.compile(r"([!#$%&'*+.^_`|~0-9A-Za-z-]+):[ \t]*([^\r\n]*)")
+
+
+def _whoami_text(text: str) -> Echo | None:
+    """traefik/whoami: what it says itself, the request as it was, and maybe its environment.
+
+    The request begins behind all that counts but the header lines, and these end with the first
+    empty line: nothing in it can stand for one of the app's own lines.
+    """
+    begin = _WHOAMI_TEXT.match(text)
+    end = text.find("\r\n\r\n", begin.end() - 2) if begin else -1
+    if begin is None or end < 0:
+        return None
+    lines = text[begin.end() : end].split("\r\n")
+    fields = [_FIELD.fullmatch(line) for line in lines]
+    headers = [(field[1], field[2].strip(" \t")) for field in fields if field]
+    if len(headers) < len(lines) or headers[0][0] != "Host":
+        return None
+    return _echo(headers, peer=_string(begin["peer"]), pod=_string(begin["pod"]))
+
+
+_SECTIONS = (
+    "Hostname",
+    "Pod Information",
+    "Server values",
+    "Request Information",
+    "Request Headers",
+    "Request Body",
+)
+
+# As many lines as ngx.req.get_headers returns at most: with as many, some may have been left out.
+_MAX_FIELDS = 100
+
+
+def _sections(text: str) -> dict[str, list[str]] | None:
+    """Title → what stands behind it, then the indented lines below it; None for another form.
+
+    Each title stands once, in this order, at the beginning of a line, where nothing of a request
+    ever stands but its body; that comes last and is left out.
+    """
+    titles = iter(_SECTIONS)
+    sections: dict[str, list[str]] = {}
+    lines: list[str] = []
+    for line in text.split("\n"):
+        if not line.strip(" \t\r"):
+            continue
+        if line[0] == "\t" and sections:
+            lines.append(line.strip(" \t"))
+            continue
+        title, _colon, rest = line.partition(":")
+        if title != next(titles, None):
+            return None
+        lines = sections[title] = [rest.strip(" \t")]
+        if title == _SECTIONS[-1]:
+            return sections
+    return None
+
+
+def _pairs(lines: Iterable[str], mark: str) -> Fields:
+    pairs = (line.partition(mark) for line in lines)
+    return [(unescape(name), unescape(value.strip(" \t"))) for name, found, value in pairs if found]
+
+
+def _told(pairs: Fields, wanted: str) -> str | None:
+    values = [value for name, value in pairs if name == wanted and value not in ("", "N/A")]
+    return values[0] if len(values) == 1 else None
+
+
+def _echoserver(text: str) -> Echo | None:
+    """registry.k8s.io/echoserver, from version 1.8 on."""
+    sections = _sections(text)
+    if sections is None:
+        return None
+    lines = sections["Request Headers"][1:]
+    headers = _pairs(lines, "=")
+    if not 0 < len(headers) == len(lines) < _MAX_FIELDS:
+        return None
+    pod, request = _pairs(sections["Pod Information"], ":"), sections["Request Information"]
+    hostname = [("hostname", unescape(sections["Hostname"][0]))]
+    return _echo(
+        headers,
+        peer=_told(_pairs(request, "="), "client_address"),
+        pod=_told(pod, "pod name") or _told(hostname, "hostname"),
+        node=_told(pod, "node name"),
+        dashed=True,
+    )
+
+
+class Form(NamedTuple):
+    """How to read the answers of one app: None where an answer is not of that form."""
+
+    document: Callable[[_Object], Echo | None] | None = None
+    text: Callable[[str], Echo | None] | None = None
+
+
+#: Name of each form and how to read it. Each is strict enough that no answer is of two.
+FORMATS: Mapping[str, Form] = {
+    "kestrel": Form(_kestrel),
+    "flask": Form(_flask),
+    "whoami": Form(_whoami, _whoami_text),
+    "echoserver": Form(text=_echoserver),
+    "httpbin": Form(_httpbin),
+    "http_echo": Form(_http_echo),
+    "echo_basic": Form(_echo_basic),
 }
+
+#: What ``echo_format`` may be.
+ECHO_FORMATS = ("auto", *FORMATS, "jmespath")
+
+
+# --- Any other form -------------------------------------------------------------------------------
+
+
+def _plain(value: Any) -> Any:
+    """JSON of dictionaries and lists; numbers stay text. Raises NoEcho for a repeated member."""
+    if isinstance(value, _Object):
+        members = {name: _plain(member) for name, member in value}
+        if len(members) < len(value):
+            raise NoEcho("V524", "a member stands twice in one object")
+        return members
+    return [_plain(one) for one in value] if isinstance(value, list) else value
+
+
+def _lines_of(found: object) -> Fields | None:
+    """Header lines from ``{name: value}``, ``{name: [value, …]}`` or ``[[name, value], …]``."""
+    if isinstance(found, dict):
+        found = [
+            [name, value]
+            for name, values in found.items()
+            for value in (values if isinstance(values, list) else [values])
+        ]
+    if not isinstance(found, list):
+        return None
+    if not all(isinstance(line, list) and [*map(type, line)] == [str, str] for line in found):
+        return None
+    return [(line[0], line[1]) for line in found]
+
+
+def _queried(document: Any, queries: Queries) -> Echo:
+    try:
+        found = queries.search(_plain(document))
+    except Failed as error:
+        raise NoEcho("V524", str(error)) from error
+    headers = _lines_of(found["headers"])
+    if headers is None:
+        raise NoEcho("V524", "echo_queries.headers finds no header lines")
+    for name in ("peer", "pod", "node"):
+        if not isinstance(found[name], (str, type(None))):
+            raise NoEcho("V524", f"echo_queries.{name} finds no text")
+    peer, pod, node = (_string(found[name]) for name in ("peer", "pod", "node"))
+    return _echo(headers, peer, pod, node)
 
 
 # --- Answers --------------------------------------------------------------------------------------
@@ -196,18 +514,33 @@ def _check_body(answer: Answer) -> None:
         raise NoEcho("V519")
 
 
-def parse(answer: Answer, echo_format: str) -> Echo:
-    """What the echo app saw. ``echo_format``: one of FORMATS, or ``auto`` for whichever fits.
+def _read_text(body: bytes, forms: Iterable[Form]) -> Echo | None:
+    # What stands in no header that matters may be of any encoding: the apps copy it as it came.
+    text = body.decode("utf-8", "backslashreplace")
+    found = (form.text(text) for form in forms if form.text)
+    return next((echo for echo in found if echo is not None), None)
 
-    Raises NoEcho for every answer that isn't an echo app's.
+
+def parse(answer: Answer, echo_format: str, queries: Queries | None = None) -> Echo:
+    """What the echo app saw. ``echo_format``: one of ECHO_FORMATS, ``auto`` for whichever fits.
+
+    ``queries``: for ``jmespath``. Raises NoEcho for every answer that isn't an echo app's.
     """
     _check_head(answer)
     _check_body(answer)
+    if echo_format == "jmespath" and queries is not None:
+        return _queried(_decode(answer.body), queries)
+    forms = [*FORMATS.values()] if echo_format == "auto" else [FORMATS[echo_format]]
+    echo = _read_text(answer.body, forms)
+    if echo is not None:
+        return echo
+    if not any(form.document for form in forms):
+        raise NoEcho("V524", f"no text of {echo_format}")
     document = _decode(answer.body)
     if not isinstance(document, _Object):
         raise NoEcho("V524", f"no object but {type(document).__name__}")
-    for read in FORMATS.values() if echo_format == "auto" else [FORMATS[echo_format]]:
-        echo = read(document)
+    for form in forms:
+        echo = form.document(document) if form.document else None
         if echo is not None:
             return echo
     raise NoEcho("V524", f"members {', '.join(document.names()) or 'none'}")

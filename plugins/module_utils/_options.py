@@ -40,6 +40,11 @@ from ansible_collections.kestrel.real_ip.plugins.module_utils._probe import (
     Request,
     Target,
 )
+from ansible_collections.kestrel.real_ip.plugins.module_utils._queries import (
+    Queries,
+    WrongQuery,
+    compile_queries,
+)
 from ansible_collections.kestrel.real_ip.plugins.module_utils._vantage import Standpoint, find
 from ansible_collections.kestrel.real_ip.plugins.module_utils._verdict import (
     Cluster,
@@ -240,6 +245,22 @@ def _strategy(params: Params, layer: str) -> Strategy:
     return strategy
 
 
+def _queries(params: Params) -> Queries | None:
+    given = {name: text for name, text in (params["echo_queries"] or {}).items() if text}
+    if params["echo_format"] != "jmespath":
+        if given:
+            why = "is only for echo_format: jmespath"
+            raise WrongArgument("echo_queries", ", ".join(given), why)
+        return None
+    try:
+        return compile_queries(given)
+    except WrongQuery as error:
+        if not error.name:
+            raise WrongArgument("echo_format", "jmespath", str(error)) from error
+        option = f"echo_queries.{error.name}"
+        raise WrongArgument(option, given.get(error.name, ""), str(error)) from error
+
+
 def _ranges(texts: Sequence[str], option: str) -> Ranges:
     try:
         return parse_ranges(texts, option)
@@ -405,6 +426,7 @@ def _question(
         cluster=cluster,
         pod_names=_pod_names(params),
         echo_format=params["echo_format"],
+        echo_queries=_queries(params),
         backends=tuple(dict.fromkeys(params["expect_backends"] or ())),
         samples=params["samples"],
         max_samples=params["max_samples"],

@@ -20,6 +20,8 @@ from dataclasses import dataclass
 
 from ansible_collections.kestrel.real_ip.plugins.module_utils._codes import VERDICTS
 from ansible_collections.kestrel.real_ip.plugins.module_utils._derive import STRATEGIES
+from ansible_collections.kestrel.real_ip.plugins.module_utils._echo import ECHO_FORMATS
+from ansible_collections.kestrel.real_ip.plugins.module_utils._queries import NAMES
 from ansible_collections.kestrel.real_ip.plugins.module_utils._vantage import PLACES
 
 # RFC 1123 label, as Kubernetes wants it for names of namespaces and Services
@@ -114,6 +116,17 @@ def _annotations(value: t.Any) -> dict[str, str]:
     return {str(key): str(item) for key, item in value.items()}
 
 
+def _queries(value: t.Any) -> dict[str, str]:
+    if not isinstance(value, Mapping):
+        raise ValueError(f"expected a dictionary, got {_kind(value)}")
+    for key in value:
+        if key not in NAMES:
+            raise ValueError(f"expected one of {', '.join(NAMES)}, got {key!r}")
+    # An empty one is one that isn't set, as for every other variable.
+    texts = {str(key): _text(item) for key, item in value.items() if item is not None}
+    return {key: text for key, text in texts.items() if text}
+
+
 def _path(value: t.Any) -> str:
     text = _text(value)
     if not text.startswith("/"):
@@ -181,6 +194,8 @@ SETTINGS: dict[str, Setting] = {
     "real_ip_trusted_ranges": Setting(_list(_text), []),
     "real_ip_forge": Setting(_boolean, True),
     "real_ip_address_family": Setting(_choice("any", "ipv4", "ipv6"), "any"),
+    "real_ip_echo_format": Setting(_choice(*ECHO_FORMATS), "auto"),
+    "real_ip_echo_queries": Setting(_queries, {}),
     "real_ip_samples": Setting(_integer(1, 10000), 10),
     "real_ip_max_samples": Setting(_integer(1, 10000), 200),
     "real_ip_accept": Setting(_list(_choice(*VERDICTS)), ["preserved"]),
@@ -239,6 +254,11 @@ def _contradictions(values: Mapping[str, t.Any]) -> list[str]:
         found.append(
             f"real_ip_ingress_class: {wanted!r} contradicts the annotation kubernetes.io/"
             f"ingress.class: {annotated!r} in real_ip_ingress_annotations: keep one of them"
+        )
+    if (values["real_ip_echo_format"] == "jmespath") != bool(values["real_ip_echo_queries"]):
+        found.append(
+            "real_ip_echo_queries: goes with real_ip_echo_format: jmespath, and neither without "
+            "the other"
         )
     if values["real_ip_samples"] > values["real_ip_max_samples"]:
         found.append(

@@ -54,6 +54,7 @@ from ansible_collections.kestrel.real_ip.plugins.module_utils._forgery import (
     is_of,
     safe,
 )
+from ansible_collections.kestrel.real_ip.plugins.module_utils._queries import Queries
 from ansible_collections.kestrel.real_ip.plugins.module_utils._vantage import Standpoint
 
 # --- Questions ------------------------------------------------------------------------------------
@@ -156,6 +157,7 @@ class Question(NamedTuple):
     cluster: Cluster = Cluster()
     pod_names: Mapping[str, str] = {}
     echo_format: str = "auto"
+    echo_queries: Queries | None = None
     backends: tuple[str, ...] = ()
     samples: int = 10
     max_samples: int = 200
@@ -405,7 +407,7 @@ def read(
     sample with the code that says why.
     """
     try:
-        echo = parse(answer, question.echo_format)
+        echo = parse(answer, question.echo_format, question.echo_queries)
     except NoEcho as error:
         return Sample(error.number, detail=error.detail[:_MAX_LINE], local=local, times=times)
     if echo.nonces != {nonce}:
@@ -416,6 +418,8 @@ def read(
     question = question._replace(met=bool(marks) and marks == question.marks)
     family = path.remote.version
     expected = tuple(n for n in question.expectation.at(local) if n.version == family)
+    as_list = strategy.strategy != "single_header"
+    hidden = question.layer == "l7" and echo.hides(strategy.source, as_list)
     sample = Sample(
         code="",
         local=local,
@@ -423,16 +427,16 @@ def read(
         peer=None if echo.peer is None else canonical(echo.peer),
         pod=_name(echo.pod),
         node=_name(echo.node),
-        missing=not _lines(echo.headers, strategy.source),
+        missing=not hidden and not _lines(echo.headers, strategy.source),
         lines=tuple(
             (name[:_MAX_LINE], _right_end(value)) for name, value in carriers[-_MAX_LINES:]
         ),
         times=times,
         marks=marks,
-        fate=fate(forgery, echo.headers) if forgery else "",
+        fate=_shown(forgery, echo) if forgery else "",
         right=_right(echo, expected, question, path) if question.forge else frozenset(),
     )
-    code = _code(sample, expected, question, path)
+    code = "V420" if hidden else _code(sample, expected, question, path)
     lost = CODES[code].verdict == "lost" and question.layer == "l7"
     exact = any(is_single(n) and sample.seen == str(n.network_address) for n in expected)
     return sample._replace(
@@ -441,6 +445,13 @@ def read(
         detail=_found(echo, strategy) if code == "V210" else "",
         by_range=code == "V001" and not exact,
     )
+
+
+def _shown(forgery: Forgery, echo: Echo) -> str:
+    found = fate(forgery, echo.headers)
+    # What the echo app itself leaves out may well have arrived.
+    left_out = found == "dropped" and echo.hides(forgery.header, as_list=True)
+    return "untested" if left_out else found
 
 
 def _right(
@@ -681,12 +692,15 @@ def deceived(strategy: Strategy, forged: Forged) -> tuple[str, Facts] | None:
         (not _chosen(forgery, sample), forgery, sample)
         for forgery, sample in forged
         if is_answer(sample) and CODES[sample.code].verdict != "preserved"
+        if sample.code != "V420"
     ]
     if wrong:
         # Requests end in any order; the plainest one says most.
         other, forgery, sample = min(wrong, key=lambda one: (one[0], one[1].lines))
         line = "; ".join(f"{name}: {value}" for name, value in forgery.lines)
         return "V102" if other else "V101", {"line": line, "got": sample.seen or "no address"}
+    if any(sample.code == "V420" for _forgery, sample in forged):
+        return "V420", {}
     if strategy.strategy == "leftmost_non_private" and not _tested(strategy, forged):
         return "V414", {}
     return None

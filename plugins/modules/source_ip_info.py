@@ -272,11 +272,40 @@ options:
     default: 300
   echo_format:
     description:
-      - The form of the echo app's answers. V(kestrel) is this collection's own app, V(flask) the
-        image of TKE's document, V(auto) whichever of them fits.
+      - The form of the echo app's answers. V(auto) is whichever fits, but for V(jmespath).
+      - V(kestrel) is this collection's own app, V(flask) the image of TKE's document, V(whoami)
+        traefik/whoami, V(echoserver) registry.k8s.io/echoserver, V(httpbin) httpbin, V(http_echo)
+        mendhak/http-https-echo, V(echo_basic) the app of the Gateway API's conformance tests.
+      - V(jmespath) is any other app that answers with JSON. O(echo_queries) say where things are.
+      - Not every app tells everything. Where it does not tell what decides, the verdict is
+        V(unproven).
     type: str
-    choices: [auto, kestrel, flask]
+    choices: [auto, kestrel, flask, whoami, echoserver, httpbin, http_echo, echo_basic, jmespath]
     default: auto
+  echo_queries:
+    description:
+      - JMESPath expressions for O(echo_format=jmespath), for which the Python library C(jmespath)
+        has to be installed where the module runs.
+      - In an answer numbers count as text. The functions C(to_string) and C(to_number) are refused.
+      - An answer in which one of them finds something of another type is none of the echo app's.
+    type: dict
+    suboptions:
+      headers:
+        description:
+          - The header lines of the request, as a dictionary of names to values or to lists of
+            values, or as a list of lists of name and value. Required for O(echo_format=jmespath).
+        type: str
+      peer:
+        description:
+          - The address of the socket peer, maybe with its port. What the app takes from a header is
+            not the peer.
+        type: str
+      pod:
+        description: The name of the pod that answers.
+        type: str
+      node:
+        description: The name of its node.
+        type: str
   validate_certs:
     description: Whether certificates have to be valid, for the targets and O(expected_source_url).
     type: bool
@@ -579,7 +608,7 @@ from ansible_collections.kestrel.real_ip.plugins.module_utils._derive import (
     STRATEGIES,
     parse_ranges,
 )
-from ansible_collections.kestrel.real_ip.plugins.module_utils._echo import FORMATS
+from ansible_collections.kestrel.real_ip.plugins.module_utils._echo import ECHO_FORMATS
 from ansible_collections.kestrel.real_ip.plugins.module_utils._evidence import (
     describe,
     describe_unreached,
@@ -599,6 +628,7 @@ from ansible_collections.kestrel.real_ip.plugins.module_utils._probe import (
     ask_own_address,
     await_echo,
 )
+from ansible_collections.kestrel.real_ip.plugins.module_utils._queries import NAMES
 from ansible_collections.kestrel.real_ip.plugins.module_utils._vantage import PLACES
 from ansible_collections.kestrel.real_ip.plugins.module_utils._verdict import (
     Expectation,
@@ -650,7 +680,8 @@ ARGUMENTS: dict[str, dict[str, Any]] = {
     "deadline": {"type": "float", "default": 60},
     "wait": {"type": "bool", "default": False},
     "wait_timeout": {"type": "float", "default": 300},
-    "echo_format": {"type": "str", "choices": ["auto", *FORMATS], "default": "auto"},
+    "echo_format": {"type": "str", "choices": [*ECHO_FORMATS], "default": "auto"},
+    "echo_queries": {"type": "dict", "options": {name: {"type": "str"} for name in NAMES}},
     "validate_certs": {"type": "bool", "default": True},
     "ca_path": {"type": "path"},
     "tls_client_cert": {"type": "path"},

@@ -55,6 +55,7 @@ DEFAULTS: dict[str, Any] = {
     "wait": False,
     "wait_timeout": 300.0,
     "echo_format": "auto",
+    "echo_queries": None,
     "validate_certs": True,
     "ca_path": None,
     "tls_client_cert": None,

@@ -38,6 +38,8 @@ UNDERSTOOD = [
     ("real_ip_ingress_annotations", {"a/b": "true"}, {"a/b": "true"}),
     ("real_ip_kubeconfig", {"apiVersion": "v1"}, {"apiVersion": "v1"}),
     ("real_ip_url", "https://a.example/x", "https://a.example/x"),
+    ("real_ip_echo_format", "echo_basic", "echo_basic"),
+    ("real_ip_echo_queries", {"headers": "h", "pod": "", "node": None}, {"headers": "h"}),
 ]
 
 REFUSED = [
@@ -64,6 +66,10 @@ REFUSED = [
     ("real_ip_service_type", "ExternalName", "expected one of NodePort"),
     ("real_ip_ingress_annotations", {"a/b": True}, "quote it"),
     ("real_ip_ingress_annotations", "a=b", "expected a dictionary"),
+    ("real_ip_echo_format", "json", "expected one of auto, kestrel, flask, whoami"),
+    ("real_ip_echo_queries", "headers", "expected a dictionary"),
+    ("real_ip_echo_queries", {"header": "h"}, "expected one of headers, peer, pod, node"),
+    ("real_ip_echo_queries", {"headers": ["h"]}, "got a list"),
     ("real_ip_accept", "good", "expected one of no_answer"),
     ("real_ip_url", "a.example", "http://"),
     ("real_ip_expected_source", {"a": 1}, "expected a list"),
@@ -111,6 +117,9 @@ PROBLEMS = [
     ),
     ({"real_ip_ingress_annotations": {"kubernetes.io/ingress.class": "qcloud"}}, []),
     ({"real_ip_samples": 300}, ["real_ip_samples: 300 is more than real_ip_max_samples"]),
+    ({"real_ip_echo_format": "jmespath"}, ["real_ip_echo_queries: goes with"]),
+    ({"real_ip_echo_queries": {"headers": "h"}}, ["real_ip_echo_queries: goes with"]),
+    ({"real_ip_echo_format": "jmespath", "real_ip_echo_queries": {"headers": "h"}}, []),
     ({"real_ip_api_key": "t"}, ["real_ip_api_key: set real_ip_api_host as well"]),
 ]
 

@@ -68,6 +68,19 @@ def answer(
     return Answer(200, "OK", {"content-type": "application/json"}, json.dumps(document).encode())
 
 
+def single(headers: dict[str, str], **members: Any) -> Answer:
+    """httpbin's answer at /headers, or that of another app which tells further members."""
+    document = {"headers": {NONCE_HEADER: NONCE, **headers}, **members}
+    return Answer(200, "OK", {"content-type": "application/json"}, json.dumps(document).encode())
+
+
+XFF = {"X-Forwarded-For": CLIENT}
+HTTPBIN = {"args": {"show_env": "1"}, "origin": CLIENT, "url": "http://echo.example.com/get"}
+REAL_IP = single({"X-Real-IP": CLIENT}, method="GET")
+JOINED = single({"X-Real-IP": f"{NAT}, {CLIENT}"}, method="GET")
+TAKEN = ("X-Real-IP", NAT, single({"X-Real-IP": NAT}, method="GET"))
+
+
 class Case(NamedTuple):
     """What is asked and what was answered. An answer may be the code of a request that failed."""
 
@@ -479,6 +492,36 @@ ROWS = (
         {"local": "10.1.1.8"},
         "V206",
     ),
+    # httpbin leaves the header out; an app that joins lines doesn't show which one was the last.
+    Row("V420", Case((single({}),)), {"answers": (single(XFF),)}, "V001", ("X-Forwarded-For",)),
+    Row("V420", Case((single({}),)), {"answers": (single({}, method="GET"),)}, "V209"),
+    Row("V420", Case((single({}),)), {"answers": (single({}, **HTTPBIN),)}, "V209"),
+    Row(
+        "V420",
+        Case((single({"X-Real-IP": f"{CLIENT},{NAT}"}, method="GET"),), strategy=X_REAL_IP),
+        {"answers": (single({"X-Real-IP": CLIENT}, method="GET"),)},
+        "V001",
+        ("X-Real-IP",),
+    ),
+    Row(
+        "V420",
+        Case((single({"X-Real-IP": f"{NAT},{CLIENT}"}, method="GET"),), strategy=X_REAL_IP),
+        {"answers": (answer(headers=(("X-Real-IP", NAT), ("X-Real-IP", CLIENT))),)},
+        "V001",
+    ),
+    Row(
+        "V420",
+        Case((REAL_IP,), strategy=X_REAL_IP, forged=(("X-Real-IP", NAT, JOINED),)),
+        {"forged": (("X-Real-IP", NAT, REAL_IP),)},
+        "V001",
+    ),
+    Row(
+        "V101",
+        Case((REAL_IP,), strategy=X_REAL_IP, forged=(("X-Real-IP", NAT, JOINED), TAKEN)),
+        {"forged": (("X-Real-IP", NAT, JOINED),)},
+        "V420",
+    ),
+    Row("V301", Case((GOOD_A, BAD_B, single({}))), {"answers": (GOOD_A, single({}))}, "V420"),
     Row(
         "V421",
         Case((PEER,), layer="l4", standpoint=NODE1),
@@ -855,3 +898,21 @@ def test_the_order_of_answers_does_not_change_the_verdict(case: Case) -> None:
 def test_every_strategy_has_a_place_to_speak_of() -> None:
     for name in STRATEGIES:
         assert Strategy(name, "Forwarded", 3).where
+
+
+@pytest.mark.parametrize(
+    ("header", "seen", "fate"),
+    [
+        ("X-Real-IP", single(XFF), "untested"),
+        ("X-Real-IP", single(XFF, **HTTPBIN), "dropped"),
+        ("X-Real-IP", single(XFF, method="GET"), "dropped"),
+        ("X_Real_IP", single(XFF, method="GET"), "untested"),
+        ("X_Real_IP", single({**XFF, "X_Real_IP": NAT}, method="GET"), "passed_through"),
+        ("X_Real_IP", single({**XFF, "X-Real-IP": NAT}, method="GET"), "passed_through"),
+        ("X_Real_IP", answer(), "dropped"),
+        ("Forwarded", single(XFF), "dropped"),
+    ],
+)
+def test_what_the_app_leaves_out_was_not_dropped(header: str, seen: Answer, fate: str) -> None:
+    case = Case((single(XFF, method="GET"),), forged=((header, NAT, seen),))
+    assert case.judge().forgery == {header: fate}
