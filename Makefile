@@ -2,13 +2,15 @@
 # Each command first makes the virtual environment of the lock file, where it is missing.
 #   PYTHON   the CPython for it: a path, python3.12 or 3.12; the newest one found if unset
 #   ONLY     names or groups of checks, separated by commas
+#   FUZZ_SECONDS  how long make fuzz looks for faults
 
 PYTHON ?=
 ONLY ?=
+FUZZ_SECONDS ?= 600
 environment := python3 -m tools.environment --python "$(PYTHON)"
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test bench lint lock lab-down clean
+.PHONY: help setup demo test bench fuzz lint lock lab-down clean
 
 help: ## Show this
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-10s %s\n", $$1, $$2 }' Makefile
@@ -26,10 +28,13 @@ bench: ## Measure the bundled echo app, and site.yml side by side with the docum
 	@$(environment) -- python -m tools.bench_echo
 	@$(environment) -- python -m tools.bench
 
+fuzz: ## Feed what reads answers with made-up ones for ten minutes, or FUZZ_SECONDS
+	@$(environment) -- python -m tools.fuzz $(FUZZ_SECONDS)
+
 lint: ## Run only the linters
 	@$(environment) -- python -m tools.check lint
 
-lock: ## Write requirements/dev.txt from requirements/dev.in; UPGRADE=1 takes newer versions
+lock: ## Write requirements/*.txt from requirements/*.in; UPGRADE=1 takes newer versions
 	@$(environment) -- python -m tools.lock write $(if $(UPGRADE),--upgrade)
 
 lab-down: ## Remove the demo's test cluster

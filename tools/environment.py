@@ -179,7 +179,7 @@ def _make(directory: Path, interpreter: Interpreter, lock: Path, report: Report)
     plain = ["--no-deps", "--no-compile", "--no-input", "--disable-pip-version-check"]
     steps: list[tuple[str, list[str | Path]]] = [
         ("Virtual environment", [interpreter.path, "-I", "-m", "venv", directory]),
-        ("Packages of requirements/dev.txt", [*python, "pip", "install", *hashed, *plain]),
+        (f"Packages of requirements/{lock.name}", [*python, "pip", "install", *hashed, *plain]),
         (
             "Compilation",
             [*python, "compileall", "-qj0", "-x/ansible_collections/", directory / "lib"],

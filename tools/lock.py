@@ -1,11 +1,11 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Write requirements/dev.txt from requirements/dev.in, or check that nobody forgot to.
+"""Write the locks in requirements/ from what is wanted there, or check that nobody forgot to.
 
     python -m tools.lock write [--upgrade]
     python -m tools.lock check
 
-The lock's first line holds the digest of the file that it was made from, so the check needs no
-package registry: it fails as soon as dev.in says something else than when the lock was made.
+A lock's first line holds the digest of the file that it was made from, so the check needs no
+package registry: it fails as soon as dev.in says something else than when dev.txt was made.
 """
 
 from __future__ import annotations
@@ -17,44 +17,54 @@ from pathlib import Path
 
 from lab.settings import REPOSITORY
 
-WANTED = Path("requirements/dev.in")
-LOCK = Path("requirements/dev.txt")
+DIRECTORY = Path("requirements")
+
+#: Name of each lock, and the oldest Python that it is for.
+LOCKS = {"dev": "3.11", "fuzz": "3.12"}
 
 
-def heading(wanted: bytes) -> str:
+def heading(wanted: bytes, name: str = "dev") -> str:
     """Return the first line of a lock made from these requirements."""
-    return f"# Made by `make lock` from dev.in, sha256 {hashlib.sha256(wanted).hexdigest()}\n"
+    return f"# Made by `make lock` from {name}.in, sha256 {hashlib.sha256(wanted).hexdigest()}\n"
 
 
-def is_current(wanted: bytes, lock: str) -> bool:
+def is_current(wanted: bytes, lock: str, name: str = "dev") -> bool:
     """Say whether a lock was made from these requirements."""
-    return lock.startswith(heading(wanted))
+    return lock.startswith(heading(wanted, name))
 
 
-def write(root: Path, options: list[str]) -> None:
-    """Resolve dev.in for every Python from 3.11 on and every platform, with hashes.
+def write(root: Path, name: str, oldest: str, options: list[str]) -> None:
+    """Resolve one file for every Python from the oldest on and every platform, with hashes.
 
     Versions that the lock already has stay as they are unless ``--upgrade`` is given.
     """
-    compiled = ["uv", "pip", "compile", "--universal", "--python-version", "3.11"]
+    wanted, lock = DIRECTORY / f"{name}.in", DIRECTORY / f"{name}.txt"
+    compiled = ["uv", "pip", "compile", "--universal", "--python-version", oldest]
     compiled += ["--generate-hashes", "--only-binary", ":all:"]
     compiled += ["--no-header", "--no-emit-index-url", "--no-emit-find-links"]
-    compiled += ["--quiet", "--output-file", str(LOCK), *options, str(WANTED)]
+    compiled += ["--quiet", "--output-file", str(lock), *options, str(wanted)]
     subprocess.run(compiled, cwd=root, check=True)
-    lock = root / LOCK
-    lock.write_text(heading((root / WANTED).read_bytes()) + lock.read_text())
+    made = (root / lock).read_text()
+    (root / lock).write_text(heading((root / wanted).read_bytes(), name) + made)
+
+
+def _is_current(root: Path, name: str) -> bool:
+    wanted, lock = root / DIRECTORY / f"{name}.in", root / DIRECTORY / f"{name}.txt"
+    return is_current(wanted.read_bytes(), lock.read_text(), name)
 
 
 def main(arguments: list[str]) -> int:
     """Run one of the two commands; return the exit status."""
     match arguments:
         case ["write", *options]:
-            write(REPOSITORY, options)
+            for name, oldest in LOCKS.items():
+                write(REPOSITORY, name, oldest, options)
         case ["check"]:
-            wanted, lock = (REPOSITORY / WANTED).read_bytes(), (REPOSITORY / LOCK).read_text()
-            if not is_current(wanted, lock):
-                print(f"{WANTED} was changed after {LOCK} had been made from it. Next: make lock")
-                return 1
+            old = [name for name in LOCKS if not _is_current(REPOSITORY, name)]
+            for name in old:
+                changed, lock = DIRECTORY / f"{name}.in", DIRECTORY / f"{name}.txt"
+                print(f"{changed} was changed after {lock} had been made from it. Next: make lock")
+            return 1 if old else 0
         case _:
             print(__doc__)
             return 2

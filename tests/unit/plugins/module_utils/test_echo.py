@@ -3,8 +3,11 @@
 
 from __future__ import annotations
 
+import codecs
 import gzip
 import json
+import sys
+import threading
 import time
 from contextlib import suppress
 from typing import Any
@@ -277,6 +280,55 @@ def test_any_body_is_an_echo_or_none(body: bytes) -> None:
             assert seen is None or canonical(seen) == seen
 
 
+class Watch:
+    """What Python is made to do in this thread; a hook stays for as long as the process lives."""
+
+    DANGEROUS = ("compile", "exec", "import", "open", "os.", "pty.", "socket.", "subprocess.")
+
+    def __init__(self) -> None:
+        self.seen: list[str] = []
+        self.thread: int | None = None
+        sys.addaudithook(self._look)
+
+    def _look(self, event: str, _arguments: object) -> None:
+        if self.thread == threading.get_ident() and event.startswith(self.DANGEROUS):
+            self.seen.append(event)
+
+
+def test_nothing_in_an_answer_is_evaluated() -> None:
+    payloads = (
+        "__import__('os').system('id')",
+        "{{ lookup('pipe', 'id') }}{% for x in y %}${7*7}#{7*7}%(x)s{0.__class__}",
+        "!!python/object/apply:os.system ['id']",
+        "file:///etc/passwd",
+        "../../etc/passwd",
+        "`id`$(id)",
+    )
+    headers = {**HEADERS, **{f"X-{number}": text for number, text in enumerate(payloads)}}
+    lines = "".join(f"{name}: {value}\r\n" for name, value in headers.items())
+    bodies = [
+        json.dumps({**FLASK, "headers": headers}).encode(),
+        json.dumps({**KESTREL, "pod": payloads[0], "peer": {"address": payloads[1]}}).encode(),
+        f"Hostname: {payloads[0]}\nRemoteAddr: a\nGET / HTTP/1.1\r\n{lines}\r\n".encode(),
+        *(text.encode() for text in payloads),
+    ]
+    # Codecs are imported when they are first needed.
+    [codecs.lookup(name) for name in ("utf-8-sig", "latin-1", "unicode_escape")]
+    watch = Watch()
+    watch.thread = threading.get_ident()
+    try:
+        for body in bodies:
+            tried = attempt(Answer(200, "OK", {}, body), "auto")
+            for text in told(tried) if isinstance(tried, Echo) else [tried.detail]:
+                printable(text)
+            with suppress(NoEcho):
+                caller(Answer(200, "OK", {}, body))
+    finally:
+        watch.thread = None
+    assert watch.seen == []
+    assert headers["X-1"] in told(parse(Answer(200, "OK", {}, bodies[2]), "whoami"))
+
+
 @given(BODIES)
 def test_no_answer_is_of_two_forms(body: bytes) -> None:
     given_answer = Answer(200, "OK", {}, body)
@@ -286,7 +338,6 @@ def test_no_answer_is_of_two_forms(body: bytes) -> None:
     assert not found or attempt(given_answer, "auto") == found[0]
 
 
-@pytest.mark.parametrize("name", ["auto", *FORMATS])
 @pytest.mark.parametrize(
     "body",
     [
@@ -307,9 +358,9 @@ def test_no_answer_is_of_two_forms(body: bytes) -> None:
     ],
     ids=range(14),
 )
-def test_time_is_linear_in_the_length(body: bytes, name: str) -> None:
+def test_time_is_linear_in_the_length(body: bytes) -> None:
     # Sixteen times what is read of an answer by default; anything quadratic takes minutes.
     began = time.monotonic()
     with pytest.raises(NoEcho):
-        parse(Answer(200, "OK", {}, body), name)
+        parse(Answer(200, "OK", {}, body), "auto")
     assert time.monotonic() - began < 5

@@ -105,6 +105,15 @@ def closes(connection: Connection) -> None:
     connection.read()
 
 
+# A thousand times what comes over the wire.
+BOMB = gzip.compress(b" " * 20_000_000)
+
+
+def claims_more(document: dict[str, Any], _number: int) -> None:
+    """Beside the request's own nonce it names another one."""
+    document["headers"].append([NONCE_HEADER, "f00d"])
+
+
 SERVERS = (
     Hostile("V509", "silence", silent, slow=True),
     Hostile("V509", "reads, then silence", lambda c: (c.read(), c.pause(60)), slow=True),
@@ -137,17 +146,32 @@ SERVERS = (
     Hostile("V515", "endless chunk extension", floods(b"x", CHUNKED + b"1;")),
     Hostile("V515", "endless trailer", floods(b"X: y\r\n", CHUNKED + b"2\r\n{}\r\n0\r\n")),
     Hostile("V515", "endless 100 Continue", floods(b"HTTP/1.1 100 Continue\r\n\r\n", b"")),
+    Hostile("V515", "endless chunk", floods(b" ", CHUNKED + b"ffffffffffffffff\r\n")),
+    Hostile("V515", "endless chunk of size -1", floods(b" ", CHUNKED + b"-1\r\n")),
     Hostile("V516", "status", says(response(b"{}", "403 Forbidden"))),
     Hostile("V517", "redirect", says(response(b"", "301 Moved", Location="http://127.0.0.1:1/"))),
     Hostile("V518", "empty", says(response())),
     Hostile("V519", "HTML", says(response(b"<html>", Content_Type="text/html"))),
     Hostile("V520", "gzip", says(response(gzip.compress(b"{}"), Content_Encoding="gzip"))),
+    Hostile("V520", "gzip bomb", says(response(BOMB, Content_Encoding="gzip"))),
+    Hostile(
+        "V520",
+        "gzip bomb, chunked",
+        says(CHUNKED[:-2], b"Content-Encoding: x-gzip\r\n\r\n0\r\n\r\n"),
+    ),
+    Hostile("V521", "gzip bomb that doesn't say so", says(response(BOMB))),
     Hostile("V521", "invalid UTF-8", says(response(b'{"a": "\xff"}'))),
     Hostile("V522", "no JSON", says(response(b"hello"))),
     Hostile("V522", "NUL bytes", says(response(b"\x00" * 1000))),
+    Hostile(
+        "V522", "NUL bytes between", says(response(b'{"headers": {"a\x00": "b"}, "method": ""}'))
+    ),
     Hostile("V523", "deep", says(response(b"[" * 60_000))),
     Hostile("V524", "other JSON", says(response(b'{"ip": "203.0.113.20"}'))),
     Hostile("V407", "cached", says(response(b'{"headers": {"X-Kestrel-Nonce": "f00d"}}'))),
+    Hostile("V524", "NUL bytes in the header", says(HEAD, b"X-\x00: \x00\x1b\r\n\r\n{}")),
+    Hostile("V407", "two nonces", echo(change=claims_more)),
+    Hostile("V407", "another nonce", echo(change=lambda d, _n: d.update(nonce="f00d"))),
     Hostile("V001", "a whole body", echo(change=lambda d, _n: d.update(x="y" * 60_000))),
     Hostile("V001", "slow, but in time", lambda c: (c.pause(0.02), echo()(c))),
 )
@@ -180,6 +204,29 @@ def test_large_answers_cost_little_memory(server: Hostile) -> None:
             tracemalloc.stop()
     # The servers send from the same process: their pieces and ours together.
     assert peak < 3_000_000
+
+
+@pytest.mark.parametrize("max_body", [1, 5000, 65536])
+@pytest.mark.parametrize("server", LARGE, ids=lambda server: server.name)
+def test_no_more_is_read_than_max_body(
+    monkeypatch: pytest.MonkeyPatch, server: Hostile, max_body: int
+) -> None:
+    class Counting(socket.socket):
+        received = 0
+
+        def recv_into(self, *arguments: Any) -> int:
+            count = super().recv_into(*arguments)
+            Counting.received += count
+            return count
+
+    with Server(server.behaviour) as running, monkeypatch.context() as patched:
+        patched.setattr(_probe.socket, "socket", Counting)
+        sample = one(endpoint(running.port), PATIENT._replace(max_body=max_body))
+    assert sample.code == server.code
+    # Beside the body: the header section, what frames a body in chunks, what a buffer holds.
+    framed = any(word in server.name for word in ("chunk", "trailer", "Continue"))
+    frames = _probe._CHUNKING * max_body if framed else 0
+    assert 0 < Counting.received <= _probe._MAX_HEAD + frames + max_body + 3 * 8192
 
 
 def test_a_body_of_exactly_max_body_is_read() -> None:
