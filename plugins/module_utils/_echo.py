@@ -159,7 +159,7 @@ def _repeated(headers: object) -> Fields | None:
     """The lines of ``{name: [value, …], …}``, None for anything else."""
     if not isinstance(headers, _Object):
         return None
-    if not all(type(values) is list for _name, values in headers):
+    if not all(isinstance(values, list) for _name, values in headers):
         return None
     lines = [(name, value) for name, values in headers for value in values]
     return lines if all(isinstance(value, str) for _name, value in lines) else None
