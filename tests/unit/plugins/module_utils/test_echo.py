@@ -126,7 +126,7 @@ def test_echo(good: Answer) -> None:
 def test_what_each_form_tells() -> None:
     lines = [*HEADERS.items()]
     assert parse(answer(FLASK), "flask") == Echo(
-        lines, None, None, None, frozenset({"f00d"}), merged=True
+        lines, None, None, None, frozenset({"f00d"}), merged=True, dashed=True
     )
     assert parse(answer(KESTREL), "kestrel") == Echo(
         lines, "10.255.0.12", "real-ip-a", "node1", frozenset({"f00d"})

@@ -173,6 +173,7 @@ def test_repeated_lines(row: Recorded) -> None:
     assert len(lines(echo, "X-Forwarded-For")) == (0 if app.hides else 1 if app.merged else 3)
     assert len(lines(echo, "Forwarded")) == (1 if app.merged else 2)
     assert bool(lines(echo, "X_Forwarded_For")) == app.underscores
+    assert echo.hides("X_Forwarded_For", as_list=True) != app.underscores
     assert client_ip(echo.headers, echo.peer, "rightmost_trusted_count", "Forwarded", 1) == CLIENT
     assert echo.hides("X-Forwarded-For", as_list=True) == app.hides
     assert echo.hides("X-Real-IP", as_list=False) == app.merged

@@ -74,7 +74,7 @@ def single(headers: dict[str, str], **members: Any) -> Answer:
     return Answer(200, "OK", {"content-type": "application/json"}, json.dumps(document).encode())
 
 
-XFF = {"X-Forwarded-For": CLIENT}
+SHOWN = {"X-Forwarded-For": CLIENT}
 HTTPBIN = {"args": {"show_env": "1"}, "origin": CLIENT, "url": "http://echo.example.com/get"}
 REAL_IP = single({"X-Real-IP": CLIENT}, method="GET")
 JOINED = single({"X-Real-IP": f"{NAT}, {CLIENT}"}, method="GET")
@@ -493,7 +493,7 @@ ROWS = (
         "V206",
     ),
     # httpbin leaves the header out; an app that joins lines doesn't show which one was the last.
-    Row("V420", Case((single({}),)), {"answers": (single(XFF),)}, "V001", ("X-Forwarded-For",)),
+    Row("V420", Case((single({}),)), {"answers": (single(SHOWN),)}, "V001", ("X-Forwarded-For",)),
     Row("V420", Case((single({}),)), {"answers": (single({}, method="GET"),)}, "V209"),
     Row("V420", Case((single({}),)), {"answers": (single({}, **HTTPBIN),)}, "V209"),
     Row(
@@ -903,16 +903,16 @@ def test_every_strategy_has_a_place_to_speak_of() -> None:
 @pytest.mark.parametrize(
     ("header", "seen", "fate"),
     [
-        ("X-Real-IP", single(XFF), "untested"),
-        ("X-Real-IP", single(XFF, **HTTPBIN), "dropped"),
-        ("X-Real-IP", single(XFF, method="GET"), "dropped"),
-        ("X_Real_IP", single(XFF, method="GET"), "untested"),
-        ("X_Real_IP", single({**XFF, "X_Real_IP": NAT}, method="GET"), "passed_through"),
-        ("X_Real_IP", single({**XFF, "X-Real-IP": NAT}, method="GET"), "passed_through"),
+        ("X-Real-IP", single(SHOWN), "untested"),
+        ("X-Real-IP", single(SHOWN, **HTTPBIN), "dropped"),
+        ("X-Real-IP", single(SHOWN, method="GET"), "dropped"),
+        ("X_Real_IP", single(SHOWN, method="GET"), "untested"),
+        ("X_Real_IP", single({**SHOWN, "X_Real_IP": NAT}, method="GET"), "passed_through"),
+        ("X_Real_IP", single({**SHOWN, "X-Real-IP": NAT}, method="GET"), "passed_through"),
         ("X_Real_IP", answer(), "dropped"),
-        ("Forwarded", single(XFF), "dropped"),
+        ("Forwarded", single(SHOWN), "dropped"),
     ],
 )
 def test_what_the_app_leaves_out_was_not_dropped(header: str, seen: Answer, fate: str) -> None:
-    case = Case((single(XFF, method="GET"),), forged=((header, NAT, seen),))
+    case = Case((single(SHOWN, method="GET"),), forged=((header, NAT, seen),))
     assert case.judge().forgery == {header: fate}
