@@ -486,7 +486,11 @@ def _queried(document: Any, queries: Queries) -> Echo:
         if not isinstance(found[name], (str, type(None))):
             raise NoEcho("V524", f"echo_queries.{name} finds no text")
     peer, pod, node = (_string(found[name]) for name in ("peer", "pod", "node"))
-    return _echo(headers, peer, pod, node)
+    # One value for each name: whether there were several lines can't be seen.
+    members = found["headers"].values() if isinstance(found["headers"], dict) else ()
+    merged = any(isinstance(value, str) for value in members)
+    # Of an unknown app it isn't known what it leaves out; names with underscores most often are.
+    return _echo(headers, peer, pod, node, merged=merged, dashed=True)
 
 
 # --- Answers --------------------------------------------------------------------------------------

@@ -108,6 +108,23 @@ def test_a_wrong_expectation_is_lost_and_names_both(deployed: Playbooks) -> None
     assert EXPECTED in run.line
 
 
+@pytest.mark.parametrize(
+    ("form", "queries", "status", "said"),
+    [
+        ("jmespath", {"headers": "headers", "peer": ""}, 0, "preserved V002"),
+        ("jmespath", {"headers": "headers.*"}, 2, "no_answer V524"),
+        ("jmespath", {"headers": "headers["}, 2, "not_run"),
+        ("httpbin", {}, 2, "no_answer V524"),
+    ],
+)
+def test_the_form_of_the_answers(
+    deployed: Playbooks, form: str, queries: dict[str, str], status: int, said: str
+) -> None:
+    settings = {"real_ip_echo_format": form, "real_ip_echo_queries": queries}
+    run = deployed.run("verify", *MINE, "-e", json.dumps(settings))
+    assert (run.status, f" {said} " in run.line) == (status, True), run.output
+
+
 def test_a_second_run_changes_nothing(deployed: Playbooks) -> None:
     run = deployed.run("site", *MINE)
     assert run.status == 0

@@ -60,6 +60,9 @@ def test_what_they_find(headers: str, found: list[list[str]]) -> None:
     echo = parse(answer(DOCUMENT), "jmespath", compile_queries({"headers": headers, **MORE}))
     assert [[*line] for line in echo.headers] == found
     assert (echo.peer, echo.pod, echo.node) == ("192.0.2.1:40000", "real-ip-a", None)
+    assert echo.merged == (headers == "request.map")
+    assert echo.hides("X_Forwarded_For", as_list=True)
+    assert not echo.hides("X-Forwarded-For", as_list=True)
 
 
 @pytest.mark.parametrize(
