@@ -680,7 +680,7 @@ def _decide(
 def _tested(strategy: Strategy, forged: Forged) -> bool:
     """Whether a forged request was answered that the strategy could have fallen for."""
     return any(
-        is_answer(sample)
+        is_answer(sample) and sample.fate != "untested"
         for forgery, sample in forged
         if strategy.strategy == "peer" or is_of(forgery, strategy.source)
     )
