@@ -10,11 +10,14 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
+from typing import Final
 
 from lab import binaries
 from lab.errors import SetupError
 from lab.settings import CACHE, REPOSITORY
 from tools import files
+
+GIN_SOURCE: Final = REPOSITORY / "tests" / "lab" / "applications" / "gin"
 
 
 def main(arguments: list[str]) -> int:
@@ -30,8 +33,11 @@ def main(arguments: list[str]) -> int:
         # lab/go holds no code: its file names the programs that are built from its go.mod.
         environment = os.environ | {"GOFLAGS": "-buildvcs=false", "GOTOOLCHAIN": "local"}
         vet = [str(go), "vet", "./..."]
-        done = subprocess.run(vet, cwd=binaries.PAUSE_SOURCE, env=environment, check=False)
-        return done.returncode
+        runs = [
+            subprocess.run(vet, cwd=directory, env=environment, check=False)
+            for directory in (binaries.PAUSE_SOURCE, GIN_SOURCE)
+        ]
+        return max(done.returncode for done in runs)
     paths = files.matching(files.known(), "*.go")
     fmt = [str(go.with_name("gofmt")), "-d", *paths]
     found = subprocess.run(fmt, cwd=REPOSITORY, capture_output=True, text=True, check=False)

@@ -202,7 +202,7 @@ def in_ranges(address: Address, ranges: Ranges) -> bool:
 
 # IANA's special-purpose registries and multicast: whole, without the exceptions inside them.
 # 64:ff9b::/96 is left out on purpose: what stands behind it is a public IPv4 address.
-_PRIVATE = parse_ranges(
+PRIVATE = parse_ranges(
     [
         "0.0.0.0/8",  # RFC 791, this network
         "10.0.0.0/8",  # RFC 1918, private use
@@ -238,7 +238,7 @@ _PRIVATE = parse_ranges(
 
 def is_private(address: Address) -> bool:
     """Whether the address of an :class:`Endpoint` is not globally routable unicast."""
-    return _PRIVATE.hold(address)
+    return PRIVATE.hold(address)
 
 
 # --- Header lines ---------------------------------------------------------------------------------
@@ -416,7 +416,7 @@ def _rightmost_trusted_range(request: _Request) -> Endpoint | None:
 
 
 def _rightmost_non_private(request: _Request) -> Endpoint | None:
-    return _rightmost_outside(_whole_list(request.fields, request.header), _PRIVATE)
+    return _rightmost_outside(_whole_list(request.fields, request.header), PRIVATE)
 
 
 def _leftmost_non_private(request: _Request) -> Endpoint | None:
