@@ -282,8 +282,8 @@ _TABLE = (
                     _WERKZEUG_COUNT,
                     "x_for=N takes the N-th element from the right and doesn't look at the peer. "
                     "ProxyFix alone reads quoted strings: a client's quote makes it keep the "
-                    "proxy's address, and before 3.1.9 with x_for=2 choose the client's. x_proto=0 "
-                    "because X-Forwarded-Proto was not tested.",
+                    "proxy's address, and up to 3.1.6 choose any with x_for=2. x_proto=0 because "
+                    "X-Forwarded-Proto was not tested.",
                 ),
             ),
             _RANGE: _CANNOT_RANGE,
@@ -421,7 +421,8 @@ _TABLE = (
             _SINGLE: (
                 Way(
                     'router.SetTrustedProxies(nil)\nrouter.TrustedPlatform = "<header>"\n',
-                    "The value is not checked to be an address.",
+                    "Of several lines it reads the first: the proxy must overwrite all. The value "
+                    "is not checked to be an address.",
                 ),
             ),
             _COUNT: (
@@ -578,6 +579,7 @@ _TABLE = (
                         config="CustomHeaderConfig",
                         fields="      header_name: <header>",
                     ),
+                    "Of several lines it reads the first: the proxy must overwrite all.",
                 ),
             ),
             _COUNT: (

@@ -156,6 +156,25 @@ def test_the_settings_find_the_client_whatever_it_sends(seen: Seen, case: str, w
     assert found == dict.fromkeys(HEADERS, CLIENT)
 
 
+#: What arrives where proxies append lines of their own, as HAProxy does, and what of it counts.
+OWN_LINES: Final = [
+    ("count1", [f"{X} {FORGED}", f"{X} {CLIENT}"]),
+    ("count1", [f'{X} {FORGED}, "x', f"{X} {CLIENT}"]),
+    ("count2", [f"{X} {FORGED}", f"{X} {CLIENT}", f"{X} {OUTER}"]),
+    ("count2", [f"{X} {FORGED}", f"{X} {FORGED}, {CLIENT}", f"{X} {OUTER}"]),
+    ("range", [f"{X} {FORGED}", f"{X} {CLIENT}"]),
+    ("range", [f"{X} {FORGED}", f"{X} {CLIENT}", f"{X} {OUTER}"]),
+]
+
+
+@pytest.mark.parametrize("kind", applications.RUN)
+def test_proxies_may_append_lines_of_their_own(seen: Seen, kind: str) -> None:
+    rows = [(CASES.get(f"{kind}-{case}"), lines) for case, lines in OWN_LINES]
+    found = [applications.ask(PROXY, case.address, "/", lines) for case, lines in rows if case]
+    assert found
+    assert {*found} == {CLIENT}
+
+
 @pytest.mark.parametrize("kind", ["uvicorn", "express", "nginx", "gin"])
 def test_private_ranges_are_all_passed_over(seen: Seen, kind: str) -> None:
     # Said in a proxy's place: nobody here has a public address.

@@ -226,7 +226,11 @@ from django.http import HttpResponse
 from django.urls import re_path
 from werkzeug.serving import run_simple
 
-urlpatterns = [re_path("", lambda request: HttpResponse(request.META["REMOTE_ADDR"]))]
+def answer(request):
+    address = request.META["REMOTE_ADDR"]
+    return HttpResponse(address, headers={{"Content-Length": len(address)}})
+
+urlpatterns = [re_path("", answer)]
 settings.configure(ROOT_URLCONF=__name__, ALLOWED_HOSTS=["*"], SECRET_KEY="test")
 application = get_wsgi_application()
 {settings}
