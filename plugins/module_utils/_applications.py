@@ -186,16 +186,16 @@ app.wsgi_app = ClientAddress(app.wsgi_app, x_for=<count>, x_proto=0)
 _GIN_COUNT = """\
 router.SetTrustedProxies(nil)
 handler := http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-	elements := strings.Split(strings.Join(r.Header.Values("X-Forwarded-For"), ","), ",")
-	if place := len(elements) - <count>; place >= 0 {
-		if address := net.ParseIP(strings.TrimSpace(elements[place])); address != nil {
-			r.RemoteAddr = net.JoinHostPort(address.String(), "0")
-		}
-	}
-	router.ServeHTTP(w, r)
+    elements := strings.Split(strings.Join(r.Header.Values("X-Forwarded-For"), ","), ",")
+    if place := len(elements) - <count>; place >= 0 {
+        if address := net.ParseIP(strings.TrimSpace(elements[place])); address != nil {
+            r.RemoteAddr = net.JoinHostPort(address.String(), "0")
+        }
+    }
+    router.ServeHTTP(w, r)
 })
 // Serve handler in place of router: http.ListenAndServe(":8080", handler)
-"""
+""".replace("    ", "\t")  # as gofmt wants it
 
 _NGINX_COUNT = r"""
 map $http_x_forwarded_for $client_address {

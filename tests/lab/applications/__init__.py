@@ -398,11 +398,11 @@ _CASES: Final = """\
 package main
 
 import (
-	"net"
-	"net/http"
-	"strings"
+    "net"
+    "net/http"
+    "strings"
 
-	"github.com/gin-gonic/gin"
+    "github.com/gin-gonic/gin"
 )
 
 var _, _ = net.ParseIP, strings.Split
