@@ -490,7 +490,7 @@ _TABLE = (
         "aspnet-core",
         "ASP.NET Core",
         "ASP.NET Core 10",
-        "source",
+        "documentation",
         "csharp",
         {
             _PEER: (Way("", "Nothing to set: without UseForwardedHeaders it is the peer."),),
