@@ -38,3 +38,19 @@ def test_the_lab_has_the_images_that_are_the_defaults() -> None:
     table = (REPOSITORY / "plugins" / "module_utils" / "_settings.py").read_text()
     for image in (images.ECHO, images.PYTHON):
         assert f'"{image}"' in table
+
+
+def test_every_way_to_be_fooled_names_tests_that_exist() -> None:
+    page = (REPOSITORY / "docs" / "fooled.md").read_text()
+    rows = [line for line in page.splitlines() if line.startswith("| ") and "`test_" in line]
+    known = {
+        name
+        for path in (REPOSITORY / "tests").rglob("test_*.py")
+        for name in re.findall(r"^def (test_\w+)", path.read_text(), re.MULTILINE)
+    }
+    named = {name for row in rows for name in re.findall(r"`(test_\w+)`", row)}
+    assert named <= known, sorted(named - known)
+    table = (REPOSITORY / "plugins" / "module_utils" / "_codes.py").read_text()
+    codes = {code for row in rows for code in re.findall(r"\bV\d{3}\b", row)}
+    assert all(f'"{code}"' in table for code in codes)
+    assert len(rows) >= 20
