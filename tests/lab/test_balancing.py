@@ -824,7 +824,7 @@ def test_switches_are_parsed() -> None:
         ("xff=append", "There is no switch 'xff'; the switches are x_forwarded_for, "),
         (
             "x_forwarded_for=add",
-            "Switch x_forwarded_for takes append, replace or pass, not 'add'.",
+            "Switch x_forwarded_for takes append, replace, keep or pass, not 'add'.",
         ),
         ("x_forwarded_for", "A switch is set as KEY=VALUE, not as 'x_forwarded_for'."),
         ("address_delay=-1", "Switch address_delay takes seconds from 0 to 86400, not '-1'."),
