@@ -91,5 +91,6 @@ def test_the_table_of_variables_is_complete_and_its_defaults_are_true() -> None:
     rows = dict(re.findall(r"^\| `(real_ip_\w+)` \| `?(.*?)`? \|", README, re.MULTILINE))
     assert set(rows) == set(defaults)
     for name, default in defaults.items():
-        text = "none" if default is None else str(default).replace("'", "")
+        text = json.dumps(default) if isinstance(default, bool) else str(default).replace("'", "")
+        text = "none" if default is None else text
         assert rows[name] == text, f"{name}: {rows[name]} in README.md, {default!r} in the table"
