@@ -308,7 +308,7 @@ def test_one_node_that_translates_addresses(
 
 # --- A proxy in front -----------------------------------------------------------------------------
 
-FRONT = """
+NGINX = """
 daemon off;
 pid {directory}/nginx.pid;
 error_log {directory}/error.log;
@@ -327,19 +327,39 @@ http {{
     }}
 }}
 """
+# It adds a line of its own, where nginx adds to the line.
+HAPROXY = """
+defaults
+    mode http
+    timeout client 30s
+    timeout connect 5s
+    timeout server 30s
+    option forwardfor{more}
+frontend front
+    bind {address}:80
+    http-request set-header Host {balancer}
+    default_backend balancer
+backend balancer
+    server one {balancer}:80
+"""
+FRONTS = {
+    "nginx": (("nginx", "-c"), NGINX),
+    "haproxy": (("haproxy", "-db", "-f"), HAPROXY.replace("{more}", "")),
+    "haproxy if-none": (("haproxy", "-db", "-f"), HAPROXY.replace("{more}", " if-none")),
+}
 
 
-@pytest.fixture
-def front(attempt: Attempt, layer_7: dict[str, Any], tmp_path: Path) -> Iterator[str]:
+@contextmanager
+def _front(attempt: Attempt, layer_7: dict[str, Any], kind: str, directory: Path) -> Iterator[str]:
     """The URL of a proxy in front of the load balancer, as a CDN is one."""
     [target] = layer_7["targets"]
     address = str(CLIENT2.ipv4("inet"))
-    conf = tmp_path / "nginx.conf"
-    conf.write_text(FRONT.format(directory=tmp_path, address=address, balancer=target["name"]))
-    prefix = attempt.playbooks.command(CLIENT2.name)
-    # Its own session, so that the master and its worker can be told to end together.
+    words, content = FRONTS[kind]
+    conf = directory / "front.conf"
+    conf.write_text(content.format(directory=directory, address=address, balancer=target["name"]))
+    # Its own session, so that a master and its workers can be told to end together.
     with subprocess.Popen(
-        [*prefix, "nginx", "-p", str(tmp_path), "-c", str(conf)],
+        attempt.playbooks.command(CLIENT2.name, *words, str(conf)),
         cwd=REPOSITORY,
         start_new_session=True,
     ) as running:
@@ -349,18 +369,38 @@ def front(attempt: Attempt, layer_7: dict[str, Any], tmp_path: Path) -> Iterator
             os.killpg(running.pid, signal.SIGTERM)
 
 
-def test_a_proxy_in_front_that_can_be_walked_around(
-    attempt: Attempt, layer_7: dict[str, Any], front: str
-) -> None:
+def _through(layer_7: dict[str, Any], url: str) -> dict[str, Any]:
+    """A probe of the URL, where two proxies are counted."""
     asked = {key: value for key, value in layer_7.items() if key != "targets"}
-    asked.update(url=front, trusted_count=2, wait=True, wait_timeout=10)
-    found = attempt.probe(CLIENT.name, **asked)
+    return {**asked, "url": url, "trusted_count": 2, "wait": True, "wait_timeout": 10}
+
+
+@pytest.mark.parametrize("kind", ["nginx", "haproxy"])
+def test_a_proxy_in_front_that_can_be_walked_around(
+    attempt: Attempt, layer_7: dict[str, Any], kind: str, tmp_path: Path
+) -> None:
+    with _front(attempt, layer_7, kind, tmp_path) as url:
+        asked = _through(layer_7, url)
+        found = attempt.probe(CLIENT.name, **asked)
+        unaware = attempt.probe(CLIENT.name, **{**asked, "bypass": {}})
     assert (found["verdict"], found["code"]) == ("forgeable", "V103"), found["reason"]
     around = [entry for entry in found["bypass"] if entry["way"] == "load_balancer"]
     # It knows its own address as Host only, and who walks around it sends that.
     assert [entry["reachable"] for entry in around] == [False, True]
     assert found["forgery"][XFF] == "appended", "twice"
     # Nothing else is wrong on this way: what decides is that there is another one.
-    unaware = attempt.probe(CLIENT.name, **{**asked, "bypass": {}})
-    assert (unaware["code"], unaware["bypass"]) == ("V001", [])
-    assert unaware["safe_strategy"]["trusted_count"] == 2
+    assert (unaware["code"], unaware["bypass"]) == ("V001", []), unaware["reason"]
+    assert unaware["safe_strategy"] == {
+        "strategy": "rightmost_trusted_count",
+        "header": XFF,
+        "trusted_count": 2,
+    }
+
+
+def test_a_proxy_in_front_that_believes_the_client(
+    attempt: Attempt, layer_7: dict[str, Any], tmp_path: Path
+) -> None:
+    with _front(attempt, layer_7, "haproxy if-none", tmp_path) as url:
+        found = attempt.probe(CLIENT.name, **{**_through(layer_7, url), "bypass": {}})
+    assert (found["verdict"], found["code"]) == ("forgeable", "V101"), found["reason"]
+    assert found["safe_strategy"] is None, "X-Real-IP is the proxy's on this way"
