@@ -30,6 +30,7 @@ from lab import (
     parts,
     processes,
     shell,
+    ssh,
 )
 from lab.api import Unanswered
 from lab.errors import SetupError
@@ -89,6 +90,7 @@ def all_parts(lab: Lab) -> list[Part]:
         *cluster.control_plane(lab),
         *(part for each in NODES for part in node.parts(lab, each)),
         *cluster.stand_in(lab),
+        *ssh.parts(lab),
     ]
 
 
@@ -223,6 +225,9 @@ def _prepare(lab: Lab, progress: Callable[[str, str], None]) -> None:
     made = credentials.ensure(lab)
     if made:
         progress("credentials", f"{len(made)} made")
+    keys = ssh.ensure(lab)
+    if keys:
+        progress("ssh keys", f"{len(keys)} made")
     for each in NODES:
         node.configure(lab, each)
     cluster.configure_stand_in(lab)

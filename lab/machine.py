@@ -47,6 +47,9 @@ CONTAINER_LOGS: Final = Path("/var/log/containers")
 SHIM_SOCKETS: Final = Path("/run/containerd/s")
 CNI_RESULTS: Final = Path("/var/lib/cni/results")
 
+#: Where sshd, whoever starts it, locks up what it has not yet let in.
+SSHD_EMPTY: Final = Path("/run/sshd")
+
 #: Directories that may be made on the way, deepest first; removed only if they were not there
 #: before and hold nothing.
 DIRECTORIES: Final = (
@@ -62,6 +65,7 @@ DIRECTORIES: Final = (
     ETC,
     # Where the program that kubelet mounts volumes with keeps its notes.
     Path("/run/mount"),
+    SSHD_EMPTY,
 )
 
 #: Files that kubelet leaves in a directory that is not the lab's.
@@ -151,7 +155,7 @@ def _restore(record: dict[str, Any]) -> None:
                 path.write_text(value)
     cgroups.take_back(record.get("controllers", {}))
     for path in DIRECTORIES:
-        if str(path) in record["absent"]:
+        if str(path) in record["absent"] and not (path == SSHD_EMPTY and sshd_runs()):
             # Whoever else put something there needs it.
             with contextlib.suppress(OSError):
                 path.rmdir()
@@ -161,6 +165,15 @@ def _restore(record: dict[str, Any]) -> None:
         if not record["netns_existed"]:
             with contextlib.suppress(OSError):
                 NAMESPACES.rmdir()
+
+
+def sshd_runs() -> bool:
+    """Tell whether an sshd runs, which would let nobody in any more without its directory."""
+    for name in Path("/proc").glob("[0-9]*/comm"):
+        with contextlib.suppress(OSError):
+            if name.read_text().strip() == SSHD_EMPTY.name:
+                return True
+    return False
 
 
 def mounts(lab: Lab) -> list[Path]:

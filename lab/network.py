@@ -66,7 +66,12 @@ _NODE_SYSCTLS: Final = {
 }
 #: Hosts outside the cluster ask the resolver of the stand-in; there is no other name service.
 OUTSIDE: Final = (OPERATOR.name, CLIENT.name, CLIENT2.name)
-_RESOLV_CONF: Final = f"nameserver {RESOLVER_INET}\n"
+#: Their files below /etc: name → content and mode. Without PAM sshd turns away an account that is
+#: locked, as root's is on many machines; the asterisk lets nobody in by a password either.
+_FILES: Final = {
+    "resolv.conf": (f"nameserver {RESOLVER_INET}\n", 0o644),
+    "shadow": ("root:*:::::::\n", 0o600),
+}
 
 _ROUTERS: Final = frozenset({CLB.name, *(node.name for node in NODES)})
 
@@ -272,11 +277,15 @@ def _wrong_sysctls(namespace: Namespace) -> dict[str, str]:
     return wrong
 
 
-def _resolv_conf_differs(lab: Lab, host: str) -> bool:
+def _wrong_files(lab: Lab, host: str) -> list[str]:
     if host not in OUTSIDE:
-        return False
-    path = ETC / lab.netns(host) / "resolv.conf"
-    return not path.exists() or path.read_text() != _RESOLV_CONF
+        return []
+    paths = {name: ETC / lab.netns(host) / name for name in _FILES}
+    return [
+        name
+        for name, path in paths.items()
+        if not path.exists() or path.read_text() != _FILES[name][0]
+    ]
 
 
 def problems(lab: Lab) -> list[str]:
@@ -288,8 +297,7 @@ def problems(lab: Lab) -> list[str]:
             return [f"{host}: namespace"]
         things = [thing for thing, __ in lacking(namespace)]
         things += _wrong_sysctls(namespace)
-        if _resolv_conf_differs(lab, host):
-            things.append("resolv.conf")
+        things += _wrong_files(lab, host)
         return [f"{host}: {thing}" for thing in things]
 
     return [problem for found in parallel(of, wanted(lab).items()) for problem in found]
@@ -313,8 +321,8 @@ def ensure(lab: Lab) -> list[str]:
         with inside(namespace.name):
             for path, value in _wrong_sysctls(namespace).items():
                 Path("/proc/sys/net", path).write_text(value)
-        if _resolv_conf_differs(lab, host):
-            shell.write(ETC / namespace.name / "resolv.conf", _RESOLV_CONF)
+        for name in _wrong_files(lab, host):
+            shell.write(ETC / namespace.name / name, *_FILES[name])
     _connect(lab)
     parallel(_repair, namespaces.values())
     return found

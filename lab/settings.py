@@ -145,6 +145,11 @@ class Lab:
         return self.root / "clb"
 
     @property
+    def ssh_config(self) -> Path:
+        """Configuration with which ``ssh -F`` reaches the clients by their names."""
+        return self.root / "ssh" / "config"
+
+    @property
     def logs(self) -> Path:
         """Directory of the parts' logs, ``PART.log`` each."""
         return self.root / "log"

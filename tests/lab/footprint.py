@@ -36,6 +36,7 @@ SHARED = (
     "/run/mount",
     "/run/netns",
     "/run/runc",
+    "/run/sshd",
     "/run/xtables.lock",
     "/usr/libexec/kubernetes",
     "/var/lib/cni",
