@@ -43,7 +43,7 @@ class ActionModule(ActionBase):
             waited = time.monotonic() - start
             if result.get("failed") or result["verdict"] != "no_answer" or waited >= limit:
                 return result
-            host = (task_vars or {}).get("inventory_hostname", "")
+            host = self._task.delegate_to or (task_vars or {}).get("inventory_hostname", "")
             display.display(
                 f"[{host}] waiting for an echo answer: {result['reason']} "
                 f"({waited:.0f} s of {limit} s)"

@@ -13,11 +13,15 @@ from ansible.plugins.action import ActionBase
 from ansible.release import __version__ as ansible_version
 from ansible.utils.display import Display
 from ansible_collections.kestrel.real_ip.plugins.module_utils._summary import (
+    combined,
     entry,
     following,
     line,
     page,
+    passes,
     rows,
+    vantage_entry,
+    worst,
 )
 from ansible_collections.kestrel.real_ip.plugins.module_utils._version import VERSION
 
@@ -38,6 +42,7 @@ class ActionModule(ActionBase):
         arguments = validate(
             {
                 "probe": {"type": "dict"},
+                "vantages": {"type": "dict", "default": {}},
                 "failure": {"type": "dict"},
                 "kubernetes_version": {"type": "str"},
                 "accept": {"type": "list", "elements": "str", "default": []},
@@ -53,18 +58,22 @@ class ActionModule(ActionBase):
                 "kubernetes": arguments["kubernetes_version"] or None,
             },
         }
-        found = entry(probe, failure, facts)
+        vantages = {} if failure else arguments["vantages"]
+        if vantages:
+            found = combined({name: vantage_entry(one, facts) for name, one in vantages.items()})
+            probe = vantages[worst(found["vantages"])]
+        else:
+            found = entry(probe, failure, facts)
         host = (task_vars or {}).get("inventory_hostname", "localhost")
-        verdict = str(found["verdict"])
-        if not failure and not probe.get("skipped"):
+        excused = not failure and bool(not probe or probe.get("skipped"))
+        if not failure and not excused:
             text = page(host, found, rows(found, probe, following(arguments["playbooks"])))
-            display.display(f"\n{text}\n", color=COLOURS.get(verdict, "red"))
+            display.display(f"\n{text}\n", color=COLOURS.get(str(found["verdict"]), "red"))
         display.display(line(host, found))
-        accepted = {"preserved", *arguments["accept"]}
         result.update(
             changed=False,
             result=found,
-            accepted=verdict in accepted or (verdict == "not_run" and not failure),
+            accepted=passes(found, {"preserved", *arguments["accept"]}, excused),
             ansible_stats={
                 "data": {"real_ip_results": {host: found}},
                 "per_host": False,

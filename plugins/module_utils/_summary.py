@@ -12,7 +12,7 @@ import re
 import textwrap
 import typing as t
 
-from ansible_collections.kestrel.real_ip.plugins.module_utils._codes import printable
+from ansible_collections.kestrel.real_ip.plugins.module_utils._codes import VERDICTS, printable
 from ansible_collections.kestrel.real_ip.plugins.module_utils._settings import SETTINGS
 
 Data = t.Mapping[str, t.Any]
@@ -20,6 +20,11 @@ Data = t.Mapping[str, t.Any]
 # Fits a terminal of 100 columns, label included.
 WIDTH = 98
 LABEL = 11
+
+NOT_RUN = "not_run"
+_NOT_PROBED = "not probed"
+# Worst first. What was found anywhere outweighs what wasn't asked, and that outweighs only a pass.
+_ORDER = (*VERDICTS[:-1], NOT_RUN, VERDICTS[-1])
 
 
 def entry(probe: Data | None, failure: Data | None, facts: Data) -> dict[str, t.Any]:
@@ -30,12 +35,12 @@ def entry(probe: Data | None, failure: Data | None, facts: Data) -> dict[str, t.
     """
     if failure:
         told: dict[str, t.Any] = {
-            "verdict": "not_run",
+            "verdict": NOT_RUN,
             "reason": f"{failure['task']}: {failure['msg']}",
         }
     elif not probe or probe.get("skipped"):
         reason = "Check mode: the deployment doesn't exist yet, so there was nothing to probe."
-        told = {"verdict": "not_run", "reason": reason}
+        told = {"verdict": NOT_RUN, "reason": reason}
     else:
         told = dict(probe)
     fields = ("verdict", "code", "reason", "expected", "expected_from", "observed")
@@ -50,6 +55,51 @@ def entry(probe: Data | None, failure: Data | None, facts: Data) -> dict[str, t.
     return {**found, **facts}
 
 
+def vantage_entry(probe: Data, facts: Data) -> dict[str, t.Any]:
+    """The entry of one vantage point: ``not_run`` where there is no verdict, whatever the reason.
+
+    ``probe``: what came of source_ip_info there; it may have failed, or not been reached.
+    """
+    if probe.get("skipped") or "verdict" in probe:
+        return entry(probe, None, facts)
+    message = str(probe.get("msg") or "no answer").removeprefix("Task failed: ")
+    return entry(None, {"task": _NOT_PROBED, "msg": message}, facts)
+
+
+def combined(vantages: t.Mapping[str, Data]) -> dict[str, t.Any]:
+    """The entry of a host that was probed from several places: the worst of theirs.
+
+    ``vantages``: name to entry, one or more.
+    """
+    first = worst(vantages)
+    told = [f"from {printable(first)}: {vantages[first]['reason']}"]
+    for verdict in _ORDER:
+        names = [name for name in vantages if vantages[name]["verdict"] == verdict]
+        others = ", ".join(printable(name) for name in names if name != first)
+        if others:
+            told.append(f"{_NOT_PROBED if verdict == NOT_RUN else verdict} from {others}")
+    return {**vantages[first], "reason": "; ".join(told), "vantages": dict(vantages)}
+
+
+def worst(vantages: t.Mapping[str, Data]) -> str:
+    """The name of the vantage point whose entry :func:`combined` makes the host's."""
+    return min(vantages, key=lambda name: _badness(vantages[name]))
+
+
+def _badness(found: Data) -> tuple[int, int]:
+    # Of equal verdicts the one with most to say: what it doesn't rest on stands in its reason too.
+    return _ORDER.index(found["verdict"]), -len(found["reason"])
+
+
+def passes(found: Data, accepted: t.Container[str], excused: bool) -> bool:
+    """Whether a host's verdict, and that of each of its vantage points, is accepted.
+
+    ``excused``: nothing was to be probed, so that ``not_run`` is no failure.
+    """
+    verdicts = {one["verdict"] for one in (found.get("vantages") or {"": found}).values()}
+    return all(one in accepted or (one == NOT_RUN and excused) for one in verdicts)
+
+
 def line(host: str, result: Data) -> str:
     """The one line that scripts look for."""
     return f"real_ip: {host} {result['verdict']} {result['code'] or '-'} {result['reason']}"
@@ -57,17 +107,15 @@ def line(host: str, result: Data) -> str:
 
 def rows(result: Data, probe: Data, then: t.Iterable[tuple[str, str]]) -> list[tuple[str, str]]:
     """Label and text of each line that a person reads, most important first."""
-    observed = result["observed"] or {}
+    vantages = result.get("vantages") or {}
     backends = probe.get("backends") or []
     fates = probe.get("forgery") or {}
     safe = probe.get("safe_strategy") or {}
-    total = sum(observed.values())
-    seen = ", ".join(f"{one} ({count} of {total})" for one, count in observed.items())
-    expected = ", ".join(map(str, result["expected"] or []))
-    source = f" ({result['expected_from']})" if result["expected_from"] else ""
+    place = f", from {printable(worst(vantages))}" if len(vantages) > 1 else ""
+    seen = [("seen", f"{_seen(result)}{place}"), ("expected", _expected(result))]
     table = [
-        ("seen", seen or "nothing"),
-        ("expected", f"{expected}{source}" if expected else "none given"),
+        *(("vantage", _vantage(name, found)) for name, found in vantages.items()),
+        *(seen if result["verdict"] != NOT_RUN else []),
         ("address", ", ".join(map(str, result["address"]))),
         *(("backend", text) for text in _backends(backends)),
         ("forged", ", ".join(f"{name} {one}" for name, one in fates.items())),
@@ -100,6 +148,27 @@ def with_variables(text: str) -> str:
         return f"{name}{found.group('colon')}" if name in SETTINGS else found.group()
 
     return re.sub(r"\b(?P<name>[a-z]+(?:_[a-z]+)+|[a-z]+(?=:))(?P<colon>:?)", variable, text)
+
+
+def _seen(found: Data) -> str:
+    observed = found["observed"] or {}
+    total = sum(observed.values())
+    return ", ".join(f"{one} ({count} of {total})" for one, count in observed.items()) or "nothing"
+
+
+def _expected(found: Data) -> str:
+    source = f" ({found['expected_from']})" if found["expected_from"] else ""
+    expected = ", ".join(map(str, found["expected"] or []))
+    return f"{expected}{source}" if expected else "none given"
+
+
+def _vantage(name: str, found: Data) -> str:
+    """One line of a page; a long one is cut, since all of it stands in ``real_ip_results``."""
+    expected = " or ".join(map(str, found["expected"] or ["none"]))
+    told = f"expected {expected}, saw {_seen(found)}"
+    code = f" {found['code']}" if found["code"] else ""
+    detail = found["reason"] if found["verdict"] == NOT_RUN else told
+    return printable(f"{name}: {found['verdict']}{code}, {detail}", WIDTH - LABEL)
 
 
 def _backends(backends: t.Iterable[Data]) -> list[str]:

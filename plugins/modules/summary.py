@@ -31,6 +31,14 @@ options:
   probe:
     description: A registered result of M(kestrel.real_ip.source_ip_info), also a skipped one.
     type: dict
+  vantages:
+    description:
+      - Name of a vantage point to its result of M(kestrel.real_ip.source_ip_info), which may have
+        failed. Takes the place of O(probe) unless it is empty.
+      - The worst of their verdicts is the host's. One without a verdict is V(not_run), and the
+        host's then never V(preserved).
+    type: dict
+    default: {}
   failure:
     description: The step that failed before the probe, with C(task) and C(msg).
     type: dict
@@ -56,11 +64,13 @@ EXAMPLES = r"""
 
 RETURN = r"""
 result:
-  description: The host's entry in C(real_ip_results).
+  description: The host's entry in C(real_ip_results). With O(vantages) it is the worst of theirs,
+    and C(vantages) has them all by their names.
   returned: always
   type: dict
 accepted:
-  description: Whether the verdict is accepted. V(not_run) is, unless a step failed.
+  description: Whether the verdict, and that of each vantage point, is accepted. V(not_run) is only
+    where there was nothing to probe.
   returned: always
   type: bool
 """

@@ -8,12 +8,16 @@ import typing as t
 
 import pytest
 from ansible_collections.kestrel.real_ip.plugins.module_utils._summary import (
+    combined,
     entry,
     following,
     line,
     page,
+    passes,
     rows,
+    vantage_entry,
     with_variables,
+    worst,
 )
 
 PROBE: dict[str, t.Any] = {
@@ -105,3 +109,154 @@ def test_a_failure_brings_no_control_characters() -> None:
     found = entry(None, {"task": "Wait", "msg": "Not ready\n\x1b[2Jpreserved"}, {})
     assert str(found["reason"]).isprintable()
     assert "preserved" in str(found["reason"])
+
+
+# --- Vantage points -------------------------------------------------------------------------------
+
+GOOD: dict[str, t.Any] = {
+    **PROBE,
+    "verdict": "preserved",
+    "code": "V001",
+    "reason": "all 10 answers showed 203.0.113.10",
+    "fix": None,
+    "observed": {"203.0.113.10": 10},
+    "vantage": "outside",
+}
+HALF = {**GOOD, "code": "V002", "reason": f"{GOOD['reason']}. Forgery not tested"}
+DOUBT = {**GOOD, "verdict": "unproven", "code": "V401", "reason": "no expected address"}
+REFUSED = {"unreachable": True, "msg": "Task failed: Failed to connect\n to the host via ssh"}
+# What failed_when leaves of a module that failed
+CRASHED = {"failed": False, "msg": "The module interpreter was not found."}
+SKIPPED = {"skipped": True, "skip_reason": "Conditional result was False"}
+
+Results = t.Mapping[str, t.Mapping[str, t.Any]]
+
+
+def _combined(results: Results) -> dict[str, t.Any]:
+    return combined({name: vantage_entry(one, FACTS) for name, one in results.items()})
+
+
+@pytest.mark.parametrize(
+    ("results", "verdict", "reason"),
+    [
+        ({"a": GOOD}, "preserved", "from a: all 10 answers showed 203.0.113.10"),
+        (
+            {"a": GOOD, "b": GOOD, "c": GOOD},
+            "preserved",
+            "from a: all 10 answers showed 203.0.113.10; preserved from b, c",
+        ),
+        # A reservation is not lost beside an equal verdict without one.
+        (
+            {"a": GOOD, "b": HALF},
+            "preserved",
+            "from b: all 10 answers showed 203.0.113.10. Forgery not tested; preserved from a",
+        ),
+        (
+            {"a": GOOD, "b": PROBE},
+            "lost",
+            "from b: all 10 answers showed 10.255.0.12, a node's; preserved from a",
+        ),
+        (
+            {"a": GOOD, "b": REFUSED},
+            "not_run",
+            "from b: not probed: Failed to connect to the host via ssh; preserved from a",
+        ),
+        (
+            {"a": CRASHED, "b": GOOD},
+            "not_run",
+            "from a: not probed: The module interpreter was not found.; preserved from b",
+        ),
+        (
+            {"a": GOOD, "b": REFUSED, "c": DOUBT, "d": REFUSED},
+            "unproven",
+            "from c: no expected address; not probed from b, d; preserved from a",
+        ),
+        ({"a": {}, "b": REFUSED}, "not_run", None),
+        ({"a": {"failed": True, "msg": ""}}, "not_run", "from a: not probed: no answer"),
+        ({"a\x1b[2J": GOOD}, "preserved", "from a\\x1b[2J: all 10 answers showed 203.0.113.10"),
+    ],
+)
+def test_the_worst_vantage_point_speaks(results: Results, verdict: str, reason: str | None) -> None:
+    found = _combined(results)
+    assert found["verdict"] == verdict
+    assert reason is None or found["reason"] == reason
+    assert found["vantages"].keys() == results.keys()
+    for one in found["vantages"].values():
+        assert one.keys() == found.keys() - {"vantages"}
+    speaking = found["vantages"][worst(found["vantages"])]
+    assert {**speaking, "reason": found["reason"]} == {
+        field: value for field, value in found.items() if field != "vantages"
+    }
+
+
+VERDICTS = ("no_answer", "lost", "mixed", "forgeable", "unproven", "not_run", "preserved")
+
+
+@pytest.mark.parametrize("better", range(1, len(VERDICTS)))
+def test_the_order_of_verdicts(better: int) -> None:
+    of = {
+        verdict: {**GOOD, "verdict": verdict} if verdict != "not_run" else REFUSED
+        for verdict in VERDICTS
+    }
+    worse, good = VERDICTS[better - 1], VERDICTS[better]
+    assert _combined({"a": of[good], "b": of[worse]})["verdict"] == worse
+
+
+@pytest.mark.parametrize(
+    ("results", "accepted", "excused", "expected"),
+    [
+        ({"a": GOOD, "b": GOOD}, {"preserved"}, False, True),
+        ({"a": GOOD, "b": PROBE}, {"preserved"}, False, False),
+        ({"a": GOOD, "b": PROBE}, {"preserved", "lost"}, False, True),
+        # The worst is accepted, but not the other.
+        ({"a": DOUBT, "b": PROBE}, {"preserved", "lost"}, False, False),
+        ({"a": REFUSED, "b": PROBE}, {"preserved", "lost"}, False, False),
+        ({"a": REFUSED, "b": GOOD}, {"preserved"}, False, False),
+        ({"a": SKIPPED, "b": SKIPPED}, {"preserved"}, True, True),
+    ],
+)
+def test_every_vantage_point_must_be_accepted(
+    results: Results, accepted: set[str], excused: bool, expected: bool
+) -> None:
+    assert passes(_combined(results), accepted, excused) is expected
+
+
+@pytest.mark.parametrize(
+    ("probe", "failure", "excused", "expected"),
+    [
+        (GOOD, None, False, True),
+        (PROBE, None, False, False),
+        (SKIPPED, None, True, True),
+        (None, FAILURE, False, False),
+    ],
+)
+def test_a_single_verdict_is_accepted_or_not(
+    probe: t.Any, failure: t.Any, excused: bool, expected: bool
+) -> None:
+    assert passes(entry(probe, failure, FACTS), {"preserved"}, excused) is expected
+
+
+def test_the_page_has_a_line_for_each_vantage_point() -> None:
+    seen_by_many = {**PROBE, "observed": {f"10.255.0.{number}": 1 for number in range(20)}}
+    results = {"client": GOOD, "client2": seen_by_many, "client3": REFUSED}
+    found = _combined(results)
+    text = page("localhost", found, rows(found, results["client2"], []))
+    lines = text.splitlines()
+    assert lines[:2] == [
+        "localhost: LOST (V201)",
+        "  vantage  client: preserved V001, expected 203.0.113.10, saw 203.0.113.10 (10 of 10)",
+    ]
+    assert lines[2].startswith("  vantage  client2: lost V201, expected 203.0.113.10, saw 10.255")
+    assert lines[2].endswith("…")
+    assert (
+        lines[3] == "  vantage  client3: not_run, not probed: Failed to connect to the host via ssh"
+    )
+    assert lines[4].startswith("  seen     10.255.0.0")
+    assert ", from client2" in text
+    assert max(map(len, lines)) <= 100
+
+
+def test_where_nothing_was_probed_nothing_was_seen() -> None:
+    found = _combined({"a": REFUSED})
+    labels = [label for label, __ in rows(found, REFUSED, [])]
+    assert labels == ["vantage", "reason"]
