@@ -31,6 +31,7 @@ kind: Service
 metadata: {name: layer-4, namespace: %s}
 spec:
   type: LoadBalancer
+  externalTrafficPolicy: %s
   selector: {app: real-ip-app}
   ports: [{port: 80, targetPort: 5000}]
 """
@@ -147,9 +148,12 @@ class Playbooks:
         )
 
     @contextmanager
-    def balanced_service(self) -> Iterator[str]:
-        """The address of a layer-4 load balancer in front of the echo app."""
-        self.kubectl("apply", "-f", "-", text=BALANCED % self.namespace)
+    def balanced_service(self, policy: str = "Cluster") -> Iterator[str]:
+        """The address of a layer-4 load balancer in front of the echo app.
+
+        ``policy``: the externalTrafficPolicy of its Service.
+        """
+        self.kubectl("apply", "-f", "-", text=BALANCED % (self.namespace, policy))
         try:
             for __ in range(100):
                 address = self.kubectl(

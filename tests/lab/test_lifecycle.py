@@ -20,7 +20,19 @@ from footprint import difference, footprint
 
 from lab import lifecycle, machine, network, node, processes
 from lab.images import ECHO, PAUSE
-from lab.settings import BASE, CLIENT, HOSTS, MASTER, NODE1, NODE2, NODES, OPERATOR, REPOSITORY, Lab
+from lab.settings import (
+    BASE,
+    CLIENT,
+    CLIENT2,
+    HOSTS,
+    MASTER,
+    NODE1,
+    NODE2,
+    NODES,
+    OPERATOR,
+    REPOSITORY,
+    Lab,
+)
 
 #: What the lab promises, in seconds.
 UP = 20.0
@@ -110,6 +122,7 @@ def test_status_is_a_table_of_every_part(lab: Lab, command: Command) -> None:
     assert set(rows.values()) == {"ok"}
     assert set(rows) >= {
         *("network", "cluster", "nginx", "registry", "resolver", "controller"),
+        *("client-sshd", "client2-sshd"),
         *("etcd", "kube-apiserver", "kube-controller-manager", "kube-scheduler"),
         *(node.name for node in NODES),
         *(
@@ -192,13 +205,14 @@ DAMAGES: dict[str, tuple[Callable[[Lab], None], set[str]]] = {
     "etcd killed": (_signal("etcd", signal.SIGKILL), {"etcd"}),
     "nginx killed": (_signal("nginx", signal.SIGKILL), {"nginx"}),
     "controller ended": (_signal("controller", signal.SIGTERM), {"controller"}),
+    "sshd killed": (_signal("client-sshd", signal.SIGKILL), {"client-sshd"}),
     "scheduler halted": (_signal("kube-scheduler", signal.SIGSTOP), {"kube-scheduler"}),
     "node's link gone": (_ip("node1", "link", "del", "vpc"), {"network"}),
     "bridge gone": (_ip("sw", "link", "del", "inet"), {"network"}),
     "link down": (_ip("client", "link", "set", "inet", "down"), {"network"}),
     "address gone": (_ip("clb", "addr", "del", "10.255.0.5/24", "dev", "vpc"), {"network"}),
     "route gone": (_ip("node2", "route", "del", "10.244.1.0/24"), {"network"}),
-    "client's namespace gone": (_no_namespace("client2"), {"network"}),
+    "client's namespace gone": (_no_namespace("client2"), {"network", "client2-sshd"}),
     "setting changed": (_no_sysctl, {"network"}),
     "resolv.conf gone": (_no_resolv_conf, {"network"}),
     "image gone": (_no_image, {"node1-images"}),
@@ -473,6 +487,31 @@ def test_without_root() -> None:
     )
     assert done.returncode == 2
     assert done.stderr == "lab: The lab needs root, for network namespaces and control groups.\n"
+
+
+def test_ssh_leads_into_the_clients_only(lab: Lab, run_in: Command) -> None:
+    """With the lab's key, by name and by both addresses, into a host with its own resolver."""
+    ssh = (OPERATOR.name, "ssh", "-F", str(lab.ssh_config))
+    for host in (CLIENT, CLIENT2):
+        for name in (host.name, host.ipv4("inet"), host.ipv6("inet")):
+            words = ("ip -oneline addr show inet; cat /etc/resolv.conf; id -un; echo ~",)
+            said = run_in(*ssh, name, *words).stdout
+            assert f"inet {host.ipv4('inet')}/24" in said
+            home = str(lab.ssh_config.parent / "home")
+            assert said.splitlines()[-3:] == ["nameserver 203.0.113.1", "root", home]
+    for refused in (
+        ("-o", "PubkeyAuthentication=no", "client", "true"),
+        ("-o", f"UserKnownHostsFile={os.devnull}", "client", "true"),
+        ("-l", "nobody", "client", "true"),
+    ):
+        assert run_in(*ssh, *refused, check=False).returncode == 255
+    keys = [path for path in lab.ssh_config.parent.iterdir() if path.suffix == ".key"]
+    assert len(keys) == 3
+    assert {path.stat().st_mode & 0o777 for path in keys} == {0o600}
+    listening = run_in(CLIENT.name, "ss", "-Hltn").stdout.split()
+    assert {f"{CLIENT.ipv4('inet')}:22", f"[{CLIENT.ipv6('inet')}]:22"} <= set(listening)
+    assert not {"0.0.0.0:22", "[::]:22", "*:22"} & set(listening)
+    assert machine.sshd_runs(), "or its directory would be taken from one that isn't a lab's"
 
 
 def test_from_inside(lab: Lab, run_in: Command) -> None:

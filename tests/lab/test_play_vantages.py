@@ -1,0 +1,199 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Vantage points: hosts behind ssh, one play, one verdict for each of them and one for all."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import secrets
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+from lab.settings import CLIENT, CLIENT2, Lab
+from tests.lab.playbooks import EXPECTED, REPOSITORY, Playbooks, Run
+
+ADDRESSES = {host.name: host.ipv4("inet") for host in (CLIENT, CLIENT2)}
+README = (REPOSITORY / "README.md").read_text()
+
+Verify = Callable[..., Run]
+
+
+@pytest.fixture(scope="module")
+def deployed(lab: Lab) -> Iterator[Playbooks]:
+    """The bundled echo app, deployed once."""
+    found = Playbooks(lab.name, f"vantages-{secrets.token_hex(3)}")
+    run = found.run(
+        "site", "-e", "real_ip_echo=bundled", "-e", f"real_ip_expected_source={EXPECTED}"
+    )
+    assert run.verdict == "preserved", run.output
+    yield found
+    found.kubectl("delete", "namespace", found.namespace, "--wait=false")
+
+
+@pytest.fixture
+def verify(lab: Lab, deployed: Playbooks, tmp_path: Path) -> Verify:
+    """Run verify.yml with vantage points: name → its variables, or a whole inventory as text."""
+
+    def run(vantages: dict[str, Any] | str, *arguments: str) -> Run:
+        inventory = tmp_path / "inventory.yml"
+        if not isinstance(vantages, str):
+            vantages = yaml.safe_dump({"real_ip_vantages": {"hosts": vantages}})
+        inventory.write_text(vantages)
+        return deployed.run(
+            "verify",
+            *("-i", str(inventory), "-e", f"ansible_ssh_args='-F {lab.ssh_config}'"),
+            *arguments,
+            environment={"ANSIBLE_SHOW_CUSTOM_STATS": "1"},
+        )
+
+    return run
+
+
+def _result(run: Run) -> dict[str, Any]:
+    found: dict[str, Any] = run.statistics()["real_ip_results"]["localhost"]
+    return found
+
+
+def _verdicts(run: Run) -> dict[str, str]:
+    return {name: one["verdict"] for name, one in _result(run)["vantages"].items()}
+
+
+def _lines(run: Run) -> list[str]:
+    """The page's lines about vantage points."""
+    return re.findall(r"^  vantage  (.*)$", run.output, re.MULTILINE)
+
+
+def _expecting(**changes: dict[str, Any]) -> dict[str, Any]:
+    """Both clients, each with its own address, but for the ``changes``."""
+    return {
+        name: {"real_ip_expected_source": address, **changes.get(name, {})}
+        for name, address in ADDRESSES.items()
+    }
+
+
+def _until_it_answers_always(playbooks: Playbooks, address: str) -> None:
+    """Nodes learn of a new Service one after the other."""
+    script = f"for i in $(seq 20); do curl -sfm 2 http://{address}/ >{os.devnull} || exit 1; done"
+    deadline = time.monotonic() + 60
+    while playbooks.execute("client", "sh", "-c", script)[0] != 0:
+        assert time.monotonic() < deadline, f"{address} does not answer every time"
+        time.sleep(0.2)
+
+
+def test_each_is_seen_as_itself(verify: Verify) -> None:
+    """With the inventory of README.md, as it stands there."""
+    [inventory] = re.findall(r"```yaml\n(real_ip_vantages:.*?)```", README, re.DOTALL)
+    run = verify(inventory)
+    assert run.status == 0, run.output
+    assert run.output.count("\nreal_ip: ") == 1
+    assert run.line.startswith("real_ip: localhost preserved V001 from 203.0.113.2")
+    assert "; preserved from 203.0.113.2" in run.line
+    result = _result(run)
+    assert result["vantages"].keys() == set(ADDRESSES.values())
+    for address, one in result["vantages"].items():
+        assert one["verdict"] == "preserved"
+        assert one["vantage"] == "outside"
+        assert one["expected"] == [address]
+        assert set(one["observed"]) == {address}
+        assert one.keys() == result.keys() - {"vantages"}
+    assert len(_lines(run)) == 2
+
+
+def test_one_wrong_expectation_loses_and_is_named(verify: Verify) -> None:
+    run = verify(_expecting(client2={"real_ip_expected_source": "203.0.113.77"}))
+    assert run.status == 2
+    assert run.line.startswith("real_ip: localhost lost V2")
+    assert "from client2: " in run.line
+    assert run.line.endswith("; preserved from client")
+    assert _verdicts(run) == {"client": "preserved", "client2": "lost"}
+    [good, bad] = _lines(run)
+    assert good.startswith("client: preserved V001, expected 203.0.113.20, saw 203.0.113.20 (")
+    assert re.match(r"client2: lost V2\d\d, expected 203\.0\.113\.77, saw 203\.0\.113\.21 \(", bad)
+
+
+def test_without_its_own_it_expects_what_the_cluster_does(verify: Verify) -> None:
+    run = verify(
+        {"client": {}},
+        *("-e", f"verify_expected_source={ADDRESSES['client']}"),
+    )
+    assert run.status == 0, run.output
+    assert _result(run)["vantages"]["client"]["expected"] == [ADDRESSES["client"]]
+
+
+@pytest.mark.parametrize(
+    ("changes", "words"),
+    [
+        # Nothing listens there.
+        ({"ansible_port": 2222}, "Connection refused"),
+        ({"ansible_python_interpreter": "/nonexistent/python"}, "was not found"),
+        # A node's own address, which the probe refuses to expect.
+        ({"real_ip_expected_source": "10.255.0.11"}, "would prove nothing"),
+    ],
+)
+def test_one_that_can_not_be_probed(verify: Verify, changes: dict[str, Any], words: str) -> None:
+    """The others are still asked, and yet nothing is preserved, whatever is accepted."""
+    run = verify(_expecting(client=changes), "-e", "real_ip_accept=unproven,lost,no_answer")
+    assert run.status == 2
+    assert run.line.startswith("real_ip: localhost not_run - from client: not probed: ")
+    assert words in run.line
+    assert run.line.endswith("; preserved from client2")
+    assert _verdicts(run) == {"client": "not_run", "client2": "preserved"}
+    assert _lines(run)[0].startswith("client: not_run, not probed: ")
+
+
+def test_refused_before_anything_is_sent(verify: Verify) -> None:
+    """A group without hosts would leave the probe to the controller, which nobody wanted."""
+    run = verify("real_ip_vantages: {}\nother: {hosts: {one: {}}}\n")
+    assert run.status == 2
+    assert run.verdict == "not_run"
+    assert "real_ip_vantages is empty" in run.line
+
+    run = verify(_expecting(client={"real_ip_expected_source": {"a": "b"}}))
+    assert run.status == 2
+    assert run.verdict == "not_run"
+    assert "real_ip_expected_source: expected a list, got a dictionary" in run.line
+
+
+def test_check_mode_without_objects_asks_nobody(verify: Verify) -> None:
+    unreachable = _expecting(client={"ansible_port": 2222})
+    run = verify(unreachable, "--check", "-e", "real_ip_name_prefix=missing")
+    assert run.status == 0, run.output
+    assert run.verdict == "not_run"
+    assert set(_verdicts(run).values()) == {"not_run"}
+
+
+def test_never_preserved_without_a_ready_pod(deployed: Playbooks, verify: Verify) -> None:
+    """From no vantage point: a Service without selector, in front of pods that nobody counts."""
+    service = ("service", "real-ip-service", "-n", deployed.namespace)
+    selector = deployed.kubectl("get", *service, "-o", "jsonpath={.spec.selector}")
+    remove = [{"op": "remove", "path": "/spec/selector"}]
+    deployed.kubectl("patch", *service, "--type=json", f"-p={json.dumps(remove)}")
+    try:
+        run = verify(_expecting())
+        assert run.status == 2
+        assert run.verdict == "not_run"
+        assert "expected a ready pod behind it, seen none" in run.line
+    finally:
+        deployed.kubectl("patch", *service, f'-p={{"spec": {{"selector": {selector}}}}}')
+
+
+@pytest.mark.parametrize(("policy", "verdict"), [("Cluster", "lost"), ("Local", "preserved")])
+def test_layer_4_from_outside(
+    deployed: Playbooks, verify: Verify, policy: str, verdict: str
+) -> None:
+    """What a node makes of the source address is seen where no node is in the prober's place."""
+    with deployed.balanced_service(policy) as address:
+        _until_it_answers_always(deployed, address)
+        run = verify(
+            {"client": {"real_ip_expected_source": ADDRESSES["client"]}},
+            *("-e", f"real_ip_url=http://{address}/", "-e", "real_ip_layer=l4"),
+        )
+    assert run.verdict == verdict, run.output
+    assert _verdicts(run) == {"client": verdict}
+    assert run.status == (0 if verdict == "preserved" else 2)
