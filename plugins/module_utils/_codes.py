@@ -245,7 +245,8 @@ _TABLE = (
         "{good} of {answered} answers through {address} showed {expected} as {where}, the others "
         "{seen}",
         "Backends or ways to them differ, and the echo app doesn't tell which pod answered.",
-        "Use an echo app that names its pod, then compare the backends",
+        "Use an echo app that names its pod (in the playbooks real_ip_echo: bundled), then compare "
+        "the backends",
     ),
     # --- unproven ---------------------------------------------------------------------------------
     Code(
@@ -408,7 +409,8 @@ _TABLE = (
         "the echo app behind {address} doesn't tell the socket peer, which alone decides at "
         "layer: l4",
         "The document's image answers with header lines only.",
-        "Use an echo app that tells the peer, for a layer-7 load balancer set layer: l7",
+        "Use an echo app that tells the peer (in the playbooks real_ip_echo: bundled); for a "
+        "layer-7 load balancer set layer: l7",
     ),
     Code(
         "V418",
@@ -498,7 +500,7 @@ _TABLE = (
         "doesn't name its pod, and {required} pods are ready",
         "On layer 4 the way to each pod can keep or lose the address, depending on its node, and "
         "which pods answered is not known.",
-        "Use an echo app that names its pod",
+        "Use an echo app that names its pod, in the playbooks real_ip_echo: bundled",
     ),
     # --- no_answer --------------------------------------------------------------------------------
     Code(
