@@ -21,7 +21,7 @@ from typing import Any
 import pytest
 
 from lab.settings import CLIENT, CLIENT2, NODE1, OPERATOR, Lab
-from tests.lab.playbooks import EXPECTED, REPOSITORY, VENV, Playbooks
+from tests.lab.playbooks import EXPECTED, REPOSITORY, VENV, Playbooks, Run
 
 XFF, REAL_IP = "X-Forwarded-For", "X-Real-IP"
 ONE_HEADER = {"strategy": "single_header", "header": REAL_IP}
@@ -34,9 +34,7 @@ STRIP = (
 )
 
 
-def _module(
-    playbooks: Playbooks, prefix: Sequence[str], module: str, arguments: Mapping[str, Any]
-) -> dict[str, Any]:
+def _module(prefix: Sequence[str], module: str, arguments: Mapping[str, Any]) -> dict[str, Any]:
     """What a module of the collection returns, run behind a command prefix."""
     done = subprocess.run(
         [
@@ -67,11 +65,15 @@ class Attempt:
         self.playbooks = playbooks
         self.kubectl = partial(playbooks.kubectl, "-n", playbooks.namespace)
 
-    def way(self, **front: str) -> dict[str, Any]:
-        """Options of source_ip_info that are read from the cluster; ``front`` as in the module."""
+    def read(self, **front: str) -> dict[str, Any]:
+        """What path_addresses_info returns to the operator; ``front`` are options of it."""
         asked = {"namespace": self.playbooks.namespace, "service": "real-ip-service", **front}
         operator = self.playbooks.command(OPERATOR.name)
-        read = _module(self.playbooks, operator, "path_addresses_info", asked)
+        return _module(operator, "path_addresses_info", asked)
+
+    def way(self, **front: str) -> dict[str, Any]:
+        """Options of source_ip_info that are read from the cluster."""
+        read = self.read(**front)
         return {
             "targets": read["targets"],
             "cluster_addresses": read["cluster_addresses"],
@@ -83,7 +85,7 @@ class Attempt:
     def probe(self, host: str | Sequence[str], **options: Any) -> dict[str, Any]:
         """The result of source_ip_info in a host of the lab, or behind a command prefix."""
         prefix = self.playbooks.command(host) if isinstance(host, str) else host
-        return _module(self.playbooks, prefix, "source_ip_info", options)
+        return _module(prefix, "source_ip_info", options)
 
     def inside_of(self, pod: str) -> list[str]:
         """The command prefix that enters a pod's network and host name, as a process in it has."""
@@ -304,6 +306,21 @@ def test_one_node_that_translates_addresses(
         found = attempt.probe(CLIENT.name, **layer_4)
     assert found["code"] == "V301", found["reason"]
     assert "10.244.1.1" in found["reason"]
+
+
+def test_a_pod_that_went_away_meanwhile_need_not_answer(attempt: Attempt) -> None:
+    way = attempt.read(ingress="real-ip-ingress")
+    told = {"real_ip_expected_source": EXPECTED, "real_ip_max_samples": 20}
+
+    def verify(pods: list[str]) -> Run:
+        known = json.dumps({**told, "verify_way": {**way, "ready_pods": pods}})
+        return attempt.playbooks.run("verify", "-e", known)
+
+    gone = verify([*way["ready_pods"], "real-ip-deployment-gone"])
+    assert gone.line.startswith("real_ip: localhost preserved V001 "), gone.output
+    # Where all have gone, there is nothing that a second probe could ask.
+    nobody = verify(["real-ip-deployment-gone"])
+    assert nobody.line.startswith("real_ip: localhost unproven V410 "), nobody.output
 
 
 # --- A proxy in front -----------------------------------------------------------------------------
