@@ -33,7 +33,8 @@ def deployed(lab: Lab) -> Iterator[Playbooks]:
     )
     assert run.verdict == "preserved", run.output
     yield found
-    found.kubectl("delete", "namespace", found.namespace, "--wait=false")
+    # Waited for: the load balancer's address is free again only then.
+    found.kubectl("delete", "namespace", found.namespace)
 
 
 @pytest.fixture
