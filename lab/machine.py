@@ -169,9 +169,10 @@ def _restore(record: dict[str, Any]) -> None:
 
 def sshd_runs() -> bool:
     """Tell whether an sshd runs, which would let nobody in any more without its directory."""
-    for name in Path("/proc").glob("[0-9]*/comm"):
+    for program in Path("/proc").glob("[0-9]*/exe"):
+        # One that has ended and only waits to be reaped has no program any more.
         with contextlib.suppress(OSError):
-            if name.read_text().strip() == SSHD_EMPTY.name:
+            if program.readlink().name.split()[0] == SSHD_EMPTY.name:
                 return True
     return False
 

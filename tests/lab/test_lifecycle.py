@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -511,7 +512,36 @@ def test_ssh_leads_into_the_clients_only(lab: Lab, run_in: Command) -> None:
     listening = run_in(CLIENT.name, "ss", "-Hltn").stdout.split()
     assert {f"{CLIENT.ipv4('inet')}:22", f"[{CLIENT.ipv6('inet')}]:22"} <= set(listening)
     assert not {"0.0.0.0:22", "[::]:22", "*:22"} & set(listening)
-    assert machine.sshd_runs(), "or its directory would be taken from one that isn't a lab's"
+
+
+@pytest.mark.parametrize(
+    ("meanwhile", "left"), [("true", False), ("$1 60 & true", True), ("$1 0 & sleep 0.2", False)]
+)
+def test_the_directory_of_sshd_stays_where_one_needs_it(
+    tmp_path: Path, meanwhile: str, left: bool
+) -> None:
+    """It goes with the last lab, but an sshd that was started since could let nobody in."""
+    sshd = tmp_path / "sshd"
+    shutil.copy2("/bin/sleep", sshd)
+    restore = (
+        "from lab import machine; machine.SSHD_EMPTY.mkdir(); machine._restore({'sysctls': {},"
+        " 'absent': [str(machine.SSHD_EMPTY)], 'netns_mounted': True, 'netns_existed': True});"
+        " print(machine.SSHD_EMPTY.exists())"
+    )
+    script = f'mount -t tmpfs tmpfs /run && {meanwhile} && "$2" -c "{restore}"'
+    done = subprocess.run(
+        # Processes and /run of its own: other labs' are left alone.
+        [
+            *("unshare", "--mount", "--pid", "--fork", "--mount-proc", "--kill-child"),
+            *("sh", "-c", script, "sh", str(sshd), sys.executable),
+        ],
+        cwd=REPOSITORY,
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=True,
+    )
+    assert done.stdout == f"{left}\n"
 
 
 def test_from_inside(lab: Lab, run_in: Command) -> None:
