@@ -74,12 +74,13 @@ def of_load_balancers(objects: t.Iterable[Object]) -> list[str]:
 
 def of_proxied(objects: t.Iterable[Object]) -> list[str]:
     """The addresses of balancers that kube-proxy leaves alone: those with ``ipMode: Proxy``."""
-    return [
-        entry["ip"]
-        for one in objects
-        for entry in (one.get("status", {}).get("loadBalancer") or {}).get("ingress") or []
-        if entry.get("ip") and entry.get("ipMode") == "Proxy"
-    ]
+    modes: dict[str, set[bool]] = {}
+    for one in objects:
+        for entry in (one.get("status", {}).get("loadBalancer") or {}).get("ingress") or []:
+            if entry.get("ip"):
+                modes.setdefault(entry["ip"], set()).add(entry.get("ipMode") == "Proxy")
+    # Where two objects share an address, one of them is enough for kube-proxy to take it.
+    return [address for address, proxied in modes.items() if proxied == {True}]
 
 
 # Enough to show that node ports are open; more would be a scan.
@@ -108,7 +109,9 @@ def around(
             literal = f"[{address}]" if ":" in address else address
             key = "node_ports" if external else "internal_node_ports"
             found[key].append(f"{literal}:{ports[0]}")
-    return {**found, "load_balancer": of_load_balancers([front] if front else [])}
+    entries = ((front or {}).get("status", {}).get("loadBalancer") or {}).get("ingress") or []
+    own = [value for one in entries for value in (one.get("ip"), one.get("hostname")) if value]
+    return {**found, "load_balancer": own}
 
 
 def collect(

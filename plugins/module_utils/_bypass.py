@@ -9,6 +9,7 @@ Who gets past the proxies that an application counts on writes their headers him
 
 from __future__ import annotations
 
+import ssl
 from collections.abc import Iterable, Sequence
 from typing import Any, NamedTuple
 
@@ -32,12 +33,14 @@ Result = dict[str, Any]
 class Around(NamedTuple):
     """What to try. ``node_ports``: host and port; ``internal``: likewise, only from the inside.
 
-    ``load_balancer``: the load balancer's own addresses.
+    ``load_balancer``: the load balancer's own addresses and names; ``tls``: that accepts any
+    certificate, since who walks around doesn't mind.
     """
 
     node_ports: Sequence[tuple[str, int]] = ()
     internal: Sequence[tuple[str, int]] = ()
-    load_balancer: Sequence[Address] = ()
+    load_balancer: Sequence[str] = ()
+    tls: ssl.SSLContext | None = None
 
 
 class Way(NamedTuple):
@@ -48,9 +51,13 @@ class Way(NamedTuple):
     target: Target
 
 
+# The first answer may be a balancer's that looks for a backend.
+_TRIES = 3
+
+
 def _to(target: Target, host: str, port: int, forge: bool) -> Target:
     endpoint = target.endpoint._replace(host=host, port=port, label=host)
-    question = target.question._replace(samples=1, backends=())
+    question = target.question._replace(samples=_TRIES, backends=())
     forgeries = target.forgeries if forge else ()
     return target._replace(endpoint=endpoint, question=question, forgeries=forgeries)
 
@@ -59,22 +66,42 @@ def _plain(target: Target) -> Target:
     return target._replace(endpoint=target.endpoint._replace(tls=None, server_name=""))
 
 
-def ways(visits: Sequence[Visit], around: Around, at: Standpoint) -> list[Way]:
+def ways(
+    visits: Sequence[Visit], around: Around, own: Iterable[Address], at: Standpoint
+) -> list[Way]:
     """What to ask, after the targets themselves were asked.
 
     The load balancer is asked directly where a target's name doesn't lead to it. A node's internal
-    address is asked from where it belongs only: outside, somebody else may have it.
+    address is asked from where it belongs only: outside, somebody else may have it. ``own``: the
+    load balancer's addresses, those of its names among them.
     """
+    own = [*own]
     found = []
     from_within = at.inside or at.place == "vpc"
     for host, port in (*around.node_ports, *(around.internal if from_within else ())):
         found.append(Way("node_port", 0, _to(_plain(visits[0].target), host, port, forge=False)))
     for number, visit in enumerate(visits):
         met = {station.address.remote for station in visit.stations}
-        if met and around.load_balancer and not met & {*around.load_balancer}:
-            for address in around.load_balancer:
-                target = _to(visit.target, str(address), visit.target.endpoint.port, forge=True)
-                found += [Way("load_balancer", number, one) for one in _hosts(target)]
+        if met and own and not met & {*own}:
+            for address in own:
+                for target in _listeners(visit.target, str(address), around.tls):
+                    found += [Way("load_balancer", number, one) for one in _hosts(target)]
+    return found
+
+
+def _listeners(target: Target, host: str, tls: ssl.SSLContext | None) -> list[Target]:
+    """The target on each port that the load balancer may listen on: what stands in front need not
+    use its own.
+    """
+    same = (target.endpoint.port, target.endpoint.tls is not None)
+    found = []
+    for port, secured in dict.fromkeys([same, (80, False), (443, True)]):
+        there = _to(target, host, port, forge=True)
+        name = target.endpoint.server_name or target.endpoint.label
+        endpoint = there.endpoint._replace(
+            tls=tls if secured else None, server_name=name if secured else ""
+        )
+        found.append(there._replace(endpoint=endpoint))
     return found
 
 
@@ -94,13 +121,15 @@ def evidence(station: Station) -> Any:
     return station.samples, station.forged
 
 
-def _outcome(way: Way, stations: Iterable[Station]) -> tuple[bool, Result | None]:
-    """Whether the way leads to the echo app, and the facts where it deceives."""
-    reachable = False
+def _outcome(way: Way, stations: Sequence[Station]) -> tuple[bool | None, Result | None]:
+    """Whether the way leads to the echo app, None if it was not tried, and the facts where it
+    deceives.
+    """
+    reachable = False if any(station.result[0] for station in stations) else None
     strategy = way.target.question.strategy
     for station in stations:
         samples, forged = station.result
-        reachable = reachable or any(is_answer(sample) for sample in samples)
+        reachable = any(is_answer(sample) for sample in samples) or reachable
         code, facts = deceived(strategy, forged) or ("", {})
         # Only a forged value: that without its proxy the list is shorter deceives nobody.
         if code == "V101":
@@ -108,7 +137,7 @@ def _outcome(way: Way, stations: Iterable[Station]) -> tuple[bool, Result | None
     return reachable, None
 
 
-def _entry(way: Way, reachable: bool, at: Standpoint) -> Result:
+def _entry(way: Way, reachable: bool | None, at: Standpoint) -> Result:
     endpoint = way.target.endpoint
     return {
         "way": way.kind,
@@ -120,9 +149,15 @@ def _entry(way: Way, reachable: bool, at: Standpoint) -> Result:
     }
 
 
-def warnings(entries: Iterable[Result]) -> list[str]:
-    """A sentence for each node port that answers."""
+def warnings(entries: Sequence[Result], unknown: Iterable[str]) -> list[str]:
+    """A sentence for each node port that answers, and for each way that could not be tried.
+
+    ``unknown``: names of the load balancer that gave no address.
+    """
+    untried = [one["address"] for one in entries if one["reachable"] is None]
     return [
+        *(warn("bypass", {"address": name}) for name in dict.fromkeys([*untried, *unknown])),
+    ] + [
         warn("node_port", {"address": f"{one['address']}:{one['port']}", "place": one["vantage"]})
         for one in entries
         if one["reachable"] and one["way"] == "node_port"

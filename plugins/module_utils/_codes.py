@@ -743,6 +743,10 @@ WARNINGS: Mapping[str, str] = {
     ),
     "unanswered": "some of {planned} requests to {address} got no answer: {detail}",
     "header_missing": "{header} is missing in {count} of {answered} answers through {address}",
+    "bypass": (
+        "the load balancer's own {address} was not asked directly (no address, or no time left), "
+        "so that a way around what stands in front of it was not tested"
+    ),
     "node_port": (
         "{address} answers without the load balancer (seen from {place}): who reaches it writes "
         "all headers himself. CLB without direct access needs the node ports open for clients"

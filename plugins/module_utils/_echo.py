@@ -394,9 +394,18 @@ def _sections(text: str) -> dict[str, list[str]] | None:
     return None
 
 
+def _unescaped(text: str) -> str:
+    try:
+        return unescape(text)
+    except ValueError as error:  # a number of thousands of digits
+        raise NoEcho("V524", "a character reference that is no character") from error
+
+
 def _pairs(lines: Iterable[str], mark: str) -> Fields:
     pairs = (line.partition(mark) for line in lines)
-    return [(unescape(name), unescape(value.strip(" \t"))) for name, found, value in pairs if found]
+    return [
+        (_unescaped(name), _unescaped(value.strip(" \t"))) for name, found, value in pairs if found
+    ]
 
 
 def _told(pairs: Fields, wanted: str) -> str | None:
@@ -414,7 +423,7 @@ def _echoserver(text: str) -> Echo | None:
     if not 0 < len(headers) == len(lines) < _MAX_FIELDS:
         return None
     pod, request = _pairs(sections["Pod Information"], ":"), sections["Request Information"]
-    hostname = [("hostname", unescape(sections["Hostname"][0]))]
+    hostname = [("hostname", _unescaped(sections["Hostname"][0]))]
     return _echo(
         headers,
         peer=_told(_pairs(request, "="), "client_address"),

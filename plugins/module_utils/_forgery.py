@@ -20,6 +20,7 @@ from ansible_collections.kestrel.real_ip.plugins.module_utils._derive import (
     DEFAULT_HEADER,
     Address,
     Network,
+    is_private,
     parse_ranges,
 )
 
@@ -27,11 +28,18 @@ Fields = Sequence[tuple[str, str]]
 
 
 class Forgery(NamedTuple):
-    """One forged request. ``header``: whose forgery; ``lines``: sent; ``values``: in them."""
+    """One forged request. ``header``: whose forgery; ``lines``: sent; ``values``: in them.
+
+    ``public``: those of the values that are globally routable.
+    """
 
     header: str
     lines: tuple[tuple[str, str], ...]
     values: tuple[str, ...]
+
+    @property
+    def public(self) -> tuple[str, ...]:
+        return tuple(value for value in self.values if not is_private(ip_address(value)))
 
 
 # --- What is sent ---------------------------------------------------------------------------------
@@ -89,6 +97,8 @@ def forgeries(
 ) -> tuple[Forgery, ...]:
     """All forged requests for one target. ``header``: what the declared strategy reads, if any."""
     values = _values(expected, trusted_ranges or ())
+    if not values:
+        return ()
     names = {name.lower(): name for name in (header or DEFAULT_HEADER, "X-Real-IP", *_LISTS)}
     # As the standards write them: the fate of a header is reported under this name.
     names.update({name.lower(): name for name in ("X-Real-IP", *_LISTS)})
@@ -173,11 +183,11 @@ def safe(
     ``honest``: of each answer the candidates that gave the expected address; ``forged``: likewise,
     with the header that was forged. A header for which no forged request was answered is not safe.
     """
-    tried = {_normal(header) for header, _right in forged}
+    tried = {header.lower() for header, _right in forged}
     right = [*honest, *(one for _header, one in forged)]
     return [
         number
         for number, candidate in enumerate(CANDIDATES)
         if right and all(number in one for one in right)
-        if candidate["strategy"] == "peer" or _normal(candidate["header"]) in tried
+        if candidate["strategy"] == "peer" or candidate["header"].lower() in tried
     ]

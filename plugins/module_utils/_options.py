@@ -115,7 +115,7 @@ def _port(option: str, number: int | None, value: str, default: int) -> int:
 
 def _parse_url(option: str, value: str) -> _Url:
     # A password must not get into a log through a message.
-    shown = re.sub(r"//[^/?#]*@", "//***@", value)
+    shown = re.sub(r"(?i)^([a-z]+://)?.*@", r"\1***@", value)
     if not value.isprintable() or " " in value:
         raise WrongArgument(option, shown, "a URL has no spaces and no control characters")
     try:
@@ -201,8 +201,8 @@ def _headers(given: Mapping[str, Any] | None, strategy_header: str) -> dict[str,
     for name, content in (given or {}).items():
         option = f"headers.{printable(name)}"
         value = str(content)
-        normal = _normal(name)
-        if not _TOKEN.fullmatch(name):
+        normal = _normal(str(name))
+        if not isinstance(name, str) or not _TOKEN.fullmatch(name):
             raise WrongArgument(option, value, "the name of a header is a token")
         if (
             normal in ("forwarded", "x-forwarded", "x-real-ip", _normal(strategy_header))
@@ -239,6 +239,8 @@ def _strategy(params: Params, layer: str) -> Strategy:
     except DerivationError as error:
         option = error.argument.partition("[")[0]
         raise WrongArgument(option, params.get(option), str(error)) from error
+    if not _TOKEN.fullmatch(strategy.source):
+        raise WrongArgument("header", strategy.source, "the name of a header is a token")
     if _normal(strategy.source) in _OWN_HEADERS | _SENT:
         why = "the probe sends this header itself, so it can't carry the client's address"
         raise WrongArgument("header", strategy.source, why)
@@ -284,16 +286,16 @@ def _cluster(params: Params) -> Cluster:
 
 
 def _single(ranges: Ranges | None) -> list[str] | None:
-    """The addresses among the ranges, None where they aren't known."""
-    if ranges is None:
-        return None
-    return [str(network.network_address) for network in ranges if is_single(network)]
+    """The addresses among the ranges, None where they aren't known: a range names nobody's."""
+    found = [str(network.network_address) for network in ranges or () if is_single(network)]
+    return found if ranges is not None and (found or not ranges) else None
 
 
 def _standpoint(params: Params, cluster: Cluster) -> Standpoint:
-    pods = None
+    pods: dict[str, str] | None = None
     if (params["cluster_addresses"] or {}).get("pods") is not None:
-        pods = {**dict.fromkeys(_single(cluster.pods) or (), ""), **_pod_names(params)}
+        single = _single(cluster.pods)
+        pods = None if single is None else {**dict.fromkeys(single, ""), **_pod_names(params)}
     return find(params["vantage"], _single(cluster.nodes), pods)
 
 
@@ -437,6 +439,11 @@ def _question(
     )
 
 
+def forging(target: Target) -> Target:
+    """The target with the forged requests that its question asks for."""
+    return target._replace(forgeries=_forgeries(target.question))
+
+
 def _forgeries(question: Question) -> tuple[Forgery, ...]:
     strategy = question.strategy
     if not question.forge:
@@ -496,9 +503,8 @@ def _around(given: Params) -> Around:
     def ports(name: str) -> list[tuple[str, int]]:
         return [_host_and_port(f"bypass.{name}", text) for text in given.get(name) or ()]
 
-    own = _ranges(given.get("load_balancer") or (), "bypass.load_balancer")
-    addresses = [network.network_address for network in own]
-    return Around(ports("node_ports"), ports("internal_node_ports"), addresses)
+    own = [_host("bypass.load_balancer", text, text) for text in given.get("load_balancer") or ()]
+    return Around(ports("node_ports"), ports("internal_node_ports"), own)
 
 
 def plan(params: Params) -> Plan:
@@ -519,4 +525,6 @@ def plan(params: Params) -> Plan:
         max_body=params["max_body"],
     )
     around = _around(params["bypass"] or {})
+    if around.load_balancer:
+        around = around._replace(tls=tls_context({**params, "validate_certs": False}))
     return Plan(_secured(targets, params), request, _own_address(params), standpoint, around)

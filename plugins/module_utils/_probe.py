@@ -296,7 +296,8 @@ def _wrap(sock: socket.socket, endpoint: Endpoint, until: float) -> socket.socke
 def _send(
     wire: _Wire, endpoint: Endpoint, request: Request, nonce: str | None
 ) -> http.client.HTTPResponse:
-    connection = http.client.HTTPConnection(endpoint.host)
+    # It would read a port off the end of an IPv6 address; socket and Host are ours.
+    connection = http.client.HTTPConnection("unused")
     connection.sock = wire
     headers = {
         "Host": endpoint.host_header,

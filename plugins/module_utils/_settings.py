@@ -39,7 +39,7 @@ class SettingError(ValueError):
 def _text(value: t.Any) -> str:
     if not isinstance(value, str):
         raise ValueError(f"expected text, got {_kind(value)}: put it in quotes")
-    if any(ord(character) < 32 for character in value):
+    if not value.isprintable():
         raise ValueError("control characters are not allowed")
     return value.strip()
 

@@ -67,9 +67,12 @@ def find(
     """
     checked = nodes is not None and pods is not None
     for address, name in (pods or {}).items():
-        # Private addresses repeat themselves all over the world, names of pods don't.
-        if own(address) and (not name or host_name() in (name, name[:63])):
+        if not own(address):
+            continue
+        if not name or host_name() in (name, name[:63]):
             return Standpoint("pod", checked)
+        # Private addresses repeat themselves all over the world, and a pod can have another name.
+        checked = False
     if any(own(address) for address in nodes or ()):
         return Standpoint("node", checked)
     if said != "auto":

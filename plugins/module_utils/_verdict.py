@@ -51,7 +51,6 @@ from ansible_collections.kestrel.real_ip.plugins.module_utils._forgery import (
     Forgery,
     fate,
     fates,
-    is_of,
     safe,
 )
 from ansible_collections.kestrel.real_ip.plugins.module_utils._queries import Queries
@@ -259,7 +258,9 @@ def _lines(headers: Iterable[tuple[str, str]], *names: str) -> list[tuple[str, s
 
 def _doubt(address: Address, question: Question, path: Path) -> str | None:
     """Why seeing this address would prove nothing, as a code."""
-    if question.cluster.hold(address) and not question.standpoint.inside:
+    # On layer 4 an address translation to the prober's own node looks like the prober.
+    own_may_count = question.standpoint.inside and question.layer == "l7"
+    if question.cluster.hold(address) and not own_may_count:
         return "V403"
     if in_ranges(address, _EVERYWHERE):
         return "V404"
@@ -510,7 +511,7 @@ def wanted(question: Question, samples: Sequence[Sample]) -> int:
     answers = [sample for sample in samples if is_answer(sample)]
     if not answers or not _missing(question, answers):
         return 0
-    named = all(sample.pod for sample in answers)
+    named = any(sample.pod for sample in answers)
     goal = question.max_samples if named else min(_needed(question), question.max_samples)
     return max(goal - len(samples), 0)
 
@@ -525,7 +526,7 @@ def coverage(question: Question, answers: Sequence[Sample]) -> tuple[str, list[s
     missing = _missing(question, answers)
     if not missing:
         return "complete", []
-    if answers and not all(sample.pod for sample in answers):
+    if answers and not any(sample.pod for sample in answers):
         return "unknown", []
     return "incomplete", missing
 
@@ -682,12 +683,23 @@ def _tested(strategy: Strategy, forged: Forged) -> bool:
     return any(
         is_answer(sample) and sample.fate != "untested"
         for forgery, sample in forged
-        if strategy.strategy == "peer" or is_of(forgery, strategy.source)
+        if _aims_at(forgery, strategy)
     )
+
+
+def _aims_at(forgery: Forgery, strategy: Strategy) -> bool:
+    if strategy.strategy == "peer":
+        return True
+    # Names with underscores and private addresses may be passed over by who reads the header.
+    public = any(value in text for _name, text in forgery.lines for value in forgery.public)
+    wanted_public = strategy.strategy in ("leftmost_non_private", "rightmost_non_private")
+    return forgery.header.lower() == strategy.source.lower() and (public or not wanted_public)
 
 
 def deceived(strategy: Strategy, forged: Forged) -> tuple[str, Facts] | None:
     """The code and the facts where a forged request changed what the strategy reads."""
+    if strategy.strategy == "peer":
+        return None
     wrong = [
         (not _chosen(forgery, sample), forgery, sample)
         for forgery, sample in forged
@@ -726,9 +738,14 @@ def _safe(
 
 def _not_tested(question: Question, forged: Forged) -> str:
     """What the verdict doesn't rest on, as the end of the reason."""
+    aimed = [sample for forgery, sample in forged if _aims_at(forgery, question.strategy)]
+    refused = sum(not is_answer(sample) for sample in aimed)
+    partly = f"forgery tested in part ({refused} of {len(aimed)} forged requests not answered)"
+    tested = _tested(question.strategy, forged)
     left = [
         *(["vantage not checked"] if not question.standpoint.checked else []),
-        *(["forgery not tested"] if not _tested(question.strategy, forged) else []),
+        *([partly] if tested and refused else []),
+        *(["forgery not tested"] if not tested else []),
     ]
     return "".join(f"; {one}" for one in left)
 

@@ -188,8 +188,9 @@ options:
         elements: str
       load_balancer:
         description:
-          - The load balancer's own addresses. Where the URL's name leads to others, something
-            stands in front, and the load balancer is asked directly, also with forged headers. The
+          - The load balancer's own addresses or names. Where the URL's name leads to other
+            addresses, something stands in front, and the load balancer is asked directly, also with
+            forged headers, on the URL's port, on 80 and on 443, whatever its certificate. The
             verdict is V(forgeable) where O(strategy) then returns a forged value.
         type: list
         elements: str
@@ -528,7 +529,7 @@ bypass:
       type: str
       sample: 203.0.113.5:30080
     reachable:
-      description: Whether the echo app answered there.
+      description: Whether the echo app answered there. None if there was no time to ask.
       returned: success
       type: bool
       sample: false
@@ -618,21 +619,26 @@ from ansible_collections.kestrel.real_ip.plugins.module_utils._evidence import (
 from ansible_collections.kestrel.real_ip.plugins.module_utils._options import (
     Plan,
     WrongArgument,
+    forging,
     plan,
 )
 from ansible_collections.kestrel.real_ip.plugins.module_utils._probe import (
+    NoAnswer,
     Station,
     Survey,
     Target,
     Visit,
     ask_own_address,
     await_echo,
+    resolve,
 )
 from ansible_collections.kestrel.real_ip.plugins.module_utils._queries import NAMES
 from ansible_collections.kestrel.real_ip.plugins.module_utils._vantage import PLACES
 from ansible_collections.kestrel.real_ip.plugins.module_utils._verdict import (
     Expectation,
+    Sample,
     Times,
+    is_answer,
 )
 
 TEXTS = {"type": "list", "elements": "str"}
@@ -653,6 +659,8 @@ CLUSTER = {
     "pod_names": {"type": "dict"},
     "proxied": TEXTS,
 }
+#: Seconds beside the deadline to try the ways around: without them they count as closed.
+BYPASS_TIME = 10
 BYPASS = {"node_ports": TEXTS, "internal_node_ports": TEXTS, "load_balancer": TEXTS}
 ARGUMENTS: dict[str, dict[str, Any]] = {
     **PER_TARGET,
@@ -700,7 +708,7 @@ def with_own_address(todo: Plan, family: str, until: float) -> list[Target]:
     networks = (*parse_ranges([*own.told.values()]),)
     asked = Expectation("asked", networks, own.asked_at, own.failures)
     return [
-        target._replace(question=target.question._replace(expectation=asked))
+        forging(target._replace(question=target.question._replace(expectation=asked)))
         if target.question.expectation.source == "asked"
         else target
         for target in todo.targets
@@ -720,18 +728,30 @@ def results(visit: Visit) -> list[dict[str, Any]]:
 
 def walk_around(
     survey: Callable[..., Survey], visits: list[Visit], todo: Plan, until: float
-) -> tuple[list[dict[str, Any]], dict[int, dict[str, Any]]]:
-    """Try the ways around what stands in front of the pods, see :func:`bypass.judge`."""
-    ways = bypass.ways(visits, todo.around, todo.standpoint)
+) -> tuple[list[dict[str, Any]], dict[int, dict[str, Any]], list[str]]:
+    """Try the ways around what stands in front of the pods, see :func:`bypass.judge`; and the
+    warnings that come of them.
+    """
+    own, unknown = [], []
+    for host in todo.around.load_balancer:
+        try:
+            found = resolve(host, 0, "any", min(todo.request.timeout, until - monotonic()))
+            own += [address.remote for address in found]
+        except NoAnswer:
+            unknown.append(host)
+    ways = bypass.ways(visits, todo.around, own, todo.standpoint)
     targets = [way.target for way in ways]
-    walked = survey(targets=targets, finish=bypass.evidence, until=until).run()
-    return bypass.judge([*zip(ways, walked)], todo.standpoint)
+    walked = survey(targets=targets, finish=bypass.evidence, until=until, family="any").run()
+    entries, deceptions = bypass.judge([*zip(ways, walked)], todo.standpoint)
+    return entries, deceptions, bypass.warnings(entries, unknown)
 
 
 def with_bypass(result: dict[str, Any], deception: dict[str, Any] | None) -> dict[str, Any]:
     """An address' result, its verdict taken back where clients can walk around its proxy."""
     preserved = result["verdict"] == "preserved"
-    return {**result, **deception} if deception and preserved else result
+    if not (deception and preserved):
+        return result
+    return {**result, **deception, "safe_strategy": None}
 
 
 def run(params: dict[str, Any]) -> dict[str, Any]:
@@ -747,12 +767,16 @@ def run(params: dict[str, Any]) -> dict[str, Any]:
         times.extend(sample.times for sample in station.samples if sample.times)
         target = station.target
         title = {"name": target.name, "url": target.url}
-        seen = (station.samples, station.goal, title, station.forged)
+        # What there was no time for is no less untested than what was refused.
+        tried = {id(forgery) for forgery, _sample in station.forged}
+        late = [(one, Sample("V525")) for one in target.forgeries if id(one) not in tried]
+        forged = [*station.forged, *late] if any(map(is_answer, station.samples)) else []
+        seen = (station.samples, station.goal, title, forged)
         return describe(target.question, station.path, *seen)
 
     targets = with_own_address(todo, family, until)
     visits = survey(targets=targets, finish=finish, until=until).run()
-    entries, deceptions = walk_around(survey, visits, todo, until)
+    entries, deceptions, warnings = walk_around(survey, visits, todo, until + BYPASS_TIME)
     found = [
         with_bypass(one, deceptions.get(number))
         for number, visit in enumerate(visits)
@@ -761,7 +785,7 @@ def run(params: dict[str, Any]) -> dict[str, Any]:
     total = summarize(found, times)
     return {
         **total,
-        "warnings_found": [*total["warnings_found"], *bypass.warnings(entries)],
+        "warnings_found": [*total["warnings_found"], *warnings],
         "bypass": entries,
         "vantage": todo.standpoint.place,
         "vantage_checked": todo.standpoint.checked,

@@ -403,7 +403,7 @@ def test_a_proxy_in_front_that_can_be_walked_around(
     assert (found["verdict"], found["code"]) == ("forgeable", "V103"), found["reason"]
     around = [entry for entry in found["bypass"] if entry["way"] == "load_balancer"]
     # It knows its own address as Host only, and who walks around it sends that.
-    assert [entry["reachable"] for entry in around] == [False, True]
+    assert {entry["reachable"] for entry in around if entry["port"] == 80} == {False, True}
     assert found["forgery"][XFF] == "appended", "twice"
     # Nothing else is wrong on this way: what decides is that there is another one.
     assert (unaware["code"], unaware["bypass"]) == ("V001", []), unaware["reason"]

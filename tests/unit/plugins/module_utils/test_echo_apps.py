@@ -297,6 +297,7 @@ def test_text(form: str, body: str) -> None:
         f"{HEAD}{WANTED}X-Test: a\rX-Forwarded-For: {CLIENT}\r\n\r\n",
         f"{HEAD}{WANTED} X-Forwarded-For: {CLIENT}\r\n\r\n",
         HEAD,
+        f"{SECTIONS}{FIELDS}\tx-test=&#{'1' * 5000};\n{BODY}",
         SECTIONS + FIELDS,
         SECTIONS + BODY,
         FIELDS + BODY,

@@ -102,7 +102,7 @@ PEER, COUNT_1, COUNT_2, REAL_IP = 0, 1, 2, 5
     ("honest", "forged", "expected"),
     [
         ([{COUNT_1, REAL_IP}], [(XFF, {COUNT_1, REAL_IP})], [COUNT_1]),
-        ([{COUNT_1}], [("X_Forwarded_For", {COUNT_1})], [COUNT_1]),
+        ([{COUNT_1}], [("X_Forwarded_For", {COUNT_1})], []),
         (
             [{COUNT_1, REAL_IP}],
             [(XFF, {COUNT_1, REAL_IP}), ("X-Real-IP", {COUNT_1})],
@@ -126,3 +126,7 @@ def test_the_candidates_are_what_the_numbers_mean() -> None:
     assert CANDIDATES[PEER] == {"strategy": "peer"}
     assert [CANDIDATES[place]["trusted_count"] for place in (COUNT_1, COUNT_2)] == [1, 2]
     assert CANDIDATES[REAL_IP]["header"] == "X-Real-IP"
+
+
+def test_where_every_address_is_expected_nothing_can_be_forged() -> None:
+    assert forgeries(None, parse_ranges(["0.0.0.0/1", "128.0.0.0/1"]), None) == ()

@@ -267,12 +267,6 @@ ROWS = (
         "V001",
         ("no address",),
     ),
-    Row(
-        "V102",
-        Case((PEER,), layer="l4", forged=((XFF, "6.6.6.6", answer("6.6.6.6", peer=CDN)),)),
-        {"forged": ((XFF, "6.6.6.6", answer("6.6.6.6", peer=CLIENT)),)},
-        "V001",
-    ),
     # --- lost -------------------------------------------------------------------------------------
     Row(
         "V201",
@@ -717,7 +711,32 @@ def test_what_was_not_tested_is_said_last() -> None:
     other = case._replace(forged=(("X-Real-IP", "6.6.6.6", MARKED),))
     assert other.judge().reason.endswith("forgery not tested"), "not of the strategy's header"
     under = case._replace(forged=(("X_Forwarded_For", "6.6.6.6", answer()),))
-    assert not under.judge().reason.endswith("forgery not tested")
+    assert under.judge().reason.endswith("forgery not tested"), "of a name that may be dropped"
+    partly = case._replace(forged=((XFF, "6.6.6.6", answer()), (XFF, "7.7.7.7", "V516")))
+    assert "forgery tested in part (1 of 2 forged" in partly.judge().reason
+
+
+def test_forged_headers_change_nothing_on_layer_4() -> None:
+    forged = ((XFF, "6.6.6.6", answer("6.6.6.6", peer=CDN)),)
+    assert Case((PEER,), layer="l4", forged=forged).judge().verdict == "preserved"
+
+
+def test_a_private_value_does_not_test_who_passes_it_over() -> None:
+    case = Case((answer(PUBLIC),), (PUBLIC,), strategy=LEFTMOST)
+    for value, code in (("192.0.2.66", "V414"), ("6.6.6.6", "V001")):
+        tried = case._replace(forged=((XFF, value, answer(PUBLIC)),))
+        assert tried.judge().code == code
+
+
+def test_the_nodes_own_address_is_nobodys_on_layer_4() -> None:
+    case = Case((answer(peer=NODE),), (NODE,), layer="l4", standpoint=NODE1, proxied=(BALANCER,))
+    assert case.judge().code == "V001"
+    assert case._replace(cluster=CLUSTER).judge().code == "V403"
+
+
+def test_one_answer_without_a_name_does_not_make_up_for_a_silent_pod() -> None:
+    case = Case((*(GOOD_A,) * 29, answer()), backends=(A, B))
+    assert case.judge().code == "V410"
 
 
 @pytest.mark.parametrize(

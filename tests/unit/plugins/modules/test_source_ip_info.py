@@ -355,11 +355,11 @@ def test_a_load_balancer_behind_a_cdn_that_answers_directly(
     assert (result["verdict"], result["code"]) == ("forgeable", "V103"), result["reason"]
     assert "echo.example.com" in result["reason"]
     assert OWN in result["reason"]
-    assert [entry["host_header"].partition(":")[0] for entry in result["bypass"]] == [
-        "echo.example.com",
-        OWN,
-    ]
-    for entry in result["bypass"]:
+    there = [entry for entry in result["bypass"] if entry["port"] not in (80, 443)]
+    assert {entry["port"] for entry in result["bypass"]} > {80, 443}, "where else it may listen"
+    assert [entry["host_header"].partition(":")[0] for entry in there] == ["echo.example.com", OWN]
+    assert result["safe_strategy"] is None, "none of this way is safe"
+    for entry in there:
         told = (entry["way"], entry["reachable"], entry["vantage"])
         assert told == ("load_balancer", True, "outside")
 
@@ -383,7 +383,27 @@ def test_a_load_balancer_that_can_not_be_deceived_directly(
 ) -> None:
     result = around(monkeypatch, directly, leads_to, **options)
     assert (result["verdict"], result["code"]) == ("preserved", "V001"), result["reason"]
-    assert [entry["reachable"] for entry in result["bypass"]] == reachable
+    there = [entry for entry in result["bypass"] if entry["port"] not in (80, 443)]
+    assert [entry["reachable"] for entry in there] == reachable
+
+
+def test_a_load_balancer_without_time_or_address_is_untested(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    unknown = {"bypass": {"load_balancer": ["lb.example.invalid"]}}
+    result = around(monkeypatch, "append", "127.0.0.1", **unknown)
+    assert any("lb.example.invalid" in text for text in result["warnings_found"])
+    monkeypatch.setattr(source_ip_info, "BYPASS_TIME", -60)
+    result = around(monkeypatch, "append", "127.0.0.1")
+    assert {entry["reachable"] for entry in result["bypass"]} == {None}
+    assert any(OWN in text and "not tested" in text for text in result["warnings_found"])
+
+
+def test_the_last_group_of_an_address_is_no_port() -> None:
+    with Server(proxied("append", CLIENT)) as running:
+        mapped = f"[::ffff:127.0.0.1]:{running.port}"
+        result = probe(url=f"http://{mapped}/", expected_source=[CLIENT], samples=1)
+    assert result["code"] == "V001", result["reason"]
 
 
 def test_a_bypass_does_not_mend_a_loss(monkeypatch: pytest.MonkeyPatch) -> None:
