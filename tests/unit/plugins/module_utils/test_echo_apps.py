@@ -310,7 +310,7 @@ def test_text(form: str, body: str) -> None:
         SECTIONS + "Request Headers:\n" + "\tx=y\n" * 100 + BODY,
         "CLIENT VALUES:\nclient_address=192.0.2.1\ncommand=GET\n\nHEADERS RECEIVED:\nhost=b\n",
     ],
-    ids=range(27),
+    ids=range(28),
 )
 def test_no_text(body: str) -> None:
     for name in ("auto", *FORMATS):
