@@ -53,7 +53,8 @@ class Echo(NamedTuple):
     maybe with its port, None where the app doesn't tell it, likewise ``pod`` and ``node``;
     ``nonces``: every nonce that the answer claims; ``hidden``: names in lower case of headers that
     this answer doesn't show as they arrived; ``merged``: repeated lines stand as one, with commas;
-    ``dashed``: lines whose names have underscores are left out.
+    ``dashed``: lines whose names have underscores are left out; ``partial``: of a header that isn't
+    there it isn't known whether it arrived.
     """
 
     headers: Fields
@@ -64,6 +65,7 @@ class Echo(NamedTuple):
     hidden: frozenset[str] = frozenset()
     merged: bool = False
     dashed: bool = False
+    partial: bool = False
 
     def hides(self, header: str, as_list: bool) -> bool:
         """Whether it can't be told what arrived in this header.
@@ -72,7 +74,7 @@ class Echo(NamedTuple):
         """
         name = header.lower()
         values = [value for other, value in self.headers if other.lower() == name]
-        if name in self.hidden or (self.dashed and "_" in name and not values):
+        if name in self.hidden or (not values and (self.partial or (self.dashed and "_" in name))):
             return True
         return self.merged and not as_list and any("," in value for value in values)
 
@@ -498,8 +500,8 @@ def _queried(document: Any, queries: Queries) -> Echo:
     # One value for each name: whether there were several lines can't be seen.
     members = found["headers"].values() if isinstance(found["headers"], dict) else ()
     merged = any(isinstance(value, str) for value in members)
-    # Of an unknown app it isn't known what it leaves out; names with underscores most often are.
-    return _echo(headers, peer, pod, node, merged=merged, dashed=True)
+    # Of an unknown app it isn't known what it leaves out.
+    return _echo(headers, peer, pod, node, merged=merged)._replace(partial=True)
 
 
 # --- Answers --------------------------------------------------------------------------------------
