@@ -451,13 +451,18 @@ def _forgeries(question: Question) -> tuple[Forgery, ...]:
     return forgeries(strategy.header, question.expectation.networks, strategy.trusted_ranges)
 
 
+def _is_set(value: Any) -> bool:
+    """Whether a target says something itself: blank texts, also in a list, are what is not set."""
+    return any(map(_is_set, value)) if isinstance(value, list) else bool(value and value.strip())
+
+
 def _targets(params: Params, cluster: Cluster, at: Standpoint) -> Iterable[Target]:
     common = {name: params.get(name) for name in _PER_TARGET}
     entries = [{}] if params["targets"] is None else params["targets"]
     # Thousands of targets have few questions between them.
     questions: dict[tuple[str, ...], tuple[Question, tuple[Forgery, ...]]] = {}
     for place, entry in enumerate(entries):
-        own = {name: value for name, value in entry.items() if value not in (None, "", [])}
+        own = {name: value for name, value in entry.items() if _is_set(value)}
         given = {**common, **own}
         layer, expected = given["layer"], given["expected_source"]
         key = (layer, *(expected or ()))

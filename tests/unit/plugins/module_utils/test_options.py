@@ -403,7 +403,7 @@ def test_cluster() -> None:
 def test_a_target_takes_what_it_leaves_out_from_the_options() -> None:
     first, second = planned(
         targets=[
-            {"url": "http://a/", "name": "first", "connect_to": None, "expected_source": None},
+            {"url": "http://a/", "name": "first", "connect_to": " ", "expected_source": [" "]},
             {"url": "http://b/", "connect_to": "b:81", "layer": "l4", "expected_source": ["local"]},
         ],
         connect_to="c:82",
