@@ -161,6 +161,12 @@ def test_two_deployments_in_one_namespace(playbooks: Playbooks) -> None:
     assert playbooks.run("deploy").status == 0
     other = ("-e", "real_ip_name_prefix=other")
     assert playbooks.run("site", *MINE, *other).verdict == "preserved"
+    status = ("get", "ingress", "other-ingress", "-n", playbooks.namespace)
+    address = playbooks.kubectl(*status, "-o", "jsonpath={.status.loadBalancer.ingress[0].ip}")
+    # Both see the client, and neither names its pods: who answers there can't be told.
+    elsewhere = playbooks.run("verify", *MINE, "-e", f"real_ip_url=http://{address}/")
+    assert elsewhere.verdict == "not_run", elsewhere.output
+    assert "may be another deployment" in elsewhere.line
     assert playbooks.run("teardown", *other).status == 0
     run = playbooks.run("verify", *MINE)
     assert run.verdict == "preserved", run.output
