@@ -10,6 +10,8 @@ from __future__ import annotations
 
 import typing as t
 
+from ansible_collections.kestrel.real_ip.plugins.module_utils._readiness import addresses
+
 Object = t.Mapping[str, t.Any]
 
 
@@ -40,17 +42,17 @@ def of_pods(pods: t.Iterable[Object]) -> dict[str, str]:
 
 def of_nodes(nodes: t.Iterable[Object]) -> tuple[list[str], list[str]]:
     """Addresses of the nodes, and the ranges of their pods."""
-    addresses: list[str] = []
+    own: list[str] = []
     ranges: list[str] = []
     for node in nodes:
-        addresses += [
+        own += [
             one["address"]
             for one in node.get("status", {}).get("addresses") or []
             if one.get("type") in ("InternalIP", "ExternalIP")
         ]
         spec = node.get("spec", {})
         ranges += spec.get("podCIDRs") or [one for one in (spec.get("podCIDR"),) if one]
-    return addresses, ranges
+    return own, ranges
 
 
 def of_services(services: t.Iterable[Object]) -> list[str]:
@@ -109,9 +111,7 @@ def around(
             literal = f"[{address}]" if ":" in address else address
             key = "node_ports" if external else "internal_node_ports"
             found[key].append(f"{literal}:{ports[0]}")
-    entries = ((front or {}).get("status", {}).get("loadBalancer") or {}).get("ingress") or []
-    own = [value for one in entries for value in (one.get("ip"), one.get("hostname")) if value]
-    return {**found, "load_balancer": own}
+    return {**found, "load_balancer": addresses(front or {})}
 
 
 def collect(
