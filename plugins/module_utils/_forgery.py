@@ -50,6 +50,20 @@ _DOCUMENTATION = ("192.0.2.66", "198.51.100.66", "203.0.113.66")
 
 _LISTS = ("X-Forwarded-For", "Forwarded")
 
+#: Other headers in which proxies and CDNs hand an address on. A proxy that believes one of them
+#: writes what the client chose into a header that the strategy reads.
+_HEARSAY = (
+    "CF-Connecting-IP",
+    "EO-Client-IP",
+    "EO-Connecting-IP",
+    "Fastly-Client-IP",
+    "True-Client-IP",
+    "X-Client-IP",
+    "X-Cluster-Client-IP",
+    "X-Envoy-External-Address",
+    "X-Original-Forwarded-For",
+)
+
 
 def _unlike(candidates: Iterable[Address], avoided: Sequence[Network]) -> list[str]:
     """The first candidate that is no expected address, if there is one."""
@@ -83,11 +97,13 @@ def _with_port(header: str, value: str) -> str:
 
 def _forms(header: str, values: Sequence[str]) -> Iterable[tuple[str, ...]]:
     """The values of the lines of each forged request."""
+    first, last = values[0], values[-1]
     for value in values:
         yield (_element(header, value),)
-    if header in _LISTS:
-        first, last = values[0], values[-1]
+    if "_" not in header:
+        # A proxy may write anew only the first of them.
         yield (_element(header, first), _element(header, last))
+    if header in _LISTS:
         yield (_with_port(header, first),)
         yield (f'unknown, "{_element(header, first)}',)
 
@@ -99,14 +115,26 @@ def forgeries(
     values = _values(expected, trusted_ranges or ())
     if not values:
         return ()
-    names = {name.lower(): name for name in (header or DEFAULT_HEADER, "X-Real-IP", *_LISTS)}
+    known = ("X-Real-IP", *_LISTS)
+    names = {name.lower(): name for name in (header or DEFAULT_HEADER, *known)}
     # As the standards write them: the fate of a header is reported under this name.
-    names.update({name.lower(): name for name in ("X-Real-IP", *_LISTS)})
-    underscored = [name.replace("-", "_") for name in names.values() if "-" in name]
+    names.update({name.lower(): name for name in known})
+    dashed = [name for name in names.values() if "-" in name]
+    # Who looks for names without any dash, or drops those, may miss the one with both.
+    underscored = [name.replace("-", "_") for name in dashed]
+    mingled = ["_".join(name.rsplit("-", 1)) for name in dashed if name.count("-") > 1]
+    forms = [
+        (name, form)
+        for name in dict.fromkeys([*names.values(), *underscored, *mingled])
+        for form in _forms(name, values)
+    ]
+    hearsay = [(name, (values[0],)) for name in _HEARSAY if name.lower() not in names]
+    # A proxy that drops what this header names (RFC 9110, 7.6.1) after it wrote its own drops that.
+    # The address is an option like any other: by it is seen whether the line itself arrives.
+    options = ", ".join(["close", *dashed, "Forwarded", values[0].replace(":", ".")])
     return tuple(
         Forgery(name, tuple((name, text) for text in form), tuple(values))
-        for name in (*names.values(), *underscored)
-        for form in _forms(name, values)
+        for name, form in (*forms, *hearsay, ("Connection", (options,)))
     )
 
 
@@ -155,6 +183,18 @@ def fates(tried: Iterable[tuple[str, str]], names: Iterable[str]) -> dict[str, s
 def worst(fate_maps: Iterable[Mapping[str, str]]) -> dict[str, str]:
     """The same over several addresses."""
     return fates((item for one in fate_maps for item in one.items()), ())
+
+
+def telling(found: Mapping[str, str]) -> dict[str, str]:
+    """Of header → fate what a person wants to know: every path hands on headers that it doesn't
+    know, names with underscores are dropped by most, and some echo apps leave out all of them.
+    """
+    return {
+        name: one
+        for name, one in found.items()
+        if name not in (*_HEARSAY, "Connection")
+        and not ("_" in name and one in ("dropped", "untested"))
+    }
 
 
 # --- What may be trusted --------------------------------------------------------------------------

@@ -13,6 +13,7 @@ import textwrap
 import typing as t
 
 from ansible_collections.kestrel.real_ip.plugins.module_utils._codes import VERDICTS, printable
+from ansible_collections.kestrel.real_ip.plugins.module_utils._forgery import telling
 from ansible_collections.kestrel.real_ip.plugins.module_utils._settings import SETTINGS
 
 Data = t.Mapping[str, t.Any]
@@ -109,7 +110,7 @@ def rows(result: Data, probe: Data, then: t.Iterable[tuple[str, str]]) -> list[t
     """Label and text of each line that a person reads, most important first."""
     vantages = result.get("vantages") or {}
     backends = probe.get("backends") or []
-    fates = probe.get("forgery") or {}
+    fates = telling(probe.get("forgery") or {})
     safe = probe.get("safe_strategy") or {}
     place = f", from {printable(worst(vantages))}" if len(vantages) > 1 else ""
     seen = [("seen", f"{_seen(result)}{place}"), ("expected", _expected(result))]

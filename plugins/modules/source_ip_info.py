@@ -228,9 +228,10 @@ options:
     elements: str
   forge:
     description:
-      - Whether to send requests with forged headers as well, about 20 to each address that answers
-        as an echo app. C(X-Forwarded-For), C(X-Real-IP), C(Forwarded), O(header), and each with
-        underscores for dashes.
+      - Whether to send requests with forged headers as well, about 40 to each address that answers
+        as an echo app. C(X-Forwarded-For), C(X-Real-IP), C(Forwarded) and O(header), in several
+        lines too and with underscores for dashes; the headers that CDNs use, such as
+        C(True-Client-IP); and a C(Connection) that asks proxies to drop these headers.
       - They find out what the path makes of headers that a client writes, see RV(forgery) and
         RV(safe_strategy). The verdict is V(forgeable) where one of them changes what O(strategy)
         reads.
@@ -567,7 +568,7 @@ requests:
       description: That were sent with forged headers, beside these.
       returned: success
       type: int
-      sample: 19
+      sample: 41
     answered:
       description: That an echo app answered.
       returned: success

@@ -156,13 +156,13 @@ def test_what_the_balancer_makes_of_forged_headers(
         attempt.playbooks.switch("x_forwarded_for=append")
     assert found["code"] == code, found["reason"]
     assert found["coverage"] == "complete"
+    # Of what carries no address on this way, what the client wrote arrives as it is.
+    own = {"Connection": "replaced", XFF: fate, REAL_IP: "replaced"}
     assert found["forgery"] == {
-        "Forwarded": "passed_through",
-        XFF: fate,
-        REAL_IP: "replaced",
-        "X_Forwarded_For": "dropped",
-        "X_Real_IP": "dropped",
+        name: own.get(name, "dropped" if "_" in name else "passed_through")
+        for name in found["forgery"]
     }
+    assert {*own, "True-Client-IP", "Forwarded", "X_Real_IP", "X-Real_IP"} < {*found["forgery"]}
     assert found["safe_strategy"]["header"] == safe
     assert found["vantage"] == "outside"
     assert found["vantage_checked"]
@@ -340,6 +340,7 @@ http {{
             proxy_pass http://{balancer};
             proxy_set_header Host {balancer};
             proxy_set_header X-Forwarded-For $proxy_add_x_forwarded_for;
+            {more}
         }}
     }}
 }}
@@ -359,8 +360,11 @@ frontend front
 backend balancer
     server one {balancer}:80
 """
+# As for a CDN, but anybody is believed.
+HEARSAY = "set_real_ip_from 0.0.0.0/0; real_ip_header True-Client-IP;"
 FRONTS = {
-    "nginx": (("nginx", "-c"), NGINX),
+    "nginx": (("nginx", "-c"), NGINX.replace("{more}", "")),
+    "nginx hearsay": (("nginx", "-c"), NGINX.replace("{more}", HEARSAY)),
     "haproxy": (("haproxy", "-db", "-f"), HAPROXY.replace("{more}", "")),
     "haproxy if-none": (("haproxy", "-db", "-f"), HAPROXY.replace("{more}", " if-none")),
 }
@@ -414,10 +418,14 @@ def test_a_proxy_in_front_that_can_be_walked_around(
     }
 
 
+@pytest.mark.parametrize(
+    ("kind", "header"), [("haproxy if-none", XFF), ("nginx hearsay", "True-Client-IP")]
+)
 def test_a_proxy_in_front_that_believes_the_client(
-    attempt: Attempt, layer_7: dict[str, Any], tmp_path: Path
+    attempt: Attempt, layer_7: dict[str, Any], kind: str, header: str, tmp_path: Path
 ) -> None:
-    with _front(attempt, layer_7, "haproxy if-none", tmp_path) as url:
+    with _front(attempt, layer_7, kind, tmp_path) as url:
         found = attempt.probe(CLIENT.name, **{**_through(layer_7, url), "bypass": {}})
     assert (found["verdict"], found["code"]) == ("forgeable", "V101"), found["reason"]
+    assert f"the forged {header}: " in found["reason"]
     assert found["safe_strategy"] is None, "X-Real-IP is the proxy's on this way"

@@ -285,20 +285,28 @@ def proxied(mode: str, client: str) -> Behaviour:
     def behave(connection: Connection) -> None:
         given = connection.read()[1:]
         forged = [(name, value) for name, value in given if _FORWARDING.match(name)]
+        believed = [value for name, value in given if name == "True-Client-IP"]
+        peer = believed[-1] if mode == "hearsay" and believed else client
         lines = [line for line in given if line not in forged]
         if mode == "refuse" and forged:
             connection.send(response(b"blocked", "403 Forbidden"))
             return
         for name in ("X-Forwarded-For", "X-Real-IP"):
             before = [value for forged_name, value in forged if forged_name == name]
-            if mode == "append":
-                lines.append((name, ", ".join([*before, client])))
+            if mode in ("append", "hearsay", "hop by hop"):
+                lines.append((name, ", ".join([*before, peer])))
+            elif mode == "first line":
+                lines += [(name, value) for value in (client, *before[1:])]
             elif mode == "only without" and before:
                 lines += [(name, value) for value in before]
             elif mode != "real ip" or name == "X-Real-IP":
                 lines.append((name, client))
         if mode != "real ip":
             lines += [line for line in forged if line[0] == "Forwarded"]
+        if mode == "hop by hop":
+            options = ",".join(value for name, value in given if name == "Connection")
+            named = {option.strip().lower() for option in options.split(",")}
+            lines = [line for line in lines if line[0].lower() not in named]
         connection.send(response(json.dumps({"kestrel": 1, "headers": lines}).encode()))
 
     return behave

@@ -18,6 +18,7 @@ from ansible_collections.kestrel.real_ip.plugins.module_utils._forgery import (
     fates,
     forgeries,
     safe,
+    telling,
     worst,
 )
 
@@ -27,9 +28,11 @@ XFF = "X-Forwarded-For"
 def test_each_header_is_forged_with_each_kind_of_address() -> None:
     sent = forgeries("X-Client-IP", parse_ranges(["203.0.113.20"]), ["10.0.0.0/8"])
     names = {"X-Client-IP", XFF, "X-Real-IP", "Forwarded"}
-    assert {forgery.header for forgery in sent} == names | {
-        name.replace("-", "_") for name in names
-    }
+    underscored = {"X_Client_IP", "X-Client_IP", "X_Forwarded_For", "X-Forwarded_For"}
+    underscored |= {"X_Real_IP", "X-Real_IP"}
+    hearsay = {forgery.header for forgery in sent} - names - underscored - {"Connection"}
+    assert {"True-Client-IP", "CF-Connecting-IP", "X-Original-Forwarded-For"} < hearsay
+    assert {forgery.header for forgery in sent} > names | underscored | {"Connection"}
     for name in names | {"X_Forwarded_For"}:
         values = {one.values for one in sent if one.header == name}
         (addresses,) = values
@@ -39,7 +42,11 @@ def test_each_header_is_forged_with_each_kind_of_address() -> None:
         assert trusted in ipaddress.ip_network("10.0.0.0/8")
         alone = {one.lines[0][1] for one in sent if one.header == name and len(one.lines) == 1}
         assert all(any(address in line for line in alone) for address in addresses)
-    assert any(len(one.lines) == 2 for one in sent if one.header == XFF), "several lines"
+    for name in names:
+        assert any(len(one.lines) == 2 for one in sent if one.header == name), "several lines"
+    for name in hearsay:
+        [[line]] = [one.lines for one in sent if one.header == name]
+        assert not is_private(ipaddress.ip_address(line[1]))
     assert any(line.endswith(":6666") for one in sent for _name, line in one.lines), "a port"
     assert any("unknown" in line for one in sent for _name, line in one.lines), "junk"
 
@@ -54,9 +61,18 @@ def test_no_forged_value_is_expected(expected: list[str]) -> None:
             assert not any(ipaddress.ip_address(value) in network for network in networks)
 
 
+def test_connection_names_each_header_that_carries_an_address() -> None:
+    for avoided, value in (["203.0.113.20"], "6.6.6.6"), (["6.0.0.0/7", "192.0.2.20"], "9.9.9.9"):
+        sent = forgeries("X-Client-IP", parse_ranges(avoided), None)
+        [[line]] = [one.lines for one in sent if one.header == "Connection"]
+        options = f"close, X-Client-IP, X-Real-IP, {XFF}, Forwarded, {value}"
+        assert line == ("Connection", options)
+
+
 def test_a_header_in_another_case_is_the_same_one() -> None:
     sent = forgeries("x-forwarded-for", parse_ranges([]), None)
-    assert {one.header for one in sent if "-" in one.header} == {XFF, "X-Real-IP"}
+    assert len({one.header.lower() for one in sent}) == len({one.header for one in sent})
+    assert {XFF, "X-Real-IP"} < {one.header for one in sent}
 
 
 @pytest.mark.parametrize(
@@ -93,6 +109,17 @@ def test_the_worst_fate_counts() -> None:
         XFF: "passed_through",
         "Forwarded": "dropped",
     }
+
+
+def test_what_a_person_is_told() -> None:
+    told = {XFF: "appended", "X_Real_IP": "passed_through", "Forwarded": "refused"}
+    untold = {
+        "X_Forwarded_For": "dropped",
+        "X-Real_IP": "untested",
+        "True-Client-IP": "dropped",
+        "Connection": "replaced",
+    }
+    assert telling({**untold, **told}) == told
 
 
 PEER, COUNT_1, COUNT_2, REAL_IP = 0, 1, 2, 5

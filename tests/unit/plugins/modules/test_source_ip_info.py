@@ -304,6 +304,15 @@ REAL_IP = {"strategy": "single_header", "header": "X-Real-IP"}
         ("only without", {}, "V101", ("passed_through", "passed_through", "passed_through"), None),
         ("real ip", REAL_IP, "V001", ("dropped", "replaced", "dropped"), REAL_IP),
         ("refuse", {}, "V001", ("refused", "refused", "refused"), None),
+        ("hearsay", {}, "V101", ("appended", "appended", "passed_through"), None),
+        ("hop by hop", {}, "V102", ("appended", "appended", "passed_through"), None),
+        (
+            "first line",
+            REAL_IP,
+            "V101",
+            ("passed_through", "passed_through", "passed_through"),
+            None,
+        ),
     ],
 )
 def test_what_becomes_of_forged_headers(
