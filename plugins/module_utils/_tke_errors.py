@@ -335,7 +335,7 @@ _TABLE = (
         "E4040",
         "a host without certificate",
         "No entry of spec.tls has a certificate for one of the hosts.",
-        _TLS,
+        f"Give each host an entry of spec.tls: {_EDIT}",
         _COMMAND,
     ),
     TkeError(
@@ -464,8 +464,8 @@ _TABLE = (
         _INGRESS,
         "E4060",
         "the account isn't admitted to SNAT Pro",
-        "Direct access to pods of a GlobalRouter network goes through SNAT Pro, to which this "
-        "account isn't admitted.",
+        "Direct access to pods of a GlobalRouter network needs SNAT Pro, to which this account "
+        "isn't admitted.",
     ),
     TkeError(
         _INGRESS,
@@ -525,7 +525,7 @@ _TABLE = (
         "E4098",
         "the load balancer's id has a wrong form",
         "The id that the Ingress gives for its load balancer doesn't have the form of one.",
-        f"{_EXISTING} exists, as in lb-…",
+        f"{_EXISTING} exists; it begins with lb-",
         _VARIABLE,
     ),
     TkeError(
@@ -644,7 +644,7 @@ _TABLE = (
         _SERVICE,
         "E4016",
         "sharing of load balancers isn't enabled",
-        "The Service asks for a load balancer that is in use, and reuse isn't enabled.",
+        "The Service asks to share a load balancer, and reuse of one isn't enabled.",
     ),
     TkeError(
         _SERVICE,
@@ -714,8 +714,8 @@ def look_up(kind: str, mention: Mention) -> TkeError:
 # Part of another word is no code, nor of a resource's name, an escape (%E4) or a code point
 # (U+E000). "E1127 06:10:11" is no code either: klog begins its lines with severity and date.
 _CODE = r"(?<![0-9A-Za-z_%+-])[EW][0-9]{4}(?!-?[0-9A-Za-z_])(?! [0-9]{2}:[0-9]{2}:)"
-# How Go prints the controllers' error type
-_OPENING = rf'\b(?:Ingress|Service)ErrorCode\s*\{{\s*Code\s*:\s*"?(?P<typed>{_CODE})"?'
+# How Go prints the controllers' error type. No word boundary in front: what was cut off may run on.
+_OPENING = rf'(?:Ingress|Service)ErrorCode\s*\{{\s*Code\s*:\s*"?(?P<typed>{_CODE})"?'
 _HEADER = re.compile(_OPENING, re.ASCII)
 _ANY = re.compile(rf"{_OPENING}|(?P<plain>{_CODE})", re.ASCII)
 _MESSAGE = re.compile(r"\s*,\s*Message\s*:\s*")
@@ -724,13 +724,22 @@ _RETRY = re.compile(r"\s*,\s*Retry\s*:\s*(true|false)(?![0-9A-Za-z_])")
 _RETRY_LATER = re.compile(r",\s*Retry\s*:\s*(true|false)(?![0-9A-Za-z_])")
 _BRACE = re.compile(r"[{}]")
 # What stands between a code and its message in plain text
-_BETWEEN = re.compile(r"""[\s:;,.'")\]}–—-]*(?:Details:)?\s*""")
+_BETWEEN = re.compile(r"""[\s:;,.：；，。'")\]}–—-]*(?:Details:)?\s*""")
 _ESCAPED = re.compile(r"\\(.)", re.DOTALL)
 _ESCAPES = {'"': '"', "\\": "\\", "n": "\n", "r": "\r", "t": "\t"}
 
 
 def _unescape(text: str) -> str:
     return _ESCAPED.sub(lambda found: _ESCAPES.get(found[1], found[0]), text)
+
+
+def _bare(text: str) -> str:
+    """A message whose quotes are missing, or are no pair."""
+    if not text.startswith('"'):
+        return text
+    if text.endswith('"') and not text.endswith('\\"'):
+        text = text[:-1]
+    return _unescape(text[1:])
 
 
 def _closing(text: str, start: int, end: int) -> int:
@@ -758,7 +767,7 @@ def _typed(text: str, code: str, start: int) -> tuple[Mention, int]:
             end = following.start() if following is not None else len(text)
             later = _RETRY_LATER.search(text, place, end)
             end = later.start() if later is not None else _closing(text, place, end)
-            message, place = text[place:end].strip().strip('"'), end
+            message, place = _bare(text[place:end].strip()), end
     retry = _RETRY.match(text, place)
     if retry is None:
         return Mention(code, message, None), place
