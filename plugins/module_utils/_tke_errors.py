@@ -769,9 +769,7 @@ def _typed(text: str, code: str, start: int) -> tuple[Mention, int]:
             end = later.start() if later is not None else _closing(text, place, end)
             message, place = _bare(text[place:end].strip()), end
     retry = _RETRY.match(text, place)
-    if retry is None:
-        return Mention(code, message, None), place
-    return Mention(code, message, retry[1] == "true"), retry.end()
+    return Mention(code, message, None if retry is None else retry[1] == "true"), place
 
 
 def mentions(text: str) -> tuple[Mention, ...]:

@@ -166,6 +166,9 @@ FOUND = {
     r'IngressErrorCode{Code:"E4009",Message:"a \"b\", {c},\n\\d\q",Retry:false}': [
         ("E4009", 'a "b", {c},\n\\d\\q', False)
     ],
+    'IngressErrorCode{Code:"E4009",Message:"a\\\nb, Retry:true",Retry:false}': [
+        ("E4009", "a\\\nb, Retry:true", False)
+    ],
     'IngressErrorCode{Code:"E4009",Message:"}, Retry:true} E4010",Retry:false}': [
         ("E4009", "}, Retry:true} E4010", False)
     ],
