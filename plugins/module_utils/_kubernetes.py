@@ -33,6 +33,9 @@ except ImportError:
 CONNECT_TIMEOUT = 5
 READ_TIMEOUT = 30
 
+# Characters of an answer that is no object; enough to tell what it is.
+_TEXT = 4096
+
 # An explicit connection must win over what AWX or a shell put into the environment.
 _CONNECTION = ("kubeconfig", "context", "host", "api_key")
 
@@ -80,10 +83,13 @@ class Cluster:
         except Exception as error:  # a configuration can fail in as many ways as its format has
             raise _explain(error, module.params) from error
         self.server: str = self.client.configuration.host
+        #: How many requests were made by this object; those of the client's discovery don't count.
+        self.requests = 0
         self._params = module.params
 
     def request(self, method: str, path: str, **keywords: t.Any) -> dict[str, t.Any]:
         """The answer to one request as plain data. Raises ClusterError."""
+        self.requests += 1
         try:
             answer = self.client.client.request(method, path, serialize=False, **keywords)
             return t.cast("dict[str, t.Any]", json.loads(answer.data))
@@ -103,16 +109,38 @@ class Cluster:
                 return None
             raise
 
-    def items(self, path: str, **query: str | int) -> list[dict[str, t.Any]]:
-        """All items of a list, read by pages of 500. Raises ClusterError."""
-        found: list[dict[str, t.Any]] = []
+    def items(
+        self, path: str, keep: t.Callable[[t.Any], t.Any] | None = None, **query: str | int
+    ) -> list[t.Any]:
+        """All items of a list, read by pages of 500. Raises ClusterError.
+
+        ``keep`` makes of each item what is kept of it: of thousands, all would fill the memory.
+        """
+        found: list[t.Any] = []
         more = ""
         while True:
             page = self.get(path, limit=500, **({"continue": more} if more else {}), **query)
-            found += page.get("items") or []
+            items = page.get("items") or []
+            found += [keep(item) for item in items] if keep else items
             more = page.get("metadata", {}).get("continue", "")
             if not more:
                 return found
+
+    def ask(self, path: str, timeout: float) -> tuple[int, str]:
+        """Status and text of an answer of whatever status; 0 and the reason where there is none."""
+        self.requests += 1
+        try:
+            answer = self.client.client.request(
+                "get", path, serialize=False, _request_timeout=(CONNECT_TIMEOUT, timeout)
+            )
+            return int(answer.status), str(answer.data[:_TEXT], "utf-8", "replace")
+        except Exception as error:
+            status = getattr(error, "status", None)
+            if isinstance(status, int):
+                body = getattr(error, "body", None) or b""
+                text = body.decode("utf-8", "replace") if isinstance(body, bytes) else str(body)
+                return status, text[:_TEXT]
+            return 0, _last_reason(list(_chain(error)))
 
     def explain(self, error: BaseException) -> ClusterError:
         """``error`` of the client or of kubernetes.core as one sentence."""

@@ -26,8 +26,8 @@ class TkeError(NamedTuple):
 
     ``fix`` is a template of str.format for ``namespace``, ``kind`` and ``name`` of the object; no
     other text here is one. It is empty where no fix is known, and so is ``fix_kind`` then.
-    ``fix_kind`` says by what it is mended: ``console`` (the cloud's own), ``command`` (from the
-    last ``kubectl`` to the end) or ``variable`` (of this collection).
+    ``fix_kind`` says by what it is mended: ``command`` and ``variable`` (of this collection) can be
+    typed as they stand, ``console`` is for a person, who has to know or to decide something.
     """
 
     kind: str
@@ -137,7 +137,7 @@ _TABLE = (
         "no Secret is named for TLS",
         "An entry of spec.tls has no secretName, or an empty one.",
         _TLS,
-        _COMMAND,
+        _CONSOLE,
     ),
     TkeError(
         _INGRESS,
@@ -145,7 +145,7 @@ _TABLE = (
         "the Secret for TLS doesn't exist",
         "A Secret that spec.tls names doesn't exist.",
         _TLS,
-        _COMMAND,
+        _CONSOLE,
     ),
     TkeError(
         _INGRESS,
@@ -153,7 +153,7 @@ _TABLE = (
         "the Secret has no certificate id",
         "A Secret that spec.tls names lacks the key qcloud_cert_id.",
         _TLS,
-        _COMMAND,
+        _CONSOLE,
     ),
     TkeError(
         _INGRESS,
@@ -161,7 +161,7 @@ _TABLE = (
         "the certificate is refused",
         "The load balancer didn't take the certificate that the Secret's qcloud_cert_id names.",
         _TLS,
-        _COMMAND,
+        _CONSOLE,
     ),
     TkeError(
         _INGRESS,
@@ -169,7 +169,7 @@ _TABLE = (
         "a rule without http",
         "A rule of the Ingress has nothing under http.",
         f"Give each rule its paths under http: {_EDIT}",
-        _COMMAND,
+        _CONSOLE,
     ),
     TkeError(
         _INGRESS,
@@ -183,7 +183,7 @@ _TABLE = (
         "the existing load balancer isn't there",
         "The load balancer that kubernetes.io/ingress.existLbId names doesn't exist.",
         f"{_EXISTING} was made by hand in the CLB console",
-        _VARIABLE,
+        _CONSOLE,
     ),
     TkeError(
         _INGRESS,
@@ -192,7 +192,7 @@ _TABLE = (
         "The load balancer that kubernetes.io/ingress.existLbId names was made by TKE for another "
         "object.",
         f"{_EXISTING} was made by hand in the CLB console",
-        _VARIABLE,
+        _CONSOLE,
     ),
     TkeError(
         _INGRESS,
@@ -200,7 +200,7 @@ _TABLE = (
         "the existing load balancer is used by another Ingress",
         "Another Ingress uses the load balancer that kubernetes.io/ingress.existLbId names.",
         f"{_EXISTING} no other Ingress uses",
-        _VARIABLE,
+        _CONSOLE,
     ),
     TkeError(
         _INGRESS,
@@ -208,7 +208,7 @@ _TABLE = (
         "the existing load balancer has listeners",
         "The load balancer that kubernetes.io/ingress.existLbId names has listeners already.",
         f"{_EXISTING} has no listeners",
-        _VARIABLE,
+        _CONSOLE,
     ),
     TkeError(
         _INGRESS,
@@ -216,7 +216,7 @@ _TABLE = (
         "the annotation http-rules can't be read",
         "kubernetes.io/ingress.http-rules is no JSON of the right form.",
         f"Write kubernetes.io/ingress.http-rules {_JSON_RULES}",
-        _VARIABLE,
+        _CONSOLE,
     ),
     TkeError(
         _INGRESS,
@@ -224,7 +224,7 @@ _TABLE = (
         "the annotation https-rules can't be read",
         "kubernetes.io/ingress.https-rules is no JSON of the right form.",
         f"Write kubernetes.io/ingress.https-rules {_JSON_RULES}",
-        _VARIABLE,
+        _CONSOLE,
     ),
     TkeError(
         _INGRESS,
@@ -245,7 +245,7 @@ _TABLE = (
         "kubernetes.io/ingress.extensiveParameters is no JSON.",
         f"Write kubernetes.io/ingress.extensiveParameters {_FOR_INGRESS} as the JSON of "
         "CreateLoadBalancer's parameters",
-        _VARIABLE,
+        _CONSOLE,
     ),
     TkeError(
         _INGRESS,
@@ -259,7 +259,7 @@ _TABLE = (
         "the existing load balancer is a classic one",
         "A classic load balancer can't have the layer-7 rules of an Ingress.",
         f"{_EXISTING} isn't a classic one",
-        _VARIABLE,
+        _CONSOLE,
     ),
     TkeError(
         _INGRESS,
@@ -268,7 +268,7 @@ _TABLE = (
         "A path of the Ingress has a form that the load balancer doesn't take, such as a regular "
         "expression.",
         "Set real_ip_path to a plain path that starts with a slash",
-        _VARIABLE,
+        _CONSOLE,
     ),
     TkeError(
         _INGRESS,
@@ -277,7 +277,7 @@ _TABLE = (
         "The load balancer's AddressIPVersion doesn't fit the cluster's network.",
         "Set AddressIPVersion in the JSON of kubernetes.io/ingress.extensiveParameters "
         f"{_FOR_INGRESS} to a version that fits the cluster's network",
-        _VARIABLE,
+        _CONSOLE,
     ),
     TkeError(
         _INGRESS,
@@ -292,7 +292,7 @@ _TABLE = (
         "A rule has no host, and an IPv6 load balancer doesn't put its address there as one with "
         "IPv4 does.",
         "Set real_ip_host",
-        _VARIABLE,
+        _CONSOLE,
     ),
     TkeError(
         _INGRESS,
@@ -300,7 +300,7 @@ _TABLE = (
         "the certificate id has a wrong form",
         "The Secret's qcloud_cert_id doesn't have the form of a certificate's id.",
         _TLS,
-        _COMMAND,
+        _CONSOLE,
     ),
     TkeError(
         _INGRESS,
@@ -308,7 +308,7 @@ _TABLE = (
         "the certificate doesn't exist",
         "There is no certificate with the id in the Secret's qcloud_cert_id.",
         _TLS,
-        _COMMAND,
+        _CONSOLE,
     ),
     TkeError(
         _INGRESS,
@@ -316,7 +316,7 @@ _TABLE = (
         "direct-access is neither true nor false",
         "ingress.cloud.tencent.com/direct-access is neither true nor false.",
         f'Set ingress.cloud.tencent.com/direct-access {_FOR_INGRESS} to "true" or "false"',
-        _VARIABLE,
+        _CONSOLE,
     ),
     TkeError(
         _INGRESS,
@@ -336,7 +336,7 @@ _TABLE = (
         "a host without certificate",
         "No entry of spec.tls has a certificate for one of the hosts.",
         f"Give each host an entry of spec.tls: {_EDIT}",
-        _COMMAND,
+        _CONSOLE,
     ),
     TkeError(
         _INGRESS,
@@ -344,7 +344,7 @@ _TABLE = (
         "the Service doesn't exist",
         "The Ingress names a Service that isn't in its namespace: misspelt, or the wrong one.",
         _SERVICES,
-        _COMMAND,
+        _CONSOLE,
     ),
     TkeError(
         _INGRESS,
@@ -352,7 +352,7 @@ _TABLE = (
         "the Service doesn't have this port",
         "The Ingress names a port that its Service doesn't have.",
         _SERVICES,
-        _COMMAND,
+        _CONSOLE,
     ),
     TkeError(
         _INGRESS,
@@ -360,7 +360,7 @@ _TABLE = (
         "the TkeServiceConfig doesn't exist",
         "The TkeServiceConfig that the Ingress names isn't in its namespace.",
         _CONFIGS,
-        _COMMAND,
+        _CONSOLE,
     ),
     TkeError(
         _INGRESS,
@@ -368,7 +368,7 @@ _TABLE = (
         "the annotation rule-mix is wrong",
         "kubernetes.io/ingress.rule-mix has a value that the controller doesn't take.",
         f'Set kubernetes.io/ingress.rule-mix {_FOR_INGRESS} to "true"',
-        _VARIABLE,
+        _CONSOLE,
     ),
     TkeError(
         _INGRESS,
@@ -377,7 +377,7 @@ _TABLE = (
         "kubernetes.io/ingress.internetChargeType has a value that the cloud doesn't know.",
         f"Set kubernetes.io/ingress.internetChargeType {_FOR_INGRESS} to "
         "TRAFFIC_POSTPAID_BY_HOUR or BANDWIDTH_POSTPAID_BY_HOUR",
-        _VARIABLE,
+        _CONSOLE,
     ),
     TkeError(
         _INGRESS,
@@ -386,7 +386,7 @@ _TABLE = (
         "kubernetes.io/ingress.internetMaxBandwidthOut is no number that the cloud takes.",
         f"Set kubernetes.io/ingress.internetMaxBandwidthOut {_FOR_INGRESS} to a number of Mbps "
         'from "1" to "2048"',
-        _VARIABLE,
+        _CONSOLE,
     ),
     TkeError(
         _INGRESS,
@@ -394,7 +394,7 @@ _TABLE = (
         "the Service is of type ClusterIP",
         "Without direct access the load balancer sends to node ports, and a Service of type "
         "ClusterIP has none.",
-        "Set real_ip_service_type=NodePort",
+        "real_ip_service_type=NodePort",
         _VARIABLE,
     ),
     TkeError(
@@ -403,7 +403,7 @@ _TABLE = (
         "two default certificates",
         "More than one entry of spec.tls is the default certificate.",
         f"Leave one default certificate in spec.tls: {_EDIT}",
-        _COMMAND,
+        _CONSOLE,
     ),
     TkeError(
         _INGRESS,
@@ -411,7 +411,7 @@ _TABLE = (
         "two certificates for one host",
         "More than one entry of spec.tls has a certificate for the same host.",
         f"Leave one certificate for each host in spec.tls: {_EDIT}",
-        _COMMAND,
+        _CONSOLE,
     ),
     TkeError(
         _INGRESS,
@@ -420,7 +420,7 @@ _TABLE = (
         "ingress.cloud.tencent.com/tke-service-config-auto has a value that the controller "
         "doesn't take.",
         f'Set ingress.cloud.tencent.com/tke-service-config-auto {_FOR_INGRESS} to "true"',
-        _VARIABLE,
+        _CONSOLE,
     ),
     TkeError(
         _INGRESS,
@@ -430,7 +430,7 @@ _TABLE = (
         "controller makes itself.",
         f"Set ingress.cloud.tencent.com/tke-service-config {_FOR_INGRESS} to a name that ends in "
         "neither -auto-ingress-config nor -auto-service-config",
-        _VARIABLE,
+        _CONSOLE,
     ),
     TkeError(
         _INGRESS,
@@ -438,7 +438,7 @@ _TABLE = (
         "the host is refused",
         "A host of the Ingress has a form that TKE doesn't take.",
         "Set real_ip_host to a name in lower case with a dot",
-        _VARIABLE,
+        _CONSOLE,
     ),
     TkeError(
         _INGRESS,
@@ -458,7 +458,7 @@ _TABLE = (
         "the subnet doesn't exist",
         "The subnet for the load balancer doesn't exist.",
         _SUBNET,
-        _VARIABLE,
+        _CONSOLE,
     ),
     TkeError(
         _INGRESS,
@@ -502,7 +502,7 @@ _TABLE = (
         "E4082",
         "direct access to a Service without selector",
         "Direct access isn't possible for a Service that has no selector.",
-        "Switch direct access off: kubectl -n {namespace} annotate ingress {name} "
+        "kubectl -n {namespace} annotate ingress {name} "
         "ingress.cloud.tencent.com/direct-access=false --overwrite",
         _COMMAND,
     ),
@@ -518,7 +518,7 @@ _TABLE = (
         "the subnet doesn't exist",
         "The subnet for the load balancer doesn't exist.",
         _SUBNET,
-        _VARIABLE,
+        _CONSOLE,
     ),
     TkeError(
         _INGRESS,
@@ -526,7 +526,7 @@ _TABLE = (
         "the load balancer's id has a wrong form",
         "The id that the Ingress gives for its load balancer doesn't have the form of one.",
         f"{_EXISTING} exists; it begins with lb-",
-        _VARIABLE,
+        _CONSOLE,
     ),
     TkeError(
         _INGRESS,
@@ -558,7 +558,7 @@ _TABLE = (
         "the Service doesn't exist",
         "The controller doesn't know the Service that the Ingress names.",
         _SERVICES,
-        _COMMAND,
+        _CONSOLE,
     ),
     TkeError(
         _INGRESS,
@@ -613,7 +613,7 @@ _TABLE = (
         "the existing load balancer isn't there",
         "The load balancer that service.kubernetes.io/tke-existed-lbid names doesn't exist.",
         f"{_EXISTED} exists",
-        _VARIABLE,
+        _CONSOLE,
     ),
     TkeError(
         _SERVICE,
@@ -622,7 +622,7 @@ _TABLE = (
         "The load balancer that service.kubernetes.io/tke-existed-lbid names was made by TKE for "
         "another object.",
         f"{_EXISTED} TKE didn't make",
-        _VARIABLE,
+        _CONSOLE,
     ),
     TkeError(
         _SERVICE,
@@ -630,7 +630,7 @@ _TABLE = (
         "the existing load balancer is used by another cluster",
         "Another cluster uses the load balancer that service.kubernetes.io/tke-existed-lbid names.",
         f"{_EXISTED} no other cluster uses",
-        _VARIABLE,
+        _CONSOLE,
     ),
     TkeError(
         _SERVICE,
@@ -638,7 +638,7 @@ _TABLE = (
         "a port of the load balancer is taken",
         "A port of the Service is in conflict with another listener of the load balancer.",
         "Set real_ip_service_port to a port that no other listener of the load balancer has",
-        _VARIABLE,
+        _CONSOLE,
     ),
     TkeError(
         _SERVICE,
@@ -652,7 +652,7 @@ _TABLE = (
         "the TkeServiceConfig doesn't exist",
         "The TkeServiceConfig that the Service names isn't in its namespace.",
         _CONFIGS,
-        _COMMAND,
+        _CONSOLE,
     ),
     TkeError(
         _SERVICE,
@@ -660,7 +660,7 @@ _TABLE = (
         "direct access, but no backend supports it",
         "Direct access is switched on, but no pod of the Service has a network interface (ENI) "
         "of its own.",
-        "Switch direct access off: kubectl -n {namespace} annotate service {name} "
+        "kubectl -n {namespace} annotate service {name} "
         "service.cloud.tencent.com/direct-access=false --overwrite",
         _COMMAND,
     ),

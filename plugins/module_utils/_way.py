@@ -42,7 +42,7 @@ class _Reader:
     def items(self, path: str, **query: str) -> list[dict[str, t.Any]] | None:
         """A list, or None where it may not be read. Raises ClusterError for all else."""
         try:
-            return self.cluster.items(path, **query)
+            return self.cluster.items(path, None, **query)
         except ClusterError as error:
             if error.status != 403:
                 raise

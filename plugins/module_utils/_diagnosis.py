@@ -1,0 +1,179 @@
+# Copyright (c) 2026, the kestrel.real_ip contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+# PRIVATE to the collection: it can change at any time.
+
+"""One diagnosis: read the way, ask an app itself where that tells more, judge, and show the way."""
+
+from __future__ import annotations
+
+import typing as t
+
+from ansible_collections.kestrel.real_ip.plugins.module_utils._addresses import ready_pods
+from ansible_collections.kestrel.real_ip.plugins.module_utils._causes import HOPS
+from ansible_collections.kestrel.real_ip.plugins.module_utils._checks import (
+    Seen,
+    crashing,
+    diagnose,
+    direct_ports,
+    finding,
+    needs_direct,
+)
+from ansible_collections.kestrel.real_ip.plugins.module_utils._codes import printable
+from ansible_collections.kestrel.real_ip.plugins.module_utils._kubernetes import (
+    Cluster,
+    ClusterError,
+)
+from ansible_collections.kestrel.real_ip.plugins.module_utils._path import (
+    Direct,
+    Object,
+    TrafficPath,
+    ask,
+    read_path,
+)
+from ansible_collections.kestrel.real_ip.plugins.module_utils._readiness import addresses
+
+Result = dict[str, t.Any]
+
+_LINES = 10
+_LINE = 300
+
+
+def diagnosis(module: t.Any) -> Result:
+    """What traffic_path_info returns. An API server that doesn't answer is a finding as well."""
+    params = module.params
+    try:
+        cluster = Cluster(module)
+        path = read_path(cluster, params["namespace"], params, params["probe"])
+        path = path._replace(direct=tuple(_direct(cluster, path)))
+        findings = diagnose(path)
+        logs = list(_logs(cluster, path, params["show_logs"]))
+        asked = cluster.requests
+    except ClusterError as error:
+        path = TrafficPath(params["namespace"], "Ingress", params["ingress"] or "")
+        findings, logs, asked = [_unread(path, error)], [], 0
+    cause = next((one for one in findings if one["severity"] == "error"), None)
+    return {
+        "path": picture(path, cause),
+        "findings": findings,
+        "cause": cause,
+        "logs": logs,
+        "requests": asked,
+    }
+
+
+def _unread(path: TrafficPath, error: ClusterError) -> Result:
+    """The finding of an API server that didn't answer, or knew us not."""
+    number = "P002" if error.status == 401 else "P001"
+    return finding(path, Seen(number, "Cluster", "API server", str(error), {"detail": str(error)}))
+
+
+def _direct(cluster: Cluster, path: TrafficPath) -> t.Iterator[Direct]:
+    """What a ready pod says itself: at the Service's port, and where that fails at others."""
+    if not needs_direct(path):
+        return
+    pod = ready_pods(path.pods or [])[0]
+    for number, port in enumerate(direct_ports(path)):
+        said = ask(cluster, path.namespace, pod, port, "http", path.path)
+        if said.outcome == "denied":
+            return
+        yield said
+        if said.outcome == "answers":
+            return
+        if said.outcome == "other" and not number:
+            yield ask(cluster, path.namespace, pod, port, "https", path.path)
+
+
+def _logs(cluster: Cluster, path: TrafficPath, whose: str) -> t.Iterator[Result]:
+    """The last lines that crashing containers have written, from whom they may be shown."""
+    if whose == "none":
+        return
+    for pod, container in crashing(path, only_own=whose == "own"):
+        url = f"/api/v1/namespaces/{path.namespace}/pods/{pod}/log"
+        query = f"container={container}&previous=true&tailLines={_LINES}&limitBytes=8192"
+        status, text = cluster.ask(f"{url}?{query}", 5)
+        if status == 200 and text:
+            lines = [printable(line, _LINE) for line in text.splitlines()[-_LINES:]]
+            yield {"pod": pod, "container": container, "lines": lines}
+
+
+# --- The picture of the way -----------------------------------------------------------------------
+
+
+def picture(path: TrafficPath, cause: Result | None) -> list[Result]:
+    """Each part of the way with its objects, and where the cause is."""
+    told: dict[str, list[str]] = {
+        "client": [],
+        "balancer": addresses(path.front or {}),
+        "ingress": list(_ingress(path)),
+        "service": list(_service(path)),
+        "node": list(_nodes(path)),
+        "pod": list(_pods(path)),
+    }
+    return [
+        {
+            "hop": hop,
+            "objects": [printable(text, 120) for text in told[hop]],
+            "broken": cause is not None and cause["hop"] == hop,
+        }
+        for hop in HOPS
+        if hop != "ingress" or path.kind == "Ingress"
+    ]
+
+
+def _ingress(path: TrafficPath) -> t.Iterator[str]:
+    if path.ingress is not None:
+        host = path.host or "any host"
+        yield f"Ingress {path.name}: {host}{path.path} to {path.service_name or 'nothing'}"
+
+
+def _service(path: TrafficPath) -> t.Iterator[str]:
+    if path.service is None:
+        return
+    spec = path.service.get("spec") or {}
+    ports = ", ".join(
+        f"{one.get('port')} to {one.get('targetPort', one.get('port'))}"
+        for one in spec.get("ports") or []
+    )
+    policy = spec.get("externalTrafficPolicy")
+    shown = f", externalTrafficPolicy {policy}" if policy else ""
+    yield f"Service {path.service_name}: {spec.get('type', 'ClusterIP')}, port {ports}{shown}"
+
+
+def _nodes(path: TrafficPath) -> t.Iterator[str]:
+    names = {(pod.get("spec") or {}).get("nodeName") for pod in path.pods or ()}
+    known = sorted(name for name in names if name)
+    ports = [
+        str(one["nodePort"])
+        for one in ((path.service or {}).get("spec") or {}).get("ports") or []
+        if one.get("nodePort")
+    ]
+    if known:
+        yield ", ".join(known[:4]) + (f" and {len(known) - 4} more" if len(known) > 4 else "")
+    if ports:
+        yield f"node port {', '.join(ports)}"
+
+
+def _pods(path: TrafficPath) -> t.Iterator[str]:
+    if path.pods is None:
+        yield "not readable"
+        return
+    ready = set(ready_pods(path.pods))
+    if path.service is not None:
+        yield f"{len(ready)} of {len(path.pods)} ready"
+    for pod in [one for one in path.pods if one["metadata"]["name"] not in ready][:3]:
+        yield f"{pod['metadata']['name']}: {_state(pod)}"
+
+
+def _state(pod: Object) -> str:
+    """A pod's state as ``kubectl get pods`` shows it."""
+    if pod["metadata"].get("deletionTimestamp"):
+        return "Terminating"
+    status = pod.get("status") or {}
+    for one in status.get("containerStatuses") or []:
+        state = one.get("state") or {}
+        reason = (state.get("waiting") or state.get("terminated") or {}).get("reason")
+        if reason:
+            return str(reason)
+    return f"{status.get('phase', 'Unknown')}, not ready"

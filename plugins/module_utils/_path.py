@@ -1,0 +1,408 @@
+# Copyright (c) 2026, the kestrel.real_ip contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+# PRIVATE to the collection: it can change at any time.
+
+"""The objects on a request's way through the cluster, read in as few rounds as there are.
+
+What doesn't depend on anything else is read at the same time; the lists grow by pages of 500 only.
+No Secret is ever asked for, and of pods neither environment nor annotations are kept.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+import time
+import typing as t
+from concurrent.futures import ThreadPoolExecutor
+
+from ansible_collections.kestrel.real_ip.plugins.module_utils._addresses import backends
+from ansible_collections.kestrel.real_ip.plugins.module_utils._kubernetes import (
+    Cluster,
+    ClusterError,
+)
+
+Object = t.Mapping[str, t.Any]
+
+#: Where TKE keeps its switches for load balancers (Tencent Cloud, document 457/131136).
+SETTINGS = "tke-service-controller-config"
+
+#: Seconds for the one question that is put to the app itself.
+_DIRECT_TIMEOUT = 5.0
+
+
+class Denied(t.NamedTuple):
+    """A read that the API server refused. ``namespace`` is empty for the whole cluster."""
+
+    verb: str
+    group: str
+    resource: str
+    namespace: str
+    message: str
+
+
+class Direct(t.NamedTuple):
+    """What an app said that was asked past balancer and node, through the API server.
+
+    ``outcome``: ``answers``, ``refused``, ``timeout`` or ``other``; ``status``: of HTTP, 0 without.
+    """
+
+    pod: str
+    port: int
+    scheme: str
+    outcome: str
+    status: int
+    detail: str
+    seconds: float
+
+
+class TrafficPath(t.NamedTuple):
+    """All that is known of one way. A list or object that is None could not be read.
+
+    ``kind`` and ``name``: of what stands in front, an Ingress or a Service; ``service_name``: the
+    Service that a request is led to; ``expected_service``: that it should be, if that was said;
+    ``versions``: group to the versions that the server has; ``settings``: data of TKE's ConfigMap.
+    """
+
+    namespace: str
+    kind: str
+    name: str
+    host: str = ""
+    path: str = "/"
+    expected_service: str = ""
+    ingress: Object | None = None
+    service_name: str = ""
+    services: t.Sequence[Object] | None = ()
+    slices: t.Sequence[Object] | None = ()
+    pods: t.Sequence[Object] | None = ()
+    deployments: t.Sequence[Object] | None = ()
+    replica_sets: t.Sequence[Object] | None = ()
+    nodes: t.Sequence[Object] | None = ()
+    events: t.Sequence[Object] | None = ()
+    classes: t.Sequence[Object] | None = ()
+    space: Object | None = None
+    settings: t.Mapping[str, str] | None = None
+    versions: t.Mapping[str, t.Sequence[str]] = {}
+    denied: t.Sequence[Denied] = ()
+    direct: t.Sequence[Direct] = ()
+    probe: Object | None = None
+
+    @property
+    def service(self) -> Object | None:
+        """The Service that a request is led to, None where it doesn't exist."""
+        return named(self.services, self.service_name)
+
+    @property
+    def front(self) -> Object | None:
+        """What stands in front."""
+        return self.ingress if self.kind == "Ingress" else self.service
+
+
+def named(objects: t.Iterable[Object] | None, name: str) -> Object | None:
+    """The object with this name, or None."""
+    return next((one for one in objects or () if one["metadata"]["name"] == name), None)
+
+
+def labels_match(labels: t.Mapping[str, str] | None, selector: t.Mapping[str, str]) -> bool:
+    """Does a Service with this selector take a pod with these labels? An empty one takes none."""
+    return bool(selector) and selector.items() <= (labels or {}).items()
+
+
+# --- What is kept ---------------------------------------------------------------------------------
+
+# Of thousands of pods and events, all else would only fill memory.
+_METADATA = ("name", "namespace", "labels", "ownerReferences", "deletionTimestamp", "finalizers")
+_POD_SPEC = ("nodeName", "nodeSelector", "tolerations", "readinessGates", "hostNetwork")
+_CONTAINER = ("name", "image", "ports", "resources", "readinessProbe")
+_POD_STATUS = ("phase", "reason", "message", "conditions", "containerStatuses", "podIPs")
+_EVENT = ("type", "reason", "message", "count", "involvedObject", "lastTimestamp", "eventTime")
+
+
+def _only(found: Object, fields: t.Iterable[str]) -> dict[str, t.Any]:
+    return {field: found[field] for field in fields if field in found}
+
+
+def keep_pod(pod: Object) -> dict[str, t.Any]:
+    """A pod without what nobody needs to know of it."""
+    spec = pod.get("spec") or {}
+    return {
+        "metadata": _only(pod["metadata"], _METADATA),
+        "spec": {
+            **_only(spec, _POD_SPEC),
+            "containers": [_only(one, _CONTAINER) for one in spec.get("containers") or []],
+        },
+        "status": _only(pod.get("status") or {}, _POD_STATUS),
+    }
+
+
+def keep_event(event: Object) -> dict[str, t.Any]:
+    """An event without what nobody needs to know of it."""
+    return {**_only(event, _EVENT), "metadata": _only(event["metadata"], ("creationTimestamp",))}
+
+
+def _keep_all(found: Object) -> Object:
+    return found
+
+
+# --- Older APIs -----------------------------------------------------------------------------------
+
+
+def modern_ingress(ingress: Object) -> Object:
+    """An Ingress of a beta API in the shape of networking.k8s.io/v1."""
+
+    def backend(old: Object | None) -> dict[str, t.Any] | None:
+        if not old or "serviceName" not in old:
+            return dict(old) if old else None
+        port = old.get("servicePort")
+        key = "number" if isinstance(port, int) else "name"
+        return {"service": {"name": old["serviceName"], "port": {key: port}}}
+
+    spec = dict(ingress.get("spec") or {})
+    spec["rules"] = [
+        {
+            **rule,
+            "http": {
+                "paths": [
+                    {**path, "backend": backend(path.get("backend"))}
+                    for path in (rule.get("http") or {}).get("paths") or []
+                ]
+            },
+        }
+        for rule in spec.get("rules") or []
+    ]
+    default = spec.pop("backend", None)
+    if default and "defaultBackend" not in spec:
+        spec["defaultBackend"] = backend(default)
+    return {**ingress, "spec": spec}
+
+
+def slices_of(endpoints: Object) -> list[dict[str, t.Any]]:
+    """The EndpointSlices that say the same as an Endpoints object."""
+    name = endpoints["metadata"]["name"]
+    return [
+        {
+            "metadata": {"name": name, "labels": {"kubernetes.io/service-name": name}},
+            "ports": subset.get("ports") or [],
+            "endpoints": [
+                {
+                    "addresses": [entry["ip"]],
+                    "conditions": {"ready": ready},
+                    "nodeName": entry.get("nodeName"),
+                    "targetRef": entry.get("targetRef"),
+                }
+                for key, ready in (("addresses", True), ("notReadyAddresses", False))
+                for entry in subset.get(key) or []
+            ],
+        }
+        for subset in endpoints.get("subsets") or []
+    ]
+
+
+# --- Reading --------------------------------------------------------------------------------------
+
+
+class List(t.NamedTuple):
+    """A list to read: of which API, where, and what to keep of each item."""
+
+    group: str
+    versions: tuple[str, ...]
+    resource: str
+    namespaced: bool = True
+    keep: t.Callable[[Object], Object] = _keep_all
+
+    def url(self, version: str, namespace: str) -> str:
+        """The path at the API server."""
+        root = f"/apis/{self.group}/{version}" if self.group else f"/api/{version}"
+        return (
+            f"{root}/namespaces/{namespace}/{self.resource}"
+            if self.namespaced
+            else (f"{root}/{self.resource}")
+        )
+
+
+LISTS: dict[str, List] = {
+    "services": List("", ("v1",), "services"),
+    "deployments": List("apps", ("v1",), "deployments"),
+    "replica_sets": List("apps", ("v1",), "replicasets"),
+    "nodes": List("", ("v1",), "nodes", namespaced=False),
+    "events": List("", ("v1",), "events", keep=keep_event),
+    "classes": List("networking.k8s.io", ("v1", "v1beta1"), "ingressclasses", namespaced=False),
+}
+PODS = List("", ("v1",), "pods", keep=keep_pod)
+SLICES = List("discovery.k8s.io", ("v1", "v1beta1"), "endpointslices")
+ENDPOINTS = List("", ("v1",), "endpoints")
+INGRESSES = (
+    List("networking.k8s.io", ("v1", "v1beta1"), "ingresses"),
+    List("extensions", ("v1beta1",), "ingresses"),
+)
+
+
+class Reader:
+    """Reads for :func:`read_path`; what may not be read is remembered in ``denied``."""
+
+    def __init__(self, cluster: Cluster, namespace: str) -> None:
+        """Ask which APIs there are. Raises ClusterError where nothing answers."""
+        self.cluster = cluster
+        self.namespace = namespace
+        self.denied: list[Denied] = []
+        groups = cluster.get("/apis").get("groups") or []
+        self.versions: dict[str, list[str]] = {
+            group["name"]: [one["version"] for one in group["versions"]] for group in groups
+        }
+        self.versions[""] = ["v1"]
+
+    def version(self, wanted: List) -> str:
+        """The newest version of this API that is served, or the empty string."""
+        served = self.versions.get(wanted.group, [])
+        return next((one for one in wanted.versions if one in served), "")
+
+    def _asked(
+        self, verb: str, wanted: List, call: t.Callable[[], t.Any], namespace: str | None = None
+    ) -> t.Any:
+        """What ``call`` returns; None, remembered, where it is not allowed."""
+        try:
+            return call()
+        except ClusterError as error:
+            if error.status != 403:
+                raise
+            where = (namespace or self.namespace) if wanted.namespaced else ""
+            self.denied.append(Denied(verb, wanted.group, wanted.resource, where, str(error)))
+            return None
+
+    def all(self, wanted: List, **query: str) -> list[Object] | None:
+        """The items, none where the API is not served; None where they may not be read."""
+        version = self.version(wanted)
+        if not version:
+            return []
+        url = wanted.url(version, self.namespace)
+        found: list[Object] | None = self._asked(
+            "list", wanted, lambda: self.cluster.items(url, wanted.keep, **query)
+        )
+        return found
+
+    def one(self, wanted: List, name: str, namespace: str | None = None) -> Object | None:
+        """One object; None where it doesn't exist or may not be read."""
+        version = self.version(wanted)
+        if not version:
+            return None
+        url = f"{wanted.url(version, namespace or self.namespace)}/{name}"
+        found: Object | None = self._asked("get", wanted, lambda: self.cluster.find(url), namespace)
+        return found
+
+    def ingress(self, name: str) -> Object | None:
+        """The Ingress, in today's shape whatever API has it."""
+        for wanted in INGRESSES:
+            if self.version(wanted):
+                found = self.one(wanted, name)
+                return None if found is None else modern_ingress(found)
+        return None
+
+    def slices(self, service: str) -> list[Object] | None:
+        """The EndpointSlices of a Service, made from its Endpoints on servers without them."""
+        if self.version(SLICES):
+            return self.all(SLICES, labelSelector=f"kubernetes.io/service-name={service}")
+        found = self.one(ENDPOINTS, service)
+        return [] if found is None else list(slices_of(found))
+
+
+def leads_to(ingress: Object | None, host: str, path: str) -> str:
+    """The name of the Service that an Ingress sends a request to; empty where none is."""
+    return next(iter(backends(ingress or {}, host, path)), "") if ingress else ""
+
+
+def read_path(
+    cluster: Cluster, namespace: str, options: t.Mapping[str, t.Any], probe: Object | None = None
+) -> TrafficPath:
+    """Read one way. Raises ClusterError where the API server doesn't answer or knows us not."""
+    reader = Reader(cluster, namespace)
+    kind = "Ingress" if options["ingress"] else "Service"
+    with ThreadPoolExecutor(max_workers=8) as pool:
+        futures = {name: pool.submit(reader.all, wanted) for name, wanted in LISTS.items()}
+        ingress = pool.submit(reader.ingress, options["ingress"]) if options["ingress"] else None
+        space = pool.submit(
+            reader.one, List("", ("v1",), "namespaces", namespaced=False), namespace
+        )
+        settings = pool.submit(reader.one, List("", ("v1",), "configmaps"), SETTINGS, "kube-system")
+        front = ingress.result() if ingress else None
+        host, path = options.get("host") or "", options.get("path") or "/"
+        service_name = leads_to(front, host, path) if ingress else options["service"]
+        # A request that no rule takes leads nowhere; what should be behind it is still of interest.
+        service_name = service_name or options["service"] or _any_service(front)
+        services = futures["services"].result()
+        selector = ((named(services, service_name) or {}).get("spec") or {}).get("selector") or {}
+        text = ",".join(f"{key}={value}" for key, value in sorted(selector.items()))
+        pods = pool.submit(reader.all, PODS, labelSelector=text) if selector else None
+        slices = pool.submit(reader.slices, service_name) if service_name else None
+        found = {name: future.result() for name, future in futures.items()}
+        data = settings.result()
+        return TrafficPath(
+            namespace=namespace,
+            kind=kind,
+            name=options["ingress"] or options["service"],
+            host=host,
+            path=path,
+            expected_service=options["service"] if ingress else "",
+            ingress=front,
+            service_name=service_name,
+            pods=pods.result() if pods else [],
+            slices=slices.result() if slices else [],
+            space=space.result(),
+            settings=None if data is None else data.get("data") or {},
+            versions=reader.versions,
+            denied=tuple(dict.fromkeys(reader.denied)),
+            probe=probe,
+            deployments=found["deployments"],
+            replica_sets=found["replica_sets"],
+            nodes=found["nodes"],
+            events=found["events"],
+            classes=found["classes"],
+            services=services,
+        )
+
+
+def _any_service(ingress: Object | None) -> str:
+    """The Service of the first rule, for requests that no rule takes."""
+    spec = (ingress or {}).get("spec") or {}
+    for rule in spec.get("rules") or []:
+        for entry in (rule.get("http") or {}).get("paths") or []:
+            name = ((entry.get("backend") or {}).get("service") or {}).get("name")
+            if name:
+                return str(name)
+    return ""
+
+
+# --- Asking the app itself ------------------------------------------------------------------------
+
+#: What the API server's proxy says, by outcome: k8s.io/apimachinery/pkg/util/proxy.
+_REASONS = (
+    ("refused", r"connection refused"),
+    ("timeout", r"deadline exceeded|i/o timeout|timed out|Client\.Timeout|context canceled"),
+)
+
+
+def ask(cluster: Cluster, namespace: str, pod: str, port: int, scheme: str, path: str) -> Direct:
+    """Ask an app through the API server, past load balancer and node. Never raises."""
+    name = pod if scheme == "http" else f"{scheme}:{pod}"
+    url = f"/api/v1/namespaces/{namespace}/pods/{name}:{port}/proxy{path}"
+    start = time.monotonic()
+    status, detail = cluster.ask(url, _DIRECT_TIMEOUT)
+    seconds = round(time.monotonic() - start, 3)
+    return Direct(pod, port, scheme, outcome_of(status, detail), status, detail, seconds)
+
+
+def outcome_of(status: int, detail: str) -> str:
+    """The outcome of a request through the API server's proxy; ``status`` 0 is no answer."""
+    try:
+        message = str(json.loads(detail)["message"])
+    except (ValueError, KeyError, TypeError):
+        message = ""
+    # The proxy's own errors are Status objects; what the app says passes as it is.
+    trouble = message if status in (502, 503, 504) else "" if status else detail
+    if status and not trouble:
+        return "denied" if status in (401, 403) and message else "answers"
+    for outcome, pattern in _REASONS:
+        if re.search(pattern, trouble):
+            return outcome
+    return "other"
