@@ -14,6 +14,7 @@ from ansible.release import __version__ as ansible_version
 from ansible.utils.display import Display
 from ansible_collections.kestrel.real_ip.plugins.module_utils._summary import (
     combined,
+    diagnosed,
     entry,
     following,
     line,
@@ -21,6 +22,7 @@ from ansible_collections.kestrel.real_ip.plugins.module_utils._summary import (
     passes,
     rows,
     vantage_entry,
+    with_cause,
     worst,
 )
 from ansible_collections.kestrel.real_ip.plugins.module_utils._version import VERSION
@@ -44,12 +46,13 @@ class ActionModule(ActionBase):
                 "probe": {"type": "dict"},
                 "vantages": {"type": "dict", "default": {}},
                 "failure": {"type": "dict"},
+                "way": {"type": "dict"},
                 "kubernetes_version": {"type": "str"},
                 "accept": {"type": "list", "elements": "str", "default": []},
                 "playbooks": {"type": "str", "default": "kestrel.real_ip."},
             }
         )[1]
-        probe, failure = arguments["probe"] or {}, arguments["failure"]
+        probe, failure, way = arguments["probe"] or {}, arguments["failure"], arguments["way"]
         facts = {
             "time": datetime.datetime.now(datetime.timezone.utc).isoformat(timespec="seconds"),
             "versions": {
@@ -62,12 +65,16 @@ class ActionModule(ActionBase):
         if vantages:
             found = combined({name: vantage_entry(one, facts) for name, one in vantages.items()})
             probe = vantages[worst(found["vantages"])]
+        elif way and not failure and "verdict" not in probe:
+            found = diagnosed(way, facts)
         else:
             found = entry(probe, failure, facts)
+        found = with_cause(found, way)
         host = (task_vars or {}).get("inventory_hostname", "localhost")
         excused = not failure and bool(not probe or probe.get("skipped"))
-        if not failure and not excused:
-            text = page(host, found, rows(found, probe, following(arguments["playbooks"])))
+        if way or not (failure or excused):
+            then = following(arguments["playbooks"])
+            text = page(host, found, rows(found, probe, then, way))
             display.display(f"\n{text}\n", color=COLOURS.get(str(found["verdict"]), "red"))
         display.display(line(host, found))
         result.update(

@@ -791,7 +791,14 @@ def page() -> str:
         if rows:
             lines += ["", f"## {verdict}"]
         for row in rows:
-            lines += ["", f"### {row.number}: {row.title}", ""]
-            lines += [f"- Says: {row.reason}.", f"- Cause: {row.cause}"]
-            lines += [f"- Fix: {row.fix or 'Nothing to mend'}."]
+            lines += ["", f"### {row.number}: {row.title}", "", *described(row)]
     return "\n".join(lines) + "\n"
+
+
+def described(row: Code) -> list[str]:
+    """One code as lines of Markdown."""
+    return [
+        f"- Says: {row.reason}.",
+        f"- Cause: {row.cause}",
+        f"- Fix: {row.fix or 'Nothing to mend'}.",
+    ]

@@ -125,7 +125,7 @@ def picture(path: TrafficPath, cause: Result | None) -> list[Result]:
 def _ingress(path: TrafficPath) -> t.Iterator[str]:
     if path.ingress is not None:
         host = path.host or "any host"
-        yield f"Ingress {path.name}: {host}{path.path} to {path.service_name or 'nothing'}"
+        yield f"{path.name}: {host}{path.path} to {path.service_name or 'nothing'}"
 
 
 def _service(path: TrafficPath) -> t.Iterator[str]:
@@ -138,7 +138,7 @@ def _service(path: TrafficPath) -> t.Iterator[str]:
     )
     policy = spec.get("externalTrafficPolicy")
     shown = f", externalTrafficPolicy {policy}" if policy else ""
-    yield f"Service {path.service_name}: {spec.get('type', 'ClusterIP')}, port {ports}{shown}"
+    yield f"{path.service_name}: {spec.get('type', 'ClusterIP')}, {ports}{shown}"
 
 
 def _nodes(path: TrafficPath) -> t.Iterator[str]:

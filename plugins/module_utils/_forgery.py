@@ -49,6 +49,7 @@ _PUBLIC = ("6.6.6.6", "7.7.7.7", "9.9.9.9")
 _DOCUMENTATION = ("192.0.2.66", "198.51.100.66", "203.0.113.66")
 
 _LISTS = ("X-Forwarded-For", "Forwarded")
+_LONG = 24
 
 #: Other headers in which proxies and CDNs hand an address on. A proxy that believes one of them
 #: writes what the client chose into a header that the strategy reads.
@@ -106,6 +107,8 @@ def _forms(header: str, values: Sequence[str]) -> Iterable[tuple[str, ...]]:
     if header in _LISTS:
         yield (_with_port(header, first),)
         yield (f'unknown, "{_element(header, first)}',)
+        # Envoy with trusted ranges reads no list of more than 20.
+        yield (", ".join([_element(header, first)] * _LONG),)
 
 
 def forgeries(

@@ -51,6 +51,8 @@ NEEDED: dict[str, tuple[Right, ...]] = {
         Right("get", "", "services"),
         Right("list", "", "pods"),
     ),
+    # What it may not read, it tells itself, with what allows it.
+    "diagnose": (),
     # Whatever the echo app is now, a former one may have left what it was made from.
     "teardown": _each("get", "delete", objects=(*_OBJECTS, _BUNDLED)),
 }

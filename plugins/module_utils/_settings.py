@@ -26,6 +26,8 @@ from ansible_collections.kestrel.real_ip.plugins.module_utils._vantage import PL
 
 # RFC 1123 label, as Kubernetes wants it for names of namespaces and Services
 _LABEL = re.compile(r"[a-z0-9]([-a-z0-9]*[a-z0-9])?\Z")
+# RFC 1123 subdomain, as Kubernetes wants it for names of Ingresses
+_SUBDOMAIN = re.compile(r"[a-z0-9]([-a-z0-9]*[a-z0-9])?(\.[a-z0-9]([-a-z0-9]*[a-z0-9])?)*\Z")
 # What TKE accepts as the host of an Ingress rule (its error E4052): a dot, lower case
 _HOST = re.compile(r"(\*|[a-z0-9]([-a-z0-9]*[a-z0-9])?)(\.[a-z0-9]([-a-z0-9]*[a-z0-9])?)+\Z")
 _TRUE = ("true", "yes", "on", "1")
@@ -160,6 +162,7 @@ class Setting:
 _name = _matching(_LABEL, "a DNS label (lower-case letters, digits, dashes)", 63)
 # The longest suffix that is put behind the prefix is "-deployment".
 _prefix = _matching(_LABEL, "a DNS label (lower-case letters, digits, dashes)", 63 - 11)
+_object_name = _matching(_SUBDOMAIN, "a name in lower case, with digits, dashes and dots", 253)
 _port = _integer(1, 65535)
 
 SETTINGS: dict[str, Setting] = {
@@ -200,6 +203,10 @@ SETTINGS: dict[str, Setting] = {
     "real_ip_max_samples": Setting(_integer(1, 10000), 200),
     "real_ip_accept": Setting(_list(_choice(*VERDICTS)), ["preserved"]),
     "real_ip_wait_timeout": Setting(_integer(1, 86400), 300),
+    "real_ip_ingress": Setting(_object_name, None),
+    "real_ip_service": Setting(_object_name, None),
+    "real_ip_show_logs": Setting(_boolean, False),
+    "real_ip_code": Setting(_text, None),
     "real_ip_kubeconfig": Setting(_kubeconfig, None),
     "real_ip_context": Setting(_text, None),
     "real_ip_api_host": Setting(_url, None),

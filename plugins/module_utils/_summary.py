@@ -23,6 +23,7 @@ WIDTH = 98
 LABEL = 11
 
 NOT_RUN = "not_run"
+_DIAGNOSED = "diagnosed only, so that no verdict was drawn"
 _NOT_PROBED = "not probed"
 # Worst first. What was found anywhere outweighs what wasn't asked, and that outweighs only a pass.
 _ORDER = (*VERDICTS[:-1], NOT_RUN, VERDICTS[-1])
@@ -54,6 +55,26 @@ def entry(probe: Data | None, failure: Data | None, facts: Data) -> dict[str, t.
     found["address"] = [one.get("name") for one in targets]
     found["vantage"] = told.get("vantage")
     return {**found, **facts}
+
+
+def diagnosed(way: Data, facts: Data) -> dict[str, t.Any]:
+    """The entry of a host that was only diagnosed; ``way``: the result of traffic_path_info."""
+    found = entry(None, {"task": "Diagnose", "msg": ""}, facts)
+    cause = way.get("cause")
+    reason = f"{cause['object']}: {cause['cause']}" if cause else "nothing is wrong with the way"
+    return {**found, "reason": f"{reason} ({_DIAGNOSED})"}
+
+
+def with_cause(found: Data, way: Data | None) -> dict[str, t.Any]:
+    """An entry with the ``cause`` that was named, None where there was nothing to name.
+
+    Without evidence and logs: these can hold what others wrote.
+    """
+    cause = (way or {}).get("cause")
+    fields = ("code", "object", "cause", "fix", "fix_kind")
+    told = {field: cause[field] for field in fields} if cause else None
+    code = found["code"] or (told["code"] if told and found["verdict"] == NOT_RUN else None)
+    return {**found, "code": code, "cause": told}
 
 
 def vantage_entry(probe: Data, facts: Data) -> dict[str, t.Any]:
@@ -106,8 +127,13 @@ def line(host: str, result: Data) -> str:
     return f"real_ip: {host} {result['verdict']} {result['code'] or '-'} {result['reason']}"
 
 
-def rows(result: Data, probe: Data, then: t.Iterable[tuple[str, str]]) -> list[tuple[str, str]]:
-    """Label and text of each line that a person reads, most important first."""
+def rows(
+    result: Data, probe: Data, then: t.Iterable[tuple[str, str]], way: Data | None = None
+) -> list[tuple[str, str]]:
+    """Label and text of each line that a person reads, most important first.
+
+    ``way``: the result of traffic_path_info, whose fix goes before the verdict's.
+    """
     vantages = result.get("vantages") or {}
     backends = probe.get("backends") or []
     fates = telling(probe.get("forgery") or {})
@@ -123,10 +149,52 @@ def rows(result: Data, probe: Data, then: t.Iterable[tuple[str, str]]) -> list[t
         ("trust", ", ".join(f"{key} {value}" for key, value in safe.items())),
         ("reason", result["reason"]),
         *(("warning", text) for text in probe.get("warnings_found") or []),
-        ("fix", with_variables(probe.get("fix") or "")),
+        *(_diagnosis(way) if way else []),
+        *([] if (way or {}).get("cause") else [("fix", with_variables(probe.get("fix") or ""))]),
         *then,
     ]
     return [(label, text) for label, text in table if text]
+
+
+# More would hide the first one.
+_ALSO = 5
+
+
+def _diagnosis(way: Data) -> t.Iterator[tuple[str, str]]:
+    """The way with the broken part marked, the cause, what mends it, and what else was seen."""
+    cause, others = way.get("cause"), list(way.get("findings") or [])
+    for place, one in enumerate(way.get("path") or []):
+        objects = "; ".join(one["objects"]) or ("" if one["hop"] == "client" else "none")
+        yield (
+            "way" if place == 0 else _NO_LABEL,
+            f"{_MARKS[one['broken']]} {one['hop']:<9}{objects}",
+        )
+    if cause:
+        others = [one for one in others if one is not cause and one != cause]
+        yield "cause", f"{cause['code']} {cause['object']}: {cause['cause']}"
+        yield "fix", _FIXES[cause["fix_kind"]].format(cause["fix"])
+        yield "evidence", cause["evidence"]
+    for log in way.get("logs") or []:
+        yield "log", f"last lines of {log['pod']}, container {log['container']}:"
+        for text in log["lines"]:
+            yield _NO_LABEL, f"| {text}"
+    for one in others[:_ALSO]:
+        yield "also", f"{one['code']} {one['object']}: {one['title']} ({one['evidence']})"
+    if len(others) > _ALSO:
+        yield "also", f"{len(others) - _ALSO} more"
+    if cause:
+        yield "explain", f"ansible-playbook kestrel.real_ip.explain -e real_ip_code={cause['code']}"
+
+
+#: A line that goes on with what the one above it is about
+_NO_LABEL = ""
+_MARKS = {True: "X", False: "|"}
+_FIXES = {
+    "command": "{0}",
+    "variable": "run it again with -e '{0}'",
+    "console": "{0}",
+    "none": "nothing to mend",
+}
 
 
 def following(playbooks: str) -> list[tuple[str, str]]:
@@ -182,10 +250,16 @@ def _backends(backends: t.Iterable[Data]) -> list[str]:
     ]
 
 
-def page(host: str, result: Data, table: t.Iterable[tuple[str, str]]) -> str:
-    """The lines of ``rows`` as a page of at most 100 columns."""
+def _title(result: Data) -> str:
+    if str(result["reason"]).endswith(f"({_DIAGNOSED})"):
+        return f"CAUSE {result['code']}" if result["code"] else "NOTHING WRONG"
     code = f" ({result['code']})" if result["code"] else ""
-    lines = [f"{host}: {str(result['verdict']).upper()}{code}"]
+    return f"{str(result['verdict']).upper()}{code}"
+
+
+def page(host: str, result: Data, table: t.Iterable[tuple[str, str]]) -> str:
+    """The lines of ``rows`` as a page of at most 100 columns, commands whole."""
+    lines = [f"{host}: {_title(result)}"]
     for label, text in table:
         lines += textwrap.wrap(
             text,

@@ -49,7 +49,7 @@ options:
     description: What the run is going to do.
     type: list
     elements: str
-    choices: [deploy, verify, teardown]
+    choices: [deploy, verify, diagnose, teardown]
     required: true
 requirements:
   - kubernetes >= 24.2.0
@@ -187,7 +187,7 @@ def main() -> None:
             "purposes": {
                 "type": "list",
                 "elements": "str",
-                "choices": ["deploy", "verify", "teardown"],
+                "choices": ["deploy", "verify", "diagnose", "teardown"],
                 "required": True,
             },
         }

@@ -39,6 +39,10 @@ options:
         host's then never V(preserved).
     type: dict
     default: {}
+  way:
+    description: A result of M(kestrel.real_ip.traffic_path_info), whose cause is shown and becomes
+      part of the result.
+    type: dict
   failure:
     description: The step that failed before the probe, with C(task) and C(msg).
     type: dict

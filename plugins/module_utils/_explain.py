@@ -1,0 +1,73 @@
+# Copyright (c) 2026, the kestrel.real_ip contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+# PRIVATE to the collection: it can change at any time.
+
+"""What a code means, for a person: the same texts as in the documentation."""
+
+from __future__ import annotations
+
+import difflib
+import textwrap
+from collections.abc import Iterable
+
+from ansible_collections.kestrel.real_ip.plugins.module_utils import _causes, _codes
+from ansible_collections.kestrel.real_ip.plugins.module_utils._causes import CAUSES
+from ansible_collections.kestrel.real_ip.plugins.module_utils._codes import CODES, printable
+from ansible_collections.kestrel.real_ip.plugins.module_utils._tke_errors import ERRORS
+
+_WIDTH = 98
+
+
+class UnknownCode(ValueError):
+    """There is no such code. The text says which ones there are."""
+
+
+def explain(code: str | None) -> str:
+    """The page of a code: V and P of this collection, E and W of TKE. Raises UnknownCode."""
+    wanted = (code or "").strip().upper()
+    if wanted in CODES:
+        row = CODES[wanted]
+        return _page(f"{row.number} ({row.verdict}): {row.title}", _codes.described(row))
+    if wanted in CAUSES:
+        cause = CAUSES[wanted]
+        lines = [*_causes.described(cause), f"- More: {cause.link}"]
+        return _page(f"{cause.number} ({cause.severity}): {cause.title}", lines)
+    rows = [ERRORS[kind, wanted] for kind in ("Ingress", "Service") if (kind, wanted) in ERRORS]
+    if rows:
+        return "\n\n".join(
+            _page(
+                f"{one.code} of TKE on {one.kind}: {one.title}",
+                [f"- Cause: {one.cause}", f"- Fix: {one.fix or 'no documented fix'}."],
+            )
+            for one in rows
+        )
+    raise UnknownCode(_unknown(wanted))
+
+
+def _page(title: str, lines: Iterable[str]) -> str:
+    wrapped = [title]
+    for line in lines:
+        # A command that is broken in two can't be copied.
+        text = line[2:].replace("`", "")
+        wrapped += textwrap.wrap(
+            text,
+            _WIDTH,
+            initial_indent="  ",
+            subsequent_indent="    ",
+            break_long_words=False,
+            break_on_hyphens=False,
+        )
+    return "\n".join(wrapped)
+
+
+def _unknown(wanted: str) -> str:
+    known = [*CODES, *CAUSES, *dict.fromkeys(code for _kind, code in ERRORS)]
+    close = difflib.get_close_matches(wanted, known, n=3, cutoff=0.7)
+    asked = f"{printable(wanted)} is no code" if wanted else "real_ip_code is not set"
+    nearest = f" Did you mean {', '.join(close)}?" if close else ""
+    return (
+        f"{asked}: expected one of a result line or a finding, such as V201 or P206, or of TKE, "
+        f"such as E4009.{nearest} Next: ansible-playbook kestrel.real_ip.explain -e real_ip_code=V201"
+    )
