@@ -426,10 +426,10 @@ def node_program() -> Path:
     return _carried(NODE)
 
 
-def envoy_command(conf: Path) -> list[str | Path]:
-    """Return the command of an Envoy with this configuration, which takes part in no restart."""
+def envoy_command(conf: Path) -> list[str]:
+    """Return the command of an Envoy with this configuration, which shares nothing with others."""
     options = ["--disable-hot-restart", "--concurrency", "1", "--log-level", "warning"]
-    return [_carried(ENVOY), "-c", conf, *options]
+    return [str(_carried(ENVOY)), "-c", str(conf), *options]
 
 
 def _carried(wheel: Wheel) -> Path:
