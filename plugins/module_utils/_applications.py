@@ -251,6 +251,11 @@ original_ip_detection_extensions:
 {fields}
 """
 
+_ENVOY_PASSES_ON = (
+    "X-Forwarded-For is passed on as it came: applications behind Envoy don't count it."
+)
+_ENVOY_PORTS = "An address with a port is not read: the peer's stays."
+
 _TRAEFIK = """\
 # Static configuration
 entryPoints:
@@ -562,8 +567,8 @@ _TABLE = (
     Application(
         "envoy",
         "Envoy",
-        "Envoy 1.33",
-        "documentation",
+        "Envoy 1.40.0",
+        "run",
         "yaml",
         {
             _PEER: (
@@ -579,7 +584,8 @@ _TABLE = (
                         config="CustomHeaderConfig",
                         fields="      header_name: <header>",
                     ),
-                    "Of several lines it reads the first: the proxy must overwrite all.",
+                    "Of several lines it reads the first: the proxy must overwrite all. "
+                    f"{_ENVOY_PASSES_ON} {_ENVOY_PORTS}",
                 ),
             ),
             _COUNT: (
@@ -587,7 +593,7 @@ _TABLE = (
                     "# In the HttpConnectionManager\n"
                     "use_remote_address: true\nxff_num_trusted_hops: <count>\n",
                     "With use_remote_address false the number would have to be one less. "
-                    "Applications behind Envoy count it as one more proxy.",
+                    f"Applications behind Envoy count it as one more proxy. {_ENVOY_PORTS}",
                 ),
             ),
             _RANGE: (
@@ -597,6 +603,10 @@ _TABLE = (
                         config="XffConfig",
                         fields="      xff_trusted_cidrs:\n        cidrs:\n<ranges>",
                     ),
+                    "Of more than 20 elements it reads none, and the peer's address stays: a "
+                    "client can hide behind the last proxy's, so that address must have no rights. "
+                    "rightmost_trusted_count has no such limit. "
+                    f"{_ENVOY_PASSES_ON} {_ENVOY_PORTS}",
                 ),
             ),
         },

@@ -150,10 +150,14 @@ TRUE: Final = [
 ]
 
 
+#: Where a setting keeps the peer's address, as its note says.
+KEPT: Final[dict[str, dict[str, str]]] = {"envoy-range": {"many": PROXY}}
+
+
 @pytest.mark.parametrize(("case", "way"), _named(*TRUE))
 def test_the_settings_find_the_client_whatever_it_sends(seen: Seen, case: str, way: str) -> None:
     found = {name: seen(case, way, lines) for name, lines in HEADERS.items()}
-    assert found == dict.fromkeys(HEADERS, CLIENT)
+    assert found == dict.fromkeys(HEADERS, CLIENT) | KEPT.get(case, {})
 
 
 #: What arrives where proxies append lines of their own, as HAProxy does, and what of it counts.
@@ -175,7 +179,7 @@ def test_proxies_may_append_lines_of_their_own(seen: Seen, kind: str) -> None:
     assert {*found} == {CLIENT}
 
 
-@pytest.mark.parametrize("kind", ["uvicorn", "express", "nginx", "gin"])
+@pytest.mark.parametrize("kind", ["uvicorn", "express", "nginx", "gin", "envoy"])
 def test_private_ranges_are_all_passed_over(seen: Seen, kind: str) -> None:
     # Said in a proxy's place: nobody here has a public address.
     passed = "203.0.113.7, 192.168.0.1, 100.64.0.1, 172.31.255.255, fd00::1"
@@ -186,12 +190,40 @@ def test_private_ranges_are_all_passed_over(seen: Seen, kind: str) -> None:
     assert seen(case.name, PROXY, HEADERS["one address"]) == FORGED
 
 
+def _list(*elements: str) -> list[str]:
+    return [f"{X} {', '.join(elements)}"]
+
+
+#: What the notes say of Envoy: what the last proxy sends, to where, and what is answered.
+ENVOY: Final = [
+    ("range", _list(*[FORGED] * 19, CLIENT), "/", CLIENT),
+    ("range", _list(*[FORGED] * 20, CLIENT), "/", PROXY),
+    ("count1", _list(*[FORGED] * 20, CLIENT), "/", CLIENT),
+    ("single", [f"X-Real-IP: {FORGED}", f"X-Real-IP: {CLIENT}"], "/", FORGED),
+    ("range", _list(f"{CLIENT}:80"), "/", PROXY),
+    ("count1", _list(f"{CLIENT}:80"), "/", PROXY),
+    ("single", [f"X-Real-IP: {CLIENT}:80"], "/", PROXY),
+    ("range", _list(FORGED, CLIENT), applications.PASSED_ON, f"{FORGED}, {CLIENT}"),
+    ("single", _list(FORGED, CLIENT), applications.PASSED_ON, f"{FORGED}, {CLIENT}"),
+    ("count1", _list(FORGED, CLIENT), applications.PASSED_ON, f"{FORGED}, {CLIENT},{PROXY}"),
+]
+
+
+def test_what_the_notes_say_of_envoy(seen: Seen) -> None:
+    found = [
+        applications.ask(PROXY, CASES[f"envoy-{case}"].address, path, lines)
+        for case, lines, path, __ in ENVOY
+    ]
+    assert found == [answer for *__, answer in ENVOY]
+
+
 def test_what_must_be_run_is() -> None:
-    kinds = {"flask", "uvicorn", "express", "nginx", "gin"}
+    kinds = {"flask", "uvicorn", "express", "nginx", "gin", "envoy"}
     for case in ("count1", "count2"):
         assert {f"{kind}-{case}" for kind in kinds} <= {*CASES}
-    assert {f"{kind}-range" for kind in ("uvicorn", "express", "nginx", "gin")} <= {*CASES}
-    assert {f"{kind}-single" for kind in ("flask", "uvicorn", "nginx", "gin")} <= {*CASES}
+    ranges = ("uvicorn", "express", "nginx", "gin", "envoy")
+    assert {f"{kind}-range" for kind in ranges} <= {*CASES}
+    assert {f"{kind}-single" for kind in ("flask", "uvicorn", "nginx", "gin", "envoy")} <= {*CASES}
 
 
 def test_the_rows_that_are_run_say_so() -> None:
@@ -214,12 +246,12 @@ def test_a_count_too_low_gives_a_proxy(seen: Seen, kind: str) -> None:
     assert seen(f"{kind}-count1", OUTER, HEADERS["one address"]) == OUTER
 
 
-@pytest.mark.parametrize("kind", ["uvicorn", "express", "nginx", "gin"])
+@pytest.mark.parametrize("kind", ["uvicorn", "express", "nginx", "gin", "envoy"])
 def test_a_range_too_wide_lets_the_client_choose(seen: Seen, kind: str) -> None:
     assert seen(f"{kind}-wide", PROXY, HEADERS["one address"]) == FORGED
 
 
-@pytest.mark.parametrize("kind", ["flask", "django", "uvicorn", "nginx", "gin"])
+@pytest.mark.parametrize("kind", ["flask", "django", "uvicorn", "nginx", "gin", "envoy"])
 def test_a_header_that_is_passed_on_lets_the_client_choose(seen: Seen, kind: str) -> None:
     assert seen(f"{kind}-single", PROXY, HEADERS["other headers"]) == FORGED
 
@@ -242,6 +274,7 @@ def _pinned() -> Iterator[tuple[str, str]]:
     yield "flask", f"Werkzeug {version('werkzeug')}"
     yield "uvicorn", f"uvicorn {version('uvicorn')}"
     yield "express", f"Express {json.loads(lock)['packages']['node_modules/express']['version']}"
+    yield "envoy", f"Envoy {applications.ENVOY.version}"
     yield "gin", f"Gin {re.findall('gin-gonic/gin v(.*)', module)[0]}"
 
 

