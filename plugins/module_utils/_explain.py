@@ -69,5 +69,6 @@ def _unknown(wanted: str) -> str:
     nearest = f" Did you mean {', '.join(close)}?" if close else ""
     return (
         f"{asked}: expected one of a result line or a finding, such as V201 or P206, or of TKE, "
-        f"such as E4009.{nearest} Next: ansible-playbook kestrel.real_ip.explain -e real_ip_code=V201"
+        f"such as E4009.{nearest} Next: "
+        "ansible-playbook kestrel.real_ip.explain -e real_ip_code=V201"
     )
