@@ -11,7 +11,7 @@ import sys
 from collections.abc import Callable, Sequence
 from typing import Final, NoReturn
 
-from lab import balancing, cgroups, controller, lifecycle, network
+from lab import balancing, cgroups, controller, faults, lifecycle, network
 from lab.errors import SetupError
 from lab.packages import DIRECTORIES
 from lab.parts import State
@@ -88,6 +88,16 @@ def _parser() -> argparse.ArgumentParser:
     logs.add_argument("-f", "--follow", action="store_true", help="go on printing what is added")
     switch = add("switch", "show or set what the load balancer stand-in does")
     switch.add_argument("pairs", nargs="*", metavar="KEY=VALUE", help=", ".join(balancing.SWITCHES))
+    fault = add("fault", "turn a fault on or off on a deployment, or list the faults")
+    fault.add_argument("fault", nargs="?", metavar="NAME", help="without one: list them")
+    fault.add_argument("state", nargs="?", choices=("on", "off"))
+    for option, default in (
+        ("--namespace", faults.DEFAULT_NAMESPACE),
+        ("--prefix", faults.DEFAULT_PREFIX),
+    ):
+        fault.add_argument(
+            option, default=default, help="which deployment of the collection (%(default)s)"
+        )
     return parser
 
 
@@ -243,6 +253,31 @@ def _switch(lab: Lab, options: argparse.Namespace) -> int:
     return OK
 
 
+def _fault(lab: Lab, options: argparse.Namespace) -> int:
+    if options.fault is None:
+        active = faults.on(lab, options.namespace, options.prefix)
+        width = max(map(len, faults.FAULTS))
+        for name, fault in faults.FAULTS.items():
+            _say(f"{'on' if name in active else '  '} {name:{width}}  {fault.broken}")
+        return OK
+    if options.fault not in faults.FAULTS:
+        raise SetupError(
+            f"There is no fault {options.fault!r}; `{lab.command('fault')}` lists them."
+        )
+    if options.state is None:
+        raise SetupError(f"Say whether to turn it on or off: fault {options.fault} on|off")
+    if not lab.root.is_dir():
+        raise LabError(f"{_not_up(lab)} Put it up with `{lab.command('up')}`.")
+    if options.state == "off":
+        if not faults.turn_off(lab, options.fault, options.namespace, options.prefix):
+            _say(f"{options.fault} is not on.")
+        return OK
+    facts = faults.turn_on(lab, options.fault, options.namespace, options.prefix)
+    for name, value in facts.items():
+        _say(f"{name}={value}")
+    return OK
+
+
 _COMMANDS: Final[dict[str, Callable[[Lab, argparse.Namespace], int]]] = {
     "up": _up,
     "down": _down,
@@ -250,6 +285,7 @@ _COMMANDS: Final[dict[str, Callable[[Lab, argparse.Namespace], int]]] = {
     "exec": _exec,
     "logs": _logs,
     "switch": _switch,
+    "fault": _fault,
 }
 
 if __name__ == "__main__":

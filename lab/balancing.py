@@ -16,7 +16,7 @@ import hashlib
 import json
 import re
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Final
 
@@ -110,6 +110,34 @@ SWITCHES: Final[Mapping[str, Switch]] = {
         "whether an Ingress with an error event still gets its first address",
         "withhold",
         "publish",
+    ),
+    "new_balancers": _choice(
+        "what comes of a balancer that isn't there yet: it is made, or refused because the"
+        " account's quota is used up, or because the account is in arrears",
+        "made",
+        "quota",
+        "arrears",
+    ),
+    "listeners": _choice(
+        "whether layer 7 listens on the addresses of its balancers, or somebody removed that",
+        "made",
+        "missing",
+    ),
+    "names": _choice(
+        "whether the resolver knows the names of the balancers",
+        "known",
+        "unknown",
+    ),
+    "forward_type": _choice(
+        "which protocol layer 7 speaks to backends",
+        "http",
+        "https",
+    ),
+    "read_timeout": Switch(
+        60.0,
+        f"seconds from 0 to {_LONGEST_DELAY:.0f}",
+        _seconds,
+        "how long layer 7 waits for a backend's answer",
     ),
 }
 
@@ -206,7 +234,22 @@ SERVICE: Final = Kind(
 CLASS: Final = "qcloud"
 CLASS_ANNOTATION: Final = "kubernetes.io/ingress.class"
 
-#: What the controller may do in the cluster, as rules of a ClusterRole. No Secrets.
+#: Annotation that asks for a balancer that somebody made by hand.
+EXISTING_ANNOTATION: Final = "kubernetes.io/ingress.existLbId"
+#: Annotations that together ask for a redirect from HTTP to HTTPS.
+REWRITE_ANNOTATIONS: Final = (
+    "ingress.cloud.tencent.com/auto-rewrite",
+    "ingress.cloud.tencent.com/rewrite-support",
+)
+#: What a Secret must have to count as a certificate: the id of one, not a certificate.
+CERTIFICATE_KEY: Final = "qcloud_cert_id"
+
+#: ConfigMap with the settings of TKE's controller, and the one that turns it off for Ingresses.
+CONFIG_NAMESPACE: Final = "kube-system"
+CONFIG_NAME: Final = "tke-service-controller-config"
+ENABLED: Final = "EnableIngressController"
+
+#: What the controller may do in the cluster, as rules of a ClusterRole. It can't list Secrets.
 RIGHTS: Final[Sequence[JsonObject]] = (
     {
         "apiGroups": [""],
@@ -231,17 +274,35 @@ RIGHTS: Final[Sequence[JsonObject]] = (
         "verbs": ["get", "list", "watch"],
     },
     {"apiGroups": [""], "resources": ["events"], "verbs": ["get", "create", "patch"]},
+    {
+        "apiGroups": [""],
+        "resources": ["configmaps"],
+        "resourceNames": [CONFIG_NAME],
+        "verbs": ["get", "list", "watch"],
+    },
+    # Those that an Ingress names as its certificate, one by one.
+    {"apiGroups": [""], "resources": ["secrets"], "verbs": ["get"]},
 )
 
 
 @dataclass(frozen=True)
 class Cluster:
-    """The objects that decide what the balancers do, each as the API server sends it."""
+    """The objects that decide what the balancers do, each as the API server sends it.
+
+    ``config`` is the data of TKE's own ConfigMap. ``secrets`` has the keys of those Secrets that
+    ``certificates`` names, or None for one that doesn't exist.
+    """
 
     ingresses: Sequence[JsonObject] = ()
     services: Sequence[JsonObject] = ()
     slices: Sequence[JsonObject] = ()
     nodes: Sequence[JsonObject] = ()
+    config: Mapping[str, str] = field(default_factory=dict)
+    secrets: Mapping[tuple[str, str], Collection[str] | None] = field(default_factory=dict)
+
+    def acts_on(self, kind: Kind) -> bool:
+        """Tell whether the controller works on objects of a kind."""
+        return kind is not INGRESS or self.config.get(ENABLED) != "false"
 
     def subjects(self) -> Iterator[tuple[Kind, JsonObject]]:
         """Yield every object that could have a balancer, oldest first."""
@@ -290,6 +351,23 @@ def _wanted(kind: Kind, item: JsonObject) -> bool:
     """Tell whether the object should have a balancer now."""
     in_scope = ingress_in_scope if kind is INGRESS else service_in_scope
     return in_scope(item) and not _deleting(item)
+
+
+def _wanted_certificates(ingress: JsonObject) -> Iterator[str]:
+    """Yield the name of the Secret of each part of ``spec.tls``; empty where none is named."""
+    for part in ingress["spec"].get("tls") or ():
+        yield part.get("secretName") or ""
+
+
+def certificates(cluster: Cluster) -> set[tuple[str, str]]:
+    """Return namespace and name of each Secret that an Ingress in scope names."""
+    return {
+        (ingress["metadata"]["namespace"], name)
+        for ingress in cluster.ingresses
+        if _wanted(INGRESS, ingress)
+        for name in _wanted_certificates(ingress)
+        if name
+    }
 
 
 # --------------------------------------------------------------------------------------------
@@ -405,11 +483,54 @@ class Fault:
 
     code: str
     message: str
+    #: Whether TKE tries again by itself.
+    retry: bool = False
 
     def __str__(self) -> str:
         # The only form in which such messages were seen. TKE's own quoting is unknown: JSON's.
         message = json.dumps(self.message, ensure_ascii=False)
-        return f'IngressErrorCode{{Code:"{self.code}",Message:{message},Retry:false}}'
+        retry = str(self.retry).lower()
+        return f'IngressErrorCode{{Code:"{self.code}",Message:{message},Retry:{retry}}}'
+
+
+#: What the account's state does to a balancer that isn't there yet, and the codes: the same trouble
+#: has different numbers for the two kinds.
+_ACCOUNT: Final[Mapping[SwitchValue, tuple[str, Mapping[str, str]]]] = {
+    "quota": (
+        "The quota of load balancers is used up.",
+        {INGRESS.name: "E4003", SERVICE.name: "E4004"},
+    ),
+    "arrears": ("The account is in arrears.", {INGRESS.name: "E4027", SERVICE.name: "E4009"}),
+}
+
+
+def refusals(
+    kind: Kind, item: JsonObject, cluster: Cluster, switches: Mapping[str, SwitchValue]
+) -> list[Fault]:
+    """Return why an object gets no balancer; one that it has already stays as it is."""
+    found = []
+    state = _ACCOUNT.get(switches["new_balancers"])
+    if state and kind.finalizer not in _finalizers(item):
+        message, codes = state
+        found.append(Fault(codes[kind.name], message, retry=True))
+    if kind is not INGRESS:
+        return found
+    identity = _annotations(item).get(EXISTING_ANNOTATION)
+    if identity:
+        # Nobody can have made one by hand.
+        found.append(Fault("E4018", f"Load balancer {identity} does not exist."))
+    for name in _wanted_certificates(item):
+        place = (item["metadata"]["namespace"], name)
+        whole = "/".join(place)
+        if not name:
+            found.append(Fault("E4009", "A part of spec.tls names no Secret."))
+        elif place in cluster.secrets:
+            keys = cluster.secrets[place]
+            if keys is None:
+                found.append(Fault("E4010", f"Secret {whole} does not exist."))
+            elif CERTIFICATE_KEY not in keys:
+                found.append(Fault("E4011", f"Secret {whole} has no {CERTIFICATE_KEY}."))
+    return found
 
 
 class _Unusable(Exception):
@@ -572,6 +693,8 @@ class Balancer:
     domains: Mapping[str | None, tuple[Location, ...]]
     listeners: tuple[Listener, ...]
     faults: tuple[Fault, ...]
+    #: Whether every request is sent on to HTTPS.
+    redirects: bool = False
 
     @property
     def id(self) -> str:
@@ -794,6 +917,8 @@ def balancers(
                 domains,
                 _listeners(item, cluster, switches) if kind is SERVICE else (),
                 faults,
+                kind is INGRESS
+                and all(_annotations(item).get(key) == "true" for key in REWRITE_ANNOTATIONS),
             )
         )
     return found
@@ -860,7 +985,7 @@ def _socket(address: str, port: int) -> str:
     return f"[{address}]:{port}" if _family_of(address) == IPV6 else f"{address}:{port}"
 
 
-def _location(location: Location, family: str, own_source: bool) -> list[str]:
+def _location(location: Location, family: str, own_source: bool, scheme: SwitchValue) -> list[str]:
     head = f"location {'= ' if location.exact else ''}{location.path}"
     if location.target is None:
         return _block(head, ["return 404;"])
@@ -871,7 +996,7 @@ def _location(location: Location, family: str, own_source: bool) -> list[str]:
     keeps_client = not own_source and backend_family == family
     bind = ["proxy_bind $client_outside transparent;"] if keeps_client else []
     upstream = _upstream_name(location.target, backend_family)
-    return _block(head, [*bind, f"proxy_pass http://{upstream};"])
+    return _block(head, [*bind, f"proxy_pass {scheme}://{upstream};"])
 
 
 def _server_names(host: str | None, balancer: Balancer) -> str:
@@ -884,7 +1009,21 @@ def _server_names(host: str | None, balancer: Balancer) -> str:
     return host
 
 
-def _servers(balancer: Balancer, own_source: bool) -> Iterator[list[str]]:
+def _domain(
+    balancer: Balancer,
+    domain: Sequence[Location],
+    family: str,
+    own_source: bool,
+    scheme: SwitchValue,
+) -> list[str]:
+    """Return what a server does with the requests of its domain."""
+    if balancer.redirects:
+        # Port 443 isn't served: its certificate would be at Tencent Cloud.
+        return ["return 301 https://$host$request_uri;"]
+    return [line for location in domain for line in _location(location, family, own_source, scheme)]
+
+
+def _servers(balancer: Balancer, own_source: bool, scheme: SwitchValue) -> Iterator[list[str]]:
     """Yield the servers of one Ingress, on its own addresses only: 403, then each domain."""
     if balancer.kind is not INGRESS:
         return
@@ -907,11 +1046,7 @@ def _servers(balancer: Balancer, own_source: bool) -> Iterator[list[str]]:
                 [
                     *(socket + ";" for socket in sockets),
                     f"server_name {_server_names(host, balancer)};",
-                    *(
-                        line
-                        for location in domain
-                        for line in _location(location, family, own_source)
-                    ),
+                    *_domain(balancer, domain, family, own_source, scheme),
                 ],
             )
 
@@ -936,6 +1071,7 @@ def nginx_conf(
         "server_names_hash_max_size 4096;",
         "",
         f"proxy_connect_timeout {_CONNECT_TIMEOUT};",
+        f"proxy_read_timeout {switches['read_timeout']:g}s;",
         "proxy_http_version 1.1;",
         # An empty value leaves the header out, and with it the end of the connection.
         *(['proxy_set_header Connection "";'] if own_source else []),
@@ -958,8 +1094,8 @@ def nginx_conf(
     ]
     for block in _upstreams(found, own_source):
         http += block
-    for balancer in found:
-        for block in _servers(balancer, own_source):
+    for balancer in found if switches["listeners"] == "made" else ():
+        for block in _servers(balancer, own_source, switches["forward_type"]):
             http += ["", *block]
     lines = [
         "# Written by lab.controller; changes are lost.",
@@ -1062,8 +1198,10 @@ def nft_ruleset(found: Iterable[Balancer]) -> str:
 # Resolver and addresses
 
 
-def hosts(found: Iterable[Balancer]) -> str:
+def hosts(found: Iterable[Balancer], switches: Mapping[str, SwitchValue] = DEFAULTS) -> str:
     """Return the resolver's lines, as in ``/etc/hosts``: each balancer's name and addresses."""
+    if switches["names"] == "unknown":
+        return ""
     return "".join(
         f"{address} {balancer.hostname}\n" for balancer in found for address in balancer.addresses
     )
@@ -1132,12 +1270,18 @@ def _status_patch(
     )
 
 
-def adoptions(cluster: Cluster, numbers: Mapping[str, int]) -> list[Patch]:
+def adoptions(
+    cluster: Cluster,
+    numbers: Mapping[str, int],
+    switches: Mapping[str, SwitchValue] = DEFAULTS,
+) -> list[Patch]:
     """Return the patches that give objects which should have a balancer finalizer and id."""
     due = []
     for kind, item in cluster.subjects():
         uid = item["metadata"]["uid"]
-        if not _wanted(kind, item) or uid not in numbers:
+        if not _wanted(kind, item) or uid not in numbers or not cluster.acts_on(kind):
+            continue
+        if kind.finalizer not in _finalizers(item) and refusals(kind, item, cluster, switches):
             continue
         identity = balancer_id(uid, numbers[uid])
         annotations = {kind.id_annotation: identity}
@@ -1170,6 +1314,8 @@ def publications(
     due = []
     waits = []
     for balancer in found:
+        if not cluster.acts_on(balancer.kind):
+            continue
         item = items[balancer.uid]
         said = [
             {key: entry[key] for key in ("ip", "hostname") if key in entry}
@@ -1199,7 +1345,7 @@ def releases(cluster: Cluster) -> list[Patch]:
     due = []
     for kind, item in cluster.subjects():
         finalizers = _finalizers(item)
-        if _wanted(kind, item) or kind.finalizer not in finalizers:
+        if _wanted(kind, item) or kind.finalizer not in finalizers or not cluster.acts_on(kind):
             continue
         if _status(item) and not _deleting(item):
             due.append(_status_patch(kind, item, (), ""))
@@ -1215,34 +1361,30 @@ def releases(cluster: Cluster) -> list[Patch]:
 
 
 def warnings(
-    cluster: Cluster, found: Iterable[Balancer], numbers: Mapping[str, int]
+    cluster: Cluster,
+    found: Iterable[Balancer],
+    numbers: Mapping[str, int],
+    switches: Mapping[str, SwitchValue] = DEFAULTS,
 ) -> list[Notice]:
     """Return the Warning events that describe what is wrong now."""
-    due = [
-        Notice(
-            balancer.kind, balancer.namespace, balancer.name, balancer.uid, "Warning", str(fault)
-        )
-        for balancer in found
-        for fault in balancer.faults
-    ]
+    faults = {balancer.uid: list(balancer.faults) for balancer in found}
+    due = []
     for kind, item in cluster.subjects():
         metadata = item["metadata"]
-        if _wanted(kind, item) and metadata["uid"] not in numbers:
-            # The same trouble has different numbers for the two kinds.
-            fault = Fault(
-                "E4003" if kind is INGRESS else "E4004",
-                f"The quota of {len(_NUMBERS)} load balancers is used up.",
-            )
-            due.append(
-                Notice(
-                    kind,
-                    metadata["namespace"],
-                    metadata["name"],
-                    metadata["uid"],
-                    "Warning",
-                    str(fault),
-                )
-            )
+        uid = metadata["uid"]
+        if not cluster.acts_on(kind):
+            continue
+        said = faults.get(uid, [])
+        if _wanted(kind, item):
+            said += refusals(kind, item, cluster, switches)
+            if uid not in numbers:
+                __, codes = _ACCOUNT["quota"]
+                message = f"The quota of {len(_NUMBERS)} load balancers is used up."
+                said.append(Fault(codes[kind.name], message, retry=True))
+        due += [
+            Notice(kind, metadata["namespace"], metadata["name"], uid, "Warning", str(fault))
+            for fault in said
+        ]
     return due
 
 

@@ -224,6 +224,8 @@ def stand_in(lab: Lab) -> tuple[Part, ...]:
                 "--user=root",
                 "--log-facility=-",
                 "--no-resolv",
+                # Of these it knows all there are: others are answered with NXDOMAIN.
+                f"--local=/{balancing.DOMAIN}/",
                 "--no-hosts",
                 f"--hostsdir={lab.clb / 'hosts.d'}",
                 "--bind-interfaces",
@@ -248,7 +250,8 @@ def stand_in(lab: Lab) -> tuple[Part, ...]:
     )
 
 
-def _binding(name: str, role: str, subject: dict[str, str]) -> dict[str, Any]:
+def binding(name: str, role: str, subject: dict[str, str]) -> dict[str, Any]:
+    """Return a ClusterRoleBinding."""
     return {
         "apiVersion": "rbac.authorization.k8s.io/v1",
         "kind": "ClusterRoleBinding",
@@ -258,7 +261,8 @@ def _binding(name: str, role: str, subject: dict[str, str]) -> dict[str, Any]:
     }
 
 
-def _role(name: str, rules: list[dict[str, Any]]) -> dict[str, Any]:
+def role(name: str, rules: list[dict[str, Any]]) -> dict[str, Any]:
+    """Return a ClusterRole."""
     return {
         "apiVersion": "rbac.authorization.k8s.io/v1",
         "kind": "ClusterRole",
@@ -275,7 +279,7 @@ _READ: Final = "get list watch"
 _WRITE: Final = f"{_READ} create update patch delete"
 
 #: What the collection needs: its own objects, and a look at what stands on the way of a request.
-_AWX_RULES: Final = [
+AWX_RULES: Final = [
     _rule("", "namespaces services configmaps", _WRITE),
     _rule("apps", "deployments", _WRITE),
     _rule("networking.k8s.io", "ingresses", _WRITE),
@@ -301,10 +305,10 @@ def objects() -> dict[str, dict[str, Any]]:
             "metadata": {"name": node.name},
             "spec": {"podCIDR": ranges[0], "podCIDRs": ranges},
         }
-    found[f"{_RBAC}/clusterroles/{credentials.CONTROLLER}"] = _role(
+    found[f"{_RBAC}/clusterroles/{credentials.CONTROLLER}"] = role(
         credentials.CONTROLLER, [dict(rule) for rule in balancing.RIGHTS]
     )
-    found[f"{_RBAC}/clusterrolebindings/{credentials.CONTROLLER}"] = _binding(
+    found[f"{_RBAC}/clusterrolebindings/{credentials.CONTROLLER}"] = binding(
         credentials.CONTROLLER,
         credentials.CONTROLLER,
         {
@@ -323,8 +327,8 @@ def objects() -> dict[str, dict[str, Any]]:
         "kind": "ServiceAccount",
         "metadata": {"name": AWX_ACCOUNT, "namespace": AWX_NAMESPACE},
     }
-    found[f"{_RBAC}/clusterroles/kestrel-real-ip"] = _role("kestrel-real-ip", _AWX_RULES)
-    found[f"{_RBAC}/clusterrolebindings/kestrel-real-ip"] = _binding(
+    found[f"{_RBAC}/clusterroles/kestrel-real-ip"] = role("kestrel-real-ip", AWX_RULES)
+    found[f"{_RBAC}/clusterrolebindings/kestrel-real-ip"] = binding(
         "kestrel-real-ip",
         "kestrel-real-ip",
         {"kind": "ServiceAccount", "namespace": AWX_NAMESPACE, "name": AWX_ACCOUNT},

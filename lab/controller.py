@@ -19,8 +19,9 @@ import sys
 import threading
 import time
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
+from functools import partial
 from pathlib import Path
 from typing import Any, Final
 
@@ -106,12 +107,16 @@ def log(text: str) -> None:
 
 @dataclass(frozen=True)
 class _Resource:
-    """One kind that is watched: which client has it, and its methods' names."""
+    """One kind that is watched: which client has it, and its methods' names.
+
+    ``fields`` is the field selector, where not all of the kind are meant.
+    """
 
     client: str
     list: str
     patch: str = ""
     patch_status: str = ""
+    fields: str = ""
 
 
 _RESOURCES: Final[Mapping[str, _Resource]] = {
@@ -129,6 +134,11 @@ _RESOURCES: Final[Mapping[str, _Resource]] = {
     ),
     "EndpointSlice": _Resource("DiscoveryV1Api", "list_endpoint_slice_for_all_namespaces"),
     "Node": _Resource("CoreV1Api", "list_node"),
+    "ConfigMap": _Resource(
+        "CoreV1Api",
+        "list_config_map_for_all_namespaces",
+        fields=f"metadata.name={balancing.CONFIG_NAME}",
+    ),
 }
 
 
@@ -196,7 +206,8 @@ class Api:
 
     def _list_method(self, kind: str) -> Any:
         resource = _RESOURCES[kind]
-        return getattr(self._clients[resource.client], resource.list)
+        method = getattr(self._clients[resource.client], resource.list)
+        return partial(method, field_selector=resource.fields) if resource.fields else method
 
     def read(self, kind: str) -> tuple[list[JsonObject], str]:
         """Return all objects of a kind, and the version to watch from."""
@@ -248,6 +259,16 @@ class Api:
             _content_type="application/merge-patch+json",
         )
 
+    def secret_keys(self, namespace: str, name: str) -> list[str] | None:
+        """Return the keys of a Secret's data, or None if there is no such Secret."""
+        try:
+            secret = self._json(self._core.read_namespaced_secret, name, namespace)
+        except Refused as error:
+            if error.status != 404:
+                raise
+            return None
+        return list(secret.get("data") or ())
+
     def say(self, notice: Notice) -> None:
         """Create an event, or count it up where the same one is there already."""
         now = datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
@@ -292,7 +313,17 @@ class Store:
             if self._objects.keys() != _RESOURCES.keys():
                 return None
             parts = {kind: list(objects.values()) for kind, objects in self._objects.items()}
-        return Cluster(parts["Ingress"], parts["Service"], parts["EndpointSlice"], parts["Node"])
+        config = next(
+            (
+                item.get("data") or {}
+                for item in parts["ConfigMap"]
+                if item["metadata"]["namespace"] == balancing.CONFIG_NAMESPACE
+            ),
+            {},
+        )
+        return Cluster(
+            parts["Ingress"], parts["Service"], parts["EndpointSlice"], parts["Node"], config
+        )
 
     def put(self, kind: str, item: JsonObject) -> None:
         """Take in an object that a patch returned, before the watch tells of it."""
@@ -367,7 +398,7 @@ class Machine:
         self._resolver_pid = directory / "dnsmasq.pid"
         self._directory = directory
         self._ruleset = ""
-        self._applied: tuple[str, str] | None = None
+        self._applied: tuple[str, str, str] | None = None
         self._look_again = 0.0
         #: Process id and workers of nginx at the time when it last was found to have loaded all.
         self._loaded: tuple[int, str] | None = None
@@ -394,7 +425,8 @@ class Machine:
         conf = balancing.nginx_conf(found, switches, self._directory)
         ruleset = balancing.nft_ruleset(found)
         wanted = balancing.addresses(found)
-        if (conf, ruleset) == self._applied and time.monotonic() < self._look_again:
+        names = balancing.hosts(found, switches)
+        if (conf, ruleset, names) == self._applied and time.monotonic() < self._look_again:
             return True
         self._applied = None
         present = self._addresses()
@@ -405,9 +437,9 @@ class Machine:
         self._change("del", released)
         for address in sorted(released):
             self._forget(address)
-        self._resolve(balancing.hosts(found))
+        self._resolve(names)
         if serving:
-            self._applied = (conf, ruleset)
+            self._applied = (conf, ruleset, names)
             self._look_again = time.monotonic() + _RESYNC
         return serving
 
@@ -550,15 +582,16 @@ class Controller:
         if cluster is None:
             raise LabError("the cluster's objects can't be read yet")
         switches = self.switches()
+        cluster = self._with_certificates(cluster)
         self.numbers = balancing.allocate(cluster, self.numbers)
-        done = self._send(balancing.adoptions(cluster, self.numbers))
+        done = self._send(balancing.adoptions(cluster, self.numbers, switches))
 
         found = balancing.balancers(cluster, self.numbers, switches)
         now = time.monotonic()
         self.since = {balancer.uid: self.since.get(balancer.uid, now) for balancer in found}
         serving = self.machine.apply(found, switches)
         done &= self._send(balancing.releases(cluster))
-        self._warn(balancing.warnings(cluster, found, self.numbers))
+        self._warn(balancing.warnings(cluster, found, self.numbers, switches))
         if not serving:
             raise LabError("nginx is not running")
 
@@ -567,6 +600,17 @@ class Controller:
         done &= self._send(due)
         wait = _RESYNC if done else _RETRY
         return min(wait, wait if next_due is None else next_due), f"{len(found)} balancers"
+
+    def _with_certificates(self, cluster: Cluster) -> Cluster:
+        """Return the cluster with the Secrets that its Ingresses name; not watched, but read."""
+        found = {}
+        for place in balancing.certificates(cluster):
+            try:
+                found[place] = self.api.secret_keys(*place)
+            except LabError as failure:
+                # One that can't be read says nothing about the Ingress.
+                log(f"Secret {'/'.join(place)}: {failure}")
+        return replace(cluster, secrets=found) if found else cluster
 
     def _send(self, patches: Sequence[Patch]) -> bool:
         """Send patches; false where one has to be tried again. One object can't stop others."""

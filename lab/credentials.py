@@ -153,7 +153,7 @@ def ensure(lab: Lab) -> list[str]:
         shell.write(token_file(lab), "".join(rows), 0o600)
         made.append("tokens")
     for user in USERS:
-        if shell.write(kubeconfig_of(lab, user), _kubeconfig(lab, user, tokens[user]), 0o600):
+        if shell.write(kubeconfig_of(lab, user), kubeconfig(lab, user, tokens[user]), 0o600):
             made.append(kubeconfig_of(lab, user).name)
     return made
 
@@ -206,7 +206,8 @@ def _certify(lab: Lab, words: tuple[str, ...], name: str) -> None:
     _keep(draft, certificate)
 
 
-def _kubeconfig(lab: Lab, user: str, secret: str) -> str:
+def kubeconfig(lab: Lab, user: str, secret: str, server: str = API_URL) -> str:
+    """Return the content of a kubeconfig for a user with a token."""
     data = base64.b64encode(authority(lab).read_bytes()).decode()
     return f"""\
 apiVersion: v1
@@ -214,7 +215,7 @@ kind: Config
 clusters:
 - name: {lab.name}
   cluster:
-    server: {API_URL}
+    server: {server}
     certificate-authority-data: {data}
 users:
 - name: "{user}"

@@ -118,7 +118,7 @@ def ensure(bin_dir: Path, report: Report = print, *, cache: Path = settings.CACH
             if not archive.exists():
                 report("Making the container images from Debian packages")
                 with written(archive) as partial:
-                    _write_archive(partial, [_pause(pause), *_pythons(partial.parent, report)])
+                    write_archive(partial, [_pause(pause), *_pythons(partial.parent, report)])
     return [archive]
 
 
@@ -340,7 +340,7 @@ class Tree:
         return Layer(buffer.getvalue())
 
 
-def _write_archive(path: Path, images: Iterable[Image]) -> None:
+def write_archive(path: Path, images: Iterable[Image]) -> None:
     """Write images as one OCI image layout; layers that several have stand in it once.
 
     Source: https://github.com/opencontainers/image-spec, image-layout.md, manifest.md, config.md.

@@ -15,6 +15,7 @@ from lab.api import Unanswered, api, ask, connect
 from lab.images import PAUSE
 from lab.parts import Part
 from lab.settings import (
+    CLOSED_ADDRESS,
     PODS_IPV4,
     PODS_IPV6,
     REGISTRY_ADDRESS,
@@ -109,12 +110,26 @@ disabled_plugins = [
 """
 
 
-#: Every registry is the stand-in, which is told by ``ns=`` which one was meant. Plain HTTP works
-#: only for a host of its own section; ``server`` keeps containerd from asking the real one after.
-_REGISTRIES: Final = f"""\
-server = "http://{REGISTRY_ADDRESS}"
+#: A registry that can't be reached: nothing listens at its address.
+UNREACHABLE: Final = "unreachable.example"
 
-[host."http://{REGISTRY_ADDRESS}"]
+#: Every other registry is the stand-in, which is told by ``ns=`` which one was meant.
+_REGISTRIES: Final = {
+    "_default": REGISTRY_ADDRESS,
+    UNREACHABLE: CLOSED_ADDRESS,
+}
+
+
+def _registry_config(address: str) -> str:
+    """Return containerd's hosts.toml.
+
+    Plain HTTP works only for a host of its own section; ``server`` keeps containerd from asking
+    the real one after.
+    """
+    return f"""\
+server = "http://{address}"
+
+[host."http://{address}"]
   capabilities = ["pull", "resolve"]
 """
 
@@ -215,7 +230,10 @@ def configure(lab: Lab, node: Host) -> None:
     own = directory(lab, node)
     for name, content in (
         ("containerd/config.toml", _containerd_config(lab, node)),
-        ("registries/_default/hosts.toml", _REGISTRIES),
+        *(
+            (f"registries/{name}/hosts.toml", _registry_config(address))
+            for name, address in _REGISTRIES.items()
+        ),
         ("cni/net.d/10-lab.conflist", _json(_cni_config(lab, node))),
         ("kubelet.json", _json(_kubelet_config(lab, node))),
         ("kube-proxy.json", _json(_proxy_config(lab, node))),
@@ -355,10 +373,19 @@ def import_images(lab: Lab, node: Host, wanted: Iterable[Image]) -> str | None:
     if not missing:
         return None
     shell.parallel(
-        lambda archive: _ctr(lab, node, "images", "import", archive, timeout=300.0),
-        {image.archive for image in missing},
+        lambda archive: import_archive(lab, node, archive), {image.archive for image in missing}
     )
     return f"{len(missing)} imported"
+
+
+def import_archive(lab: Lab, node: Host, archive: str) -> None:
+    """Import all images of an OCI archive, whether the node has them or not."""
+    _ctr(lab, node, "images", "import", archive, timeout=300.0)
+
+
+def remove_image(lab: Lab, node: Host, name: str) -> None:
+    """Remove an image; one that isn't there is none that has to be."""
+    _ctr(lab, node, "images", "remove", "--sync", name)
 
 
 def check_images(lab: Lab, node: Host, wanted: Iterable[Image]) -> str:

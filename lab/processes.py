@@ -172,6 +172,18 @@ def _open(process: Process) -> int | None:
     return descriptor
 
 
+def send(process: Process, number: signal.Signals) -> None:
+    """Send a signal to exactly this process; nothing happens if it is gone."""
+    descriptor = _open(process)
+    if descriptor is None:
+        return
+    try:
+        with contextlib.suppress(ProcessLookupError):
+            signal.pidfd_send_signal(descriptor, number)
+    finally:
+        os.close(descriptor)
+
+
 def end(
     processes: Iterable[Process],
     *,

@@ -4,7 +4,7 @@
 ``python -m lab.registry --listen ADDRESS:PORT``. The nodes use it in place of every registry; the
 query parameter ``ns`` names the one that was meant. Registries that refuse answer as such ones
 do: anybody gets a token, and the token is good for nothing (``insufficient_scope``). All others
-know no such manifest. It serves nothing else and takes nothing.
+know no such manifest. One has had too many requests. It serves nothing else and takes nothing.
 """
 
 from __future__ import annotations
@@ -26,6 +26,8 @@ from urllib.parse import parse_qs, urlsplit
 
 #: Registries that refuse, unless the command line names others.
 REFUSING: Final = ("refusing.example",)
+#: The registry that has had enough requests.
+LIMITING: Final = "limiting.example"
 
 #: Connections at a time, and seconds that one may be silent.
 _CONNECTIONS: Final = 64
@@ -78,6 +80,9 @@ def answer(
         # Said only to those who did come with a token: so containerd knows that it was refused.
         insufficient = ',error="insufficient_scope"' if authorized else ""
         return Answer(refusal.status, refusal.body, challenge + insufficient)
+    if registry == LIMITING and found:
+        message = "You have reached your unauthenticated pull rate limit."
+        return _error(HTTPStatus.TOO_MANY_REQUESTS, "TOOMANYREQUESTS", message)
     if url.path in ("/v2", "/v2/"):
         return Answer(HTTPStatus.OK, {})
     if found:

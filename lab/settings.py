@@ -104,6 +104,9 @@ API_URL: Final = f"https://{MASTER.ipv4('vpc')}:{API_PORT}"
 REGISTRY_PORT: Final = 5000
 REGISTRY_ADDRESS: Final = f"{CLB.ipv4('vpc')}:{REGISTRY_PORT}"
 
+#: Where nothing listens, in the namespace of CLB: a connection is refused.
+CLOSED_ADDRESS: Final = f"{CLB.ipv4('vpc')}:5999"
+
 #: The resolver for the world outside and the one for pods, both in the namespace of CLB.
 RESOLVER_INET: Final = CLB.ipv4("inet")
 RESOLVER_VPC: Final = CLB.ipv4("vpc")

@@ -75,7 +75,7 @@ def test_archive_is_an_oci_layout(tmp_path: Path) -> None:
     one = small_image("registry.example/one:v1", "shared", "one")
     two = small_image("registry.example:5000/two:v2", "shared", "two")
 
-    images._write_archive(path, [one, two])
+    images.write_archive(path, [one, two])
 
     archive = Archive(path)
     assert json.loads(archive.read("oci-layout")) == {"imageLayoutVersion": "1.0.0"}
