@@ -47,6 +47,7 @@ class ActionModule(ActionBase):
                 "vantages": {"type": "dict", "default": {}},
                 "failure": {"type": "dict"},
                 "way": {"type": "dict"},
+                "diagnosis": {"type": "bool", "default": False},
                 "kubernetes_version": {"type": "str"},
                 "accept": {"type": "list", "elements": "str", "default": []},
                 "playbooks": {"type": "str", "default": "kestrel.real_ip."},
@@ -65,13 +66,13 @@ class ActionModule(ActionBase):
         if vantages:
             found = combined({name: vantage_entry(one, facts) for name, one in vantages.items()})
             probe = vantages[worst(found["vantages"])]
-        elif way and not failure and "verdict" not in probe:
+        elif way and not failure and arguments["diagnosis"]:
             found = diagnosed(way, facts)
         else:
             found = entry(probe, failure, facts)
         found = with_cause(found, way)
         host = (task_vars or {}).get("inventory_hostname", "localhost")
-        excused = not failure and bool(not probe or probe.get("skipped"))
+        excused = not failure and bool(arguments["diagnosis"] or not probe or probe.get("skipped"))
         if way or not (failure or excused):
             then = following(arguments["playbooks"])
             text = page(host, found, rows(found, probe, then, way))

@@ -556,15 +556,18 @@ def containers(path: TrafficPath) -> t.Iterator[Seen]:
                 yield found
 
 
-def crashing(path: TrafficPath, only_own: bool) -> list[tuple[str, str]]:
-    """Pod and container whose last words tell why it ended, one for each container."""
-    found: dict[str, tuple[str, str]] = {}
+def crashing(path: TrafficPath, only_own: bool) -> list[tuple[str, str, bool]]:
+    """Pod, container, and whether it runs again: of those that ended, one for each container."""
+    found: dict[str, tuple[str, str, bool]] = {}
     for pod in _alive(path):
         if only_own and not _is_ours(pod):
             continue
         for status in _status(pod).get("containerStatuses") or []:
-            if (status.get("lastState") or {}).get("terminated") and not status.get("ready"):
-                found.setdefault(status["name"], (_name(pod), str(status["name"])))
+            now, before = status.get("state") or {}, status.get("lastState") or {}
+            ended = now.get("terminated") or before.get("terminated")
+            if ended and not status.get("ready"):
+                running = bool(now.get("running"))
+                found.setdefault(status["name"], (_name(pod), str(status["name"]), running))
     return list(found.values())
 
 
@@ -598,7 +601,8 @@ def _container(path: TrafficPath, pod: Object, status: t.Mapping[str, t.Any]) ->
     if reason == "OOMKilled":
         return _out_of_memory(path, pod, name, evidence, facts)
     number = "P142"
-    if _FORMAT in message:
+    written = [line for log in path.logs if log.container == name for line in log.lines]
+    if any(_FORMAT in line for line in (message, *written)):
         number = "P135"
     elif reason in _STARTS:
         number = "P143"

@@ -27,6 +27,7 @@ from ansible_collections.kestrel.real_ip.plugins.module_utils._kubernetes import
 )
 from ansible_collections.kestrel.real_ip.plugins.module_utils._path import (
     Direct,
+    Log,
     Object,
     TrafficPath,
     ask,
@@ -38,6 +39,8 @@ Result = dict[str, t.Any]
 
 _LINES = 10
 _LINE = 300
+#: What kubelet says in the place of a log that is gone
+_NO_LOG = "unable to retrieve container logs"
 
 
 def diagnosis(module: t.Any) -> Result:
@@ -46,19 +49,23 @@ def diagnosis(module: t.Any) -> Result:
     try:
         cluster = Cluster(module)
         path = read_path(cluster, params["namespace"], params, params["probe"])
-        path = path._replace(direct=tuple(_direct(cluster, path)))
-        findings = diagnose(path)
-        logs = list(_logs(cluster, path, params["show_logs"]))
-        asked = cluster.requests
+        path = path._replace(
+            direct=tuple(_direct(cluster, path)),
+            logs=tuple(_logs(cluster, path, params["show_logs"])),
+        )
+        findings, asked = diagnose(path), cluster.requests
     except ClusterError as error:
         path = TrafficPath(params["namespace"], "Ingress", params["ingress"] or "")
-        findings, logs, asked = [_unread(path, error)], [], 0
+        findings, asked = [_unread(path, error)], 0
     cause = next((one for one in findings if one["severity"] == "error"), None)
     return {
         "path": picture(path, cause),
         "findings": findings,
         "cause": cause,
-        "logs": logs,
+        "logs": [
+            {**log._asdict(), "lines": [printable(line, _LINE) for line in log.lines]}
+            for log in path.logs
+        ],
         "requests": asked,
     }
 
@@ -85,17 +92,18 @@ def _direct(cluster: Cluster, path: TrafficPath) -> t.Iterator[Direct]:
             yield ask(cluster, path.namespace, pod, port, "https", path.path)
 
 
-def _logs(cluster: Cluster, path: TrafficPath, whose: str) -> t.Iterator[Result]:
+def _logs(cluster: Cluster, path: TrafficPath, whose: str) -> t.Iterator[Log]:
     """The last lines that crashing containers have written, from whom they may be shown."""
     if whose == "none":
         return
-    for pod, container in crashing(path, only_own=whose == "own"):
-        url = f"/api/v1/namespaces/{path.namespace}/pods/{pod}/log"
-        query = f"container={container}&previous=true&tailLines={_LINES}&limitBytes=8192"
-        status, text = cluster.ask(f"{url}?{query}", 5)
-        if status == 200 and text:
-            lines = [printable(line, _LINE) for line in text.splitlines()[-_LINES:]]
-            yield {"pod": pod, "container": container, "lines": lines}
+    for pod, container, running in crashing(path, only_own=whose == "own"):
+        url = f"/api/v1/namespaces/{path.namespace}/pods/{pod}/log?container={container}"
+        # Of one that has just ended, the one before it may be gone.
+        previous = "&previous=true" if running else ""
+        status, text = cluster.ask(f"{url}{previous}&tailLines={_LINES}&limitBytes=8192", 5)
+        lines = [line for line in text.splitlines() if not line.startswith(_NO_LOG)]
+        if status == 200 and lines:
+            yield Log(pod, container, lines[-_LINES:])
 
 
 # --- The picture of the way -----------------------------------------------------------------------

@@ -58,6 +58,14 @@ class Direct(t.NamedTuple):
     seconds: float
 
 
+class Log(t.NamedTuple):
+    """The last lines that a crashing container has written."""
+
+    pod: str
+    container: str
+    lines: t.Sequence[str]
+
+
 class TrafficPath(t.NamedTuple):
     """All that is known of one way. A list or object that is None could not be read.
 
@@ -87,6 +95,7 @@ class TrafficPath(t.NamedTuple):
     versions: t.Mapping[str, t.Sequence[str]] = {}
     denied: t.Sequence[Denied] = ()
     direct: t.Sequence[Direct] = ()
+    logs: t.Sequence[Log] = ()
     probe: Object | None = None
 
     @property

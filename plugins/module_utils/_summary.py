@@ -142,6 +142,7 @@ def rows(
     seen = [("seen", f"{_seen(result)}{place}"), ("expected", _expected(result))]
     table = [
         *(("vantage", _vantage(name, found)) for name, found in vantages.items()),
+        *([("probe", _probed(probe))] if _is_diagnosis(result) and "verdict" in probe else []),
         *(seen if result["verdict"] != NOT_RUN else []),
         ("address", ", ".join(map(str, result["address"]))),
         *(("backend", text) for text in _backends(backends)),
@@ -250,8 +251,17 @@ def _backends(backends: t.Iterable[Data]) -> list[str]:
     ]
 
 
+def _is_diagnosis(result: Data) -> bool:
+    return str(result["reason"]).endswith(f"({_DIAGNOSED})")
+
+
+def _probed(probe: Data) -> str:
+    """What a client gets, where that is evidence and no verdict."""
+    return f"{probe['verdict']} {probe['code']}: {probe['reason']}"
+
+
 def _title(result: Data) -> str:
-    if str(result["reason"]).endswith(f"({_DIAGNOSED})"):
+    if _is_diagnosis(result):
         return f"CAUSE {result['code']}" if result["code"] else "NOTHING WRONG"
     code = f" ({result['code']})" if result["code"] else ""
     return f"{str(result['verdict']).upper()}{code}"

@@ -43,6 +43,11 @@ options:
     description: A result of M(kestrel.real_ip.traffic_path_info), whose cause is shown and becomes
       part of the result.
     type: dict
+  diagnosis:
+    description: Whether the run was to find the cause only, so that what O(probe) says is evidence
+      and no verdict.
+    type: bool
+    default: false
   failure:
     description: The step that failed before the probe, with C(task) and C(msg).
     type: dict

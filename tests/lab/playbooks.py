@@ -168,17 +168,22 @@ class Playbooks:
         finally:
             self.kubectl("delete", "service", "layer-4", "-n", self.namespace)
 
-    def probe(self, host: str, *, url: str, layer: str, expected: str) -> dict[str, Any]:
-        """The result of source_ip_info, run by hand in a namespace of the lab."""
-        arguments = json.dumps({"url": url, "layer": layer, "expected_source": [expected]})
+    def module(self, host: str, name: str, arguments: Mapping[str, Any]) -> dict[str, Any]:
+        """What a module of the collection returns, run in a namespace of the lab."""
         status, output = self.execute(
             host,
             str(VENV / "ansible"),
             "localhost",
-            *("-m", "kestrel.real_ip.source_ip_info", "-a", arguments),
+            *("-m", f"kestrel.real_ip.{name}", "-a", json.dumps(arguments)),
+            *("-e", f"ansible_python_interpreter={VENV / 'python'}"),
             *("--playbook-dir", str(REPOSITORY / "playbooks")),
             environment={"ANSIBLE_NOCOLOR": "1"},
         )
         assert status == 0, output
         found: dict[str, Any] = json.loads(output[output.index("{") :])
         return found
+
+    def probe(self, host: str, *, url: str, layer: str, expected: str) -> dict[str, Any]:
+        """The result of source_ip_info, run by hand in a namespace of the lab."""
+        arguments = {"url": url, "layer": layer, "expected_source": [expected]}
+        return self.module(host, "source_ip_info", arguments)

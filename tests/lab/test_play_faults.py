@@ -1,0 +1,283 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Each fault of the lab: the verdict, the cause that is named, and whether its fix mends it.
+
+What mends is the text of the finding itself, typed as it stands, with no knowledge of the fault.
+Only where a person has to act (``console``), the fault's own switch stands for that person.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import secrets
+import time
+from collections.abc import Iterator
+from typing import Any, NamedTuple
+
+import pytest
+
+from lab import faults
+from lab.settings import Lab
+from tests.lab.playbooks import EXPECTED, Playbooks, Run
+
+MINE = ("-e", f"real_ip_expected_source={EXPECTED}")
+BUNDLED = ("-e", "real_ip_echo=bundled")
+LAYER_4 = ("-e", "real_ip_service=layer-4")
+#: Seconds that what was mended may take until it works: pods that start, a balancer that is made.
+PATIENCE = 60.0
+
+
+class Case(NamedTuple):
+    """What one fault must lead to.
+
+    ``found``: kind and name of the cause's object, its name left out where it is made up by the
+    cluster; ``kind``: of the fix; ``playbook``: which one is run; ``facts``: what the fault tells
+    that is passed on, as variable to fact.
+    """
+
+    verdict: str
+    code: str
+    found: str
+    kind: str = "command"
+    playbook: str = "verify"
+    echo: tuple[str, ...] = ()
+    arguments: tuple[str, ...] = ()
+    facts: tuple[tuple[str, str], ...] = ()
+
+
+SERVICE = "Service real-ip-service"
+INGRESS = "Ingress real-ip-ingress"
+DEPLOYMENT = "Deployment real-ip-deployment"
+FOUR = {"playbook": "diagnose", "echo": BUNDLED, "arguments": LAYER_4}
+
+CASES: dict[str, Case] = {
+    "image-not-found": Case("no_answer", "P131", "Pod "),
+    "image-forbidden": Case("no_answer", "P132", "Pod "),
+    "image-rate-limited": Case("no_answer", "P133", "Pod "),
+    "registry-unreachable": Case("no_answer", "P134", "Pod "),
+    "image-wrong-architecture": Case("no_answer", "P135", "Pod "),
+    "container-crashes": Case("no_answer", "P142", "Pod "),
+    "out-of-memory": Case("no_answer", "P141", "Pod "),
+    "app-wrong-port": Case("no_answer", "P151", "Pod "),
+    "readiness-fails": Case("no_answer", "P152", "Pod "),
+    "node-tainted": Case("no_answer", "P121", "Pod "),
+    "node-cordoned": Case("no_answer", "P122", "Pod "),
+    "too-little-cpu": Case("no_answer", "P123", "Pod "),
+    "node-selector": Case("no_answer", "P124", "Pod "),
+    "quota-exceeded": Case("no_answer", "P111", DEPLOYMENT),
+    "pod-security": Case("no_answer", "P112", DEPLOYMENT, "variable"),
+    "admission-policy": Case("no_answer", "P113", DEPLOYMENT, "console"),
+    "webhook-unreachable": Case("no_answer", "P114", DEPLOYMENT, "console"),
+    "selector-mismatch": Case("no_answer", "P206", SERVICE),
+    "target-port-wrong": Case("no_answer", "P208", SERVICE),
+    "ingress-service-missing": Case("not_run", "P202", "Service misspelt-service"),
+    "ingress-port-missing": Case("no_answer", "P204", SERVICE),
+    "service-cluster-ip": Case("no_answer", "P205", SERVICE),
+    "ingress-class": Case("not_run", "P303", INGRESS),
+    "controller-off": Case("not_run", "P304", "ConfigMap tke-service-controller-config"),
+    "balancer-quota": Case("not_run", "P305", INGRESS, "console"),
+    "balancer-arrears": Case("not_run", "P305", INGRESS, "console"),
+    "existing-balancer-unknown": Case("not_run", "P305", INGRESS, "console"),
+    "tls-secret-missing": Case("not_run", "P305", INGRESS, "console"),
+    "tls-secret-without-certificate": Case("not_run", "P305", INGRESS, "console"),
+    "deletion-hangs": Case("not_run", "P301", INGRESS, "console"),
+    "namespace-terminating": Case("not_run", "P101", "Namespace ", "console"),
+    "listener-missing": Case("no_answer", "P402", INGRESS, "console"),
+    "balancer-closed": Case("no_answer", "P401", INGRESS, "console"),
+    "client-closed": Case("no_answer", "P401", INGRESS, "console"),
+    "node-port-closed": Case("no_answer", "P403", SERVICE, "console"),
+    "backend-slow": Case("no_answer", "P404", "Pod "),
+    "backend-protocol": Case("no_answer", "P405", "Pod ", "console"),
+    "hostname-unresolved": Case("no_answer", "P307", INGRESS, "console"),
+    "redirect": Case("no_answer", "P311", INGRESS),
+    "host-rule": Case("not_run", "P308", INGRESS, "variable"),
+    "path-rule": Case("not_run", "P309", INGRESS, "variable"),
+    "proxy-in-front": Case("lost", "P502", INGRESS, "variable", facts=(("real_ip_url", "url"),)),
+    "policy-local-without-pod": Case("no_answer", "P406", "Service layer-4", **FOUR),
+    "policy-cluster": Case("lost", "P501", "Service layer-4", **FOUR),
+    "node-translates": Case("mixed", "P507", "Node node1", "console", **FOUR),
+    "replica-differs": Case("mixed", "P506", "Pod ", echo=BUNDLED),
+    "stale-endpoint": Case("unproven", "P210", "EndpointSlice real-ip-service-stale"),
+    "header-dropped": Case("lost", "P503", INGRESS, "variable"),
+    "header-believed": Case("forgeable", "P504", INGRESS, "variable"),
+    "sidecar": Case("lost", "P508", "Pod ", **FOUR),
+    "token-expired": Case(
+        "not_run",
+        "P002",
+        "Cluster API server",
+        "console",
+        facts=(("real_ip_kubeconfig", "kubeconfig"),),
+    ),
+    "context-wrong": Case(
+        "not_run",
+        "P001",
+        "Cluster API server",
+        "console",
+        facts=(("real_ip_kubeconfig", "kubeconfig"),),
+    ),
+    "api-server-down": Case("not_run", "P001", "Cluster API server", "console"),
+    "api-server-silent": Case("not_run", "P001", "Cluster API server", "console"),
+}
+
+#: What is run in every `make test`; `make test-faults` runs all.
+QUICK = (
+    "image-not-found",
+    "container-crashes",
+    "quota-exceeded",
+    "selector-mismatch",
+    "target-port-wrong",
+    "controller-off",
+    "client-closed",
+    "policy-cluster",
+    "header-believed",
+)
+
+
+class Page(NamedTuple):
+    """What a run says, as a person and as a script read it."""
+
+    run: Run
+    verdict: str
+    cause: dict[str, Any] | None
+
+    @property
+    def fix(self) -> str:
+        return str(self.cause["fix"]) if self.cause else ""
+
+
+class Matrix:
+    """A deployment on which faults are turned on and mended."""
+
+    def __init__(self, lab: Lab, echo: tuple[str, ...]) -> None:
+        self.lab = lab
+        self.echo = echo
+        self.playbooks = Playbooks(lab.name, f"faults-{secrets.token_hex(3)}")
+
+    def deploy(self) -> None:
+        """Bring the deployment to what it should be."""
+        run = self.playbooks.run("site", *MINE, *self.echo)
+        assert run.verdict == "preserved", run.output
+
+    def run(self, playbook: str, *arguments: str) -> Page:
+        """Run a playbook as an operator does."""
+        shown = {"ANSIBLE_SHOW_CUSTOM_STATS": "1"}
+        run = self.playbooks.run(playbook, *MINE, *arguments, environment=shown)
+        result = run.statistics()["real_ip_results"]["localhost"]
+        verdict = result["verdict"]
+        if playbook == "diagnose":
+            # It draws no verdict, but shows the probe's.
+            told = [line.split() for line in run.output.splitlines() if line.startswith("  probe ")]
+            verdict = told[0][1] if told else verdict
+        return Page(run, verdict, result["cause"])
+
+    def type(self, command: str) -> None:
+        """Type a command as it stands."""
+        status, output = self.playbooks.execute("operator", "bash", "-c", command)
+        assert status == 0, f"{command}\n{output}"
+
+    def settle(self, playbook: str, *arguments: str) -> Page:
+        """The page once what was mended works, or the last one."""
+        end = time.monotonic() + PATIENCE
+        while True:
+            page = self.run(playbook, *arguments)
+            good = page.verdict == "preserved" and page.cause is None
+            if good or time.monotonic() > end:
+                return page
+            time.sleep(1)
+
+
+@pytest.fixture(scope="module")
+def matrices(lab: Lab) -> Iterator[dict[tuple[str, ...], Matrix]]:
+    """A deployment for each echo app, made when it is needed first."""
+    made: dict[tuple[str, ...], Matrix] = {}
+    yield made
+    for matrix in made.values():
+        namespace = matrix.playbooks.namespace
+        matrix.playbooks.kubectl("delete", "namespace", namespace, "--wait=false")
+
+
+def chosen() -> list[str]:
+    """The faults of this run."""
+    return list(CASES) if os.environ.get("REAL_IP_FAULTS") == "all" else list(QUICK)
+
+
+@pytest.mark.parametrize("fault", chosen())
+def test_the_cause_is_named_and_its_fix_mends(
+    lab: Lab, matrices: dict[tuple[str, ...], Matrix], fault: str
+) -> None:
+    case = CASES[fault]
+    if case.echo not in matrices:
+        matrices[case.echo] = Matrix(lab, case.echo)
+        matrices[case.echo].deploy()
+    matrix = matrices[case.echo]
+    namespace = matrix.playbooks.namespace
+    facts = faults.turn_on(lab, fault, namespace)
+    arguments = [*case.arguments]
+    for variable, fact in case.facts:
+        arguments += ["-e", f"{variable}={facts[fact]}"]
+    try:
+        page = noticed(matrix, case, arguments)
+        assert page.cause is not None, page.run.output
+        assert page.cause["code"] == case.code, page.run.output
+        assert page.verdict == case.verdict, page.run.output
+        assert page.cause["object"].startswith(case.found), page.run.output
+        assert page.cause["fix_kind"] == case.kind, page.run.output
+        # The page says the same, and a command stands on it whole.
+        assert page.fix.split()[0] in page.run.output
+        if case.kind == "command":
+            matrix.type(page.fix)
+        elif case.kind == "variable":
+            arguments += ["-e", page.fix]
+            if "real_ip_echo" in page.fix:
+                assert matrix.playbooks.run("site", *MINE, *arguments).verdict == "preserved"
+        else:
+            faults.turn_off(lab, fault, namespace)
+            arguments = [*case.arguments]
+        page = matrix.settle(case.playbook, *arguments)
+        assert page.verdict == "preserved", page.run.output
+        assert page.cause is None, page.run.output
+    finally:
+        faults.turn_off(lab, fault, namespace)
+        restore(matrix)
+
+
+def noticed(matrix: Matrix, case: Case, arguments: list[str]) -> Page:
+    """The page once the fault is noticed: pods need a moment to fail, and events to be written."""
+    end = time.monotonic() + PATIENCE
+    while True:
+        page = matrix.run(case.playbook, *arguments)
+        told = page.cause is not None and page.cause["code"] == case.code
+        if told or time.monotonic() > end:
+            return page
+        time.sleep(1)
+
+
+def restore(matrix: Matrix) -> None:
+    """What a fault or a fix has left is made as the next fault wants to find it."""
+    matrix.deploy()
+
+
+def test_every_fault_has_a_case() -> None:
+    # What is no fault of the cluster, or not told as one: each with the test that is about it.
+    others = {"rights-missing", "hostname-only"}
+    assert {*CASES} | others == {*faults.FAULTS}
+    assert {*QUICK} <= {*CASES}
+    assert len(CASES) >= 30
+
+
+def test_a_healthy_way_has_nothing_above_info(
+    lab: Lab, matrices: dict[tuple[str, ...], Matrix]
+) -> None:
+    for echo in ((), BUNDLED):
+        if echo not in matrices:
+            matrices[echo] = Matrix(lab, echo)
+            matrices[echo].deploy()
+        way = matrices[echo].playbooks
+        arguments = {
+            "namespace": way.namespace,
+            "ingress": "real-ip-ingress",
+            "service": "real-ip-service",
+        }
+        found = way.module("operator", "traffic_path_info", arguments)
+        assert [one for one in found["findings"] if one["severity"] != "info"] == []
+        assert json.dumps(found["path"]).count('"broken": false') == 6
