@@ -417,17 +417,6 @@ _TABLE = (
         "console",
         "kubectl -n {namespace} get pod {name} -o yaml",
     ),
-    Cause(
-        "P159",
-        "error",
-        "pod",
-        "the pods aren't ready",
-        "Pods are there but not ready.",
-        "The pod isn't ready ({detail})",
-        "Look at the pod",
-        "console",
-        "kubectl -n {namespace} describe pod {name}",
-    ),
     # --- Services that lead nowhere ---------------------------------------------------------------
     Cause(
         "P201",
@@ -596,7 +585,7 @@ _TABLE = (
         "TKE reports an error",
         "The object stays without an address, or changes don't arrive at the load balancer.",
         "TKE reports {error}: {title}{detail}",
-        "",
+        "What mends the error with this code, see `ingress.md`",
         "console",
         _DESCRIBE,
     ),
@@ -910,30 +899,10 @@ def rank(number: str) -> tuple[int, int]:
     return SEVERITIES.index(CAUSES[number].severity), _RANK[number]
 
 
-def pages() -> dict[str, str]:
-    """Name of a family → its documentation as a Markdown page."""
-    return {name: _page(digits, title) for digits, (name, title) in FAMILIES.items()}
-
-
-def _page(digits: str, title: str) -> str:
-    lines = [
-        f"# {title}",
-        "",
-        "In sentences, `{…}` stands for what was seen. This page is made from the table in",
-        "`plugins/module_utils/_causes.py`; its order says which of several findings is the cause.",
-    ]
-    for row in (one for one in _TABLE if one.number.startswith(digits)):
-        lines += ["", f"## {row.number}", "", f"**{row.title}** ({row.severity})", ""]
-        lines += described(row)
-    return "\n".join(lines) + "\n"
-
-
 def described(row: Cause) -> Iterable[str]:
     """One code as lines of Markdown."""
     quoted = row.fix_kind in ("command", "variable") and row.fix
     fix = f"`{row.fix}`" if quoted else f"{row.fix or 'nothing to mend'}."
-    if row.number == "P305":
-        fix = "by TKE's code, see the table at the end of `ingress.md`."
     yield f"- Symptom: {row.symptom}"
     yield f"- See it by hand: `{row.see}`"
     yield f"- Cause: {row.cause}."

@@ -566,7 +566,7 @@ def crashing(path: TrafficPath, only_own: bool) -> list[tuple[str, str, bool]]:
             now, before = status.get("state") or {}, status.get("lastState") or {}
             ended = now.get("terminated") or before.get("terminated")
             if ended and not status.get("ready"):
-                running = bool(now.get("running"))
+                running = "running" in now
                 found.setdefault(status["name"], (_name(pod), str(status["name"]), running))
     return list(found.values())
 
@@ -576,7 +576,7 @@ def _container(path: TrafficPath, pod: Object, status: t.Mapping[str, t.Any]) ->
     now, before = status.get("state") or {}, status.get("lastState") or {}
     waiting = now.get("waiting") or {}
     ended = now.get("terminated") or before.get("terminated") or {}
-    running = now.get("running") and status.get("ready")
+    running = "running" in now and status.get("ready")
     if running or not (ended or waiting.get("reason") in _STARTS):
         return None
     message = " ".join(str(ended.get("message") or waiting.get("message") or "").split())
@@ -642,7 +642,7 @@ def not_ready(path: TrafficPath) -> t.Iterator[Seen]:
         statuses = _status(pod).get("containerStatuses") or []
         if not statuses or _condition(pod, "Ready").get("status") == "True":
             continue
-        if not all((one.get("state") or {}).get("running") for one in statuses):
+        if not all("running" in (one.get("state") or {}) for one in statuses):
             continue
         gate = _gate(pod)
         unready = [str(one["name"]) for one in statuses if not one.get("ready")]
@@ -1437,6 +1437,9 @@ def replaced_by_nodes(path: TrafficPath) -> t.Iterator[Seen]:
 def unlike(path: TrafficPath) -> t.Iterator[Seen]:
     """Some backends see the address, others don't."""
     if _code(path) not in ("V301", "V302"):
+        return
+    # What made a pod is known from all three together.
+    if None in (path.pods, path.deployments, path.replica_sets):
         return
     probe = path.probe or {}
     good = set(map(str, probe.get("expected") or []))

@@ -13,11 +13,24 @@ import textwrap
 from collections.abc import Iterable
 
 from ansible_collections.kestrel.real_ip.plugins.module_utils import _causes, _codes
-from ansible_collections.kestrel.real_ip.plugins.module_utils._causes import CAUSES
+from ansible_collections.kestrel.real_ip.plugins.module_utils._causes import CAUSES, FAMILIES
 from ansible_collections.kestrel.real_ip.plugins.module_utils._codes import CODES, printable
 from ansible_collections.kestrel.real_ip.plugins.module_utils._tke_errors import ERRORS
 
 _WIDTH = 98
+
+#: The family whose page has TKE's codes as well, and how it introduces them
+_WITH_TKE = "ingress"
+_TKE = """
+## Error codes of TKE
+
+An event on an Ingress and one on a Service use the same numbers for different things. They are
+found in the event's message, also in the form `IngressErrorCode{Code:"E4009",Message:…,Retry:false}`.
+Where no fix stands, none is documented.
+
+| object | code | means | fix |
+| --- | --- | --- | --- |
+"""
 
 
 class UnknownCode(ValueError):
@@ -44,6 +57,34 @@ def explain(code: str | None) -> str:
             for one in rows
         )
     raise UnknownCode(_unknown(wanted))
+
+
+def pages() -> dict[str, str]:
+    """Name of a family of causes → its documentation as a Markdown page."""
+    return {
+        name: "\n".join(_family(digits, title)) + (_tke_table() if name == _WITH_TKE else "\n")
+        for digits, (name, title) in FAMILIES.items()
+    }
+
+
+def _family(digits: str, title: str) -> Iterable[str]:
+    yield f"# {title}"
+    yield ""
+    yield "In sentences, `{…}` stands for what was seen. This page is made from the table in"
+    yield "`plugins/module_utils/_causes.py`; its order says which of several findings is"
+    yield "the cause."
+    for row in (one for one in CAUSES.values() if one.number.startswith(digits)):
+        yield from ("", f"## {row.number}", "", f"**{row.title}** ({row.severity})", "")
+        yield from _causes.described(row)
+
+
+def _tke_table() -> str:
+    rows = (
+        f"| {one.kind} | {one.code} | {one.title}: {one.cause} "
+        f"| {one.fix or 'no documented fix'} |\n"
+        for one in ERRORS.values()
+    )
+    return f"\n{_TKE}{''.join(rows)}"
 
 
 def _page(title: str, lines: Iterable[str]) -> str:
