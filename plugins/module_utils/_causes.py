@@ -151,7 +151,8 @@ _TABLE = (
         "a quota is used up",
         "Fewer pods than wanted, or none; the ReplicaSet tells of FailedCreate.",
         "The ResourceQuota {quota} of the namespace leaves no room for the pods ({detail})",
-        "kubectl -n {namespace} patch resourcequota {quota} --type=merge -p {patch}",
+        "kubectl -n {namespace} patch resourcequota {quota} --type=merge -p {patch} && "
+        "kubectl -n {namespace} rollout restart deployment/{name}",
         "command",
         "kubectl -n {namespace} describe resourcequota",
     ),

@@ -133,8 +133,11 @@ def deployment_of(path: TrafficPath, pod: Object) -> Object | None:
     return named(path.deployments, _owner(replica_set, "Deployment")) if replica_set else None
 
 
-def _events_of(path: TrafficPath, kind: str, name: str) -> list[Object]:
-    """Events of one object, the newest last."""
+def _events_of(path: TrafficPath, kind: str, name: str, uid: str = "") -> list[Object]:
+    """Events of one object, the newest last.
+
+    With ``uid`` not those of an earlier object of the same name: events are kept for an hour.
+    """
 
     def age(event: Object) -> str:
         stamp = event.get("lastTimestamp") or event.get("eventTime")
@@ -145,6 +148,7 @@ def _events_of(path: TrafficPath, kind: str, name: str) -> list[Object]:
         for one in path.events or ()
         if one.get("involvedObject", {}).get("kind") == kind
         and one.get("involvedObject", {}).get("name") == name
+        and uid in ("", one.get("involvedObject", {}).get("uid", ""))
     ]
     return sorted(found, key=age)
 
@@ -1027,12 +1031,12 @@ _TOLD_BY_OBJECTS = {
 
 def _mentioned(path: TrafficPath) -> t.Iterator[tuple[str, str, Object, t.Any]]:
     """Kind, name, event and mention of each of TKE's codes, of each code the newest."""
-    objects = [(path.kind, path.name)]
+    objects = [(path.kind, path.name, path.front)]
     if path.kind == "Ingress" and path.service_name:
-        objects.append(("Service", path.service_name))
-    for kind, name in objects:
+        objects.append(("Service", path.service_name, path.service))
+    for kind, name, found in objects:
         newest: dict[str, tuple[Object, t.Any]] = {}
-        for event in _events_of(path, kind, name):
+        for event in _events_of(path, kind, name, (found or {}).get("metadata", {}).get("uid", "")):
             for mention in mentions(str(event.get("message", ""))):
                 newest[mention.code] = (event, mention)
         for event, mention in newest.values():

@@ -98,7 +98,7 @@ def healthy() -> Json:
         "expected_service": "echo",
         "service_name": "echo",
         "ingress": {
-            "metadata": {"name": "front", "labels": OURS, "annotations": {}},
+            "metadata": {"name": "front", "uid": "u", "labels": OURS, "annotations": {}},
             "spec": {
                 "ingressClassName": "qcloud",
                 "rules": [
@@ -261,13 +261,13 @@ def both(*changes: Break) -> Break:
     return change
 
 
-def event(kind: str, name: str, message: str, reason: str = "x") -> Break:
+def event(kind: str, name: str, message: str, reason: str = "x", uid: str = "u") -> Break:
     def change(way: Json) -> None:
         way["events"].append(
             {
                 "reason": reason,
                 "message": message,
-                "involvedObject": {"kind": kind, "name": name},
+                "involvedObject": {"kind": kind, "name": name, "uid": uid},
                 "lastTimestamp": "2026-01-01T00:00:00Z",
                 "metadata": {},
             }
@@ -430,7 +430,8 @@ ROWS: dict[str, Row] = {
         refused("exceeded quota: q, requested: pods=1, used: pods=3, limited: pods=3"),
         "P111",
         "Deployment echo",
-        _patch("resourcequota", "q", {"spec": {"hard": {"pods": "6"}}}, " --type=merge"),
+        _patch("resourcequota", "q", {"spec": {"hard": {"pods": "6"}}}, " --type=merge")
+        + " && kubectl -n shop rollout restart deployment/echo",
         also=("P209",),
     ),
     "quota of memory": Row(
@@ -1032,6 +1033,13 @@ def test_a_healthy_way_has_no_finding() -> None:
     # Events are kept for an hour: of a fault that was mended they say nothing.
     event("Ingress", "front", 'IngressErrorCode{Code:"E4027",Message:"m",Retry:true}')(way)
     assert diagnose(TrafficPath(**way)) == []
+
+
+def test_events_of_an_earlier_object_of_the_same_name_say_nothing() -> None:
+    way = healthy()
+    event("Ingress", "front", 'IngressErrorCode{Code:"E4027",Message:"m",Retry:true}', uid="v")(way)
+    no_address(way)
+    assert [one["code"] for one in diagnose(TrafficPath(**way))] == ["P306"]
 
 
 def test_every_cause_has_a_row() -> None:
