@@ -276,15 +276,37 @@ def unmerge(before: Any, after: Any, now: Any) -> Any:
     return now
 
 
+def _seen(found: Json) -> Json:
+    """Return what a record keeps of an object: the intent, and which of it is the collection's."""
+    fields = found["metadata"].get("managedFields") or ()
+    return {"intent": _intent(found), "owner": [entry for entry in fields if _is_owner(entry)]}
+
+
+def _is_owner(entry: Json) -> bool:
+    return (entry["manager"], entry["operation"]) == (_COLLECTION, "Apply")
+
+
 def _take_back(place: Place, ref: Ref, before: Json, after: Json) -> None:
-    """Take back the change from ``before`` to ``after`` where the object still has it."""
+    """Take back the change from ``before`` to ``after`` where the object still has it.
+
+    Both as ``_seen`` returns them.
+    """
     while (found := read(place, ref)) is not None:
         intent = _intent(found)
-        wanted = unmerge(before, after, intent)
+        wanted = unmerge(before["intent"], after["intent"], intent)
         if wanted == intent:
             return
         try:
-            _write(place, ref, _with_intent(found, wanted))
+            written = _write(place, ref, _with_intent(found, wanted))
+            # What the fault wrote isn't its own any more: as before, it is the collection's, which
+            # else could never take it away.
+            others = [
+                entry
+                for entry in written["metadata"]["managedFields"]
+                if entry["manager"] != _FIELD_MANAGER and not _is_owner(entry)
+            ]
+            written["metadata"]["managedFields"] = before["owner"] + others
+            _write(place, ref, written)
         except Unanswered as error:
             # Changed or deleted meanwhile: look again.
             if error.status not in (HTTPStatus.CONFLICT, HTTPStatus.NOT_FOUND):
@@ -308,7 +330,7 @@ class Change:
         """Have the server say what the object would be, with its defaults."""
         found = existing(place, self.ref)
         after = _write(place, self.ref, self._changed(place, found), dry=True)
-        return {"before": _intent(found), "after": _intent(after)}
+        return {"before": _seen(found), "after": _seen(after)}
 
     def _changed(self, place: Place, found: Json) -> Json:
         intent = copy.deepcopy(_intent(found))
@@ -327,7 +349,7 @@ class Change:
                 if error.status != HTTPStatus.CONFLICT:
                     raise
         if old:
-            until("The former pods should end", lambda: not pods(place).keys() & old.keys())
+            _end(place, old)
             until("New pods should be made", lambda: bool(pods(place)))
         return {}
 
@@ -340,6 +362,16 @@ def pods(place: Place) -> dict[str, str]:
     """Return uid → name of the deployment's pods."""
     found = _listed(place, Ref("Pod", ""), f"app={place.prefix}-app")
     return {item["metadata"]["uid"]: item["metadata"]["name"] for item in found}
+
+
+def _end(place: Place, old: Mapping[str, str]) -> None:
+    """Delete pods and wait until they are gone.
+
+    They have a second for it: one that was just being started doesn't hear that it should end.
+    """
+    for name in old.values():
+        _delete(place, f"{Ref('Pod', name).path(place)}?gracePeriodSeconds=1")
+    until("The former pods should end", lambda: not pods(place).keys() & old.keys())
 
 
 def containers(change: Callable[[Json, Json], None]) -> Alteration:
@@ -372,7 +404,7 @@ class Make:
         if found is None or _MADE_BY in (found["metadata"].get("annotations") or {}):
             return {}
         after = _write(place, self.ref, self._merged(place, found), dry=True)
-        return {"before": _intent(found), "after": _intent(after)}
+        return {"before": _seen(found), "after": _seen(after)}
 
     def _merged(self, place: Place, found: Json) -> Json:
         return _with_intent(found, _merge(_intent(found), self._filled(place)))
@@ -433,10 +465,7 @@ class Restart:
 
     def do(self, place: Place, record: Json) -> Facts:
         """Delete them, and wait until they are gone."""
-        old = pods(place)
-        for name in old.values():
-            _delete(place, Ref("Pod", name).path(place))
-        until("The former pods should end", lambda: not pods(place).keys() & old.keys())
+        _end(place, pods(place))
         return {}
 
     def undo(self, place: Place, record: Json) -> None:
@@ -568,12 +597,11 @@ def _owned(value: Any, fields: Json) -> Any:
 def applied(place: Place, ref: Ref) -> Json:
     """Return an object as the collection applied it; LabError if it isn't the collection's."""
     found = existing(place, ref)
-    for entry in found["metadata"].get("managedFields") or ():
-        if entry["manager"] == _COLLECTION and entry["operation"] == "Apply":
-            mine = _owned(found, entry["fieldsV1"])
-            head = ref.head(place)
-            metadata = {**mine.get("metadata", {}), **head["metadata"]}
-            return {**mine, **head, "metadata": metadata}
+    for entry in _seen(found)["owner"]:
+        mine = _owned(found, entry["fieldsV1"])
+        head = ref.head(place)
+        metadata = {**mine.get("metadata", {}), **head["metadata"]}
+        return {**mine, **head, "metadata": metadata}
     raise LabError(f"{ref.shown(place)} wasn't applied by the collection: it can't be made again.")
 
 
@@ -601,14 +629,19 @@ class Renew:
         if read(place, INGRESS) is not None:
             api(place.lab, INGRESS.path(place), "PATCH", {"metadata": {"finalizers": None}})
         until("The Ingress should go", lambda: read(place, INGRESS) is None)
-        # The change isn't the collection's: running it again doesn't take that back.
-        _apply(place, INGRESS, record["after"], _FIELD_MANAGER)
+        if record["after"] != record["before"]:
+            # The change isn't the collection's: running it again doesn't take that back.
+            _apply(place, INGRESS, record["after"], _FIELD_MANAGER)
         _apply(place, INGRESS, record["before"])
         return {}
 
     def undo(self, place: Place, record: Json) -> None:
         """Change it back, as far as nobody has done so or deleted it."""
-        before, after = (_intent(record[key]) for key in ("before", "after"))
+        found = read(place, INGRESS)
+        owner = _seen(found)["owner"] if found else []
+        before, after = (
+            {"intent": _intent(record[key]), "owner": owner} for key in ("before", "after")
+        )
         _take_back(place, INGRESS, before, after)
 
 
