@@ -294,19 +294,21 @@ def _take_back(place: Place, ref: Ref, before: Json, after: Json) -> None:
     while (found := read(place, ref)) is not None:
         intent = _intent(found)
         wanted = unmerge(before["intent"], after["intent"], intent)
-        if wanted == intent:
-            return
         try:
-            written = _write(place, ref, _with_intent(found, wanted))
-            # What the fault wrote isn't its own any more: as before, it is the collection's, which
-            # else could never take it away.
+            if wanted != intent:
+                found = _write(place, ref, _with_intent(found, wanted))
+            fields = found["metadata"].get("managedFields") or []
+            if not any(entry["manager"] == _FIELD_MANAGER for entry in fields):
+                return
+            # What the fault wrote is the collection's again, as before: else it could never take
+            # that away.
             others = [
                 entry
-                for entry in written["metadata"]["managedFields"]
+                for entry in fields
                 if entry["manager"] != _FIELD_MANAGER and not _is_owner(entry)
             ]
-            written["metadata"]["managedFields"] = before["owner"] + others
-            _write(place, ref, written)
+            found["metadata"]["managedFields"] = before["owner"] + others
+            _write(place, ref, found)
         except Unanswered as error:
             # Changed or deleted meanwhile: look again.
             if error.status not in (HTTPStatus.CONFLICT, HTTPStatus.NOT_FOUND):
@@ -470,6 +472,31 @@ class Restart:
 
     def undo(self, place: Place, record: Json) -> None:
         """The cluster does that."""
+
+
+@dataclass(frozen=True)
+class Ready:
+    """Nothing is broken: waits until all pods are ready, for faults that show only then."""
+
+    def plan(self, place: Place) -> Json:
+        """Nothing is needed."""
+        return {}
+
+    def do(self, place: Place, record: Json) -> Facts:
+        """Wait."""
+
+        def ready() -> bool:
+            found = existing(place, DEPLOYMENT)
+            generation, replicas = found["metadata"]["generation"], found["spec"]["replicas"]
+            status = found["status"]
+            seen = status.get("observedGeneration"), status.get("readyReplicas")
+            return seen == (generation, replicas)
+
+        until(f"All pods of {DEPLOYMENT.shown(place)} should be ready", ready)
+        return {}
+
+    def undo(self, place: Place, record: Json) -> None:
+        """Nothing was done."""
 
 
 @dataclass(frozen=True)
