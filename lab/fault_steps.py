@@ -596,7 +596,7 @@ class Refused:
 # Objects that go, and come back
 
 
-def _owned(value: Any, fields: Json) -> Any:
+def owned(value: Any, fields: Json) -> Any:
     """Return those parts of a value that ``fieldsV1`` of a field manager lists.
 
     Format: ``FieldsV1`` of Kubernetes' meta/v1: ``f:`` is a field, ``k:`` an item by its keys,
@@ -607,7 +607,7 @@ def _owned(value: Any, fields: Json) -> Any:
         return value
     if isinstance(value, dict):
         return {
-            key[2:]: _owned(value[key[2:]], sub)
+            key[2:]: owned(value[key[2:]], sub)
             for key, sub in listed.items()
             if key.startswith("f:") and key[2:] in value
         }
@@ -617,7 +617,7 @@ def _owned(value: Any, fields: Json) -> Any:
         for item in value:
             same = item == wanted if key[0] == "v" else wanted.items() <= item.items()
             if same:
-                found.append(item if key[0] == "v" else {**wanted, **_owned(item, sub)})
+                found.append(item if key[0] == "v" else {**wanted, **owned(item, sub)})
     return found
 
 
@@ -625,7 +625,7 @@ def applied(place: Place, ref: Ref) -> Json:
     """Return an object as the collection applied it; LabError if it isn't the collection's."""
     found = existing(place, ref)
     for entry in _seen(found)["owner"]:
-        mine = _owned(found, entry["fieldsV1"])
+        mine = owned(found, entry["fieldsV1"])
         head = ref.head(place)
         metadata = {**mine.get("metadata", {}), **head["metadata"]}
         return {**mine, **head, "metadata": metadata}

@@ -6,6 +6,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 import secrets
 from collections.abc import Callable, Iterator, Mapping
@@ -26,10 +27,15 @@ from lab.fault_steps import (
     Ref,
     address_of,
     applied,
+    less,
+    owned,
     read,
+    unmerge,
 )
 from lab.faults import FAULTS, turn_off, turn_on
 from lab.settings import CLB, CLIENT, CLIENT2, NODES, OPERATOR, Lab
+from lab.shell import LabError
+from tests.lab.conftest import Command
 from tests.lab.playbooks import Playbooks
 from tests.lab.test_stand_in import Answer, eventually, fetch
 
@@ -347,28 +353,37 @@ WIDE: Final = (
 LOCAL: Final = ("ConfigMap", "Secret", "Service", "Ingress", "ResourceQuota")
 
 
+def _names(place: Place, kind: str, where: str = "{namespace}") -> list[str]:
+    items = api(place.lab, Ref(kind, "", where).collection(place))["items"]
+    return sorted(item["metadata"]["name"] for item in items)
+
+
 def state(lab: Lab, namespace: str) -> Json:
     """All that a fault can change and that isn't made anew by a controller."""
     place = Place(lab, "", namespace, PREFIX)
 
-    def names(kind: str, where: str = "{namespace}") -> list[str]:
-        items = api(lab, Ref(kind, "", where).collection(place))["items"]
-        return sorted(item["metadata"]["name"] for item in items)
+    return {
+        "namespace": (read(place, NAMESPACE) or {})["metadata"]["labels"],
+        "specs": [_spec(read(place, ref)) for ref in (DEPLOYMENT, SERVICE, INGRESS)],
+        "applied": [applied(place, ref) for ref in (DEPLOYMENT, SERVICE, INGRESS)],
+        "local": {kind: _names(place, kind) for kind in LOCAL},
+        "slices": [name for name in _names(place, "EndpointSlice") if name.endswith("stale")],
+        **state_outside(lab, namespace),
+    }
 
+
+def state_outside(lab: Lab, namespace: str) -> Json:
+    """That part of the state that is outside of the deployment's namespace."""
+    place = Place(lab, "", namespace, PREFIX)
     nodes = {node.name: read(place, Ref("Node", node.name)) or {} for node in NODES}
     tables = {
         host: shell.run(["nsenter", f"--net=/run/netns/{lab.netns(host)}", "nft", "list", "tables"])
         for host in (CLB.name, *(node.name for node in NODES))
     }
     return {
-        "namespace": (read(place, NAMESPACE) or {})["metadata"]["labels"],
-        "specs": [_spec(read(place, ref)) for ref in (DEPLOYMENT, SERVICE, INGRESS)],
-        "applied": [applied(place, ref) for ref in (DEPLOYMENT, SERVICE, INGRESS)],
-        "local": {kind: names(kind) for kind in LOCAL},
-        "wide": {kind: names(kind) for kind in WIDE},
-        "config": names("ConfigMap", "kube-system"),
-        "accounts": names("ServiceAccount", "awx"),
-        "slices": [name for name in names("EndpointSlice") if name.endswith("stale")],
+        "wide": {kind: _names(place, kind) for kind in WIDE},
+        "config": _names(place, "ConfigMap", "kube-system"),
+        "accounts": _names(place, "ServiceAccount", "awx"),
         "nodes": {
             name: (node["spec"].get("taints"), node["spec"].get("unschedulable"))
             for name, node in nodes.items()
@@ -416,3 +431,171 @@ def test_fault(lab: Lab, fault: str, request: pytest.FixtureRequest) -> None:
     assert not turn_off(lab, fault, playbooks.namespace, PREFIX)
     eventually(lambda: answered(lab, playbooks), MENDED)
     assert state(lab, playbooks.namespace) == before
+
+
+@pytest.mark.parametrize(
+    "name", ["host-rule", "node-port-closed", "balancer-quota", "policy-cluster", "rights-missing"]
+)
+def test_on_twice_is_as_on_once(lab: Lab, bundled: Playbooks, name: str) -> None:
+    eventually(lambda: answered(lab, bundled), MENDED)
+    before = state(lab, bundled.namespace)
+    facts = [turn_on(lab, name, bundled.namespace, PREFIX) for __ in range(2)]
+    try:
+        for check in SHOWN[name]:
+            eventually(partial(check, Seen(bundled, lab, facts[1])), 40.0)
+        assert facts[0].keys() == facts[1].keys()
+    finally:
+        turn_off(lab, name, bundled.namespace, PREFIX)
+    eventually(lambda: answered(lab, bundled), MENDED)
+    assert state(lab, bundled.namespace) == before
+
+
+def test_what_somebody_else_did_meanwhile_stays(lab: Lab, bundled: Playbooks) -> None:
+    place = Place(lab, "", bundled.namespace, PREFIX)
+    mine = {"lab.kestrel.example/mine": "stays"}
+    turn_on(lab, "host-rule", bundled.namespace, PREFIX)
+    turn_on(lab, "quota-exceeded", bundled.namespace, PREFIX)
+    rule = {"op": "replace", "path": "/spec/rules/0/host", "value": "other.example.com"}
+    operations = ("--type=json", "-p", json.dumps([rule]))
+    bundled.kubectl("patch", "ingress", "real-ip-ingress", "-n", bundled.namespace, *operations)
+    bundled.kubectl(
+        *("annotate", "ingress", "real-ip-ingress", "-n", bundled.namespace),
+        *(f"{key}={value}" for key, value in mine.items()),
+    )
+    bundled.kubectl("delete", "resourcequota", "--all", "-n", bundled.namespace)
+    assert turn_off(lab, "quota-exceeded", bundled.namespace, PREFIX)
+    assert turn_off(lab, "host-rule", bundled.namespace, PREFIX)
+    found = read(place, INGRESS)
+    assert found
+    assert found["spec"]["rules"][0]["host"] == "other.example.com"
+    assert mine.items() <= found["metadata"]["annotations"].items()
+    rule = {"op": "remove", "path": "/spec/rules/0/host"}
+    operations = ("--type=json", "-p", json.dumps([rule]))
+    bundled.kubectl("patch", "ingress", "real-ip-ingress", "-n", bundled.namespace, *operations)
+    eventually(lambda: answered(lab, bundled), MENDED)
+
+
+def test_the_command_line(lab: Lab, bundled: Playbooks, command: Command) -> None:
+    where = ("--namespace", bundled.namespace, "--prefix", PREFIX)
+    listed = command("fault", *where).stdout
+    assert [line.split()[0] for line in listed.splitlines()] == list(FAULTS)
+    said = command("fault", "token-expired", "on", *where).stdout
+    try:
+        assert re.fullmatch(r"kubeconfig=/\S+\n", said)
+        active = [line for line in command("fault", *where).stdout.splitlines() if line[:2] == "on"]
+        assert [line.split()[1] for line in active] == ["token-expired"]
+    finally:
+        assert command("fault", "token-expired", "off", *where).stdout == ""
+    assert command("fault", "token-expired", "off", *where).stdout == "token-expired is not on.\n"
+
+
+def test_without_a_deployment_nothing_is_broken(lab: Lab) -> None:
+    for name in ("image-not-found", "balancer-quota", "node-port-closed", "deletion-hangs"):
+        with pytest.raises(LabError, match=r"There is no .*deploy with playbooks/site"):
+            turn_on(lab, name, "nowhere", PREFIX)
+        assert not turn_off(lab, name, "nowhere", PREFIX)
+    assert balancing.read_switches(lab.clb / controller.SWITCHES_FILE) == balancing.DEFAULTS
+
+
+def test_a_deployment_that_was_deleted_meanwhile(lab: Lab) -> None:
+    for playbooks in _deployed(lab, "-e", "real_ip_echo=bundled"):
+        before = state(lab, playbooks.namespace)
+        names = (
+            *("image-not-found", "selector-mismatch", "node-port-closed", "redirect"),
+            *("policy-cluster", "controller-off", "quota-exceeded", "deletion-hangs"),
+        )
+        for name in names:
+            turn_on(lab, name, playbooks.namespace, PREFIX)
+        bare = ("-n", playbooks.namespace, "--type=merge", "-p", '{"metadata":{"finalizers":null}}')
+        playbooks.kubectl("patch", "ingress", "real-ip-ingress", *bare)
+        playbooks.kubectl("delete", "namespace", playbooks.namespace)
+        for name in names:
+            assert turn_off(lab, name, playbooks.namespace, PREFIX)
+        playbooks.kubectl("create", "namespace", playbooks.namespace)
+        after = state_outside(lab, playbooks.namespace)
+        assert after == {key: before[key] for key in after}
+
+
+# --------------------------------------------------------------------------------------------
+# What undoing is made of
+
+
+@pytest.mark.parametrize(
+    ("before", "after", "now", "expected"),
+    [
+        # As the fault left it
+        ({"a": 1}, {"a": 2}, {"a": 2}, {"a": 1}),
+        ({"a": 1}, {"a": 2, "b": 3}, {"a": 2, "b": 3, "c": 4}, {"a": 1, "c": 4}),
+        ({"a": 1, "b": 2}, {"a": 1}, {"a": 1}, {"a": 1, "b": 2}),
+        ({}, {"labels": {"x": "1"}}, {"labels": {"x": "1", "y": "2"}}, {"labels": {"y": "2"}}),
+        # As somebody else left it
+        ({"a": 1}, {"a": 2}, {"a": 3}, {"a": 3}),
+        ({"a": 1}, {"a": 2}, {"a": 1}, {"a": 1}),
+        ({"a": 1}, {"a": 2}, {}, {}),
+        ({}, {"b": {"c": 1}}, {"b": {"c": 2}}, {"b": {"c": 2}}),
+        ({"a": 1}, {}, {"a": 5}, {"a": 5}),
+        # Lists: item by item, or as sets
+        (
+            {"l": [{"p": 1}]},
+            {"l": [{"p": 2}]},
+            {"l": [{"p": 2, "q": 3}]},
+            {"l": [{"p": 1, "q": 3}]},
+        ),
+        ({"l": [1]}, {"l": [1, 2]}, {"l": [1, 2, 3]}, {"l": [1, 3]}),
+        ({}, {"l": [2]}, {"l": [2, 3]}, {"l": [3]}),
+        ({"l": [1, 2]}, {"l": [2]}, {"l": [2, 3]}, {"l": [2, 3, 1]}),
+        ({"l": [1, 2]}, {"l": [1, 2]}, {"l": [9]}, {"l": [9]}),
+    ],
+)
+def test_unmerge(before: Any, after: Any, now: Any, expected: Any) -> None:
+    assert unmerge(before, after, now) == expected
+
+
+RULES: Final = [
+    {"apiGroups": [""], "resources": ["services", "configmaps"], "verbs": ["get", "patch"]},
+    {"apiGroups": ["apps"], "resources": ["services"], "verbs": ["patch"]},
+]
+
+
+@pytest.mark.parametrize(
+    ("right", "expected"),
+    [
+        (None, RULES),
+        (("batch", "jobs", "get"), RULES),
+        (
+            ("", "services", "patch"),
+            [
+                {"apiGroups": [""], "resources": ["configmaps"], "verbs": ["get", "patch"]},
+                {"apiGroups": [""], "resources": ["services"], "verbs": ["get"]},
+                RULES[1],
+            ],
+        ),
+        (("apps", "services", "patch"), RULES[:1]),
+    ],
+)
+def test_less(right: tuple[str, str, str] | None, expected: list[Json]) -> None:
+    assert less(RULES, right) == expected
+
+
+def test_owned_fields() -> None:
+    found = {
+        "metadata": {"labels": {"a": "1", "b": "2"}, "finalizers": ["mine", "theirs"]},
+        "spec": {
+            "list": [{"name": "x", "image": "i", "more": 1}, {"name": "y"}],
+            "whole": {"deep": [1]},
+            "empty": [],
+        },
+    }
+    fields = {
+        "f:metadata": {"f:labels": {"f:a": {}}, "f:finalizers": {'v:"mine"': {}}},
+        "f:spec": {
+            "f:list": {'k:{"name":"x"}': {".": {}, "f:name": {}, "f:image": {}}},
+            "f:whole": {},
+            "f:empty": {},
+            "f:gone": {},
+        },
+    }
+    assert owned(found, fields) == {
+        "metadata": {"labels": {"a": "1"}, "finalizers": ["mine"]},
+        "spec": {"list": [{"name": "x", "image": "i"}], "whole": {"deep": [1]}, "empty": []},
+    }
