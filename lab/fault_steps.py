@@ -276,15 +276,39 @@ def unmerge(before: Any, after: Any, now: Any) -> Any:
     return now
 
 
+def _seen(found: Json) -> Json:
+    """Return what a record keeps of an object: the intent, and which of it is the collection's."""
+    fields = found["metadata"].get("managedFields") or ()
+    return {"intent": _intent(found), "owner": [entry for entry in fields if _is_owner(entry)]}
+
+
+def _is_owner(entry: Json) -> bool:
+    return (entry["manager"], entry["operation"]) == (_COLLECTION, "Apply")
+
+
 def _take_back(place: Place, ref: Ref, before: Json, after: Json) -> None:
-    """Take back the change from ``before`` to ``after`` where the object still has it."""
+    """Take back the change from ``before`` to ``after`` where the object still has it.
+
+    Both as ``_seen`` returns them.
+    """
     while (found := read(place, ref)) is not None:
         intent = _intent(found)
-        wanted = unmerge(before, after, intent)
-        if wanted == intent:
-            return
+        wanted = unmerge(before["intent"], after["intent"], intent)
         try:
-            _write(place, ref, _with_intent(found, wanted))
+            if wanted != intent:
+                found = _write(place, ref, _with_intent(found, wanted))
+            fields = found["metadata"].get("managedFields") or []
+            if not any(entry["manager"] == _FIELD_MANAGER for entry in fields):
+                return
+            # What the fault wrote is the collection's again, as before: else it could never take
+            # that away.
+            others = [
+                entry
+                for entry in fields
+                if entry["manager"] != _FIELD_MANAGER and not _is_owner(entry)
+            ]
+            found["metadata"]["managedFields"] = before["owner"] + others
+            _write(place, ref, found)
         except Unanswered as error:
             # Changed or deleted meanwhile: look again.
             if error.status not in (HTTPStatus.CONFLICT, HTTPStatus.NOT_FOUND):
@@ -308,7 +332,7 @@ class Change:
         """Have the server say what the object would be, with its defaults."""
         found = existing(place, self.ref)
         after = _write(place, self.ref, self._changed(place, found), dry=True)
-        return {"before": _intent(found), "after": _intent(after)}
+        return {"before": _seen(found), "after": _seen(after)}
 
     def _changed(self, place: Place, found: Json) -> Json:
         intent = copy.deepcopy(_intent(found))
@@ -327,7 +351,7 @@ class Change:
                 if error.status != HTTPStatus.CONFLICT:
                     raise
         if old:
-            until("The former pods should end", lambda: not pods(place).keys() & old.keys())
+            _end(place, old)
             until("New pods should be made", lambda: bool(pods(place)))
         return {}
 
@@ -340,6 +364,16 @@ def pods(place: Place) -> dict[str, str]:
     """Return uid → name of the deployment's pods."""
     found = _listed(place, Ref("Pod", ""), f"app={place.prefix}-app")
     return {item["metadata"]["uid"]: item["metadata"]["name"] for item in found}
+
+
+def _end(place: Place, old: Mapping[str, str]) -> None:
+    """Delete pods and wait until they are gone.
+
+    They have a second for it: one that was just being started doesn't hear that it should end.
+    """
+    for name in old.values():
+        _delete(place, f"{Ref('Pod', name).path(place)}?gracePeriodSeconds=1")
+    until("The former pods should end", lambda: not pods(place).keys() & old.keys())
 
 
 def containers(change: Callable[[Json, Json], None]) -> Alteration:
@@ -372,7 +406,7 @@ class Make:
         if found is None or _MADE_BY in (found["metadata"].get("annotations") or {}):
             return {}
         after = _write(place, self.ref, self._merged(place, found), dry=True)
-        return {"before": _intent(found), "after": _intent(after)}
+        return {"before": _seen(found), "after": _seen(after)}
 
     def _merged(self, place: Place, found: Json) -> Json:
         return _with_intent(found, _merge(_intent(found), self._filled(place)))
@@ -433,14 +467,36 @@ class Restart:
 
     def do(self, place: Place, record: Json) -> Facts:
         """Delete them, and wait until they are gone."""
-        old = pods(place)
-        for name in old.values():
-            _delete(place, Ref("Pod", name).path(place))
-        until("The former pods should end", lambda: not pods(place).keys() & old.keys())
+        _end(place, pods(place))
         return {}
 
     def undo(self, place: Place, record: Json) -> None:
         """The cluster does that."""
+
+
+@dataclass(frozen=True)
+class Ready:
+    """Nothing is broken: waits until all pods are ready, for faults that show only then."""
+
+    def plan(self, place: Place) -> Json:
+        """Nothing is needed."""
+        return {}
+
+    def do(self, place: Place, record: Json) -> Facts:
+        """Wait."""
+
+        def ready() -> bool:
+            found = existing(place, DEPLOYMENT)
+            generation, replicas = found["metadata"]["generation"], found["spec"]["replicas"]
+            status = found["status"]
+            seen = status.get("observedGeneration"), status.get("readyReplicas")
+            return seen == (generation, replicas)
+
+        until(f"All pods of {DEPLOYMENT.shown(place)} should be ready", ready)
+        return {}
+
+    def undo(self, place: Place, record: Json) -> None:
+        """Nothing was done."""
 
 
 @dataclass(frozen=True)
@@ -540,7 +596,7 @@ class Refused:
 # Objects that go, and come back
 
 
-def _owned(value: Any, fields: Json) -> Any:
+def owned(value: Any, fields: Json) -> Any:
     """Return those parts of a value that ``fieldsV1`` of a field manager lists.
 
     Format: ``FieldsV1`` of Kubernetes' meta/v1: ``f:`` is a field, ``k:`` an item by its keys,
@@ -551,7 +607,7 @@ def _owned(value: Any, fields: Json) -> Any:
         return value
     if isinstance(value, dict):
         return {
-            key[2:]: _owned(value[key[2:]], sub)
+            key[2:]: owned(value[key[2:]], sub)
             for key, sub in listed.items()
             if key.startswith("f:") and key[2:] in value
         }
@@ -561,19 +617,18 @@ def _owned(value: Any, fields: Json) -> Any:
         for item in value:
             same = item == wanted if key[0] == "v" else wanted.items() <= item.items()
             if same:
-                found.append(item if key[0] == "v" else {**wanted, **_owned(item, sub)})
+                found.append(item if key[0] == "v" else {**wanted, **owned(item, sub)})
     return found
 
 
 def applied(place: Place, ref: Ref) -> Json:
     """Return an object as the collection applied it; LabError if it isn't the collection's."""
     found = existing(place, ref)
-    for entry in found["metadata"].get("managedFields") or ():
-        if entry["manager"] == _COLLECTION and entry["operation"] == "Apply":
-            mine = _owned(found, entry["fieldsV1"])
-            head = ref.head(place)
-            metadata = {**mine.get("metadata", {}), **head["metadata"]}
-            return {**mine, **head, "metadata": metadata}
+    for entry in _seen(found)["owner"]:
+        mine = owned(found, entry["fieldsV1"])
+        head = ref.head(place)
+        metadata = {**mine.get("metadata", {}), **head["metadata"]}
+        return {**mine, **head, "metadata": metadata}
     raise LabError(f"{ref.shown(place)} wasn't applied by the collection: it can't be made again.")
 
 
@@ -601,14 +656,19 @@ class Renew:
         if read(place, INGRESS) is not None:
             api(place.lab, INGRESS.path(place), "PATCH", {"metadata": {"finalizers": None}})
         until("The Ingress should go", lambda: read(place, INGRESS) is None)
-        # The change isn't the collection's: running it again doesn't take that back.
-        _apply(place, INGRESS, record["after"], _FIELD_MANAGER)
+        if record["after"] != record["before"]:
+            # The change isn't the collection's: running it again doesn't take that back.
+            _apply(place, INGRESS, record["after"], _FIELD_MANAGER)
         _apply(place, INGRESS, record["before"])
         return {}
 
     def undo(self, place: Place, record: Json) -> None:
         """Change it back, as far as nobody has done so or deleted it."""
-        before, after = (_intent(record[key]) for key in ("before", "after"))
+        found = read(place, INGRESS)
+        owner = _seen(found)["owner"] if found else []
+        before, after = (
+            {"intent": _intent(record[key]), "owner": owner} for key in ("before", "after")
+        )
         _take_back(place, INGRESS, before, after)
 
 

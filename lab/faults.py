@@ -33,6 +33,7 @@ from lab.fault_steps import (
     Make,
     Nft,
     Place,
+    Ready,
     Ref,
     Refused,
     Renew,
@@ -560,7 +561,7 @@ _TABLE: Final = (
     Fault(
         "backend-slow",
         "The app takes longer for an answer than the load balancer waits.",
-        (Switches({"read_timeout": 2.0}), _server(delay=20)),
+        (Switches({"read_timeout": 2.0}), _server(delay=20), Ready()),
     ),
     Fault(
         "backend-protocol",
@@ -604,6 +605,7 @@ _TABLE: Final = (
         (
             Switches({"health_check": "off"}),
             _pod(nodeSelector={"kubernetes.io/hostname": NODE1.name}),
+            Ready(),
             *_layer_4("Local"),
         ),
     ),
@@ -665,6 +667,7 @@ _TABLE: Final = (
         "A proxy in the pod takes the connections: the app sees 127.0.0.6.",
         (
             _app(_with_sidecar),
+            Ready(),
             Change(SERVICE, _field("spec", "ports", 0, "targetPort", value=_SIDECAR_PORT)),
             *_layer_4("Local", _SIDECAR_PORT),
         ),
