@@ -12,13 +12,12 @@ from typing import Any, NamedTuple
 
 import pytest
 from ansible_collections.kestrel.real_ip.plugins.module_utils._causes import CAUSES, FIX_KINDS
-from ansible_collections.kestrel.real_ip.plugins.module_utils._checks import (
-    Seen,
-    diagnose,
+from ansible_collections.kestrel.real_ip.plugins.module_utils._checks import diagnose
+from ansible_collections.kestrel.real_ip.plugins.module_utils._checks_probe import (
     direct_ports,
-    finding,
     needs_direct,
 )
+from ansible_collections.kestrel.real_ip.plugins.module_utils._findings import Seen, finding
 from ansible_collections.kestrel.real_ip.plugins.module_utils._path import (
     Denied,
     Direct,
