@@ -10,7 +10,7 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import partial
@@ -37,7 +37,7 @@ spec:
   type: LoadBalancer
   externalTrafficPolicy: %s
   selector: {app: real-ip-app}
-  ports: [{port: 80, targetPort: 5000}]
+  ports: [%s]
 """
 
 
@@ -164,12 +164,15 @@ class Playbooks:
         )
 
     @contextmanager
-    def balanced_service(self, policy: str = "Cluster") -> Iterator[str]:
+    def balanced_service(
+        self, policy: str = "Cluster", ports: Iterable[int] = (80,)
+    ) -> Iterator[str]:
         """The address of a layer-4 load balancer in front of the echo app.
 
-        ``policy``: the externalTrafficPolicy of its Service.
+        ``policy``: the externalTrafficPolicy of its Service; ``ports``: all lead to the app.
         """
-        self.kubectl("apply", "-f", "-", text=BALANCED % (self.namespace, policy))
+        listed = ", ".join(f"{{name: port-{one}, port: {one}, targetPort: 5000}}" for one in ports)
+        self.kubectl("apply", "-f", "-", text=BALANCED % (self.namespace, policy, listed))
         try:
             for __ in range(100):
                 address = self.kubectl(
@@ -183,6 +186,14 @@ class Playbooks:
             yield address
         finally:
             self.kubectl("delete", "service", "layer-4", "-n", self.namespace)
+
+    def until_it_answers_always(self, address: str) -> None:
+        """Wait for a new Service, of which nodes learn one after the other."""
+        script = f"for i in $(seq 20); do curl -sfm 2 http://{address}/ >/dev/null || exit 1; done"
+        deadline = time.monotonic() + 60
+        while self.execute("client", "sh", "-c", script)[0] != 0:
+            assert time.monotonic() < deadline, f"{address} does not answer every time"
+            time.sleep(0.2)
 
     def probe(self, host: str, *, url: str, layer: str, expected: str) -> dict[str, Any]:
         """The result of source_ip_info, run by hand in a namespace of the lab."""
@@ -270,7 +281,7 @@ def ruled(lab: Lab, host: str, chains: str) -> Iterator[None]:
     """A host of the lab with these chains of nft in a table of their own meanwhile."""
     nft = ("nsenter", f"--net=/run/netns/{lab.netns(host)}", "nft")
     subprocess.run(
-        [*nft, "-f", "-"], input=f"table ip meanwhile {{{chains}}}", text=True, check=True
+        [*nft, "-f", "-"], input=f"table ip meanwhile {{\n{chains}\n}}", text=True, check=True
     )
     try:
         yield
