@@ -341,7 +341,6 @@ PROBES = (
             Row(
                 "V506", _to(f"http://{FORBIDDEN}/", "{client}"), ("10 of 10 requests: Permission",)
             ),
-            Row("V001", BALANCER),
         ),
         {"timeout": 3, "forge": False},
         _dropped,
@@ -634,7 +633,8 @@ def place(lab: Lab, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Place]
         finally:
             playbooks.switch("address=ip")
             playbooks.switch("address_family=ipv4")
-    playbooks.kubectl("delete", "namespace", playbooks.namespace, "--wait=false")
+    # Waited for: the load balancer's addresses are free again only then.
+    playbooks.kubectl("delete", "namespace", playbooks.namespace)
 
 
 @pytest.mark.parametrize("probe", PROBES, ids=lambda probe: probe.name)
@@ -657,6 +657,7 @@ def test_each_target_has_its_code(place: Place, probe: Probe) -> None:
         ]
         says = [*_filled([*row.says], place.facts), one["address"] or ""]
         right = (one["code"], one["verdict"]) == (row.code, CODES[row.code].verdict)
+        right = right and not one["reason"].endswith(".")
         if not right or any(text not in one["reason"] for text in says):
             wrong.append((row, says, one["code"], one["verdict"], one["reason"]))
         seen.append(row)
