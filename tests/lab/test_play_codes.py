@@ -620,8 +620,9 @@ def place(lab: Lab, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Place]
         finally:
             playbooks.switch("address=ip")
             playbooks.switch("address_family=ipv4")
-    # Waited for: the load balancer's addresses are free again only then.
-    playbooks.kubectl("delete", "namespace", playbooks.namespace)
+    # Waited for: only then its addresses are free again.
+    attempt.kubectl("delete", "ingress", "real-ip-ingress")
+    playbooks.kubectl("delete", "namespace", playbooks.namespace, "--wait=false")
 
 
 @pytest.mark.parametrize("probe", PROBES, ids=lambda probe: probe.name)
