@@ -232,9 +232,10 @@ def _front(place: Place) -> Iterator[None]:
     """
     file = place.directory / "front.conf"
     file.write_text(FRONT.format(directory=place.directory, **place.facts))
-    here = f"address add {PUBLIC}/128 dev inet preferred_lft 0"
+    # Duplicate address detection would keep a route from naming the address yet.
+    here = f"address add {PUBLIC}/128 dev inet preferred_lft 0 nodad"
     routes = [f"route add {one}/128 dev inet src {PUBLIC}" for one in (PUBLIC_FRONT, PRIVATE_FRONT)]
-    there = [f"address add {one}/128 dev inet" for one in (PUBLIC_FRONT, PRIVATE_FRONT)]
+    there = [f"address add {one}/128 dev inet nodad" for one in (PUBLIC_FRONT, PRIVATE_FRONT)]
     with (
         _linked(place.lab, CLIENT.name, here, *routes),
         _linked(place.lab, CLIENT2.name, *there, f"route add {PUBLIC}/128 dev inet"),
