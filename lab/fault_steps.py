@@ -9,6 +9,7 @@ fault that was mended stays mended, and what was deleted stays deleted.
 
 from __future__ import annotations
 
+import contextlib
 import copy
 import json
 import signal
@@ -537,6 +538,20 @@ class Replica:
         Make(Ref("Pod", self.name), {}).undo(place, {})
 
 
+def refuses(place: Place) -> bool:
+    """Ask the API server to make a pod as the deployment's, without doing it."""
+    template = existing(place, DEPLOYMENT)["spec"]["template"]
+    pod = {**Ref("Pod", "fault").head(place), "spec": template["spec"]}
+    pod["metadata"]["labels"] = template["metadata"]["labels"]
+    try:
+        api(place.lab, f"{Ref('Pod', '').collection(place)}?dryRun=All", "POST", pod)
+    except Unanswered as error:
+        if error.status is None:
+            raise
+        return True
+    return False
+
+
 @dataclass(frozen=True)
 class Retry:
     """Nothing is broken; but once all is mended, pods that were refused are tried again at once.
@@ -554,6 +569,12 @@ class Retry:
 
     def undo(self, place: Place, record: Json) -> None:
         """Touch the ReplicaSets: whatever changes is looked at."""
+        if read(place, DEPLOYMENT) is None:
+            return
+        # The server takes a moment to forget a policy. Where something else refuses them, too,
+        # this is not the fault to wait for.
+        with contextlib.suppress(LabError):
+            until("Pods should be admitted", lambda: not refuses(place), 15.0)
         for found in _listed(place, Ref("ReplicaSet", ""), f"app={place.prefix}-app"):
             path = Ref("ReplicaSet", found["metadata"]["name"]).path(place)
             for value in ("again", None):
@@ -569,23 +590,8 @@ class Refused:
         return {}
 
     def do(self, place: Place, record: Json) -> Facts:
-        """Ask the server to make such a pod, without doing it."""
-        template = existing(place, DEPLOYMENT)["spec"]["template"]
-        head = Ref("Pod", "fault").head(place)
-        pod = {**head, "spec": template["spec"]}
-        pod["metadata"]["labels"] = template["metadata"]["labels"]
-        path = f"{Ref('Pod', '').collection(place)}?dryRun=All"
-
-        def refused() -> bool:
-            try:
-                api(place.lab, path, "POST", pod)
-            except Unanswered as error:
-                if error.status is None:
-                    raise
-                return True
-            return False
-
-        until(f"Pods of {DEPLOYMENT.shown(place)} should be refused", refused, timeout=15.0)
+        """Wait."""
+        until(f"Pods of {DEPLOYMENT.shown(place)} should be refused", lambda: refuses(place), 15.0)
         return {}
 
     def undo(self, place: Place, record: Json) -> None:
@@ -612,12 +618,14 @@ def owned(value: Any, fields: Json) -> Any:
             if key.startswith("f:") and key[2:] in value
         }
     found = []
-    for key, sub in listed.items():
-        wanted = json.loads(key[2:])
-        for item in value:
-            same = item == wanted if key[0] == "v" else wanted.items() <= item.items()
-            if same:
-                found.append(item if key[0] == "v" else {**wanted, **owned(item, sub)})
+    # In the order of the items; that of the fields is the alphabet's.
+    for item in value:
+        for key, sub in listed.items():
+            wanted = json.loads(key[2:])
+            if key.startswith("v:") and item == wanted:
+                found.append(item)
+            elif key.startswith("k:") and wanted.items() <= item.items():
+                found.append({**wanted, **owned(item, sub)})
     return found
 
 
