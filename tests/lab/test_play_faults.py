@@ -20,7 +20,7 @@ from lab import faults
 from lab.settings import Lab
 from tests.lab.playbooks import BALANCED, EXPECTED, Playbooks, Run
 
-MINE = ("-e", f"real_ip_expected_source={EXPECTED}")
+MINE = ("-e", f"real_ip_expected_source={EXPECTED}", "-e", "real_ip_wait_timeout=60")
 BUNDLED = ("-e", "real_ip_echo=bundled")
 LAYER_4 = ("-e", "real_ip_service=layer-4")
 #: Seconds that what was mended may take until it works: pods that start, a balancer that is made.
