@@ -8,7 +8,6 @@ Only where a person has to act (``console``), the fault's own switch stands for 
 from __future__ import annotations
 
 import json
-import os
 import secrets
 import time
 from collections.abc import Iterator
@@ -119,7 +118,7 @@ CASES: dict[str, Case] = {
     "api-server-silent": Case("not_run", "P001", "Cluster API server", "console"),
 }
 
-#: What is run in every `make test`; `make test-faults` runs all.
+#: What is run in every `make test`; with ``--every-fault``, as in `make test-faults`, all are.
 QUICK = (
     "image-not-found",
     "container-crashes",
@@ -200,12 +199,13 @@ def matrices(lab: Lab) -> Iterator[dict[tuple[str, ...], Matrix]]:
         matrix.playbooks.kubectl("delete", "namespace", namespace, "--wait=false")
 
 
-def chosen() -> list[str]:
+def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
     """The faults of this run."""
-    return list(CASES) if os.environ.get("REAL_IP_FAULTS") == "all" else list(QUICK)
+    if "fault" in metafunc.fixturenames:
+        every = metafunc.config.getoption("--every-fault")
+        metafunc.parametrize("fault", list(CASES) if every else QUICK)
 
 
-@pytest.mark.parametrize("fault", chosen())
 def test_the_cause_is_named_and_its_fix_mends(
     lab: Lab, matrices: dict[tuple[str, ...], Matrix], fault: str
 ) -> None:
