@@ -129,8 +129,8 @@ _TABLE = (
         "there is nothing to deploy pods",
         "The Service has no pods, and no Deployment would make any.",
         "No Deployment of the namespace makes pods for the Service {service}",
-        "ansible-playbook kestrel.real_ip.deploy",
-        "command",
+        "Deploy what makes pods for it",
+        "console",
         "kubectl -n {namespace} get deployments --show-labels",
     ),
     Cause(
@@ -426,8 +426,8 @@ _TABLE = (
         "the Ingress is missing",
         "There is nothing that would make a load balancer.",
         "The namespace has no Ingress {name}",
-        "ansible-playbook kestrel.real_ip.deploy",
-        "command",
+        "Name an Ingress that exists",
+        "console",
         "kubectl -n {namespace} get ingress",
     ),
     Cause(

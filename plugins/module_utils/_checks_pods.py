@@ -87,7 +87,8 @@ def nothing_deploys(path: TrafficPath) -> t.Iterator[Seen]:
         return
     if not path.pods and not path.deployments and not objects.endpoint_addresses(path):
         service = objects.name(path.service)
-        yield Seen("P102", "Service", service, "no Deployment and no pod", {"service": service})
+        facts, fix = {"service": service}, objects.deploying(path)
+        yield Seen("P102", "Service", service, "no Deployment and no pod", facts, *fix)
 
 
 def scaled_to_zero(path: TrafficPath) -> t.Iterator[Seen]:

@@ -26,7 +26,8 @@ def ingress_missing(path: TrafficPath) -> t.Iterator[Seen]:
     """There is no Ingress of this name, and it may be read."""
     unread = any(one.resource == "ingresses" for one in path.denied)
     if path.kind == "Ingress" and path.ingress is None and not unread:
-        yield Seen("P201", "Ingress", path.name, "404 from the API server")
+        fix = objects.deploying(path)
+        yield Seen("P201", "Ingress", path.name, "404 from the API server", {}, *fix)
 
 
 def _backend_place(path: TrafficPath) -> tuple[str, t.Mapping[str, t.Any]]:
@@ -69,8 +70,8 @@ def service_missing(path: TrafficPath) -> t.Iterator[Seen]:
             path.service_name,
             "404 from the API server",
             {"by": "The playbook", "ingress": "", "patch": ""},
-            "ansible-playbook kestrel.real_ip.deploy",
-            "command",
+            "Name a Service that exists",
+            "console",
         )
         return
     if path.ingress is None:
@@ -112,8 +113,7 @@ def another_service(path: TrafficPath) -> t.Iterator[Seen]:
         path.name,
         f"{where.strip('/').replace('/', '.')}.name: {path.service_name}",
         facts,
-        None if known else "ansible-playbook kestrel.real_ip.deploy",
-        "" if known else "command",
+        *((None, "") if known else objects.deploying(path)),
     )
 
 

@@ -178,6 +178,18 @@ def endpoint_addresses(path: TrafficPath) -> list[str]:
     return [address for _s, one in endpoints(path) for address in one.get("addresses") or []]
 
 
+#: What makes the objects of this collection again
+_DEPLOY = "ansible-playbook kestrel.real_ip.deploy"
+
+
+def deploying(path: TrafficPath) -> tuple[str | None, str]:
+    """Fix and its kind where something of this collection is missing, else the row's own.
+
+    Who looks at its own deployment names the Ingress and the Service that it has to lead to.
+    """
+    return (_DEPLOY, "command") if path.expected_service else (None, "")
+
+
 # --- Going back -----------------------------------------------------------------------------------
 
 _REVISION = "deployment.kubernetes.io/revision"

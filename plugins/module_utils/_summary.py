@@ -196,13 +196,23 @@ _FIXES = {"command": "type", "variable": "set", "console": "fix", "none": "fix"}
 _WHOLE = ("type", "set", "explain")
 
 
-def following(playbooks: str) -> list[tuple[str, str]]:
-    """What comes next, and its command. ``playbooks`` is what stands before a playbook's name."""
-    suffix = "" if playbooks.endswith(".") else ".yml"
+def following() -> list[tuple[str, str]]:
+    """What comes next, and its command."""
     return [
-        ("again", f"ansible-playbook {playbooks}verify{suffix}"),
-        ("remove", f"ansible-playbook {playbooks}teardown{suffix}"),
+        ("again", "ansible-playbook kestrel.real_ip.verify"),
+        ("remove", "ansible-playbook kestrel.real_ip.teardown"),
     ]
+
+
+def with_playbooks(text: str, playbooks: str) -> str:
+    """``text`` with the playbooks as its reader has them: ``playbooks`` stands before their names,
+    ``kestrel.real_ip.`` or a directory.
+    """
+    if playbooks.endswith("."):
+        return text
+    return re.sub(
+        r"\b(ansible-playbook )kestrel\.real_ip\.(\w+)", rf"\g<1>{playbooks}\g<2>.yml", text
+    )
 
 
 def with_variables(text: str) -> str:

@@ -1041,6 +1041,18 @@ def test_events_of_an_earlier_object_of_the_same_name_say_nothing() -> None:
     assert [one["code"] for one in diagnose(TrafficPath(**way))] == ["P306"]
 
 
+def test_what_somebody_else_misspelt_is_not_deployed() -> None:
+    for name in ("no Ingress", "nothing deploys"):
+        way = healthy()
+        ROWS[name].change(way)
+        [cause, *_others] = diagnose(TrafficPath(**{**way, "expected_service": ""}))
+        assert (cause["code"], cause["fix_kind"]) == (ROWS[name].code, "console")
+    way = healthy()
+    layer_4()(way)
+    [cause, *_others] = diagnose(TrafficPath(**{**way, "services": [], "service_name": "ekho"}))
+    assert (cause["code"], cause["fix_kind"]) == ("P202", "console")
+
+
 def test_every_cause_has_a_row() -> None:
     assert {row.code for row in ROWS.values()} | ELSEWHERE == {*CAUSES}
 
