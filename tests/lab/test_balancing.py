@@ -276,6 +276,7 @@ def layer4(slices: Sequence[Json] = (PODS,), nodes: Sequence[Json] = NODES, **sp
 
 
 BOTH = ["10.0.0.11", "10.0.0.12"]
+ONLY_BIND = {"annotations": {"service.kubernetes.io/local-svc-only-bind-node-with-pod": "true"}}
 ONE_POD = endpoints(("10.1.1.5", "n1", True), ("10.1.2.5", "n2", False))
 NO_POD = endpoints(("10.1.2.5", "n2", False))
 
@@ -287,6 +288,12 @@ NO_POD = endpoints(("10.1.2.5", "n2", False))
         (layer4([ONE_POD]), {}, BOTH),
         (layer4([ONE_POD], externalTrafficPolicy="Local"), {}, ["10.0.0.11"]),
         (layer4([ONE_POD], externalTrafficPolicy="Local"), {"health_check": "off"}, BOTH),
+        (
+            layer4([ONE_POD], meta=ONLY_BIND, externalTrafficPolicy="Local"),
+            {"health_check": "off"},
+            ["10.0.0.11"],
+        ),
+        (layer4([ONE_POD], meta=ONLY_BIND), {"health_check": "off"}, BOTH),
         # If every backend is unhealthy CLB forwards to all.
         (layer4([NO_POD], externalTrafficPolicy="Local"), {}, BOTH),
         (layer4([]), {}, BOTH),
