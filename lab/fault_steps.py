@@ -52,6 +52,8 @@ _INSTANCE: Final = "app.kubernetes.io/instance"
 
 #: Says on an object which fault made it, and so that it goes with that one.
 _MADE_BY: Final = "lab.kestrel.example/fault"
+#: Differs with each restart.
+_RESTARTED: Final = "lab.kestrel.example/restarted"
 #: Says nothing; what it is on is looked at again.
 _LOOK: Final = "lab.kestrel.example/look"
 #: A finalizer that nobody works on.
@@ -328,6 +330,8 @@ class Change:
 
     ref: Ref
     change: Alteration
+    #: Whether a Deployment's new pods are made at all.
+    admitted: bool = True
 
     def plan(self, place: Place) -> Json:
         """Have the server say what the object would be, with its defaults."""
@@ -353,7 +357,7 @@ class Change:
                     raise
         if old:
             _end(place, old)
-            until("New pods should be made", lambda: bool(pods(place)))
+            until("New pods should be made", lambda: bool(pods(place)) or not self.admitted)
         return {}
 
     def undo(self, place: Place, record: Json) -> None:
@@ -459,20 +463,34 @@ def _merge(target: Json, patch: Json) -> Json:
 
 @dataclass(frozen=True)
 class Restart:
-    """The deployment's pods are deleted, so that new ones have to be admitted and placed."""
+    """The deployment is restarted, so that new pods have to be ``admitted`` and placed.
+
+    As ``kubectl rollout restart`` does it, but without a pod from before that goes on. Their
+    ReplicaSet is a new one: of an old one that met refusals before, events are held back.
+    """
+
+    admitted: bool = True
 
     def plan(self, place: Place) -> Json:
-        """Nothing is needed."""
-        existing(place, DEPLOYMENT)
-        return {}
+        """Choose what makes the pods new ones."""
+        token = str(time.time_ns())
+        return {"token": token, "change": self._change(token).plan(place)}
+
+    def _change(self, token: str) -> Change:
+        def restarted(intent: Json, __: Place) -> None:
+            intent["spec"]["strategy"] = {"type": "Recreate"}
+            metadata = intent["spec"]["template"]["metadata"]
+            metadata["annotations"] = {**(metadata.get("annotations") or {}), _RESTARTED: token}
+
+        return Change(DEPLOYMENT, restarted, self.admitted)
 
     def do(self, place: Place, record: Json) -> Facts:
-        """Delete them, and wait until they are gone."""
-        _end(place, pods(place))
-        return {}
+        """Restart it; the former pods are gone then."""
+        return self._change(record["token"]).do(place, record["change"])
 
     def undo(self, place: Place, record: Json) -> None:
-        """The cluster does that."""
+        """Go back."""
+        self._change(record["token"]).undo(place, record["change"])
 
 
 @dataclass(frozen=True)

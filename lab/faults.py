@@ -272,8 +272,8 @@ def _layer_4(policy: str, port: int = _PORT) -> tuple[Step, ...]:
 
 
 def _admission(*steps: Step) -> tuple[Step, ...]:
-    """Have pods refused by what the steps make, and the deployment's deleted."""
-    return (Retry(), *steps, Refused(), Restart())
+    """Have pods refused by what the steps make, and the deployment restarted."""
+    return (Retry(), *steps, Refused(), Restart(admitted=False))
 
 
 _HELD: Final = Ref("ConfigMap", "fault-held")
