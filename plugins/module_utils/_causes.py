@@ -724,7 +724,8 @@ _TABLE = (
         "pod",
         "the app speaks another protocol",
         "502 from the load balancer although pods are ready.",
-        "Asked directly, the app answers over {scheme} and not as the load balancer asks it",
+        "Asked directly, past load balancer and nodes, the app speaks {scheme}, while the load "
+        "balancer speaks HTTP to it",
         "Let the load balancer speak {scheme} to the backend (TkeServiceConfig, forwardType)",
         "console",
         "kubectl -n {namespace} port-forward {name} 8443:{port}",

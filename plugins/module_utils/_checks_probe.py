@@ -183,10 +183,11 @@ def behind_the_balancer(path: TrafficPath) -> t.Iterator[Seen]:
     if first.outcome == "refused":
         yield _wrong_port(path, evidence, first, others, facts)
     elif first.outcome == "timeout":
-        yield _slow(path, evidence, first, facts)
-    elif first.outcome == "other" and any(one.scheme == "https" for one in others):
-        facts["scheme"] = "https"
-        yield Seen("P405", "Pod", first.pod, evidence, facts)
+        yield Seen("P404", "Pod", first.pod, evidence, facts, *_without_change(path, first))
+    elif first.outcome == "other":
+        known = any(one.scheme == "https" for one in others)
+        facts["scheme"] = "HTTPS" if known else "another protocol than HTTP"
+        yield Seen("P405", "Pod", first.pod, evidence, facts, *_without_change(path, first))
     elif (
         first.outcome == "answers" and status and first.status == status and status not in _GATEWAY
     ):
@@ -226,18 +227,15 @@ def _wrong_port(
     return Seen("P208", "Service", path.service_name, evidence, facts, fix, "console")
 
 
-def _slow(path: TrafficPath, evidence: str, first: t.Any, facts: dict[str, t.Any]) -> Seen:
+def _without_change(path: TrafficPath, first: t.Any) -> tuple[str | None, str]:
+    """Fix and its kind where an older revision ran something else, else the row's own."""
     pod = named(path.pods, first.pod)
-    fix, kind = None, ""
-    if pod is not None:
-        container = str((objects.spec(pod).get("containers") or [{}])[0].get("name", ""))
-        undo = objects.undo(
-            path,
-            objects.deployment_of(path, pod),
-            objects.container_field(container, "image", "command", "args", "env"),
-        )
-        fix, kind = (undo, "command") if undo else (None, "")
-    return Seen("P404", "Pod", first.pod, evidence, facts, fix, kind)
+    if pod is None:
+        return None, ""
+    container = str((objects.spec(pod).get("containers") or [{}])[0].get("name", ""))
+    runs = objects.container_field(container, "image", "command", "args", "env")
+    back = objects.undo(path, objects.deployment_of(path, pod), runs)
+    return (back, "command") if back else (None, "")
 
 
 def _node_port(path: TrafficPath, evidence: str, facts: dict[str, t.Any]) -> Seen:

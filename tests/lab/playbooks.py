@@ -163,6 +163,11 @@ class Playbooks:
             )
         )
 
+    def balance(self, policy: str, ports: Sequence[int] = (80,)) -> None:
+        """Make the Service layer-4, of type LoadBalancer, in front of the echo app."""
+        listed = ", ".join(f"{{name: port-{one}, port: {one}, targetPort: 5000}}" for one in ports)
+        self.kubectl("apply", "-f", "-", text=BALANCED % (self.namespace, policy, listed))
+
     @contextmanager
     def balanced_service(
         self, policy: str = "Cluster", ports: Iterable[int] = (80,)
@@ -171,8 +176,7 @@ class Playbooks:
 
         ``policy``: the externalTrafficPolicy of its Service; ``ports``: all lead to the app.
         """
-        listed = ", ".join(f"{{name: port-{one}, port: {one}, targetPort: 5000}}" for one in ports)
-        self.kubectl("apply", "-f", "-", text=BALANCED % (self.namespace, policy, listed))
+        self.balance(policy, ports)
         try:
             for __ in range(100):
                 address = self.kubectl(

@@ -290,6 +290,7 @@ SHOWN: Final[Mapping[str, tuple[Check, ...]]] = {
     "host-rule": (answers(403),),
     "path-rule": (answers(404),),
     "proxy-in-front": (forwarded(None, f"{CLIENT_ADDRESS}, {CLIENT2.ipv4('inet')}"),),
+    "proxy-walked-around": (forwarded(None, f"{CLIENT_ADDRESS}, {CLIENT2.ipv4('inet')}"),),
     "policy-local-without-pod": (fails("timed out"), peer(re.escape(CLIENT_ADDRESS))),
     "policy-cluster": (peer(r"10\.(244|255)\..*"),),
     "node-translates": (peer(r"10\.244\.1\.1"), peer(re.escape(CLIENT_ADDRESS))),

@@ -17,7 +17,7 @@ import pytest
 
 from lab import faults
 from lab.settings import Lab
-from tests.lab.playbooks import BALANCED, EXPECTED, Playbooks, Run
+from tests.lab.playbooks import EXPECTED, Playbooks, Run
 
 MINE = ("-e", f"real_ip_expected_source={EXPECTED}", "-e", "real_ip_wait_timeout=60")
 BUNDLED = ("-e", "real_ip_echo=bundled")
@@ -86,12 +86,20 @@ CASES: dict[str, Case] = {
     "client-closed": Case("no_answer", "P401", INGRESS, "console"),
     "node-port-closed": Case("no_answer", "P403", SERVICE, "console"),
     "backend-slow": Case("no_answer", "P404", "Pod "),
-    "backend-protocol": Case("no_answer", "P405", "Pod ", "console"),
+    "backend-protocol": Case("no_answer", "P405", "Pod "),
     "hostname-unresolved": Case("no_answer", "P307", INGRESS, "console"),
     "redirect": Case("no_answer", "P311", INGRESS),
     "host-rule": Case("not_run", "P308", INGRESS, "variable"),
     "path-rule": Case("not_run", "P309", INGRESS, "variable"),
     "proxy-in-front": Case("lost", "P502", INGRESS, "variable", facts=(("real_ip_url", "url"),)),
+    "proxy-walked-around": Case(
+        "forgeable",
+        "P505",
+        INGRESS,
+        "console",
+        arguments=("-e", "real_ip_trusted_count=2"),
+        facts=(("real_ip_url", "url"),),
+    ),
     "policy-local-without-pod": Case("no_answer", "P406", "Service layer-4", **FOUR),
     "policy-cluster": Case("lost", "P501", "Service layer-4", **FOUR),
     "node-translates": Case("mixed", "P507", "Node node1", "console", **FOUR),
@@ -159,7 +167,7 @@ class Matrix:
         assert run.verdict == "preserved", run.output
         if self.echo:
             # What faults at layer 4 change; what they make themselves goes away with them.
-            self.playbooks.kubectl("apply", "-f", "-", text=BALANCED % (self.namespace, "Local"))
+            self.playbooks.balance("Local")
 
     def run(self, playbook: str, *arguments: str) -> Page:
         """Run a playbook as an operator does."""
@@ -237,7 +245,7 @@ def test_the_cause_is_named_and_its_fix_mends(
                 assert site.verdict == "preserved", site.output
         else:
             faults.turn_off(lab, fault, namespace)
-            arguments = [*case.arguments]
+            arguments = [*LAYER_4] if case.arguments == LAYER_4 else []
         page = matrix.settle(case.playbook, *arguments)
         assert page.verdict == "preserved", page.run.output
         assert page.cause is None, page.run.output

@@ -895,10 +895,11 @@ ROWS: dict[str, Row] = {
         both(
             status("502 Bad Gateway"),
             directly(direct("other"), direct("answers", 200, scheme="https")),
+            put("replica_sets", value=[replica_set(2)]),
         ),
         "P405",
         "Pod echo-a",
-        "Let the load balancer speak https",
+        "Let the load balancer speak HTTPS",
         "console",
     ),
     "Local": Row(
