@@ -19,7 +19,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from http import HTTPStatus
 from pathlib import Path
-from typing import Any, Final, Protocol
+from typing import Any, Final
 
 from lab import (
     balancing,
@@ -96,14 +96,16 @@ class Place:
         return self.directory / f"{self.namespace}.{self.prefix}.{self.fault}.{suffix}"
 
 
-class Step(Protocol):
-    """One thing that is broken and mended."""
+class Step:
+    """One thing that is broken and mended; some only wait or tell, and have nothing to undo."""
 
     def plan(self, place: Place) -> Json:
         """Return what undoing it will need; changes nothing."""
+        return {}
 
     def do(self, place: Place, record: Json) -> Facts:
         """Break it; return what users of the fault have to know."""
+        return {}
 
     def undo(self, place: Place, record: Json) -> None:
         """Mend it; harmless where that was done, or where ``do`` never began."""
@@ -325,7 +327,7 @@ Alteration = Callable[[Json, Place], None]
 
 
 @dataclass(frozen=True)
-class Change:
+class Change(Step):
     """An object that exists is changed: ``change`` gets what is asked for in it, and alters it."""
 
     ref: Ref
@@ -396,7 +398,7 @@ def containers(change: Callable[[Json, Json], None]) -> Alteration:
 
 
 @dataclass(frozen=True)
-class Make:
+class Make(Step):
     """An object is there: made where it isn't, and where it is its fields are these."""
 
     ref: Ref
@@ -462,7 +464,7 @@ def _merge(target: Json, patch: Json) -> Json:
 
 
 @dataclass(frozen=True)
-class Restart:
+class Restart(Step):
     """The deployment is restarted, so that new pods have to be ``admitted`` and placed.
 
     As ``kubectl rollout restart`` does it, but without a pod from before that goes on. Their
@@ -494,12 +496,8 @@ class Restart:
 
 
 @dataclass(frozen=True)
-class Ready:
+class Ready(Step):
     """Nothing is broken: waits until all pods are ready, for faults that show only then."""
-
-    def plan(self, place: Place) -> Json:
-        """Nothing is needed."""
-        return {}
 
     def do(self, place: Place, record: Json) -> Facts:
         """Wait."""
@@ -514,12 +512,9 @@ class Ready:
         until(f"All pods of {DEPLOYMENT.shown(place)} should be ready", ready)
         return {}
 
-    def undo(self, place: Place, record: Json) -> None:
-        """Nothing was done."""
-
 
 @dataclass(frozen=True)
-class Replica:
+class Replica(Step):
     """One more pod behind the Service, beside those of the Deployment, runs a program of its own.
 
     ``command`` takes the place of the app's.
@@ -571,19 +566,11 @@ def refuses(place: Place) -> bool:
 
 
 @dataclass(frozen=True)
-class Retry:
+class Retry(Step):
     """Nothing is broken; but once all is mended, pods that were refused are tried again at once.
 
     The controller of ReplicaSets waits longer after each refusal, up to a quarter of an hour.
     """
-
-    def plan(self, place: Place) -> Json:
-        """Nothing is needed."""
-        return {}
-
-    def do(self, place: Place, record: Json) -> Facts:
-        """Do nothing."""
-        return {}
 
     def undo(self, place: Place, record: Json) -> None:
         """Touch the ReplicaSets: whatever changes is looked at."""
@@ -600,20 +587,13 @@ class Retry:
 
 
 @dataclass(frozen=True)
-class Refused:
+class Refused(Step):
     """Nothing is broken: waits until the API server refuses pods as the deployment's."""
-
-    def plan(self, place: Place) -> Json:
-        """Nothing is needed."""
-        return {}
 
     def do(self, place: Place, record: Json) -> Facts:
         """Wait."""
         until(f"Pods of {DEPLOYMENT.shown(place)} should be refused", lambda: refuses(place), 15.0)
         return {}
-
-    def undo(self, place: Place, record: Json) -> None:
-        """Nothing was done."""
 
 
 # --------------------------------------------------------------------------------------------
@@ -664,7 +644,7 @@ def _apply(place: Place, ref: Ref, body: Json, manager: str = _COLLECTION) -> No
 
 
 @dataclass(frozen=True)
-class Renew:
+class Renew(Step):
     """The Ingress is made anew with a change: it has no balancer yet, and meets the fault so."""
 
     change: Alteration = lambda intent, place: None
@@ -699,7 +679,7 @@ class Renew:
 
 
 @dataclass(frozen=True)
-class Hang:
+class Hang(Step):
     """``deleted`` is being deleted, and can't go as long as ``holder`` has its finalizer."""
 
     deleted: Ref
@@ -758,7 +738,7 @@ class Hang:
 
 
 @dataclass(frozen=True)
-class Switches:
+class Switches(Step):
     """The load balancer's stand-in behaves otherwise."""
 
     values: Mapping[str, balancing.SwitchValue]
@@ -787,7 +767,7 @@ class Switches:
 
 
 @dataclass(frozen=True)
-class Nft:
+class Nft(Step):
     """Hosts have a chain of rules in a table of the fault's own.
 
     ``rules`` may have the placeholder ``{port}``: the node port of the Service.
@@ -837,14 +817,10 @@ def address_of(place: Place, ref: Ref) -> str:
 
 
 @dataclass(frozen=True)
-class Url:
+class Url(Step):
     """Nothing is broken: tells the URL of a balancer, once it has one."""
 
     ref: Ref
-
-    def plan(self, place: Place) -> Json:
-        """Nothing is needed."""
-        return {}
 
     def do(self, place: Place, record: Json) -> Facts:
         """Wait for the address."""
@@ -854,12 +830,9 @@ class Url:
     def _address(self, place: Place) -> str:
         return address_of(place, self.ref)
 
-    def undo(self, place: Place, record: Json) -> None:
-        """Nothing was done."""
-
 
 @dataclass(frozen=True)
-class Front:
+class Front(Step):
     """A proxy runs on a host in front of the Ingress's balancer. ``conf`` is an nginx.conf."""
 
     host: str
@@ -901,14 +874,10 @@ class Front:
 
 
 @dataclass(frozen=True)
-class ForeignImage:
+class ForeignImage(Step):
     """The nodes have an image whose program is for another kind of machine than they are."""
 
     name: str
-
-    def plan(self, place: Place) -> Json:
-        """Nothing is needed."""
-        return {}
 
     def do(self, place: Place, record: Json) -> Facts:
         """Import it. Its program differs from one of this machine's in the field that says so."""
@@ -940,14 +909,10 @@ def _api_server(lab: Lab) -> parts.Part:
 
 
 @dataclass(frozen=True)
-class ApiServer:
+class ApiServer(Step):
     """The API server has ended, or, ``halted``, takes connections and says nothing."""
 
     halted: bool = False
-
-    def plan(self, place: Place) -> Json:
-        """Nothing is needed: it is recorded as a part of the lab."""
-        return {}
 
     def do(self, place: Place, record: Json) -> Facts:
         """End or halt it. The lab's ``up`` would bring it back, too."""
@@ -971,7 +936,7 @@ class ApiServer:
 
 
 @dataclass(frozen=True)
-class Account:
+class Account(Step):
     """A kubeconfig of a ServiceAccount of its own, with the rights that the collection needs.
 
     ``lacking``: API group, resource and verb of a right that it hasn't. ``revoked``: the
@@ -999,10 +964,6 @@ class Account:
                 },
             ),
         )
-
-    def plan(self, place: Place) -> Json:
-        """Nothing is needed: all of it is made."""
-        return {}
 
     def do(self, place: Place, record: Json) -> Facts:
         """Make it."""
@@ -1050,12 +1011,8 @@ def _kubeconfig(place: Place, token: str, server: str) -> Facts:
 
 
 @dataclass(frozen=True)
-class WrongContext:
+class WrongContext(Step):
     """A kubeconfig whose current context is a cluster where nobody listens."""
-
-    def plan(self, place: Place) -> Json:
-        """Nothing is needed."""
-        return {}
 
     def do(self, place: Place, record: Json) -> Facts:
         """Write it."""

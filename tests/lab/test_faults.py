@@ -145,7 +145,7 @@ def says(kind: str, message: str) -> Check:
     return check
 
 
-def answers(status: int, **headers: str) -> Check:
+def answers(status: int) -> Check:
     """The client gets a status."""
 
     def check(seen: Seen) -> None:
@@ -244,7 +244,6 @@ def held(ref: Ref) -> Check:
     return check
 
 
-NOBODY: Final = "the client is answered through somebody else"
 #: Fault → what shows it; each of them must be seen, one after the other.
 SHOWN: Final[Mapping[str, tuple[Check, ...]]] = {
     "image-not-found": (waits("ErrImagePull|ImagePullBackOff", "not found"), answers(502)),
