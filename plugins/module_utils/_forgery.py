@@ -30,12 +30,14 @@ Fields = Sequence[tuple[str, str]]
 class Forgery(NamedTuple):
     """One forged request. ``header``: whose forgery; ``lines``: sent; ``values``: in them.
 
-    ``public``: those of the values that are globally routable.
+    ``public``: those of the values that are globally routable; ``repeated``: sent as often as
+    honest requests, since backends can differ in what they believe.
     """
 
     header: str
     lines: tuple[tuple[str, str], ...]
     values: tuple[str, ...]
+    repeated: bool = False
 
     @property
     def public(self) -> tuple[str, ...]:
@@ -48,12 +50,17 @@ class Forgery(NamedTuple):
 _PUBLIC = ("6.6.6.6", "7.7.7.7", "9.9.9.9")
 _DOCUMENTATION = ("192.0.2.66", "198.51.100.66", "203.0.113.66")
 
+#: Who checks what a client wrote may let through what isn't like those: proxies of one's own have
+#: private addresses, and not everybody knows IPv6.
+_UNLIKELY = ("10.6.6.6", "127.6.6.6", "2606:6666::6")
+
 _LISTS = ("X-Forwarded-For", "Forwarded")
-_LONG = 24
+# Envoy with trusted ranges reads no list of more than 20, others cut what is longer than a buffer.
+_LONG = 128
 
 #: Other headers in which proxies and CDNs hand an address on. A proxy that believes one of them
 #: writes what the client chose into a header that the strategy reads.
-_HEARSAY = (
+HEARSAY = (
     "CF-Connecting-IP",
     "EO-Client-IP",
     "EO-Connecting-IP",
@@ -63,6 +70,41 @@ _HEARSAY = (
     "X-Cluster-Client-IP",
     "X-Envoy-External-Address",
     "X-Original-Forwarded-For",
+)
+
+#: Rarer ones, all in one request with those above.
+_RUMOURS = (
+    "Ali-CDN-Real-IP",
+    "CDN-Src-IP",
+    "CF-Connecting-IPv6",
+    "Client-IP",
+    "CloudFront-Viewer-Address",
+    "DO-Connecting-IP",
+    "Fly-Client-IP",
+    "Incap-Client-IP",
+    "Proxy-Client-IP",
+    "Remote-Addr",
+    "WL-Proxy-Client-IP",
+    "X-Appengine-User-IP",
+    "X-Azure-ClientIP",
+    "X-Azure-SocketIP",
+    "X-Forwarded",
+    "X-NF-Client-Connection-IP",
+    "X-Original-Remote-Addr",
+    "X-ProxyUser-IP",
+    "X-Real-Client-IP",
+    "X-Remote-Addr",
+    "X-Remote-IP",
+    "X-Sucuri-ClientIP",
+    "X-Vercel-Forwarded-For",
+)
+
+#: By these a request looks like one that came through a proxy, for who believes only such.
+_COMPANIONS = (
+    ("CF-Ray", "8f6666666666666-FRA"),
+    ("Via", "1.1 front"),
+    ("X-Forwarded-Port", "443"),
+    ("X-Forwarded-Proto", "https"),
 )
 
 
@@ -104,11 +146,21 @@ def _forms(header: str, values: Sequence[str]) -> Iterable[tuple[str, ...]]:
     if "_" not in header:
         # A proxy may write anew only the first of them.
         yield (_element(header, first), _element(header, last))
+        # Not all that looks for a text takes an empty one for one.
+        yield ("",)
     if header in _LISTS:
-        yield (_with_port(header, first),)
         yield (f'unknown, "{_element(header, first)}',)
-        # Envoy with trusted ranges reads no list of more than 20.
+        yield (", ".join(_element(header, value) for value in values),)
         yield (", ".join([_element(header, first)] * _LONG),)
+
+
+def _unlikely(header: str, values: Sequence[str]) -> Iterable[tuple[str, str]]:
+    """Lines that a proxy may not take for those that it drops or writes anew."""
+    # Names mean the same in any case, but not to who compares text.
+    yield header.lower(), _element(header, values[0])
+    yield header.upper(), _with_port(header, values[0])
+    for value in values[1:]:
+        yield header, _element(header, value)
 
 
 def forgeries(
@@ -127,17 +179,29 @@ def forgeries(
     underscored = [name.replace("-", "_") for name in dashed]
     mingled = ["_".join(name.rsplit("-", 1)) for name in dashed if name.count("-") > 1]
     forms = [
-        (name, form)
+        (name, tuple((name, text) for text in form))
         for name in dict.fromkeys([*names.values(), *underscored, *mingled])
         for form in _forms(name, values)
     ]
-    hearsay = [(name, (values[0],)) for name in _HEARSAY if name.lower() not in names]
+    unlikely = [one for text in _UNLIKELY for one in _unlike([ip_address(text)], expected)]
+    alike = [
+        (name, (line,))
+        for name in names.values()
+        for line in _unlikely(name, [values[0], *unlikely])
+    ]
+    rumours = [(name, values[0]) for name in (*HEARSAY, *_RUMOURS) if name.lower() not in names]
+    hearsay = [(line[0], (line,)) for line in rumours if line[0] in HEARSAY]
     # A proxy that drops what this header names (RFC 9110, 7.6.1) after it wrote its own drops that.
     # The address is an option like any other: by it is seen whether the line itself arrives.
     options = ", ".join(["close", *dashed, "Forwarded", values[0].replace(":", ".")])
-    return tuple(
-        Forgery(name, tuple((name, text) for text in form), tuple(values))
-        for name, form in (*forms, *hearsay, ("Connection", (options,)))
+    hops = ("Connection", (("Connection", options),))
+    all_values = (*values, *unlikely)
+    everything = [(name, _element(name, values[0])) for name in names.values()]
+    lines = (*everything, *rumours, *_COMPANIONS)
+    read = names[(header or DEFAULT_HEADER).lower()]
+    return (
+        *(Forgery(name, one, all_values) for name, one in (*forms, *alike, *hearsay, hops)),
+        Forgery(read, lines, all_values, repeated=True),
     )
 
 
@@ -195,7 +259,7 @@ def telling(found: Mapping[str, str]) -> dict[str, str]:
     return {
         name: one
         for name, one in found.items()
-        if name not in (*_HEARSAY, "Connection")
+        if name not in (*HEARSAY, "Connection")
         and not ("_" in name and one in ("dropped", "untested"))
     }
 

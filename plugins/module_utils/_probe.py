@@ -441,7 +441,19 @@ class Station:
             self.todo.extend([None] * more)
         elif not self.forged and any(is_answer(sample) for sample in self.samples):
             self.todo.extend(self.target.forgeries)
+        else:
+            self.todo.extend(self._again(most))
         return bool(self.todo)
+
+    def _again(self, most: int) -> list[Forgery]:
+        """What to forge once more, until each backend has met it that answers at all."""
+        named = tuple({sample.pod for sample in self.samples if sample.pod and is_answer(sample)})
+        question = self.target.question._replace(backends=named)
+        for forgery in self.target.forgeries:
+            tried = [sample for one, sample in self.forged if one is forgery]
+            if forgery.repeated and any(map(is_answer, tried)):
+                return [forgery] * min(wanted(question, tried), most)
+        return []
 
 
 _TOO_LATE = NoAnswer("V525")

@@ -708,8 +708,8 @@ def deceived(strategy: Strategy, forged: Forged) -> tuple[str, Facts] | None:
     ]
     if wrong:
         # Requests end in any order; the plainest one says most.
-        other, forgery, sample = min(wrong, key=lambda one: (one[0], one[1].lines))
-        line = "; ".join(f"{name}: {value}" for name, value in forgery.lines)
+        other, forgery, sample = min(wrong, key=lambda one: (one[0], len(one[1].lines), one[1]))
+        line = _listed((f"{name}: {value}" for name, value in forgery.lines), "; ")
         return "V102" if other else "V101", {"line": line, "got": sample.seen or "no address"}
     if any(sample.code == "V420" for _forgery, sample in forged):
         return "V420", {}
@@ -834,7 +834,8 @@ def judge(
         fix=statement.fix,
         warnings=_warnings(code, question, answers, facts, titles),
         coverage=known,
-        forgery=fates(((forgery.header, _fate(sample)) for forgery, sample in forged), ()),
+        # What became of one header is told by the requests that have no other.
+        forgery=fates(((f.header, _fate(sample)) for f, sample in forged if not f.repeated), ()),
         safe=trustworthy,
     )
 

@@ -279,22 +279,48 @@ def server_tls(file: Path, client: Path | None = None) -> ssl.SSLContext:
     return context
 
 
+def _values(lines: Lines, wanted: str) -> list[str]:
+    return [value for name, value in lines if name.lower() == wanted.lower()]
+
+
+#: What a proxy believes that only sometimes believes anything, by its mode: values of the request.
+_BELIEVES: dict[str, Callable[[Lines], list[str]]] = {
+    "hearsay": lambda given: _values(given, "True-Client-IP"),
+    "rumour": lambda given: _values(given, "X-Azure-ClientIP"),
+    "together": lambda given: _values(given, "Client-IP") if _values(given, "Via") else [],
+    "internal": lambda given: [v for v in _values(given, "X-Real-IP") if v.startswith("10.")],
+    "loopback": lambda given: [v for v in _values(given, "X-Real-IP") if v.startswith("127.")],
+    "IPv6": lambda given: [v for v in _values(given, "X-Real-IP") if ":" in v and "." not in v],
+    "with port": lambda given: [v for v in _values(given, "X-Real-IP") if v.endswith(":6666")],
+    "second": lambda given: [
+        v.partition(",")[0] for v in _values(given, "X-Forwarded-For") if v.endswith(", 192.0.2.66")
+    ],
+}
+
+
 def proxied(mode: str, client: str) -> Behaviour:
     """An echo app behind a proxy that treats the forwarding headers of a request in this way."""
 
     def behave(connection: Connection) -> None:
         given = connection.read()[1:]
         forged = [(name, value) for name, value in given if _FORWARDING.match(name)]
-        believed = [value for name, value in given if name == "True-Client-IP"]
-        peer = believed[-1] if mode == "hearsay" and believed else client
+        believed = _BELIEVES.get(mode, lambda _given: [])(given)
+        peer = believed[-1] if believed else client
         lines = [line for line in given if line not in forged]
         if mode == "refuse" and forged:
             connection.send(response(b"blocked", "403 Forbidden"))
             return
         for name in ("X-Forwarded-For", "X-Real-IP"):
-            before = [value for forged_name, value in forged if forged_name == name]
-            if mode in ("append", "hearsay", "hop by hop"):
-                lines.append((name, ", ".join([*before, peer])))
+            before = _values(forged, name)
+            appended = ", ".join([*before, peer])
+            if mode in ("append", "hop by hop") or mode in _BELIEVES:
+                lines.append((name, appended))
+            elif mode == "cut":
+                lines.append((name, appended[:1000].rstrip(", ")))
+            elif mode == "exact case":
+                lines += [(name, client), *((n, v) for n, v in forged if n == name.lower())]
+            elif mode == "not empty":
+                lines.append((name, "" if "" in before else client))
             elif mode == "first line":
                 lines += [(name, value) for value in (client, *before[1:])]
             elif mode == "only without" and before:
@@ -304,7 +330,7 @@ def proxied(mode: str, client: str) -> Behaviour:
         if mode != "real ip":
             lines += [line for line in forged if line[0] == "Forwarded"]
         if mode == "hop by hop":
-            options = ",".join(value for name, value in given if name == "Connection")
+            options = ",".join(_values(given, "Connection"))
             named = {option.strip().lower() for option in options.split(",")}
             lines = [line for line in lines if line[0].lower() not in named]
         connection.send(response(json.dumps({"kestrel": 1, "headers": lines}).encode()))

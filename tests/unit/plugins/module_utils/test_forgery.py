@@ -33,22 +33,34 @@ def test_each_header_is_forged_with_each_kind_of_address() -> None:
     hearsay = {forgery.header for forgery in sent} - names - underscored - {"Connection"}
     assert {"True-Client-IP", "CF-Connecting-IP", "X-Original-Forwarded-For"} < hearsay
     assert {forgery.header for forgery in sent} > names | underscored | {"Connection"}
-    for name in names | {"X_Forwarded_For"}:
-        values = {one.values for one in sent if one.header == name}
-        (addresses,) = values
-        public, documentation, trusted = map(ipaddress.ip_address, addresses)
-        assert not is_private(public)
-        assert documentation in ipaddress.ip_network("192.0.2.0/24")
-        assert trusted in ipaddress.ip_network("10.0.0.0/8")
+    usual = ["6.6.6.6", "192.0.2.66", "10.0.0.1"]
+    for name in names | underscored:
         alone = {one.lines[0][1] for one in sent if one.header == name and len(one.lines) == 1}
-        assert all(any(address in line for line in alone) for address in addresses)
+        more = ["10.6.6.6", "127.6.6.6", "2606:6666::6"] if name in names else []
+        assert all(any(address in line for line in alone) for address in usual + more)
     for name in names:
-        assert any(len(one.lines) == 2 for one in sent if one.header == name), "several lines"
+        own = [one for one in sent if one.header == name]
+        assert any([*map(len, one.lines)] == [2, 2] for one in own), "several lines"
+        assert {name.lower(), name.upper()} < {one.lines[0][0] for one in own}, "another case"
+        assert ((name, ""),) in [one.lines for one in own], "an empty one"
     for name in hearsay:
         [[line]] = [one.lines for one in sent if one.header == name]
         assert not is_private(ipaddress.ip_address(line[1]))
     assert any(line.endswith(":6666") for one in sent for _name, line in one.lines), "a port"
     assert any("unknown" in line for one in sent for _name, line in one.lines), "junk"
+    assert ((XFF, ", ".join(usual)),) in [one.lines for one in sent], "a list"
+
+
+def test_one_request_has_every_header_and_is_repeated() -> None:
+    for header in ("X-Client-IP", None):
+        sent = forgeries(header, parse_ranges(["203.0.113.20"]), None)
+        [everything] = [one for one in sent if one.repeated]
+        assert everything.header == (header or XFF), "by it is told whether it was tested"
+        told = dict(everything.lines)
+        assert len(told) == len(everything.lines)
+        assert {one.header for one in sent if "_" not in one.header} < {*told, "Connection"}
+        assert told["Via"], "as if it came through a proxy"
+        assert told["Forwarded"] == "for=6.6.6.6"
 
 
 @pytest.mark.parametrize(

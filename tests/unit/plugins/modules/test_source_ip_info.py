@@ -333,6 +333,44 @@ def test_what_becomes_of_forged_headers(
     assert running.accepted == 10 + result["requests"]["forged"]
 
 
+@pytest.mark.parametrize(
+    ("mode", "code", "line"),
+    [
+        ("rumour", "V101", "X-Forwarded-For: 6.6.6.6; "),
+        ("together", "V101", "X-Forwarded-For: 6.6.6.6; "),
+        ("internal", "V101", "X-Real-IP: 10.6.6.6 made"),
+        ("loopback", "V101", "X-Real-IP: 127.6.6.6 made"),
+        ("IPv6", "V101", "X-Real-IP: 2606:6666::6 made"),
+        ("with port", "V101", "X-REAL-IP: 6.6.6.6:6666 made"),
+        ("second", "V101", "X-Forwarded-For: 6.6.6.6, 192.0.2.66 made"),
+        ("cut", "V102", "X-Forwarded-For: 6.6.6.6, 6.6.6.6"),
+        ("exact case", "V101", "x-forwarded-for: 6.6.6.6 made"),
+        ("not empty", "V102", "X-Forwarded-For:  made"),
+    ],
+)
+def test_proxies_that_believe_some_forged_requests_only(mode: str, code: str, line: str) -> None:
+    with Server(proxied(mode, CLIENT)) as running:
+        result = probe(url=running.url, expected_source=[CLIENT], forge=True)
+    assert result["code"] == code, result["reason"]
+    assert line in result["reason"]
+
+
+def test_one_replica_that_believes_the_client() -> None:
+    pods = ["a", "b", "c"]
+
+    def replica(document: dict[str, Any], number: int) -> None:
+        lines = document["headers"]
+        document["pod"] = pods[number % 3]
+        believed = [value for name, value in lines if name == "X-Azure-ClientIP"]
+        if believed and document["pod"] == "c":
+            lines[-1] = ("X-Forwarded-For", believed[0])
+
+    with Server(echo(CLIENT, replica)) as running:
+        asked = {"expected_source": [CLIENT], "forge": True, "expect_backends": pods}
+        result = probe(url=running.url, samples=3, concurrency=1, **asked)
+    assert (result["verdict"], result["code"]) == ("forgeable", "V101"), result["reason"]
+
+
 # --- Ways around ----------------------------------------------------------------------------------
 
 CDN = "151.101.1.140"
