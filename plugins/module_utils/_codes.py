@@ -115,6 +115,17 @@ _TABLE = (
         "balancer without it writes that proxy's entry himself.",
         "Let the load balancer's security group admit the proxy in front only",
     ),
+    Code(
+        "V104",
+        "forgeable",
+        "a client can choose the address by the PROXY protocol",
+        "honest requests through {address} showed {expected} as {where}, but one that began with "
+        "{line} made it {got}",
+        "Something on the path takes a line of the PROXY protocol from anybody who sends one, and "
+        "believes the address in it.",
+        "Accept the PROXY protocol from the proxy in front alone, and turn it off where none "
+        "sends it",
+    ),
     # --- lost -------------------------------------------------------------------------------------
     Code(
         "V201",

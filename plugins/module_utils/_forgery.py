@@ -31,13 +31,15 @@ class Forgery(NamedTuple):
     """One forged request. ``header``: whose forgery; ``lines``: sent; ``values``: in them.
 
     ``public``: those of the values that are globally routable; ``repeated``: sent as often as
-    honest requests, since backends can differ in what they believe.
+    honest requests, since backends can differ in what they believe; ``preface``: sent before
+    anything else on the connection.
     """
 
     header: str
     lines: tuple[tuple[str, str], ...]
     values: tuple[str, ...]
     repeated: bool = False
+    preface: str = ""
 
     @property
     def public(self) -> tuple[str, ...]:
@@ -199,8 +201,12 @@ def forgeries(
     everything = [(name, _element(name, values[0])) for name in names.values()]
     lines = (*everything, *rumours, *_COMPANIONS)
     read = names[(header or DEFAULT_HEADER).lower()]
+    # Who takes it from anybody that sends it lets a client choose the socket's peer as well.
+    kind = "TCP6" if ":" in values[0] else "TCP4"
+    preface = f"PROXY {kind} {values[0]} {values[0]} 6666 80\r\n"
     return (
         *(Forgery(name, one, all_values) for name, one in (*forms, *alike, *hearsay, hops)),
+        Forgery("PROXY", (), all_values, preface=preface),
         Forgery(read, lines, all_values, repeated=True),
     )
 

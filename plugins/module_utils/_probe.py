@@ -73,7 +73,8 @@ class Endpoint(NamedTuple):
 class Request(NamedTuple):
     """What is sent, the same each time but for the nonce. ``timeout``: seconds for all of it.
 
-    ``forged``: header lines that are added as they are.
+    ``forged``: header lines that are added as they are; ``preface``: goes before all of it, also
+    before TLS.
     """
 
     method: str = "GET"
@@ -81,6 +82,7 @@ class Request(NamedTuple):
     timeout: float = 5.0
     max_body: int = 65536
     forged: tuple[tuple[str, str], ...] = ()
+    preface: str = ""
 
 
 class Reply(NamedTuple):
@@ -388,6 +390,7 @@ def fetch(
     with _connect(address, until) as plain:
         connected = monotonic()
         local = parse_address(plain.getsockname()[0])
+        plain.sendall(request.preface.encode())
         with _wrap(plain, endpoint, until) as sock:
             stream = _Stream(sock, until, request.max_body)
             answer = _exchange(_Wire(sock, until, stream), stream, endpoint, request, nonce)
@@ -580,7 +583,9 @@ class Survey:
 
     def _ask(self, station: Station, forgery: Forgery | None) -> Callable[[], None]:
         target, nonce = station.target, secrets.token_hex(8)
-        request = self._request._replace(forged=forgery.lines) if forgery else self._request
+        request = self._request
+        if forgery is not None:
+            request = request._replace(forged=forgery.lines, preface=forgery.preface)
         try:
             reply = self._fetch(target.endpoint, station.address, request, self._until, nonce)
         except NoAnswer as error:

@@ -688,6 +688,8 @@ def _tested(strategy: Strategy, forged: Forged) -> bool:
 
 
 def _aims_at(forgery: Forgery, strategy: Strategy) -> bool:
+    if forgery.preface:
+        return False
     if strategy.strategy == "peer":
         return True
     # Names with underscores and private addresses may be passed over by who reads the header.
@@ -698,24 +700,33 @@ def _aims_at(forgery: Forgery, strategy: Strategy) -> bool:
 
 def deceived(strategy: Strategy, forged: Forged) -> tuple[str, Facts] | None:
     """The code and the facts where a forged request changed what the strategy reads."""
-    if strategy.strategy == "peer":
-        return None
+    on_layer_4 = strategy.strategy == "peer"
     wrong = [
         (not _chosen(forgery, sample), forgery, sample)
         for forgery, sample in forged
         if is_answer(sample) and CODES[sample.code].verdict != "preserved"
         if sample.code != "V420"
+        # No header changes a socket's peer.
+        if forgery.preface or not on_layer_4
     ]
     if wrong:
         # Requests end in any order; the plainest one says most.
-        other, forgery, sample = min(wrong, key=lambda one: (one[0], len(one[1].lines), one[1]))
-        line = _listed((f"{name}: {value}" for name, value in forgery.lines), "; ")
-        return "V102" if other else "V101", {"line": line, "got": sample.seen or "no address"}
-    if any(sample.code == "V420" for _forgery, sample in forged):
+        other, forgery, sample = min(wrong, key=lambda one: (one[0], *_plainness(one[1])))
+        lines = (f"{name}: {value}" for name, value in forgery.lines)
+        line = forgery.preface.strip() or _listed(lines, "; ")
+        code = "V102" if other else "V104" if forgery.preface else "V101"
+        return code, {"line": line, "got": sample.seen or "no address"}
+    if not on_layer_4 and any(sample.code == "V420" for _forgery, sample in forged):
         return "V420", {}
     if strategy.strategy == "leftmost_non_private" and not _tested(strategy, forged):
         return "V414", {}
     return None
+
+
+def _plainness(forgery: Forgery) -> tuple[object, ...]:
+    names = [name != forgery.header for name, _value in forgery.lines]
+    values = [value for _name, value in forgery.lines]
+    return bool(forgery.preface), len(names), names, sum(map(len, values)), values, forgery.header
 
 
 def _chosen(forgery: Forgery, sample: Sample) -> bool:
@@ -835,7 +846,7 @@ def judge(
         warnings=_warnings(code, question, answers, facts, titles),
         coverage=known,
         # What became of one header is told by the requests that have no other.
-        forgery=fates(((f.header, _fate(sample)) for f, sample in forged if not f.repeated), ()),
+        forgery=fates(((f.header, _fate(s)) for f, s in forged if f.lines and not f.repeated), ()),
         safe=trustworthy,
     )
 

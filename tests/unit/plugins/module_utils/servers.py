@@ -157,6 +157,21 @@ def echo(
     return behave
 
 
+def takes_proxy_lines(client: str) -> Behaviour:
+    """An echo app that takes the PROXY protocol from whoever sends it, and does without it too."""
+
+    def behave(connection: Connection) -> None:
+        first, *lines = connection.read()
+        told = first[1].split()
+        address = told[2] if told[0] == "PROXY" else client
+        lines = [line for line in lines if len(line) == 2]
+        peer = {"address": address, "port": 1}
+        document = {"kestrel": 1, "headers": [*lines, ("X-Forwarded-For", address)], "peer": peer}
+        connection.send(response(json.dumps(document).encode()))
+
+    return behave
+
+
 def silent(connection: Connection) -> None:
     connection.pause(60)
 

@@ -13,6 +13,7 @@ from ansible_collections.kestrel.real_ip.plugins.module_utils._derive import (
 from ansible_collections.kestrel.real_ip.plugins.module_utils._forgery import (
     CANDIDATES,
     FATES,
+    HEARSAY,
     Forgery,
     fate,
     fates,
@@ -30,7 +31,8 @@ def test_each_header_is_forged_with_each_kind_of_address() -> None:
     names = {"X-Client-IP", XFF, "X-Real-IP", "Forwarded"}
     underscored = {"X_Client_IP", "X-Client_IP", "X_Forwarded_For", "X-Forwarded_For"}
     underscored |= {"X_Real_IP", "X-Real_IP"}
-    hearsay = {forgery.header for forgery in sent} - names - underscored - {"Connection"}
+    hearsay = {forgery.header for forgery in sent} - names - underscored
+    hearsay -= {"Connection", "PROXY"}
     assert {"True-Client-IP", "CF-Connecting-IP", "X-Original-Forwarded-For"} < hearsay
     assert {forgery.header for forgery in sent} > names | underscored | {"Connection"}
     usual = ["6.6.6.6", "192.0.2.66", "10.0.0.1"]
@@ -51,6 +53,19 @@ def test_each_header_is_forged_with_each_kind_of_address() -> None:
     assert ((XFF, ", ".join(usual)),) in [one.lines for one in sent], "a list"
 
 
+@pytest.mark.parametrize(
+    ("avoided", "line"),
+    [
+        ([], "PROXY TCP4 6.6.6.6 6.6.6.6 6666 80"),
+        (["0.0.0.0/1", "128.0.0.0/1"], "PROXY TCP6 2001:db8::1 2001:db8::1 6666 80"),
+    ],
+)
+def test_the_proxy_protocols_line(avoided: list[str], line: str) -> None:
+    sent = forgeries(None, parse_ranges(avoided), ["2001:db8::/32"])
+    [found] = [one for one in sent if one.preface]
+    assert (found.preface, found.lines) == (f"{line}\r\n", ())
+
+
 def test_one_request_has_every_header_and_is_repeated() -> None:
     for header in ("X-Client-IP", None):
         sent = forgeries(header, parse_ranges(["203.0.113.20"]), None)
@@ -58,7 +73,9 @@ def test_one_request_has_every_header_and_is_repeated() -> None:
         assert everything.header == (header or XFF), "by it is told whether it was tested"
         told = dict(everything.lines)
         assert len(told) == len(everything.lines)
-        assert {one.header for one in sent if "_" not in one.header} < {*told, "Connection"}
+        single = {line[0] for one in sent for line in one.lines if len(one.lines) == 1}
+        assert {name for name in single if name in HEARSAY} < {*told}
+        assert {"X-Forwarded-For", "X-Real-IP", "Forwarded"} < {*told}
         assert told["Via"], "as if it came through a proxy"
         assert told["Forwarded"] == "for=6.6.6.6"
 

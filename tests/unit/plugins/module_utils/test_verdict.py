@@ -102,7 +102,7 @@ class Case(NamedTuple):
     standpoint: Standpoint = Standpoint()
     proxied: tuple[str, ...] = ()
     balancer: str = ""
-    #: Forged header and value, and what was answered.
+    #: Forged header and value, and what was answered; PROXY for that protocol's line.
     forged: tuple[tuple[str, str, Any], ...] = ()
 
     def question(self) -> Question:
@@ -140,7 +140,13 @@ class Case(NamedTuple):
 
     def read_forged(self) -> list[tuple[Forgery, Sample]]:
         tried = [
-            (Forgery(name, ((name, value),), (value,)), one) for name, value, one in self.forged
+            (
+                Forgery(name, (), (value,), preface=f"PROXY TCP4 {value} {value} 1 80\r\n")
+                if name == "PROXY"
+                else Forgery(name, ((name, value),), (value,)),
+                one,
+            )
+            for name, value, one in self.forged
         ]
         return [(forgery, self.read_one(one, forgery)) for forgery, one in tried]
 
@@ -242,6 +248,19 @@ ROWS = (
         "V405",
     ),
     # --- forgeable --------------------------------------------------------------------------------
+    Row(
+        "V104",
+        Case((PEER,), layer="l4", forged=(("PROXY", "6.6.6.6", answer(peer="6.6.6.6")),)),
+        {"forged": (("PROXY", "6.6.6.6", PEER),)},
+        "V001",
+        ("PROXY TCP4 6.6.6.6", "made it 6.6.6.6"),
+    ),
+    Row(
+        "V104",
+        Case(forged=(("PROXY", "6.6.6.6", answer("6.6.6.6")),)),
+        {"forged": (("PROXY", "6.6.6.6", "V516"),)},
+        "V001",
+    ),
     Row(
         "V101",
         Case((answer(CLIENT),), forged=((XFF, "6.6.6.6", answer("6.6.6.6")),)),

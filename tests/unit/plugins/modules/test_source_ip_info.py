@@ -33,6 +33,7 @@ from ansible_collections.kestrel.real_ip.tests.unit.plugins.module_utils.servers
     says,
     server_tls,
     silent,
+    takes_proxy_lines,
 )
 
 CLIENT, NODE, NAT = "203.0.113.20", "10.255.0.12", "93.184.216.34"
@@ -353,6 +354,16 @@ def test_proxies_that_believe_some_forged_requests_only(mode: str, code: str, li
         result = probe(url=running.url, expected_source=[CLIENT], forge=True)
     assert result["code"] == code, result["reason"]
     assert line in result["reason"]
+
+
+@pytest.mark.parametrize("layer", ["l4", "l7"])
+def test_who_takes_the_proxy_protocol_from_anybody(layer: str) -> None:
+    with Server(takes_proxy_lines(CLIENT)) as running:
+        result = probe(url=running.url, expected_source=[CLIENT], forge=True, layer=layer)
+    assert (result["verdict"], result["code"]) == ("forgeable", "V104"), result["reason"]
+    assert "PROXY TCP4 6.6.6.6 " in result["reason"]
+    assert result["safe_strategy"] is None
+    assert "PROXY" not in result["forgery"], "it is no header"
 
 
 def test_one_replica_that_believes_the_client() -> None:
