@@ -513,6 +513,19 @@ _TABLE = (
         "which pods answered is not known.",
         "Use an echo app that names its pod, in the playbooks real_ip_echo: bundled",
     ),
+    Code(
+        "V426",
+        "unproven",
+        "the echo app takes the socket peer from a header",
+        "the echo app behind {address} told {got} as the socket peer of a request with the forged "
+        "{line}: what it calls the peer it takes from a header, while the socket's own peer alone "
+        "decides at layer: l4",
+        "A setting for proxies in front (as uvicorn's --proxy-headers, or ProxyFix) puts the "
+        "header's address in the peer's place. Behind a layer-4 load balancer that lets every "
+        "client choose its address.",
+        "Turn that setting off, or use an echo app that tells the peer itself (in the playbooks "
+        "real_ip_echo: bundled)",
+    ),
     # --- no_answer --------------------------------------------------------------------------------
     Code(
         "V501",

@@ -712,10 +712,8 @@ def deceived(strategy: Strategy, forged: Forged) -> tuple[str, Facts] | None:
     if wrong:
         # Requests end in any order; the plainest one says most.
         other, forgery, sample = min(wrong, key=lambda one: (one[0], *_plainness(one[1])))
-        lines = (f"{name}: {value}" for name, value in forgery.lines)
-        line = forgery.preface.strip() or _listed(lines, "; ")
         code = "V102" if other else "V104" if forgery.preface else "V101"
-        return code, {"line": line, "got": sample.seen or "no address"}
+        return code, {"line": _line(forgery), "got": sample.seen or "no address"}
     if not on_layer_4 and any(sample.code == "V420" for _forgery, sample in forged):
         return "V420", {}
     if strategy.strategy == "leftmost_non_private" and not _tested(strategy, forged):
@@ -727,6 +725,34 @@ def _plainness(forgery: Forgery) -> tuple[object, ...]:
     names = [name != forgery.header for name, _value in forgery.lines]
     values = [value for _name, value in forgery.lines]
     return bool(forgery.preface), len(names), names, sum(map(len, values)), values, forgery.header
+
+
+def _other_peers(
+    strategy: Strategy, answers: Sequence[Sample], forged: Forged
+) -> tuple[str, Sequence[Sample], Facts] | None:
+    """The code, the samples that it speaks of and the facts where the answers to forged requests
+    take back that every peer is the expected one.
+
+    No header changes a socket's peer: on layer 4 these answers are as good as any.
+    """
+    if strategy.strategy != "peer":
+        return None
+    tried = [(one, sample) for one, sample in forged if one.lines and is_answer(sample)]
+    named = [(one, sample) for one, sample in tried if _chosen(one, sample)]
+    if named:
+        forgery, sample = min(named, key=lambda one: _plainness(one[0]))
+        return "V426", [sample], {"line": _line(forgery), "got": sample.seen}
+    bad = [sample for _one, sample in tried if CODES[sample.code].verdict == "lost"]
+    if not bad:
+        return None
+    good = [*answers, *(s for _one, s in tried if CODES[s.code].verdict == "preserved")]
+    code, facts = _mixed(good, bad)
+    return code, bad, {**facts, "answered": len(good) + len(bad)}
+
+
+def _line(forgery: Forgery) -> str:
+    lines = (f"{name}: {value}" for name, value in forgery.lines)
+    return forgery.preface.strip() or _listed(lines, "; ")
 
 
 def _chosen(forgery: Forgery, sample: Sample) -> bool:
@@ -792,6 +818,8 @@ def judge(
     code, group, own = _decide(question, samples, answers, len(dumb) + unsent)
     if CODES[code].verdict == "preserved":
         code, own = deceived(question.strategy, forged) or (code, own)
+    if CODES[code].verdict == "preserved":
+        code, group, own = _other_peers(question.strategy, answers, forged) or (code, group, own)
     known, missing = coverage(question, answers)
     strategy = question.strategy
     family = path.remote.version

@@ -33,7 +33,17 @@ class Connection:
         self.server = server
 
     def read(self) -> Lines:
-        """The header lines of the request; the first one has the request line as its value."""
+        """The header lines of the request; the first one has the request line as its value.
+
+        What begins with a line of the PROXY protocol is no request.
+        """
+        lines = self.read_after()
+        if lines[0][1].startswith("PROXY "):
+            raise ConnectionAbortedError
+        return lines
+
+    def read_after(self) -> Lines:
+        """Likewise, the line of the PROXY protocol in the place of the request line."""
         data = b""
         while b"\r\n\r\n" not in data:
             received = self.sock.recv(65536)
@@ -41,7 +51,7 @@ class Connection:
                 break
             data += received
         first, *lines = data.decode("latin-1").split("\r\n\r\n")[0].split("\r\n")
-        pairs = [("", first), *(tuple(line.split(": ", 1)) for line in lines)]
+        pairs = [("", first), *(line.partition(": ")[::2] for line in lines)]
         self.server.requests.append(pairs)
         return pairs
 
@@ -161,10 +171,10 @@ def takes_proxy_lines(client: str) -> Behaviour:
     """An echo app that takes the PROXY protocol from whoever sends it, and does without it too."""
 
     def behave(connection: Connection) -> None:
-        first, *lines = connection.read()
+        first, *lines = connection.read_after()
         told = first[1].split()
         address = told[2] if told[0] == "PROXY" else client
-        lines = [line for line in lines if len(line) == 2]
+        lines = [line for line in lines if " " not in line[0]]
         peer = {"address": address, "port": 1}
         document = {"kestrel": 1, "headers": [*lines, ("X-Forwarded-For", address)], "peer": peer}
         connection.send(response(json.dumps(document).encode()))

@@ -586,6 +586,31 @@ ROWS = (
         ("2 pods",),
     ),
     Row("V425", Case((PEER,) * 20, layer="l4", backends=(A, B)), {"backends": (A,)}, "V002"),
+    # --- answers to forged requests, which are as good as any on layer 4 -------------------------
+    Row(
+        "V426",
+        Case((PEER,), layer="l4", forged=((XFF, "6.6.6.6", answer(peer="6.6.6.6")),)),
+        {"forged": ((XFF, "6.6.6.6", PEER),)},
+        "V001",
+        ("told 6.6.6.6", f"{XFF}: 6.6.6.6"),
+    ),
+    Row(
+        "V303",
+        Case((PEER,), layer="l4", forged=((XFF, "6.6.6.6", answer(peer=NODE)),)),
+        {"forged": ((XFF, "6.6.6.6", "V509"),)},
+        "V001",
+        ("1 of 2", NODE),
+    ),
+    Row(
+        "V302",
+        Case(
+            (answer(peer=CLIENT, pod=A),),
+            layer="l4",
+            forged=((XFF, "6.6.6.6", answer(peer=NODE, pod=A)),),
+        ),
+        {"forged": ((XFF, "6.6.6.6", answer(peer=NODE, pod=B)),)},
+        "V301",
+    ),
     # --- no_answer --------------------------------------------------------------------------------
     Row("V503", Case(("V503", "V503", "V509")), {"answers": ("V503", "V509", "V509")}, "V509"),
     Row("V525", Case((), unsent=10), {"answers": (answer(),), "unsent": 0}, "V001"),
@@ -736,7 +761,7 @@ def test_what_was_not_tested_is_said_last() -> None:
 
 
 def test_forged_headers_change_nothing_on_layer_4() -> None:
-    forged = ((XFF, "6.6.6.6", answer("6.6.6.6", peer=CDN)),)
+    forged = ((XFF, "6.6.6.6", answer("6.6.6.6", peer=CLIENT)),)
     assert Case((PEER,), layer="l4", forged=forged).judge().verdict == "preserved"
 
 
