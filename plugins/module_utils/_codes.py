@@ -526,6 +526,18 @@ _TABLE = (
         "Turn that setting off, or use an echo app that tells the peer itself (in the playbooks "
         "real_ip_echo: bundled)",
     ),
+    Code(
+        "V427",
+        "unproven",
+        "the echo app doesn't tell the peer that trusted ranges begin with",
+        "{expected} is {where} in the headers that came through {address}, but the echo app "
+        "doesn't tell the socket peer, and one outside of trusted_ranges would itself be taken for "
+        "the client",
+        "An application that trusts ranges looks at the socket peer first. Through node ports that "
+        "is a node, and not the load balancer.",
+        "Use an echo app that tells the peer (in the playbooks real_ip_echo: bundled), or count "
+        "the proxies (strategy: rightmost_trusted_count)",
+    ),
     # --- no_answer --------------------------------------------------------------------------------
     Code(
         "V501",

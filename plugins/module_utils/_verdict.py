@@ -376,6 +376,9 @@ def _code(sample: Sample, expected: tuple[Network, ...], question: Question, pat
     if bare and _match(sample.peer, expected, question, path) == "V001":
         return "V409"
     matched = _match(sample.seen, expected, question, path)
+    by_range = question.strategy.strategy == "rightmost_trusted_range"
+    if matched == "V001" and by_range and sample.peer is None:
+        return "V427"
     if matched is not None:
         return matched
     if None not in doubts:

@@ -586,6 +586,13 @@ ROWS = (
         ("2 pods",),
     ),
     Row("V425", Case((PEER,) * 20, layer="l4", backends=(A, B)), {"backends": (A,)}, "V002"),
+    Row(
+        "V427",
+        Case((answer(f"{CLIENT}, {NODE}"),), strategy=RANGES),
+        {"answers": (answer(f"{CLIENT}, {NODE}", peer=NODE),)},
+        "V001",
+        (CLIENT, "trusted_ranges"),
+    ),
     # --- answers to forged requests, which are as good as any on layer 4 -------------------------
     Row(
         "V426",
