@@ -101,6 +101,9 @@ _RUMOURS = (
     "X-Vercel-Forwarded-For",
 )
 
+#: Names in lower case of headers in which somebody on a path may look for the client's address.
+CARRIERS = frozenset(name.lower() for name in (*HEARSAY, *_RUMOURS))
+
 #: By these a request looks like one that came through a proxy, for who believes only such.
 _COMPANIONS = (
     ("CF-Ray", "8f6666666666666-FRA"),

@@ -32,6 +32,7 @@ from ansible_collections.kestrel.real_ip.plugins.module_utils._derive import (
 )
 from ansible_collections.kestrel.real_ip.plugins.module_utils._echo import NONCE_HEADER
 from ansible_collections.kestrel.real_ip.plugins.module_utils._forgery import (
+    CARRIERS,
     Forgery,
     forgeries,
 )
@@ -207,7 +208,7 @@ def _headers(given: Mapping[str, Any] | None, strategy_header: str) -> dict[str,
         if (
             normal in ("forwarded", "x-forwarded", "x-real-ip", _normal(strategy_header))
             or normal.startswith("x-forwarded-")
-            or normal in OWN_HEADERS
+            or normal in OWN_HEADERS | CARRIERS
         ):
             why = "a header that tells the client's address must come from the path, not from here"
             raise WrongArgument(option, value, why)

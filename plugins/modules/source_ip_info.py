@@ -93,8 +93,8 @@ options:
     description:
       - Header lines to add to each request.
       - Headers that tell a client's address are refused, since what arrives must come from the path
-        (Forwarded, X-Forwarded-*, X-Real-IP, O(header), and those by which a load balancer is
-        known), as are headers that the probe itself depends on.
+        (Forwarded, X-Forwarded-*, X-Real-IP, True-Client-IP and its like, O(header), and those by
+        which a load balancer is known), as are headers that the probe itself depends on.
     type: dict
     default: {}
   expected_source:

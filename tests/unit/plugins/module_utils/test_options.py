@@ -120,6 +120,8 @@ def endpoint(**options: Any) -> Endpoint:
         ({"headers": {"X-Forwarded": "1"}}, "headers.X-Forwarded"),
         ({"headers": {"FORWARDED": "for=1.2.3.4"}}, "headers.FORWARDED"),
         ({"headers": {"X-Real_IP": CLIENT}}, "headers.X-Real_IP"),
+        ({"headers": {"True-Client-IP": CLIENT}}, "headers.True-Client-IP"),
+        ({"headers": {"client_ip": CLIENT}}, "headers.client_ip"),
         ({"headers": {"X-Stgw-Time": "1"}}, "headers.X-Stgw-Time"),
         ({"headers": {"X-Client-Proto": "http"}}, "headers.X-Client-Proto"),
         (
