@@ -452,7 +452,8 @@ _TABLE = (
         "the echo app behind {address} doesn't show {header} as it arrived, so that what came in "
         "it can't be told",
         "httpbin leaves out the headers that proxies add. Apps that join repeated lines don't show "
-        "which one of them came last, and that one counts for single_header.",
+        "which one of them came last, and that one counts for single_header. Apps that show one "
+        "line only may leave out the one that a client wrote.",
         "Add ?show_env=1 to url for httpbin, or use an echo app that shows every header line: "
         "docs/echo_apps.md lists them",
     ),

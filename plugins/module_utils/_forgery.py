@@ -42,6 +42,11 @@ class Forgery(NamedTuple):
     preface: str = ""
 
     @property
+    def in_lines(self) -> bool:
+        """Whether a header is repeated."""
+        return len({name for name, _value in self.lines}) < len(self.lines)
+
+    @property
     def public(self) -> tuple[str, ...]:
         return tuple(value for value in self.values if not is_private(ip_address(value)))
 

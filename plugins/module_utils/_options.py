@@ -30,7 +30,10 @@ from ansible_collections.kestrel.real_ip.plugins.module_utils._derive import (
     parse_address,
     parse_ranges,
 )
-from ansible_collections.kestrel.real_ip.plugins.module_utils._echo import NONCE_HEADER
+from ansible_collections.kestrel.real_ip.plugins.module_utils._echo import (
+    LINE_HEADER,
+    NONCE_HEADER,
+)
 from ansible_collections.kestrel.real_ip.plugins.module_utils._forgery import (
     CARRIERS,
     Forgery,
@@ -182,6 +185,7 @@ _OWN_HEADERS = frozenset(
         "trailer",
         "transfer-encoding",
         "upgrade",
+        LINE_HEADER.lower(),
         NONCE_HEADER.lower(),
     }
 )

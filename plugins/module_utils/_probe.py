@@ -27,6 +27,8 @@ from typing import Any, Callable, NamedTuple
 from ansible_collections.kestrel.real_ip.plugins.module_utils._codes import CODES
 from ansible_collections.kestrel.real_ip.plugins.module_utils._derive import Address, parse_address
 from ansible_collections.kestrel.real_ip.plugins.module_utils._echo import (
+    LINE_HEADER,
+    LINE_VALUES,
     NONCE_HEADER,
     NONCE_PARAMETER,
     Answer,
@@ -585,7 +587,8 @@ class Survey:
         target, nonce = station.target, secrets.token_hex(8)
         request = self._request
         if forgery is not None:
-            request = request._replace(forged=forgery.lines, preface=forgery.preface)
+            more = [(LINE_HEADER, value) for value in LINE_VALUES] if forgery.in_lines else []
+            request = request._replace(forged=(*forgery.lines, *more), preface=forgery.preface)
         try:
             reply = self._fetch(target.endpoint, station.address, request, self._until, nonce)
         except NoAnswer as error:

@@ -51,6 +51,7 @@ from ansible_collections.kestrel.real_ip.plugins.module_utils._forgery import (
     Forgery,
     fate,
     fates,
+    is_of,
     safe,
 )
 from ansible_collections.kestrel.real_ip.plugins.module_utils._queries import Queries
@@ -423,7 +424,9 @@ def read(
     family = path.remote.version
     expected = tuple(n for n in question.expectation.at(local) if n.version == family)
     as_list = strategy.strategy != "single_header"
-    hidden = question.layer == "l7" and echo.hides(strategy.source, as_list)
+    hidden = question.layer == "l7" and (
+        echo.hides(strategy.source, as_list) or _leaves_out(forgery, echo, strategy)
+    )
     sample = Sample(
         code="",
         local=local,
@@ -449,6 +452,13 @@ def read(
         detail=_found(echo, strategy) if code == "V210" else "",
         by_range=code == "V001" and not exact,
     )
+
+
+def _leaves_out(forgery: Forgery | None, echo: Echo, strategy: Strategy) -> bool:
+    """Whether of the lines that were forged, the one that counts may not be shown."""
+    if forgery is None or not forgery.in_lines or not is_of(forgery, strategy.source):
+        return False
+    return not echo.shows_each_line()
 
 
 def _shown(forgery: Forgery, echo: Echo) -> str:

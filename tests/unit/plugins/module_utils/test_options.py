@@ -129,6 +129,7 @@ def endpoint(**options: Any) -> Endpoint:
             "headers.x_me",
         ),
         ({"headers": {"X-Kestrel-Nonce": "1"}}, "the probe sets this header itself"),
+        ({"headers": {"X-Kestrel-Line": "1"}}, "the probe sets this header itself"),
         ({"headers": {"Host": "other"}}, "the probe sets this header itself"),
         ({"headers": {"Accept-Encoding": "gzip"}}, "the probe sets this header itself"),
         ({"headers": {"Transfer-Encoding": "chunked"}}, "the probe sets this header itself"),

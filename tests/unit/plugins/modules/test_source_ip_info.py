@@ -366,6 +366,31 @@ def test_who_takes_the_proxy_protocol_from_anybody(layer: str) -> None:
     assert "PROXY" not in result["forgery"], "it is no header"
 
 
+@pytest.mark.parametrize(
+    ("shows", "code"),
+    [
+        # The second line, which the client wrote, is the one that an application reads.
+        (lambda values: values[0], "V420"),
+        (", ".join, "V101"),
+    ],
+)
+def test_an_app_that_shows_one_line_of_several(shows: Any, code: str) -> None:
+    def behave(connection: Connection) -> None:
+        given = connection.read()[1:]
+        forged = [value for name, value in given if name.lower() == "x-forwarded-for"]
+        lines = [line for line in given if line[0].lower() != "x-forwarded-for"]
+        # A proxy that writes anew the first line only.
+        lines += [("X-Forwarded-For", value) for value in (CLIENT, *forged[1:])]
+        names = {name.lower() for name, _value in lines}
+        headers = {one: shows([v for name, v in lines if name.lower() == one]) for one in names}
+        connection.send(response(json.dumps({"request": headers}).encode()))
+
+    own = {"echo_format": "jmespath", "echo_queries": {"headers": "request"}}
+    with Server(behave) as running:
+        result = probe(url=running.url, expected_source=[CLIENT], forge=True, **own)
+    assert result["code"] == code, result["reason"]
+
+
 def test_one_replica_that_believes_the_client() -> None:
     pods = ["a", "b", "c"]
 
