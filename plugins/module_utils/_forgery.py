@@ -54,7 +54,7 @@ class Forgery(NamedTuple):
 # --- What is sent ---------------------------------------------------------------------------------
 
 #: Of the first kind one, and of the second: what a strategy does with an address hangs on its kind.
-_PUBLIC = ("6.6.6.6", "7.7.7.7", "9.9.9.9")
+_PUBLIC = ("6.6.6.6", "7.7.7.7", "9.9.9.9", "130.6.6.6", "212.6.6.6")
 _DOCUMENTATION = ("192.0.2.66", "198.51.100.66", "203.0.113.66")
 
 #: Who checks what a client wrote may let through what isn't like those: proxies of one's own have
@@ -156,8 +156,9 @@ def _forms(header: str, values: Sequence[str]) -> Iterable[tuple[str, ...]]:
     if "_" not in header:
         # A proxy may write anew only the first of them.
         yield (_element(header, first), _element(header, last))
-        # Not all that looks for a text takes an empty one for one.
+        # Not all that looks for a text takes an empty one for one, nor what isn't an address.
         yield ("",)
+        yield (_element(header, "unknown"),)
     if header in _LISTS:
         yield (f'unknown, "{_element(header, first)}',)
         yield (", ".join(_element(header, value) for value in values),)

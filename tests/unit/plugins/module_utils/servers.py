@@ -344,8 +344,9 @@ def proxied(mode: str, client: str) -> Behaviour:
                 lines.append((name, appended[:1000].rstrip(", ")))
             elif mode == "exact case":
                 lines += [(name, client), *((n, v) for n, v in forged if n == name.lower())]
-            elif mode == "not empty":
-                lines.append((name, "" if "" in before else client))
+            elif mode in ("not empty", "not unknown"):
+                kept = "" if mode == "not empty" else "unknown"
+                lines.append((name, kept if kept in before else client))
             elif mode == "first line":
                 lines += [(name, value) for value in (client, *before[1:])]
             elif mode == "only without" and before:

@@ -44,7 +44,8 @@ def test_each_header_is_forged_with_each_kind_of_address() -> None:
         own = [one for one in sent if one.header == name]
         assert any([*map(len, one.lines)] == [2, 2] for one in own), "several lines"
         assert {name.lower(), name.upper()} < {one.lines[0][0] for one in own}, "another case"
-        assert ((name, ""),) in [one.lines for one in own], "an empty one"
+        for text in ("", "for=unknown" if name == "Forwarded" else "unknown"):
+            assert ((name, text),) in [one.lines for one in own], "no address"
     for name in hearsay:
         [[line]] = [one.lines for one in sent if one.header == name]
         assert not is_private(ipaddress.ip_address(line[1]))
@@ -81,11 +82,14 @@ def test_one_request_has_every_header_and_is_repeated() -> None:
 
 
 @pytest.mark.parametrize(
-    "expected", [["6.6.6.6"], ["192.0.2.66", "6.0.0.0/7"], ["10.0.0.1"], ["192.0.2.0/24"]]
+    "expected",
+    [["6.6.6.6"], ["192.0.2.66", "6.0.0.0/7"], ["10.0.0.1"], ["0.0.0.0/1", "192.0.0.0/2"]],
 )
 def test_no_forged_value_is_expected(expected: list[str]) -> None:
     networks = parse_ranges(expected)
-    for forgery in forgeries(None, networks, ["10.0.0.0/30", "192.168.1.1"]):
+    sent = forgeries(None, networks, ["10.0.0.0/30", "192.168.1.1"])
+    assert any(forgery.public for forgery in sent)
+    for forgery in sent:
         for value in forgery.values:
             assert not any(ipaddress.ip_address(value) in network for network in networks)
 

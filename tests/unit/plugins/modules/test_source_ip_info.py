@@ -347,6 +347,7 @@ def test_what_becomes_of_forged_headers(
         ("cut", "V102", "X-Forwarded-For: 6.6.6.6, 6.6.6.6"),
         ("exact case", "V101", "x-forwarded-for: 6.6.6.6 made"),
         ("not empty", "V102", "X-Forwarded-For:  made"),
+        ("not unknown", "V102", "X-Forwarded-For: unknown made"),
     ],
 )
 def test_proxies_that_believe_some_forged_requests_only(mode: str, code: str, line: str) -> None:
