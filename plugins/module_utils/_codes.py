@@ -539,6 +539,17 @@ _TABLE = (
         "Use an echo app that tells the peer (in the playbooks real_ip_echo: bundled), or count "
         "the proxies (strategy: rightmost_trusted_count)",
     ),
+    Code(
+        "V428",
+        "unproven",
+        "another address of the expected range than the prober's own",
+        "{seen} arrived through {address} as {where}, which {expected} holds, but it holds the "
+        "prober's own address {local} as well, and that is another one",
+        "A range of one's own holds other machines too, a proxy on the path among them. The "
+        "prober's own address would have arrived, unless it is translated to another one of the "
+        "range.",
+        "Give the one address with which the prober's traffic must arrive as expected_source",
+    ),
     # --- no_answer --------------------------------------------------------------------------------
     Code(
         "V501",

@@ -359,6 +359,15 @@ def _short_circuit(question: Question, path: Path) -> str | None:
     return "V423" if at.inside else "V424"
 
 
+def _is_neighbour(sample: Sample, expected: Iterable[Network]) -> bool:
+    """Whether what is seen matches by a range only that holds the prober's own address as well."""
+    seen, own = (parse_address(text or "") for text in (sample.seen, sample.local))
+    if seen is None or own is None or seen.address == own.address:
+        return False
+    matching = [network for network in expected if seen.address in network]
+    return not any(map(is_single, matching)) and any(own.address in one for one in matching)
+
+
 def _code(sample: Sample, expected: tuple[Network, ...], question: Question, path: Path) -> str:
     """What this answer shows."""
     on_layer_4 = question.layer == "l4"
@@ -380,6 +389,8 @@ def _code(sample: Sample, expected: tuple[Network, ...], question: Question, pat
     by_range = question.strategy.strategy == "rightmost_trusted_range"
     if matched == "V001" and by_range and sample.peer is None:
         return "V427"
+    if matched == "V001" and _is_neighbour(sample, expected):
+        return "V428"
     if matched is not None:
         return matched
     if None not in doubts:

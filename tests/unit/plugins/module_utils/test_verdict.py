@@ -593,6 +593,21 @@ ROWS = (
         "V001",
         (CLIENT, "trusted_ranges"),
     ),
+    Row(
+        "V428",
+        Case(
+            (answer("203.0.113.77"),), expected=("203.0.113.0/24",), local=CLIENT, cluster=CLUSTER
+        ),
+        {"local": "192.168.7.7"},
+        "V001",
+        ("203.0.113.77", CLIENT),
+    ),
+    Row(
+        "V428",
+        Case((answer("203.0.113.77"),), expected=("203.0.113.0/24",), local=CLIENT),
+        {"expected": ("203.0.113.0/24", "203.0.113.77")},
+        "V001",
+    ),
     # --- answers to forged requests, which are as good as any on layer 4 -------------------------
     Row(
         "V426",
