@@ -550,6 +550,16 @@ _TABLE = (
         "range.",
         "Give the one address with which the prober's traffic must arrive as expected_source",
     ),
+    Code(
+        "V429",
+        "unproven",
+        "the target is the prober's own machine",
+        "{address} is an address of the prober's own machine, so that what stands on it speaks to "
+        "the load balancer with the prober's address; the answers showed {seen} as {where}",
+        "The prober runs on the proxy in front. The address that arrives is the machine's, whether "
+        "the proxy passes clients' addresses on or not.",
+        "Probe from another machine, for example as one of real_ip_vantages",
+    ),
     # --- no_answer --------------------------------------------------------------------------------
     Code(
         "V501",

@@ -380,6 +380,9 @@ def _code(sample: Sample, expected: tuple[Network, ...], question: Question, pat
         return _without_expectation(question, path.remote.version)
     if _asked_itself(question, path):
         return "V418"
+    # Over loopback it may be a tunnel that ends elsewhere.
+    if sample.local == str(path.remote) and not in_ranges(path.remote, _LOOPBACK):
+        return "V429"
     doubts = [_doubts(network, question, path) for network in expected]
     # Without a header that carries addresses, a strategy that falls back to the peer reads layer 4.
     bare = not on_layer_4 and not sample.lines

@@ -608,6 +608,7 @@ ROWS = (
         {"expected": ("203.0.113.0/24", "203.0.113.77")},
         "V001",
     ),
+    Row("V429", Case(local=BALANCER), {"local": CLIENT}, "V001", (BALANCER, CLIENT)),
     # --- answers to forged requests, which are as good as any on layer 4 -------------------------
     Row(
         "V426",
