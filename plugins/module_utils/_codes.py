@@ -542,13 +542,12 @@ _TABLE = (
     Code(
         "V428",
         "unproven",
-        "another address of the expected range than the prober's own",
-        "{seen} arrived through {address} as {where}, which {expected} holds, but it holds the "
-        "prober's own address {local} as well, and that is another one",
-        "A range of one's own holds other machines too, a proxy on the path among them. The "
-        "prober's own address would have arrived, unless it is translated to another one of the "
-        "range.",
-        "Give the one address with which the prober's traffic must arrive as expected_source",
+        "another expected address than the prober's own",
+        "{seen} arrived through {address} as {where}, which is expected ({expected}), but the "
+        "prober's own address {local} is expected as well, and would have arrived in its place",
+        "A range, or a list for several probers, holds other machines too, a proxy on the path "
+        "among them.",
+        "Give the one address with which this prober's traffic must arrive as expected_source",
     ),
     Code(
         "V429",
