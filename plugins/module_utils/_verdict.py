@@ -769,8 +769,9 @@ def _other_peers(
         forgery, sample = min(named, key=lambda one: _plainness(one[0]))
         return "V426", [sample], {"line": _line(forgery), "got": sample.seen}
     bad = [sample for _one, sample in tried if CODES[sample.code].verdict == "lost"]
+    doubtful = [sample for _one, sample in tried if CODES[sample.code].verdict == "unproven"]
     if not bad:
-        return None
+        return (_commonest(doubtful), doubtful, {}) if doubtful else None
     good = [*answers, *(s for _one, s in tried if CODES[s.code].verdict == "preserved")]
     code, facts = _mixed(good, bad)
     return code, bad, {**facts, "answered": len(good) + len(bad)}
@@ -799,15 +800,18 @@ def _safe(
     return next((one for one in candidates if one == declared), next(iter(candidates), None))
 
 
-def _not_tested(question: Question, forged: Forged) -> str:
+def _not_tested(question: Question, answers: Iterable[Sample], forged: Forged) -> str:
     """What the verdict doesn't rest on, as the end of the reason."""
     aimed = [sample for forgery, sample in forged if _aims_at(forgery, question.strategy)]
     refused = sum(not is_answer(sample) for sample in aimed)
     partly = f"forgery tested in part ({refused} of {len(aimed)} forged requests not answered)"
     tested = _tested(question.strategy, forged)
+    met = {sample.pod for _forgery, sample in forged if is_answer(sample)}
+    unmet = [sample for sample in answers if sample.pod and sample.pod not in met]
     left = [
         *(["vantage not checked"] if not question.standpoint.checked else []),
         *([partly] if tested and refused else []),
+        *([f"forgery not tested on {_pods(unmet)}"] if tested and unmet else []),
         *(["forgery not tested"] if not tested else []),
     ]
     return "".join(f"; {one}" for one in left)
@@ -881,7 +885,7 @@ def judge(
         "required": len(question.backends),
         "needed": _needed(question),
         "unanswered": f" (of {planned} requests {titles})" if titles else "",
-        "not_tested": _not_tested(question, forged),
+        "not_tested": _not_tested(question, answers, forged),
         "place": _PLACE.get(question.standpoint.place, "outside"),
         "marks": _listed(question.marks, " and ") or "none are known",
         "balancer": question.load_balancer or "no class is given",

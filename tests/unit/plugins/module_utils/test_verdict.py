@@ -618,6 +618,12 @@ ROWS = (
         ("told 6.6.6.6", f"{XFF}: 6.6.6.6"),
     ),
     Row(
+        "V417",
+        Case((PEER,), layer="l4", forged=((XFF, "6.6.6.6", answer()),)),
+        {"forged": ((XFF, "6.6.6.6", answer(peer=NODE)), (XFF, "7.7.7.7", answer()))},
+        "V303",
+    ),
+    Row(
         "V303",
         Case((PEER,), layer="l4", forged=((XFF, "6.6.6.6", answer(peer=NODE)),)),
         {"forged": ((XFF, "6.6.6.6", "V509"),)},
@@ -781,6 +787,9 @@ def test_what_was_not_tested_is_said_last() -> None:
     assert under.judge().reason.endswith("forgery not tested"), "of a name that may be dropped"
     partly = case._replace(forged=((XFF, "6.6.6.6", answer()), (XFF, "7.7.7.7", "V516")))
     assert "forgery tested in part (1 of 2 forged" in partly.judge().reason
+    # A balancer that hashes what was forged leads every such request to one backend.
+    hashed = case._replace(answers=(GOOD_A, GOOD_B), forged=((XFF, "6.6.6.6", GOOD_A),))
+    assert hashed.judge().reason.endswith(f"; forgery not tested on {B}")
 
 
 def test_forged_headers_change_nothing_on_layer_4() -> None:
