@@ -570,7 +570,7 @@ requests:
       description: That were sent with forged headers, beside these.
       returned: success
       type: int
-      sample: 41
+      sample: 65
     answered:
       description: That an echo app answered.
       returned: success

@@ -176,7 +176,9 @@ def takes_proxy_lines(client: str) -> Behaviour:
         address = told[2] if told[0] == "PROXY" else client
         lines = [line for line in lines if " " not in line[0]]
         peer = {"address": address, "port": 1}
-        document = {"kestrel": 1, "headers": [*lines, ("X-Forwarded-For", address)], "peer": peer}
+        lines = [line for line in lines if line[0].lower() != "x-real-ip"]
+        lines += [("X-Real-IP", address), ("X-Forwarded-For", address)]
+        document = {"kestrel": 1, "headers": lines, "peer": peer}
         connection.send(response(json.dumps(document).encode()))
 
     return behave

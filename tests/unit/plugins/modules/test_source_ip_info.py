@@ -422,9 +422,16 @@ def around(
     monkeypatch.setattr(
         _probe.socket, "getaddrinfo", resolver({"echo.example.com": [name_leads_to]})
     )
-    with Server(proxied("append", f"{CLIENT}, {CDN}")) as front, ExitStack() as stack:
+    before = (
+        proxied("real ip", CLIENT)
+        if options.get("header")
+        else proxied("append", f"{CLIENT}, {CDN}")
+    )
+    with Server(before) as front, ExitStack() as stack:
         if directly is not None:
             behaviour = proxied(directly, "203.0.113.9")
+            if directly == "PROXY":
+                behaviour = takes_proxy_lines("203.0.113.9")
             stack.enter_context(Server(behaviour, address=(OWN, front.port)))
         url = f"http://echo.example.com:{front.port}/"
         asked = {"expected_source": [CLIENT], "trusted_count": 2, "forge": True, **options}
@@ -446,6 +453,14 @@ def test_a_load_balancer_behind_a_cdn_that_answers_directly(
     for entry in there:
         told = (entry["way"], entry["reachable"], entry["vantage"])
         assert told == ("load_balancer", True, "outside")
+
+
+def test_a_load_balancer_that_takes_the_proxy_protocol_directly(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    result = around(monkeypatch, "PROXY", "127.0.0.1", **REAL_IP)
+    assert result["code"] == "V103", result["reason"]
+    assert "PROXY TCP4 6.6.6.6 " in result["reason"]
 
 
 @pytest.mark.parametrize(
