@@ -148,17 +148,19 @@ def _with_port(header: str, value: str) -> str:
     return f'for="{host}:6666"' if header.lower() == "forwarded" else f"{host}:6666"
 
 
+def _alone(header: str, values: Iterable[str]) -> Iterable[tuple[str, ...]]:
+    return ((_element(header, value),) for value in values)
+
+
 def _forms(header: str, values: Sequence[str]) -> Iterable[tuple[str, ...]]:
     """The values of the lines of each forged request."""
     first, last = values[0], values[-1]
-    for value in values:
-        yield (_element(header, value),)
-    if "_" not in header:
-        # A proxy may write anew only the first of them.
-        yield (_element(header, first), _element(header, last))
-        # Not all that looks for a text takes an empty one for one, nor what isn't an address.
-        yield ("",)
-        yield (_element(header, "unknown"),)
+    yield from _alone(header, values)
+    # A proxy may write anew only the first of them.
+    yield (_element(header, first), _element(header, last))
+    # Not all that looks for a text takes an empty one for one, nor what isn't an address.
+    yield ("",)
+    yield (_element(header, "unknown"),)
     if header in _LISTS:
         yield (f'unknown, "{_element(header, first)}',)
         yield (", ".join(_element(header, value) for value in values),)
@@ -189,10 +191,14 @@ def forgeries(
     # Who looks for names without any dash, or drops those, may miss the one with both.
     underscored = [name.replace("-", "_") for name in dashed]
     mingled = ["_".join(name.rsplit("-", 1)) for name in dashed if name.count("-") > 1]
+    derived = [
+        name for name in dict.fromkeys([*underscored, *mingled]) if name not in names.values()
+    ]
     forms = [
         (name, tuple((name, text) for text in form))
-        for name in dict.fromkeys([*names.values(), *underscored, *mingled])
-        for form in _forms(name, values)
+        for group, make in ((names.values(), _forms), (derived, _alone))
+        for name in group
+        for form in make(name, values)
     ]
     unlikely = [one for text in _UNLIKELY for one in _unlike([ip_address(text)], expected)]
     alike = [

@@ -67,6 +67,14 @@ def test_the_proxy_protocols_line(avoided: list[str], line: str) -> None:
     assert (found.preface, found.lines) == (f"{line}\r\n", ())
 
 
+def test_a_header_with_underscores_is_forged_like_any_other() -> None:
+    shapes = [
+        {len(one.lines) for one in forgeries(name, parse_ranges([]), None) if one.header == name}
+        for name in ("X_My_IP", "X-My-IP")
+    ]
+    assert shapes[0] == shapes[1] > {1, 2}
+
+
 def test_one_request_has_every_header_and_is_repeated() -> None:
     for header in ("X-Client-IP", None):
         sent = forgeries(header, parse_ranges(["203.0.113.20"]), None)
