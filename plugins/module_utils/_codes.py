@@ -115,6 +115,17 @@ _TABLE = (
         "balancer without it writes that proxy's entry himself.",
         "Let the load balancer's security group admit the proxy in front only",
     ),
+    Code(
+        "V104",
+        "forgeable",
+        "a client can choose the address by the PROXY protocol",
+        "honest requests through {address} showed {expected} as {where}, but one that began with "
+        "{line} made it {got}",
+        "Something on the path takes a line of the PROXY protocol from anybody who sends one, and "
+        "believes the address in it.",
+        "Accept the PROXY protocol from the proxy in front alone, and turn it off where none "
+        "sends it",
+    ),
     # --- lost -------------------------------------------------------------------------------------
     Code(
         "V201",
@@ -441,7 +452,8 @@ _TABLE = (
         "the echo app behind {address} doesn't show {header} as it arrived, so that what came in "
         "it can't be told",
         "httpbin leaves out the headers that proxies add. Apps that join repeated lines don't show "
-        "which one of them came last, and that one counts for single_header.",
+        "which one of them came last, and that one counts for single_header. Apps that show one "
+        "line only may leave out the one that a client wrote.",
         "Add ?show_env=1 to url for httpbin, or use an echo app that shows every header line: "
         "docs/echo_apps.md lists them",
     ),
@@ -501,6 +513,51 @@ _TABLE = (
         "On layer 4 the way to each pod can keep or lose the address, depending on its node, and "
         "which pods answered is not known.",
         "Use an echo app that names its pod, in the playbooks real_ip_echo: bundled",
+    ),
+    Code(
+        "V426",
+        "unproven",
+        "the echo app takes the socket peer from a header",
+        "the echo app behind {address} told {got} as the socket peer of a request with the forged "
+        "{line}: what it calls the peer it takes from a header, while the socket's own peer alone "
+        "decides at layer: l4",
+        "A setting for proxies in front (as uvicorn's --proxy-headers, or ProxyFix) puts the "
+        "header's address in the peer's place. Behind a layer-4 load balancer that lets every "
+        "client choose its address.",
+        "Turn that setting off, or use an echo app that tells the peer itself (in the playbooks "
+        "real_ip_echo: bundled)",
+    ),
+    Code(
+        "V427",
+        "unproven",
+        "the echo app doesn't tell the peer that trusted ranges begin with",
+        "{expected} is {where} in the headers that came through {address}, but the echo app "
+        "doesn't tell the socket peer, and one outside of trusted_ranges would itself be taken for "
+        "the client",
+        "An application that trusts ranges looks at the socket peer first. Through node ports that "
+        "is a node, and not the load balancer.",
+        "Use an echo app that tells the peer (in the playbooks real_ip_echo: bundled), or count "
+        "the proxies (strategy: rightmost_trusted_count)",
+    ),
+    Code(
+        "V428",
+        "unproven",
+        "another expected address than the prober's own",
+        "{seen} arrived through {address} as {where}, which is expected ({expected}), but the "
+        "prober's own address {local} is expected as well, and would have arrived in its place",
+        "A range, or a list for several probers, holds other machines too, a proxy on the path "
+        "among them.",
+        "Give the one address with which this prober's traffic must arrive as expected_source",
+    ),
+    Code(
+        "V429",
+        "unproven",
+        "the target is the prober's own machine",
+        "{address} is an address of the prober's own machine, so that what stands on it speaks to "
+        "the load balancer with the prober's address; the answers showed {seen} as {where}",
+        "The prober runs on the proxy in front. The address that arrives is the machine's, whether "
+        "the proxy passes clients' addresses on or not.",
+        "Probe from another machine, for example as one of real_ip_vantages",
     ),
     # --- no_answer --------------------------------------------------------------------------------
     Code(

@@ -24,6 +24,11 @@ Fields = list[tuple[str, str]]
 NONCE_HEADER = "X-Kestrel-Nonce"
 NONCE_PARAMETER = "kestrel_nonce"
 
+#: Sent in as many lines, with these values, where another header is repeated: from it is seen
+#: whether the echo app shows each line, or one of them only.
+LINE_HEADER = "X-Kestrel-Line"
+LINE_VALUES = ("1", "2")
+
 #: The deepest real answer (httpbin's) has three levels.
 _MAX_DEPTH = 32
 
@@ -77,6 +82,12 @@ class Echo(NamedTuple):
         if name in self.hidden or (not values and (self.partial or (self.dashed and "_" in name))):
             return True
         return self.merged and not as_list and any("," in value for value in values)
+
+    def shows_each_line(self) -> bool:
+        """Whether of repeated lines none was left out, as far as LINE_HEADER tells."""
+        lines = [value for name, value in self.headers if name.lower() == LINE_HEADER.lower()]
+        found = {one.strip() for line in lines for one in line.split(",")}
+        return not self.merged or found >= {*LINE_VALUES}
 
 
 # --- JSON -----------------------------------------------------------------------------------------

@@ -30,12 +30,21 @@ Fields = Sequence[tuple[str, str]]
 class Forgery(NamedTuple):
     """One forged request. ``header``: whose forgery; ``lines``: sent; ``values``: in them.
 
-    ``public``: those of the values that are globally routable.
+    ``public``: those of the values that are globally routable; ``repeated``: sent as often as
+    honest requests, since backends can differ in what they believe; ``preface``: sent before
+    anything else on the connection.
     """
 
     header: str
     lines: tuple[tuple[str, str], ...]
     values: tuple[str, ...]
+    repeated: bool = False
+    preface: str = ""
+
+    @property
+    def in_lines(self) -> bool:
+        """Whether a header is repeated."""
+        return len({name for name, _value in self.lines}) < len(self.lines)
 
     @property
     def public(self) -> tuple[str, ...]:
@@ -45,15 +54,20 @@ class Forgery(NamedTuple):
 # --- What is sent ---------------------------------------------------------------------------------
 
 #: Of the first kind one, and of the second: what a strategy does with an address hangs on its kind.
-_PUBLIC = ("6.6.6.6", "7.7.7.7", "9.9.9.9")
+_PUBLIC = ("6.6.6.6", "7.7.7.7", "9.9.9.9", "130.6.6.6", "212.6.6.6")
 _DOCUMENTATION = ("192.0.2.66", "198.51.100.66", "203.0.113.66")
 
+#: Who checks what a client wrote may let through what isn't like those: proxies of one's own have
+#: private addresses, and not everybody knows IPv6.
+_UNLIKELY = ("10.6.6.6", "127.6.6.6", "2606:6666::6")
+
 _LISTS = ("X-Forwarded-For", "Forwarded")
-_LONG = 24
+# Envoy with trusted ranges reads no list of more than 20, others cut what is longer than a buffer.
+_LONG = 128
 
 #: Other headers in which proxies and CDNs hand an address on. A proxy that believes one of them
 #: writes what the client chose into a header that the strategy reads.
-_HEARSAY = (
+HEARSAY = (
     "CF-Connecting-IP",
     "EO-Client-IP",
     "EO-Connecting-IP",
@@ -63,6 +77,44 @@ _HEARSAY = (
     "X-Cluster-Client-IP",
     "X-Envoy-External-Address",
     "X-Original-Forwarded-For",
+)
+
+#: Rarer ones, all in one request with those above.
+_RUMOURS = (
+    "Ali-CDN-Real-IP",
+    "CDN-Src-IP",
+    "CF-Connecting-IPv6",
+    "Client-IP",
+    "CloudFront-Viewer-Address",
+    "DO-Connecting-IP",
+    "Fly-Client-IP",
+    "Incap-Client-IP",
+    "Proxy-Client-IP",
+    "Remote-Addr",
+    "WL-Proxy-Client-IP",
+    "X-Appengine-User-IP",
+    "X-Azure-ClientIP",
+    "X-Azure-SocketIP",
+    "X-Forwarded",
+    "X-NF-Client-Connection-IP",
+    "X-Original-Remote-Addr",
+    "X-ProxyUser-IP",
+    "X-Real-Client-IP",
+    "X-Remote-Addr",
+    "X-Remote-IP",
+    "X-Sucuri-ClientIP",
+    "X-Vercel-Forwarded-For",
+)
+
+#: Names in lower case of headers in which somebody on a path may look for the client's address.
+CARRIERS = frozenset(name.lower() for name in (*HEARSAY, *_RUMOURS))
+
+#: By these a request looks like one that came through a proxy, for who believes only such.
+_COMPANIONS = (
+    ("CF-Ray", "8f6666666666666-FRA"),
+    ("Via", "1.1 front"),
+    ("X-Forwarded-Port", "443"),
+    ("X-Forwarded-Proto", "https"),
 )
 
 
@@ -96,19 +148,32 @@ def _with_port(header: str, value: str) -> str:
     return f'for="{host}:6666"' if header.lower() == "forwarded" else f"{host}:6666"
 
 
+def _alone(header: str, values: Iterable[str]) -> Iterable[tuple[str, ...]]:
+    return ((_element(header, value),) for value in values)
+
+
 def _forms(header: str, values: Sequence[str]) -> Iterable[tuple[str, ...]]:
     """The values of the lines of each forged request."""
     first, last = values[0], values[-1]
-    for value in values:
-        yield (_element(header, value),)
-    if "_" not in header:
-        # A proxy may write anew only the first of them.
-        yield (_element(header, first), _element(header, last))
+    yield from _alone(header, values)
+    # A proxy may write anew only the first of them.
+    yield (_element(header, first), _element(header, last))
+    # Not all that looks for a text takes an empty one for one, nor what isn't an address.
+    yield ("",)
+    yield (_element(header, "unknown"),)
     if header in _LISTS:
-        yield (_with_port(header, first),)
         yield (f'unknown, "{_element(header, first)}',)
-        # Envoy with trusted ranges reads no list of more than 20.
+        yield (", ".join(_element(header, value) for value in values),)
         yield (", ".join([_element(header, first)] * _LONG),)
+
+
+def _unlikely(header: str, values: Sequence[str]) -> Iterable[tuple[str, str]]:
+    """Lines that a proxy may not take for those that it drops or writes anew."""
+    # Names mean the same in any case, but not to who compares text.
+    yield header.lower(), _element(header, values[0])
+    yield header.upper(), _with_port(header, values[0])
+    for value in values[1:]:
+        yield header, _element(header, value)
 
 
 def forgeries(
@@ -126,18 +191,38 @@ def forgeries(
     # Who looks for names without any dash, or drops those, may miss the one with both.
     underscored = [name.replace("-", "_") for name in dashed]
     mingled = ["_".join(name.rsplit("-", 1)) for name in dashed if name.count("-") > 1]
-    forms = [
-        (name, form)
-        for name in dict.fromkeys([*names.values(), *underscored, *mingled])
-        for form in _forms(name, values)
+    derived = [
+        name for name in dict.fromkeys([*underscored, *mingled]) if name not in names.values()
     ]
-    hearsay = [(name, (values[0],)) for name in _HEARSAY if name.lower() not in names]
+    forms = [
+        (name, tuple((name, text) for text in form))
+        for group, make in ((names.values(), _forms), (derived, _alone))
+        for name in group
+        for form in make(name, values)
+    ]
+    unlikely = [one for text in _UNLIKELY for one in _unlike([ip_address(text)], expected)]
+    alike = [
+        (name, (line,))
+        for name in names.values()
+        for line in _unlikely(name, [values[0], *unlikely])
+    ]
+    rumours = [(name, values[0]) for name in (*HEARSAY, *_RUMOURS) if name.lower() not in names]
+    hearsay = [(line[0], (line,)) for line in rumours if line[0] in HEARSAY]
     # A proxy that drops what this header names (RFC 9110, 7.6.1) after it wrote its own drops that.
     # The address is an option like any other: by it is seen whether the line itself arrives.
     options = ", ".join(["close", *dashed, "Forwarded", values[0].replace(":", ".")])
-    return tuple(
-        Forgery(name, tuple((name, text) for text in form), tuple(values))
-        for name, form in (*forms, *hearsay, ("Connection", (options,)))
+    hops = ("Connection", (("Connection", options),))
+    all_values = (*values, *unlikely)
+    everything = [(name, _element(name, values[0])) for name in names.values()]
+    lines = (*everything, *rumours, *_COMPANIONS)
+    read = names[(header or DEFAULT_HEADER).lower()]
+    # Who takes it from anybody that sends it lets a client choose the socket's peer as well.
+    kind = "TCP6" if ":" in values[0] else "TCP4"
+    preface = f"PROXY {kind} {values[0]} {values[0]} 6666 80\r\n"
+    return (
+        *(Forgery(name, one, all_values) for name, one in (*forms, *alike, *hearsay, hops)),
+        Forgery("PROXY", (), all_values, preface=preface),
+        Forgery(read, lines, all_values, repeated=True),
     )
 
 
@@ -195,7 +280,7 @@ def telling(found: Mapping[str, str]) -> dict[str, str]:
     return {
         name: one
         for name, one in found.items()
-        if name not in (*_HEARSAY, "Connection")
+        if name not in (*HEARSAY, "Connection")
         and not ("_" in name and one in ("dropped", "untested"))
     }
 

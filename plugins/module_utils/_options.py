@@ -30,8 +30,12 @@ from ansible_collections.kestrel.real_ip.plugins.module_utils._derive import (
     parse_address,
     parse_ranges,
 )
-from ansible_collections.kestrel.real_ip.plugins.module_utils._echo import NONCE_HEADER
+from ansible_collections.kestrel.real_ip.plugins.module_utils._echo import (
+    LINE_HEADER,
+    NONCE_HEADER,
+)
 from ansible_collections.kestrel.real_ip.plugins.module_utils._forgery import (
+    CARRIERS,
     Forgery,
     forgeries,
 )
@@ -181,6 +185,7 @@ _OWN_HEADERS = frozenset(
         "trailer",
         "transfer-encoding",
         "upgrade",
+        LINE_HEADER.lower(),
         NONCE_HEADER.lower(),
     }
 )
@@ -207,7 +212,7 @@ def _headers(given: Mapping[str, Any] | None, strategy_header: str) -> dict[str,
         if (
             normal in ("forwarded", "x-forwarded", "x-real-ip", _normal(strategy_header))
             or normal.startswith("x-forwarded-")
-            or normal in OWN_HEADERS
+            or normal in OWN_HEADERS | CARRIERS
         ):
             why = "a header that tells the client's address must come from the path, not from here"
             raise WrongArgument(option, value, why)

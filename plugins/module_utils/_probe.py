@@ -27,6 +27,8 @@ from typing import Any, Callable, NamedTuple
 from ansible_collections.kestrel.real_ip.plugins.module_utils._codes import CODES
 from ansible_collections.kestrel.real_ip.plugins.module_utils._derive import Address, parse_address
 from ansible_collections.kestrel.real_ip.plugins.module_utils._echo import (
+    LINE_HEADER,
+    LINE_VALUES,
     NONCE_HEADER,
     NONCE_PARAMETER,
     Answer,
@@ -73,7 +75,8 @@ class Endpoint(NamedTuple):
 class Request(NamedTuple):
     """What is sent, the same each time but for the nonce. ``timeout``: seconds for all of it.
 
-    ``forged``: header lines that are added as they are.
+    ``forged``: header lines that are added as they are; ``preface``: goes before all of it, also
+    before TLS.
     """
 
     method: str = "GET"
@@ -81,6 +84,7 @@ class Request(NamedTuple):
     timeout: float = 5.0
     max_body: int = 65536
     forged: tuple[tuple[str, str], ...] = ()
+    preface: str = ""
 
 
 class Reply(NamedTuple):
@@ -391,6 +395,7 @@ def fetch(
     with _connect(address, until) as plain:
         connected = monotonic()
         local = parse_address(plain.getsockname()[0])
+        plain.sendall(request.preface.encode())
         with _wrap(plain, endpoint, until) as sock:
             stream = _Stream(sock, until, request.max_body)
             answer = _exchange(_Wire(sock, until, stream), stream, endpoint, request, nonce)
@@ -444,7 +449,19 @@ class Station:
             self.todo.extend([None] * more)
         elif not self.forged and any(is_answer(sample) for sample in self.samples):
             self.todo.extend(self.target.forgeries)
+        else:
+            self.todo.extend(self._again(most))
         return bool(self.todo)
+
+    def _again(self, most: int) -> list[Forgery]:
+        """What to forge once more, until each backend has met it that answers at all."""
+        named = tuple({sample.pod for sample in self.samples if sample.pod and is_answer(sample)})
+        question = self.target.question._replace(backends=named)
+        for forgery in self.target.forgeries:
+            tried = [sample for one, sample in self.forged if one is forgery]
+            if forgery.repeated and any(map(is_answer, tried)):
+                return [forgery] * min(wanted(question, tried), most)
+        return []
 
 
 _TOO_LATE = NoAnswer("V525")
@@ -571,7 +588,10 @@ class Survey:
 
     def _ask(self, station: Station, forgery: Forgery | None) -> Callable[[], None]:
         target, nonce = station.target, secrets.token_hex(8)
-        request = self._request._replace(forged=forgery.lines) if forgery else self._request
+        request = self._request
+        if forgery is not None:
+            more = [(LINE_HEADER, value) for value in LINE_VALUES] if forgery.in_lines else []
+            request = request._replace(forged=(*forgery.lines, *more), preface=forgery.preface)
         try:
             reply = self._fetch(target.endpoint, station.address, request, self._until, nonce)
         except NoAnswer as error:

@@ -51,6 +51,7 @@ from ansible_collections.kestrel.real_ip.plugins.module_utils._forgery import (
     Forgery,
     fate,
     fates,
+    is_of,
     safe,
 )
 from ansible_collections.kestrel.real_ip.plugins.module_utils._queries import Queries
@@ -358,6 +359,14 @@ def _short_circuit(question: Question, path: Path) -> str | None:
     return "V423" if at.inside else "V424"
 
 
+def _is_neighbour(sample: Sample, expected: Iterable[Network]) -> bool:
+    """Whether the prober's own address is expected, and another one that is expected was seen."""
+    seen, own = (parse_address(text or "") for text in (sample.seen, sample.local))
+    if seen is None or own is None or seen.address == own.address:
+        return False
+    return any(own.address in network for network in expected)
+
+
 def _code(sample: Sample, expected: tuple[Network, ...], question: Question, path: Path) -> str:
     """What this answer shows."""
     on_layer_4 = question.layer == "l4"
@@ -370,12 +379,20 @@ def _code(sample: Sample, expected: tuple[Network, ...], question: Question, pat
         return _without_expectation(question, path.remote.version)
     if _asked_itself(question, path):
         return "V418"
+    # Over loopback it may be a tunnel that ends elsewhere.
+    if sample.local == str(path.remote) and not in_ranges(path.remote, _LOOPBACK):
+        return "V429"
     doubts = [_doubts(network, question, path) for network in expected]
     # Without a header that carries addresses, a strategy that falls back to the peer reads layer 4.
     bare = not on_layer_4 and not sample.lines
     if bare and _match(sample.peer, expected, question, path) == "V001":
         return "V409"
     matched = _match(sample.seen, expected, question, path)
+    by_range = question.strategy.strategy == "rightmost_trusted_range"
+    if matched == "V001" and by_range and sample.peer is None:
+        return "V427"
+    if matched == "V001" and _is_neighbour(sample, expected):
+        return "V428"
     if matched is not None:
         return matched
     if None not in doubts:
@@ -420,7 +437,9 @@ def read(
     family = path.remote.version
     expected = tuple(n for n in question.expectation.at(local) if n.version == family)
     as_list = strategy.strategy != "single_header"
-    hidden = question.layer == "l7" and echo.hides(strategy.source, as_list)
+    hidden = question.layer == "l7" and (
+        echo.hides(strategy.source, as_list) or _leaves_out(forgery, echo, strategy)
+    )
     sample = Sample(
         code="",
         local=local,
@@ -446,6 +465,13 @@ def read(
         detail=_found(echo, strategy) if code == "V210" else "",
         by_range=code == "V001" and not exact,
     )
+
+
+def _leaves_out(forgery: Forgery | None, echo: Echo, strategy: Strategy) -> bool:
+    """Whether of the lines that were forged, the one that counts may not be shown."""
+    if forgery is None or not forgery.in_lines or not is_of(forgery, strategy.source):
+        return False
+    return not echo.shows_each_line()
 
 
 def _shown(forgery: Forgery, echo: Echo) -> str:
@@ -688,6 +714,8 @@ def _tested(strategy: Strategy, forged: Forged) -> bool:
 
 
 def _aims_at(forgery: Forgery, strategy: Strategy) -> bool:
+    if forgery.preface:
+        return False
     if strategy.strategy == "peer":
         return True
     # Names with underscores and private addresses may be passed over by who reads the header.
@@ -698,24 +726,60 @@ def _aims_at(forgery: Forgery, strategy: Strategy) -> bool:
 
 def deceived(strategy: Strategy, forged: Forged) -> tuple[str, Facts] | None:
     """The code and the facts where a forged request changed what the strategy reads."""
-    if strategy.strategy == "peer":
-        return None
+    on_layer_4 = strategy.strategy == "peer"
     wrong = [
         (not _chosen(forgery, sample), forgery, sample)
         for forgery, sample in forged
         if is_answer(sample) and CODES[sample.code].verdict != "preserved"
         if sample.code != "V420"
+        # No header changes a socket's peer.
+        if forgery.preface or not on_layer_4
     ]
     if wrong:
         # Requests end in any order; the plainest one says most.
-        other, forgery, sample = min(wrong, key=lambda one: (one[0], one[1].lines))
-        line = "; ".join(f"{name}: {value}" for name, value in forgery.lines)
-        return "V102" if other else "V101", {"line": line, "got": sample.seen or "no address"}
-    if any(sample.code == "V420" for _forgery, sample in forged):
+        other, forgery, sample = min(wrong, key=lambda one: (one[0], *_plainness(one[1])))
+        code = "V102" if other else "V104" if forgery.preface else "V101"
+        return code, {"line": _line(forgery), "got": sample.seen or "no address"}
+    if not on_layer_4 and any(sample.code == "V420" for _forgery, sample in forged):
         return "V420", {}
     if strategy.strategy == "leftmost_non_private" and not _tested(strategy, forged):
         return "V414", {}
     return None
+
+
+def _plainness(forgery: Forgery) -> tuple[object, ...]:
+    names = [name != forgery.header for name, _value in forgery.lines]
+    values = [value for _name, value in forgery.lines]
+    return bool(forgery.preface), len(names), names, sum(map(len, values)), values, forgery.header
+
+
+def _other_peers(
+    strategy: Strategy, answers: Sequence[Sample], forged: Forged
+) -> tuple[str, Sequence[Sample], Facts] | None:
+    """The code, the samples that it speaks of and the facts where the answers to forged requests
+    take back that every peer is the expected one.
+
+    No header changes a socket's peer: on layer 4 these answers are as good as any.
+    """
+    if strategy.strategy != "peer":
+        return None
+    tried = [(one, sample) for one, sample in forged if one.lines and is_answer(sample)]
+    named = [(one, sample) for one, sample in tried if _chosen(one, sample)]
+    if named:
+        forgery, sample = min(named, key=lambda one: _plainness(one[0]))
+        return "V426", [sample], {"line": _line(forgery), "got": sample.seen}
+    bad = [sample for _one, sample in tried if CODES[sample.code].verdict == "lost"]
+    doubtful = [sample for _one, sample in tried if CODES[sample.code].verdict == "unproven"]
+    if not bad:
+        return (_commonest(doubtful), doubtful, {}) if doubtful else None
+    good = [*answers, *(s for _one, s in tried if CODES[s.code].verdict == "preserved")]
+    code, facts = _mixed(good, bad)
+    return code, bad, {**facts, "answered": len(good) + len(bad)}
+
+
+def _line(forgery: Forgery) -> str:
+    lines = (f"{name}: {value}" for name, value in forgery.lines)
+    return forgery.preface.strip() or _listed(lines, "; ")
 
 
 def _chosen(forgery: Forgery, sample: Sample) -> bool:
@@ -736,15 +800,18 @@ def _safe(
     return next((one for one in candidates if one == declared), next(iter(candidates), None))
 
 
-def _not_tested(question: Question, forged: Forged) -> str:
+def _not_tested(question: Question, answers: Iterable[Sample], forged: Forged) -> str:
     """What the verdict doesn't rest on, as the end of the reason."""
     aimed = [sample for forgery, sample in forged if _aims_at(forgery, question.strategy)]
     refused = sum(not is_answer(sample) for sample in aimed)
     partly = f"forgery tested in part ({refused} of {len(aimed)} forged requests not answered)"
     tested = _tested(question.strategy, forged)
+    met = {sample.pod for _forgery, sample in forged if is_answer(sample)}
+    unmet = [sample for sample in answers if sample.pod and sample.pod not in met]
     left = [
         *(["vantage not checked"] if not question.standpoint.checked else []),
         *([partly] if tested and refused else []),
+        *([f"forgery not tested on {_pods(unmet)}"] if tested and unmet else []),
         *(["forgery not tested"] if not tested else []),
     ]
     return "".join(f"; {one}" for one in left)
@@ -781,6 +848,8 @@ def judge(
     code, group, own = _decide(question, samples, answers, len(dumb) + unsent)
     if CODES[code].verdict == "preserved":
         code, own = deceived(question.strategy, forged) or (code, own)
+    if CODES[code].verdict == "preserved":
+        code, group, own = _other_peers(question.strategy, answers, forged) or (code, group, own)
     known, missing = coverage(question, answers)
     strategy = question.strategy
     family = path.remote.version
@@ -816,7 +885,7 @@ def judge(
         "required": len(question.backends),
         "needed": _needed(question),
         "unanswered": f" (of {planned} requests {titles})" if titles else "",
-        "not_tested": _not_tested(question, forged),
+        "not_tested": _not_tested(question, answers, forged),
         "place": _PLACE.get(question.standpoint.place, "outside"),
         "marks": _listed(question.marks, " and ") or "none are known",
         "balancer": question.load_balancer or "no class is given",
@@ -834,7 +903,8 @@ def judge(
         fix=statement.fix,
         warnings=_warnings(code, question, answers, facts, titles),
         coverage=known,
-        forgery=fates(((forgery.header, _fate(sample)) for forgery, sample in forged), ()),
+        # What became of one header is told by the requests that have no other.
+        forgery=fates(((f.header, _fate(s)) for f, s in forged if f.lines and not f.repeated), ()),
         safe=trustworthy,
     )
 

@@ -93,8 +93,8 @@ options:
     description:
       - Header lines to add to each request.
       - Headers that tell a client's address are refused, since what arrives must come from the path
-        (Forwarded, X-Forwarded-*, X-Real-IP, O(header), and those by which a load balancer is
-        known), as are headers that the probe itself depends on.
+        (Forwarded, X-Forwarded-*, X-Real-IP, True-Client-IP and its like, O(header), and those by
+        which a load balancer is known), as are headers that the probe itself depends on.
     type: dict
     default: {}
   expected_source:
@@ -228,10 +228,12 @@ options:
     elements: str
   forge:
     description:
-      - Whether to send requests with forged headers as well, about 40 to each address that answers
-        as an echo app. C(X-Forwarded-For), C(X-Real-IP), C(Forwarded) and O(header), in several
-        lines too and with underscores for dashes; the headers that CDNs use, such as
-        C(True-Client-IP); and a C(Connection) that asks proxies to drop these headers.
+      - Whether to send requests with forged headers as well, about 60 to each address that answers
+        as an echo app. C(X-Forwarded-For), C(X-Real-IP), C(Forwarded) and O(header), with addresses
+        of several kinds, in several lines, in upper and lower case and with underscores for
+        dashes; the headers that CDNs use, such as C(True-Client-IP); a C(Connection) that asks
+        proxies to drop these headers; all of them at once, until each backend that answers at all
+        has met that; and one that begins with a line of the PROXY protocol.
       - They find out what the path makes of headers that a client writes, see RV(forgery) and
         RV(safe_strategy). The verdict is V(forgeable) where one of them changes what O(strategy)
         reads.
@@ -568,7 +570,7 @@ requests:
       description: That were sent with forged headers, beside these.
       returned: success
       type: int
-      sample: 41
+      sample: 65
     answered:
       description: That an echo app answered.
       returned: success

@@ -332,6 +332,14 @@ http_connection_manager.v3.HttpConnectionManager
           - name: envoy.filters.http.router
             typed_config:
               "@type": type.googleapis.com/envoy.extensions.filters.http.router.v3.Router
+    {listener}
+"""
+ENVOY_TAKES_PROXY_LINES = """listener_filters:
+    - name: envoy.filters.listener.proxy_protocol
+      typed_config:
+        "@type": type.googleapis.com/envoy.extensions.filters.listener.\
+proxy_protocol.v3.ProxyProtocol
+        allow_requests_without_proxy_protocol: true
 """
 # Without DIRECT it would be what Envoy believes, which is what the client wrote.
 ENVOY_WRITES = """request_headers_to_add:
@@ -357,9 +365,10 @@ def _haproxy(more: str = "") -> Front:
     return _runs("haproxy", "-db", "-f"), HAPROXY.replace("{more}", more)
 
 
-def _envoy(use: str, action: str = "") -> Front:
+def _envoy(use: str, action: str = "", listener: str = "") -> Front:
     writes = ENVOY_WRITES.replace("{action}", action) if action else ""
-    return envoy_command, ENVOY.replace("{use}", use).replace("{more}", writes)
+    content = ENVOY.replace("{use}", use).replace("{more}", writes)
+    return envoy_command, content.replace("{listener}", listener)
 
 
 FRONTS: dict[str, Front] = {
@@ -368,6 +377,7 @@ FRONTS: dict[str, Front] = {
     "haproxy": _haproxy(),
     "haproxy if-none": _haproxy(" if-none"),
     "envoy": _envoy("true"),
+    "envoy takes PROXY lines": _envoy("true", listener=ENVOY_TAKES_PROXY_LINES),
     "envoy passes on": _envoy("false"),
     "envoy if absent": _envoy("false", "ADD_IF_ABSENT"),
     "envoy overwrites": _envoy("false", "OVERWRITE_IF_EXISTS_OR_ADD"),
@@ -417,6 +427,7 @@ def test_a_proxy_in_front_that_can_be_walked_around(
         ("haproxy if-none", "V101", f"the forged {XFF}: "),
         ("envoy if absent", "V101", f"the forged {XFF}: "),
         ("nginx hearsay", "V101", "the forged True-Client-IP: "),
+        ("envoy takes PROXY lines", "V104", "one that began with PROXY TCP4 6.6.6.6 "),
         # By itself Envoy adds nothing: of an honest client only Envoy's own address arrives.
         ("envoy passes on", "V210", "is no address"),
     ],

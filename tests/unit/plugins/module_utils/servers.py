@@ -33,7 +33,17 @@ class Connection:
         self.server = server
 
     def read(self) -> Lines:
-        """The header lines of the request; the first one has the request line as its value."""
+        """The header lines of the request; the first one has the request line as its value.
+
+        What begins with a line of the PROXY protocol is no request.
+        """
+        lines = self.read_after()
+        if lines[0][1].startswith("PROXY "):
+            raise ConnectionAbortedError
+        return lines
+
+    def read_after(self) -> Lines:
+        """Likewise, the line of the PROXY protocol in the place of the request line."""
         data = b""
         while b"\r\n\r\n" not in data:
             received = self.sock.recv(65536)
@@ -41,7 +51,7 @@ class Connection:
                 break
             data += received
         first, *lines = data.decode("latin-1").split("\r\n\r\n")[0].split("\r\n")
-        pairs = [("", first), *(tuple(line.split(": ", 1)) for line in lines)]
+        pairs = [("", first), *(line.partition(": ")[::2] for line in lines)]
         self.server.requests.append(pairs)
         return pairs
 
@@ -153,6 +163,23 @@ def echo(
             document = {"kestrel": 1, "headers": lines, "peer": {"address": host, "port": port}}
         change(document, number)
         connection.send(response(json.dumps(document).encode(), status))
+
+    return behave
+
+
+def takes_proxy_lines(client: str) -> Behaviour:
+    """An echo app that takes the PROXY protocol from whoever sends it, and does without it too."""
+
+    def behave(connection: Connection) -> None:
+        first, *lines = connection.read_after()
+        told = first[1].split()
+        address = told[2] if told[0] == "PROXY" else client
+        lines = [line for line in lines if " " not in line[0]]
+        peer = {"address": address, "port": 1}
+        lines = [line for line in lines if line[0].lower() != "x-real-ip"]
+        lines += [("X-Real-IP", address), ("X-Forwarded-For", address)]
+        document = {"kestrel": 1, "headers": lines, "peer": peer}
+        connection.send(response(json.dumps(document).encode()))
 
     return behave
 
@@ -279,22 +306,49 @@ def server_tls(file: Path, client: Path | None = None) -> ssl.SSLContext:
     return context
 
 
+def _values(lines: Lines, wanted: str) -> list[str]:
+    return [value for name, value in lines if name.lower() == wanted.lower()]
+
+
+#: What a proxy believes that only sometimes believes anything, by its mode: values of the request.
+_BELIEVES: dict[str, Callable[[Lines], list[str]]] = {
+    "hearsay": lambda given: _values(given, "True-Client-IP"),
+    "rumour": lambda given: _values(given, "X-Azure-ClientIP"),
+    "together": lambda given: _values(given, "Client-IP") if _values(given, "Via") else [],
+    "internal": lambda given: [v for v in _values(given, "X-Real-IP") if v.startswith("10.")],
+    "loopback": lambda given: [v for v in _values(given, "X-Real-IP") if v.startswith("127.")],
+    "IPv6": lambda given: [v for v in _values(given, "X-Real-IP") if ":" in v and "." not in v],
+    "with port": lambda given: [v for v in _values(given, "X-Real-IP") if v.endswith(":6666")],
+    "second": lambda given: [
+        v.partition(",")[0] for v in _values(given, "X-Forwarded-For") if v.endswith(", 192.0.2.66")
+    ],
+}
+
+
 def proxied(mode: str, client: str) -> Behaviour:
     """An echo app behind a proxy that treats the forwarding headers of a request in this way."""
 
     def behave(connection: Connection) -> None:
         given = connection.read()[1:]
         forged = [(name, value) for name, value in given if _FORWARDING.match(name)]
-        believed = [value for name, value in given if name == "True-Client-IP"]
-        peer = believed[-1] if mode == "hearsay" and believed else client
+        believed = _BELIEVES.get(mode, lambda _given: [])(given)
+        peer = believed[-1] if believed else client
         lines = [line for line in given if line not in forged]
         if mode == "refuse" and forged:
             connection.send(response(b"blocked", "403 Forbidden"))
             return
         for name in ("X-Forwarded-For", "X-Real-IP"):
-            before = [value for forged_name, value in forged if forged_name == name]
-            if mode in ("append", "hearsay", "hop by hop"):
-                lines.append((name, ", ".join([*before, peer])))
+            before = _values(forged, name)
+            appended = ", ".join([*before, peer])
+            if mode in ("append", "hop by hop") or mode in _BELIEVES:
+                lines.append((name, appended))
+            elif mode == "cut":
+                lines.append((name, appended[:1000].rstrip(", ")))
+            elif mode == "exact case":
+                lines += [(name, client), *((n, v) for n, v in forged if n == name.lower())]
+            elif mode in ("not empty", "not unknown"):
+                kept = "" if mode == "not empty" else "unknown"
+                lines.append((name, kept if kept in before else client))
             elif mode == "first line":
                 lines += [(name, value) for value in (client, *before[1:])]
             elif mode == "only without" and before:
@@ -304,7 +358,7 @@ def proxied(mode: str, client: str) -> Behaviour:
         if mode != "real ip":
             lines += [line for line in forged if line[0] == "Forwarded"]
         if mode == "hop by hop":
-            options = ",".join(value for name, value in given if name == "Connection")
+            options = ",".join(_values(given, "Connection"))
             named = {option.strip().lower() for option in options.split(",")}
             lines = [line for line in lines if line[0].lower() not in named]
         connection.send(response(json.dumps({"kestrel": 1, "headers": lines}).encode()))

@@ -13,6 +13,7 @@ from ansible_collections.kestrel.real_ip.plugins.module_utils._derive import (
 from ansible_collections.kestrel.real_ip.plugins.module_utils._forgery import (
     CANDIDATES,
     FATES,
+    HEARSAY,
     Forgery,
     fate,
     fates,
@@ -30,33 +31,73 @@ def test_each_header_is_forged_with_each_kind_of_address() -> None:
     names = {"X-Client-IP", XFF, "X-Real-IP", "Forwarded"}
     underscored = {"X_Client_IP", "X-Client_IP", "X_Forwarded_For", "X-Forwarded_For"}
     underscored |= {"X_Real_IP", "X-Real_IP"}
-    hearsay = {forgery.header for forgery in sent} - names - underscored - {"Connection"}
+    hearsay = {forgery.header for forgery in sent} - names - underscored
+    hearsay -= {"Connection", "PROXY"}
     assert {"True-Client-IP", "CF-Connecting-IP", "X-Original-Forwarded-For"} < hearsay
     assert {forgery.header for forgery in sent} > names | underscored | {"Connection"}
-    for name in names | {"X_Forwarded_For"}:
-        values = {one.values for one in sent if one.header == name}
-        (addresses,) = values
-        public, documentation, trusted = map(ipaddress.ip_address, addresses)
-        assert not is_private(public)
-        assert documentation in ipaddress.ip_network("192.0.2.0/24")
-        assert trusted in ipaddress.ip_network("10.0.0.0/8")
+    usual = ["6.6.6.6", "192.0.2.66", "10.0.0.1"]
+    for name in names | underscored:
         alone = {one.lines[0][1] for one in sent if one.header == name and len(one.lines) == 1}
-        assert all(any(address in line for line in alone) for address in addresses)
+        more = ["10.6.6.6", "127.6.6.6", "2606:6666::6"] if name in names else []
+        assert all(any(address in line for line in alone) for address in usual + more)
     for name in names:
-        assert any(len(one.lines) == 2 for one in sent if one.header == name), "several lines"
+        own = [one for one in sent if one.header == name]
+        assert any([*map(len, one.lines)] == [2, 2] for one in own), "several lines"
+        assert {name.lower(), name.upper()} < {one.lines[0][0] for one in own}, "another case"
+        for text in ("", "for=unknown" if name == "Forwarded" else "unknown"):
+            assert ((name, text),) in [one.lines for one in own], "no address"
     for name in hearsay:
         [[line]] = [one.lines for one in sent if one.header == name]
         assert not is_private(ipaddress.ip_address(line[1]))
     assert any(line.endswith(":6666") for one in sent for _name, line in one.lines), "a port"
     assert any("unknown" in line for one in sent for _name, line in one.lines), "junk"
+    assert ((XFF, ", ".join(usual)),) in [one.lines for one in sent], "a list"
 
 
 @pytest.mark.parametrize(
-    "expected", [["6.6.6.6"], ["192.0.2.66", "6.0.0.0/7"], ["10.0.0.1"], ["192.0.2.0/24"]]
+    ("avoided", "line"),
+    [
+        ([], "PROXY TCP4 6.6.6.6 6.6.6.6 6666 80"),
+        (["0.0.0.0/1", "128.0.0.0/1"], "PROXY TCP6 2001:db8::1 2001:db8::1 6666 80"),
+    ],
+)
+def test_the_proxy_protocols_line(avoided: list[str], line: str) -> None:
+    sent = forgeries(None, parse_ranges(avoided), ["2001:db8::/32"])
+    [found] = [one for one in sent if one.preface]
+    assert (found.preface, found.lines) == (f"{line}\r\n", ())
+
+
+def test_a_header_with_underscores_is_forged_like_any_other() -> None:
+    shapes = [
+        {len(one.lines) for one in forgeries(name, parse_ranges([]), None) if one.header == name}
+        for name in ("X_My_IP", "X-My-IP")
+    ]
+    assert shapes[0] == shapes[1] > {1, 2}
+
+
+def test_one_request_has_every_header_and_is_repeated() -> None:
+    for header in ("X-Client-IP", None):
+        sent = forgeries(header, parse_ranges(["203.0.113.20"]), None)
+        [everything] = [one for one in sent if one.repeated]
+        assert everything.header == (header or XFF), "by it is told whether it was tested"
+        told = dict(everything.lines)
+        assert len(told) == len(everything.lines)
+        single = {line[0] for one in sent for line in one.lines if len(one.lines) == 1}
+        assert {name for name in single if name in HEARSAY} < {*told}
+        assert {"X-Forwarded-For", "X-Real-IP", "Forwarded"} < {*told}
+        assert told["Via"], "as if it came through a proxy"
+        assert told["Forwarded"] == "for=6.6.6.6"
+
+
+@pytest.mark.parametrize(
+    "expected",
+    [["6.6.6.6"], ["192.0.2.66", "6.0.0.0/7"], ["10.0.0.1"], ["0.0.0.0/1", "192.0.0.0/2"]],
 )
 def test_no_forged_value_is_expected(expected: list[str]) -> None:
     networks = parse_ranges(expected)
-    for forgery in forgeries(None, networks, ["10.0.0.0/30", "192.168.1.1"]):
+    sent = forgeries(None, networks, ["10.0.0.0/30", "192.168.1.1"])
+    assert any(forgery.public for forgery in sent)
+    for forgery in sent:
         for value in forgery.values:
             assert not any(ipaddress.ip_address(value) in network for network in networks)
 

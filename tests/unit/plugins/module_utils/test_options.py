@@ -120,6 +120,8 @@ def endpoint(**options: Any) -> Endpoint:
         ({"headers": {"X-Forwarded": "1"}}, "headers.X-Forwarded"),
         ({"headers": {"FORWARDED": "for=1.2.3.4"}}, "headers.FORWARDED"),
         ({"headers": {"X-Real_IP": CLIENT}}, "headers.X-Real_IP"),
+        ({"headers": {"True-Client-IP": CLIENT}}, "headers.True-Client-IP"),
+        ({"headers": {"client_ip": CLIENT}}, "headers.client_ip"),
         ({"headers": {"X-Stgw-Time": "1"}}, "headers.X-Stgw-Time"),
         ({"headers": {"X-Client-Proto": "http"}}, "headers.X-Client-Proto"),
         (
@@ -127,6 +129,7 @@ def endpoint(**options: Any) -> Endpoint:
             "headers.x_me",
         ),
         ({"headers": {"X-Kestrel-Nonce": "1"}}, "the probe sets this header itself"),
+        ({"headers": {"X-Kestrel-Line": "1"}}, "the probe sets this header itself"),
         ({"headers": {"Host": "other"}}, "the probe sets this header itself"),
         ({"headers": {"Accept-Encoding": "gzip"}}, "the probe sets this header itself"),
         ({"headers": {"Transfer-Encoding": "chunked"}}, "the probe sets this header itself"),

@@ -102,7 +102,7 @@ class Case(NamedTuple):
     standpoint: Standpoint = Standpoint()
     proxied: tuple[str, ...] = ()
     balancer: str = ""
-    #: Forged header and value, and what was answered.
+    #: Forged header and value, and what was answered; PROXY for that protocol's line.
     forged: tuple[tuple[str, str, Any], ...] = ()
 
     def question(self) -> Question:
@@ -140,7 +140,13 @@ class Case(NamedTuple):
 
     def read_forged(self) -> list[tuple[Forgery, Sample]]:
         tried = [
-            (Forgery(name, ((name, value),), (value,)), one) for name, value, one in self.forged
+            (
+                Forgery(name, (), (value,), preface=f"PROXY TCP4 {value} {value} 1 80\r\n")
+                if name == "PROXY"
+                else Forgery(name, ((name, value),), (value,)),
+                one,
+            )
+            for name, value, one in self.forged
         ]
         return [(forgery, self.read_one(one, forgery)) for forgery, one in tried]
 
@@ -242,6 +248,19 @@ ROWS = (
         "V405",
     ),
     # --- forgeable --------------------------------------------------------------------------------
+    Row(
+        "V104",
+        Case((PEER,), layer="l4", forged=(("PROXY", "6.6.6.6", answer(peer="6.6.6.6")),)),
+        {"forged": (("PROXY", "6.6.6.6", PEER),)},
+        "V001",
+        ("PROXY TCP4 6.6.6.6", "made it 6.6.6.6"),
+    ),
+    Row(
+        "V104",
+        Case(forged=(("PROXY", "6.6.6.6", answer("6.6.6.6")),)),
+        {"forged": (("PROXY", "6.6.6.6", "V516"),)},
+        "V001",
+    ),
     Row(
         "V101",
         Case((answer(CLIENT),), forged=((XFF, "6.6.6.6", answer("6.6.6.6")),)),
@@ -567,6 +586,60 @@ ROWS = (
         ("2 pods",),
     ),
     Row("V425", Case((PEER,) * 20, layer="l4", backends=(A, B)), {"backends": (A,)}, "V002"),
+    Row(
+        "V427",
+        Case((answer(f"{CLIENT}, {NODE}"),), strategy=RANGES),
+        {"answers": (answer(f"{CLIENT}, {NODE}", peer=NODE),)},
+        "V001",
+        (CLIENT, "trusted_ranges"),
+    ),
+    Row(
+        "V428",
+        Case(
+            (answer("203.0.113.77"),), expected=("203.0.113.0/24",), local=CLIENT, cluster=CLUSTER
+        ),
+        {"local": "192.168.7.7"},
+        "V001",
+        ("203.0.113.77", CLIENT),
+    ),
+    Row(
+        "V428",
+        Case((answer("203.0.113.77"),), expected=("203.0.113.77", CLIENT), local=CLIENT),
+        {"expected": ("203.0.113.77",)},
+        "V001",
+    ),
+    Row("V429", Case(local=BALANCER), {"local": CLIENT}, "V001", (BALANCER, CLIENT)),
+    # --- answers to forged requests, which are as good as any on layer 4 -------------------------
+    Row(
+        "V426",
+        Case((PEER,), layer="l4", forged=((XFF, "6.6.6.6", answer(peer="6.6.6.6")),)),
+        {"forged": ((XFF, "6.6.6.6", PEER),)},
+        "V001",
+        ("told 6.6.6.6", f"{XFF}: 6.6.6.6"),
+    ),
+    Row(
+        "V417",
+        Case((PEER,), layer="l4", forged=((XFF, "6.6.6.6", answer()),)),
+        {"forged": ((XFF, "6.6.6.6", answer(peer=NODE)), (XFF, "7.7.7.7", answer()))},
+        "V303",
+    ),
+    Row(
+        "V303",
+        Case((PEER,), layer="l4", forged=((XFF, "6.6.6.6", answer(peer=NODE)),)),
+        {"forged": ((XFF, "6.6.6.6", "V509"),)},
+        "V001",
+        ("1 of 2", NODE),
+    ),
+    Row(
+        "V302",
+        Case(
+            (answer(peer=CLIENT, pod=A),),
+            layer="l4",
+            forged=((XFF, "6.6.6.6", answer(peer=NODE, pod=A)),),
+        ),
+        {"forged": ((XFF, "6.6.6.6", answer(peer=NODE, pod=B)),)},
+        "V301",
+    ),
     # --- no_answer --------------------------------------------------------------------------------
     Row("V503", Case(("V503", "V503", "V509")), {"answers": ("V503", "V509", "V509")}, "V509"),
     Row("V525", Case((), unsent=10), {"answers": (answer(),), "unsent": 0}, "V001"),
@@ -714,10 +787,13 @@ def test_what_was_not_tested_is_said_last() -> None:
     assert under.judge().reason.endswith("forgery not tested"), "of a name that may be dropped"
     partly = case._replace(forged=((XFF, "6.6.6.6", answer()), (XFF, "7.7.7.7", "V516")))
     assert "forgery tested in part (1 of 2 forged" in partly.judge().reason
+    # A balancer that hashes what was forged leads every such request to one backend.
+    hashed = case._replace(answers=(GOOD_A, GOOD_B), forged=((XFF, "6.6.6.6", GOOD_A),))
+    assert hashed.judge().reason.endswith(f"; forgery not tested on {B}")
 
 
 def test_forged_headers_change_nothing_on_layer_4() -> None:
-    forged = ((XFF, "6.6.6.6", answer("6.6.6.6", peer=CDN)),)
+    forged = ((XFF, "6.6.6.6", answer("6.6.6.6", peer=CLIENT)),)
     assert Case((PEER,), layer="l4", forged=forged).judge().verdict == "preserved"
 
 

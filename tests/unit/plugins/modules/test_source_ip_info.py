@@ -33,6 +33,7 @@ from ansible_collections.kestrel.real_ip.tests.unit.plugins.module_utils.servers
     says,
     server_tls,
     silent,
+    takes_proxy_lines,
 )
 
 CLIENT, NODE, NAT = "203.0.113.20", "10.255.0.12", "93.184.216.34"
@@ -333,6 +334,80 @@ def test_what_becomes_of_forged_headers(
     assert running.accepted == 10 + result["requests"]["forged"]
 
 
+@pytest.mark.parametrize(
+    ("mode", "code", "line"),
+    [
+        ("rumour", "V101", "X-Forwarded-For: 6.6.6.6; "),
+        ("together", "V101", "X-Forwarded-For: 6.6.6.6; "),
+        ("internal", "V101", "X-Real-IP: 10.6.6.6 made"),
+        ("loopback", "V101", "X-Real-IP: 127.6.6.6 made"),
+        ("IPv6", "V101", "X-Real-IP: 2606:6666::6 made"),
+        ("with port", "V101", "X-REAL-IP: 6.6.6.6:6666 made"),
+        ("second", "V101", "X-Forwarded-For: 6.6.6.6, 192.0.2.66 made"),
+        ("cut", "V102", "X-Forwarded-For: 6.6.6.6, 6.6.6.6"),
+        ("exact case", "V101", "x-forwarded-for: 6.6.6.6 made"),
+        ("not empty", "V102", "X-Forwarded-For:  made"),
+        ("not unknown", "V102", "X-Forwarded-For: unknown made"),
+    ],
+)
+def test_proxies_that_believe_some_forged_requests_only(mode: str, code: str, line: str) -> None:
+    with Server(proxied(mode, CLIENT)) as running:
+        result = probe(url=running.url, expected_source=[CLIENT], forge=True)
+    assert result["code"] == code, result["reason"]
+    assert line in result["reason"]
+
+
+@pytest.mark.parametrize("layer", ["l4", "l7"])
+def test_who_takes_the_proxy_protocol_from_anybody(layer: str) -> None:
+    with Server(takes_proxy_lines(CLIENT)) as running:
+        result = probe(url=running.url, expected_source=[CLIENT], forge=True, layer=layer)
+    assert (result["verdict"], result["code"]) == ("forgeable", "V104"), result["reason"]
+    assert "PROXY TCP4 6.6.6.6 " in result["reason"]
+    assert result["safe_strategy"] is None
+    assert "PROXY" not in result["forgery"], "it is no header"
+
+
+@pytest.mark.parametrize(
+    ("shows", "code"),
+    [
+        # The second line, which the client wrote, is the one that an application reads.
+        (lambda values: values[0], "V420"),
+        (", ".join, "V101"),
+    ],
+)
+def test_an_app_that_shows_one_line_of_several(shows: Any, code: str) -> None:
+    def behave(connection: Connection) -> None:
+        given = connection.read()[1:]
+        forged = [value for name, value in given if name.lower() == "x-forwarded-for"]
+        lines = [line for line in given if line[0].lower() != "x-forwarded-for"]
+        # A proxy that writes anew the first line only.
+        lines += [("X-Forwarded-For", value) for value in (CLIENT, *forged[1:])]
+        names = {name.lower() for name, _value in lines}
+        headers = {one: shows([v for name, v in lines if name.lower() == one]) for one in names}
+        connection.send(response(json.dumps({"request": headers}).encode()))
+
+    own = {"echo_format": "jmespath", "echo_queries": {"headers": "request"}}
+    with Server(behave) as running:
+        result = probe(url=running.url, expected_source=[CLIENT], forge=True, **own)
+    assert result["code"] == code, result["reason"]
+
+
+def test_one_replica_that_believes_the_client() -> None:
+    pods = ["a", "b", "c"]
+
+    def replica(document: dict[str, Any], number: int) -> None:
+        lines = document["headers"]
+        document["pod"] = pods[number % 3]
+        believed = [value for name, value in lines if name == "X-Azure-ClientIP"]
+        if believed and document["pod"] == "c":
+            lines[-1] = ("X-Forwarded-For", believed[0])
+
+    with Server(echo(CLIENT, replica)) as running:
+        asked = {"expected_source": [CLIENT], "forge": True, "expect_backends": pods}
+        result = probe(url=running.url, samples=3, concurrency=1, **asked)
+    assert (result["verdict"], result["code"]) == ("forgeable", "V101"), result["reason"]
+
+
 # --- Ways around ----------------------------------------------------------------------------------
 
 CDN = "151.101.1.140"
@@ -347,9 +422,16 @@ def around(
     monkeypatch.setattr(
         _probe.socket, "getaddrinfo", resolver({"echo.example.com": [name_leads_to]})
     )
-    with Server(proxied("append", f"{CLIENT}, {CDN}")) as front, ExitStack() as stack:
+    before = (
+        proxied("real ip", CLIENT)
+        if options.get("header")
+        else proxied("append", f"{CLIENT}, {CDN}")
+    )
+    with Server(before) as front, ExitStack() as stack:
         if directly is not None:
             behaviour = proxied(directly, "203.0.113.9")
+            if directly == "PROXY":
+                behaviour = takes_proxy_lines("203.0.113.9")
             stack.enter_context(Server(behaviour, address=(OWN, front.port)))
         url = f"http://echo.example.com:{front.port}/"
         asked = {"expected_source": [CLIENT], "trusted_count": 2, "forge": True, **options}
@@ -371,6 +453,14 @@ def test_a_load_balancer_behind_a_cdn_that_answers_directly(
     for entry in there:
         told = (entry["way"], entry["reachable"], entry["vantage"])
         assert told == ("load_balancer", True, "outside")
+
+
+def test_a_load_balancer_that_takes_the_proxy_protocol_directly(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    result = around(monkeypatch, "PROXY", "127.0.0.1", **REAL_IP)
+    assert result["code"] == "V103", result["reason"]
+    assert "PROXY TCP4 6.6.6.6 " in result["reason"]
 
 
 @pytest.mark.parametrize(
