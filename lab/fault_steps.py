@@ -17,6 +17,7 @@ import threading
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from http import HTTPStatus
 from pathlib import Path
 from typing import Any, Final
@@ -220,6 +221,22 @@ def _write(place: Place, ref: Ref, body: Json, *, dry: bool = False) -> Json:
     return api(place.lab, ref.path(place) + query, "PUT", body)
 
 
+def _rewrite(
+    place: Place, ref: Ref, change: Callable[[Json], Json], *, dry: bool = False
+) -> tuple[Json, Json]:
+    """Write what ``change`` makes of an object, again where somebody else wrote meanwhile.
+
+    Returns the object as it was and as it is then.
+    """
+    while True:
+        found = existing(place, ref)
+        try:
+            return found, _write(place, ref, change(found), dry=dry)
+        except Unanswered as error:
+            if error.status != HTTPStatus.CONFLICT:
+                raise
+
+
 def _delete(place: Place, path: str) -> None:
     try:
         api(place.lab, path, "DELETE")
@@ -337,8 +354,7 @@ class Change(Step):
 
     def plan(self, place: Place) -> Json:
         """Have the server say what the object would be, with its defaults."""
-        found = existing(place, self.ref)
-        after = _write(place, self.ref, self._changed(place, found), dry=True)
+        found, after = _rewrite(place, self.ref, partial(self._changed, place), dry=True)
         return {"before": _seen(found), "after": _seen(after)}
 
     def _changed(self, place: Place, found: Json) -> Json:
@@ -348,15 +364,8 @@ class Change(Step):
 
     def do(self, place: Place, record: Json) -> Facts:
         """Change it. Of a Deployment the pods are exchanged: the former ones are gone then."""
-        while True:
-            found = existing(place, self.ref)
-            old = pods(place) if self.ref == DEPLOYMENT else {}
-            try:
-                _write(place, self.ref, self._changed(place, found))
-                break
-            except Unanswered as error:
-                if error.status != HTTPStatus.CONFLICT:
-                    raise
+        old = pods(place) if self.ref == DEPLOYMENT else {}
+        _rewrite(place, self.ref, partial(self._changed, place))
         if old:
             _end(place, old)
             until("New pods should be made", lambda: bool(pods(place)) or not self.admitted)
@@ -412,7 +421,7 @@ class Make(Step):
         found = read(place, self.ref)
         if found is None or _MADE_BY in (found["metadata"].get("annotations") or {}):
             return {}
-        after = _write(place, self.ref, self._merged(place, found), dry=True)
+        found, after = _rewrite(place, self.ref, partial(self._merged, place), dry=True)
         return {"before": _seen(found), "after": _seen(after)}
 
     def _merged(self, place: Place, found: Json) -> Json:
@@ -426,7 +435,7 @@ class Make(Step):
         """Make or change it."""
         found = read(place, self.ref)
         if found is not None:
-            _write(place, self.ref, self._merged(place, found))
+            _rewrite(place, self.ref, partial(self._merged, place))
             return {}
         whole = self.ref.head(place)
         whole["metadata"]["annotations"] = {_MADE_BY: place.fault}
