@@ -51,6 +51,7 @@ XFF = "X-Forwarded-For"
 ELSEWHERE = {
     "V101": "test_what_the_balancer_makes_of_forged_headers",
     "V103": "test_a_proxy_in_front_that_can_be_walked_around",
+    "V104": "test_a_proxy_in_front_that_believes_the_client",
     "V301": "test_one_replica_that_strips_the_header",
     "V410": "test_a_pod_that_went_away_meanwhile_need_not_answer",
     "V421": "test_layer_4_proves_nothing_from_a_node_or_a_pod",
@@ -85,6 +86,7 @@ class Place(NamedTuple):
     directory: Path
 
 
+POD_NETWORKS = [network for node in NODES for network in pod_networks(node)]
 Network = IPv4Network | IPv6Network
 Cause = Callable[[Place], AbstractContextManager[None]]
 
@@ -308,6 +310,8 @@ BALANCER = _to("http://{balancer}/", "{client}")
 #: For what a cause has only just started.
 WAITING = {"wait": True, "wait_timeout": 60}
 UNNAMED = {"headers": "headers", "peer": "peer.address"}
+#: As an app with ProxyFix or uvicorn's proxy headers tells its peer.
+BELIEVING = {**UNNAMED, "peer": f"(headers[?[0]=='{XFF}'] | [-1][1]) || peer.address"}
 ENTRY = f"the rightmost {XFF} entry"
 
 
@@ -423,6 +427,41 @@ PROBES = (
         },
     ),
     Probe(
+        "an echo app that takes its peer from a header",
+        (Row("V426", _at(PLAIN), ("told 6.6.6.6 as the socket peer", f"forged {XFF}: 6.6.6.6")),),
+        {"echo_format": "jmespath", "echo_queries": BELIEVING, "layer": "l4"},
+    ),
+    Probe(
+        "trusted ranges without a peer",
+        (Row("V427", BALANCER, ("{client} is the nearest address outside trusted_ranges",)),),
+        {
+            "strategy": "rightmost_trusted_range",
+            "trusted_ranges": [str(VPC.ipv4)],
+            "echo_format": "jmespath",
+            "echo_queries": {"headers": "headers"},
+            "forge": False,
+        },
+    ),
+    Probe(
+        "trusted ranges with a peer",
+        (Row("V001", BALANCER, ("{client} as the nearest address outside trusted_ranges",)),),
+        {
+            "strategy": "rightmost_trusted_range",
+            "trusted_ranges": [str(VPC.ipv4), *(str(one) for one in POD_NETWORKS)],
+            "forge": False,
+        },
+    ),
+    Probe(
+        "on the proxy in front itself",
+        (
+            Row("V429", _to("http://{client2}/", "{client2}"), ("showed {client2} as",)),
+            Row("V001", _to("http://{balancer}/", "{client2}")),
+        ),
+        {"forge": False, **WAITING},
+        _front,
+        CLIENT2.name,
+    ),
+    Probe(
         "a port-forward",
         (
             Row(
@@ -442,6 +481,11 @@ PROBES = (
                 "V406",
                 _at(PLAIN, layer="l4") | {"expected_source": ["local"]},
                 ("{client}", GATEWAY),
+            ),
+            Row(
+                "V428",
+                _at(PLAIN, layer="l4") | {"expected_source": ["{client}", GATEWAY]},
+                (f"{GATEWAY} arrived", "own address {client}"),
             ),
             Row("V419", _to("http://{balancer}/"), ("showed {client}", f"told {GATEWAY}")),
             Row("V418", _to("http://{client2}/"), (f"expected {GATEWAY}",)),
@@ -527,10 +571,15 @@ PROBES = (
         OPERATOR.name,
     ),
     Probe(
-        "on the load balancer itself",
-        (Row("V416", _to("http://{balancer}/", "local"), ("expected {balancer} is the address",)),),
+        "a load balancer that isn't known as one",
+        (
+            Row(
+                "V416",
+                _to("http://{balancer}/", "{balancer}"),
+                ("expected {balancer} is the address",),
+            ),
+        ),
         {"cluster_addresses": {}, "vantage": "outside", "forge": False},
-        host=CLB.name,
     ),
     Probe(
         "hostile servers",
