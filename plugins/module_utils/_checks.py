@@ -25,6 +25,8 @@ from ansible_collections.kestrel.real_ip.plugins.module_utils._ownership import 
     MANAGER,
 )
 from ansible_collections.kestrel.real_ip.plugins.module_utils._path import (
+    SLICE_CONTROLLER,
+    SLICE_MANAGER,
     Denied,
     Object,
     TrafficPath,
@@ -638,6 +640,12 @@ _REFUSED = r"connection refused|connect: "
 
 def not_ready(path: TrafficPath) -> t.Iterator[Seen]:
     """Pods whose containers run but that aren't ready; the first one stands for all."""
+    # Of thousands of pods and events, not each pod can look through all events.
+    unhealthy = {
+        (one.get("involvedObject") or {}).get("name")
+        for one in path.events or ()
+        if one.get("reason") == "Unhealthy"
+    }
     for pod in _alive(path):
         statuses = _status(pod).get("containerStatuses") or []
         if not statuses or _condition(pod, "Ready").get("status") == "True":
@@ -649,11 +657,13 @@ def not_ready(path: TrafficPath) -> t.Iterator[Seen]:
         if gate and not unready:
             yield Seen("P153", "Pod", _name(pod), f"condition {gate} isn't True", {"gate": gate})
             return
+        # A pod that has just started has nothing to say yet.
         events = [
-            one for one in _events_of(path, "Pod", _name(pod)) if one.get("reason") == "Unhealthy"
+            one
+            for one in (_events_of(path, "Pod", _name(pod)) if _name(pod) in unhealthy else ())
+            if one.get("reason") == "Unhealthy"
         ]
         if not events:
-            # A pod that has just started has nothing to say yet.
             continue
         yield _unhealthy(path, pod, events[-1], unready[0] if unready else "")
         return
@@ -909,7 +919,7 @@ def no_endpoint(path: TrafficPath) -> t.Iterator[Seen]:
         )
 
 
-_SLICE_MANAGERS = ("endpointslice-controller.k8s.io", "endpointslicemirroring-controller.k8s.io")
+_SLICE_MANAGERS = (SLICE_CONTROLLER, "endpointslicemirroring-controller.k8s.io")
 
 
 def strangers(path: TrafficPath) -> t.Iterator[Seen]:
@@ -917,11 +927,14 @@ def strangers(path: TrafficPath) -> t.Iterator[Seen]:
     if path.pods is None or not _selector(path):
         return
     own = {entry.get("ip") for pod in path.pods for entry in _status(pod).get("podIPs") or []}
-    for one, endpoint in _endpoints(path):
-        manager = (one["metadata"].get("labels") or {}).get(
-            "endpointslice.kubernetes.io/managed-by"
-        )
-        lost = [address for address in endpoint.get("addresses") or [] if address not in own]
+    for one in path.slices or ():
+        manager = (one["metadata"].get("labels") or {}).get(SLICE_MANAGER)
+        lost = [
+            address
+            for endpoint in one.get("endpoints") or []
+            for address in endpoint.get("addresses") or []
+            if address not in own
+        ]
         # A pod that has just come or gone stands in only one of two lists that were read.
         if lost and manager not in _SLICE_MANAGERS:
             yield Seen(

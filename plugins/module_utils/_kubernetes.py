@@ -12,6 +12,7 @@ import functools
 import json
 import os
 import sys
+import threading
 import typing as t
 
 from ansible.module_utils.basic import AnsibleModule
@@ -83,13 +84,19 @@ class Cluster:
         except Exception as error:  # a configuration can fail in as many ways as its format has
             raise _explain(error, module.params) from error
         self.server: str = self.client.configuration.host
+        self._counting = threading.Lock()
         #: How many requests were made by this object; those of the client's discovery don't count.
         self.requests = 0
         self._params = module.params
 
+    def _count(self) -> None:
+        # Requests can be made by several threads at a time.
+        with self._counting:
+            self.requests += 1
+
     def request(self, method: str, path: str, **keywords: t.Any) -> dict[str, t.Any]:
         """The answer to one request as plain data. Raises ClusterError."""
-        self.requests += 1
+        self._count()
         try:
             answer = self.client.client.request(method, path, serialize=False, **keywords)
             return t.cast("dict[str, t.Any]", json.loads(answer.data))
@@ -128,7 +135,7 @@ class Cluster:
 
     def ask(self, path: str, timeout: float) -> tuple[int, str]:
         """Status and text of an answer of whatever status; 0 and the reason where there is none."""
-        self.requests += 1
+        self._count()
         try:
             answer = self.client.client.request(
                 "get", path, serialize=False, _request_timeout=(CONNECT_TIMEOUT, timeout)
