@@ -258,7 +258,9 @@ def _grant(one: Denied) -> str:
         if account
         else f"--user={quote(user)}"
     )
-    name = f"real-ip-{one.verb}-{one.resource.replace('/', '-')}"
+    # Of its own for each account: a name that is taken would be refused.
+    own = re.sub(r"[^a-z0-9.-]+", "-", (account.expand(r"\1-\2") if account else user).lower())
+    name = f"real-ip-{one.verb}-{one.resource.replace('/', '-')}-{own}"
     group = f".{one.group}" if one.group else ""
     space = f"-n {one.namespace} " if one.namespace else ""
     kind = "role" if one.namespace else "clusterrole"
