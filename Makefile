@@ -24,9 +24,10 @@ demo: ## Deploy and verify on a test cluster that is set up on this machine; it 
 test: ## Run every check, or those that ONLY names
 	@$(environment) -- python -m tools.check $(ONLY)
 
-bench: ## Measure the bundled echo app, the probe, and site.yml side by side with other ways
+bench: ## Measure echo app, probe and diagnosis, and site.yml side by side with other ways
 	@$(environment) -- python -m tools.bench_echo
 	@$(environment) -- python -m tools.bench_probe
+	@$(environment) -- python -m tools.bench_path
 	@$(environment) -- python -m tools.bench
 
 fuzz: ## Feed what reads answers with made-up ones for ten minutes, or FUZZ_SECONDS

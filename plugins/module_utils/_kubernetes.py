@@ -34,6 +34,9 @@ except ImportError:
 CONNECT_TIMEOUT = 5
 READ_TIMEOUT = 30
 
+# Connections that are kept: as many as requests are ever made side by side.
+CONNECTIONS = 16
+
 # Characters of an answer that is no object; enough to tell what it is.
 _TEXT = 4096
 
@@ -155,7 +158,7 @@ class Cluster:
 
 
 def _bound_requests() -> None:
-    """Give every request of this process a timeout, and one repetition instead of three."""
+    """Give every request of this process a timeout, one repetition, and a kept connection."""
     plain: t.Any = rest.RESTClientObject.request
     if hasattr(plain, "__wrapped__"):
         return
@@ -164,7 +167,10 @@ def _bound_requests() -> None:
     def request(self: t.Any, *args: t.Any, **keywords: t.Any) -> t.Any:
         if not keywords.get("_request_timeout"):
             keywords["_request_timeout"] = (CONNECT_TIMEOUT, READ_TIMEOUT)
-        self.pool_manager.connection_pool_kw.setdefault("retries", 1)
+        pool = self.pool_manager.connection_pool_kw
+        pool.setdefault("retries", 1)
+        # The client's own number is five for each processor; what is above is opened anew each time.
+        pool["maxsize"] = max(int(pool.get("maxsize") or 0), CONNECTIONS)
         return plain(self, *args, **keywords)
 
     setattr(rest.RESTClientObject, "request", request)  # noqa: B010

@@ -1130,7 +1130,8 @@ def test_events_are_not_looked_through_for_each_pod() -> None:
         way = healthy()
         way["pods"] = [pod(f"echo-{number}") for number in range(count)]
         every_pod(state={"running": {}})(way)
-        way["events"] = Counted()
+        event("Pod", "another", "", "Unhealthy")(way)
+        way["events"] = Counted(way["events"])
         diagnose(TrafficPath(**way))
         return int(way["events"].walks)
 
