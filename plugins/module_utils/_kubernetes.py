@@ -169,7 +169,7 @@ def _bound_requests() -> None:
             keywords["_request_timeout"] = (CONNECT_TIMEOUT, READ_TIMEOUT)
         pool = self.pool_manager.connection_pool_kw
         pool.setdefault("retries", 1)
-        # The client's own number is five for each processor; what is above is opened anew each time.
+        # The client's own is five for each processor; those above are opened anew each time.
         pool["maxsize"] = max(int(pool.get("maxsize") or 0), CONNECTIONS)
         return plain(self, *args, **keywords)
 
