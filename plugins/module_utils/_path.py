@@ -378,7 +378,7 @@ def read_path(
         space = pool.submit(reader.one, NAMESPACES, namespace)
         settings = pool.submit(reader.one, CONFIG_MAPS, SETTINGS, "kube-system")
         front = ingress.result() if ingress else None
-        host, path = options.get("host") or "", options.get("path") or "/"
+        host, path = options.get("request_host") or "", options.get("path") or "/"
         service_name = leads_to(front, host, path) if ingress else options["service"]
         # A request that no rule takes leads nowhere; what should be behind it is still of interest.
         service_name = service_name or options["service"] or _any_service(front)

@@ -68,6 +68,19 @@ def test_requests_grow_by_pages_of_500_only(lab: Lab, crowd: Crowd) -> None:
     assert many["requests"] == few["requests"] + 2 + 2
 
 
+def test_where_the_api_server_is_has_nothing_to_do_with_what_is_asked_for(
+    lab: Lab, crowd: Crowd
+) -> None:
+    connection = {
+        "host": API_URL,
+        "api_key": credentials.token(lab),
+        "ca_cert": str(credentials.authority(lab)),
+    }
+    [found] = diagnose(lab, crowd.namespace, {**connection, "request_host": "www.example.com"})
+    assert found["findings"] == []
+    assert "www.example.com/ to crowd" in str(found["path"])
+
+
 # --- Rights ---------------------------------------------------------------------------------------
 
 

@@ -272,7 +272,7 @@ def serve(release: Release, way: Way, **refuse: int) -> Server:
 
 
 def read(server: Any, **options: str) -> TrafficPath:
-    asked = {"ingress": "front", "service": "", "host": "", "path": "/", **options}
+    asked = {"ingress": "front", "service": "", "request_host": "", "path": "/", **options}
     return read_path(server, "shop", asked)
 
 
@@ -372,7 +372,7 @@ class Module:
             "namespace": "shop",
             "ingress": None,
             "service": None,
-            "host": "",
+            "request_host": "",
             "path": "/",
             "probe": None,
             "show_logs": "own",
