@@ -10,10 +10,10 @@ FUZZ_SECONDS ?= 600
 environment := python3 -m tools.environment --python "$(PYTHON)"
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test bench fuzz lint lock lab-down clean
+.PHONY: help setup demo test test-faults bench fuzz lint lock lab-down clean
 
 help: ## Show this
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-10s %s\n", $$1, $$2 }' Makefile
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-11s %s\n", $$1, $$2 }' Makefile
 
 setup: ## Make the virtual environment, and .venv as a link to it
 	@$(environment)
@@ -23,6 +23,9 @@ demo: ## Deploy and verify on a test cluster that is set up on this machine; it 
 
 test: ## Run every check, or those that ONLY names
 	@$(environment) -- python -m tools.check $(ONLY)
+
+test-faults: ## Turn every fault of the test cluster on, and see its cause named and mended
+	@$(environment) -- python -m tools.check faults
 
 bench: ## Measure echo app, probe and diagnosis, and site.yml side by side with other ways
 	@$(environment) -- python -m tools.bench_echo

@@ -553,6 +553,8 @@ def _ready(node: JsonObject) -> bool:
 
 
 #: Kubernetes' own label by which a node asks to be left out of load balancers.
+#: With externalTrafficPolicy Local only the nodes with a pod are bound, not all.
+_ONLY_BIND: Final = "service.kubernetes.io/local-svc-only-bind-node-with-pod"
 _EXCLUDED: Final = "node.kubernetes.io/exclude-from-external-load-balancers"
 
 
@@ -596,8 +598,8 @@ def _node_backends(
 ) -> tuple[Backend, ...]:
     """Return the node ports of all nodes, less those that health checks would find dead.
 
-    All nodes are bound, with externalTrafficPolicy Local too, and health checks steer; where
-    all fail, traffic goes to all.
+    All nodes are bound, with externalTrafficPolicy Local too unless an annotation says otherwise,
+    and health checks steer; where all fail, traffic goes to all.
     """
     if family not in (service["spec"].get("ipFamilies") or (IPV4,)):
         return ()
@@ -615,7 +617,8 @@ def _node_backends(
         for address in node.get("status", {}).get("addresses") or ()
         if address["type"] == "InternalIP" and _family_of(address["address"]) == family
     ]
-    healthy = [backend for backend, alive in bound if alive] if health_check else []
+    only = local and _annotations(service).get(_ONLY_BIND) == "true"
+    healthy = [backend for backend, alive in bound if alive] if health_check or only else []
     return tuple(sorted(healthy or [backend for backend, __ in bound]))
 
 

@@ -9,6 +9,7 @@ fault that was mended stays mended, and what was deleted stays deleted.
 
 from __future__ import annotations
 
+import contextlib
 import copy
 import json
 import signal
@@ -51,6 +52,8 @@ _INSTANCE: Final = "app.kubernetes.io/instance"
 
 #: Says on an object which fault made it, and so that it goes with that one.
 _MADE_BY: Final = "lab.kestrel.example/fault"
+#: Differs with each restart.
+_RESTARTED: Final = "lab.kestrel.example/restarted"
 #: Says nothing; what it is on is looked at again.
 _LOOK: Final = "lab.kestrel.example/look"
 #: A finalizer that nobody works on.
@@ -276,15 +279,39 @@ def unmerge(before: Any, after: Any, now: Any) -> Any:
     return now
 
 
+def _seen(found: Json) -> Json:
+    """Return what a record keeps of an object: the intent, and which of it is the collection's."""
+    fields = found["metadata"].get("managedFields") or ()
+    return {"intent": _intent(found), "owner": [entry for entry in fields if _is_owner(entry)]}
+
+
+def _is_owner(entry: Json) -> bool:
+    return (entry["manager"], entry["operation"]) == (_COLLECTION, "Apply")
+
+
 def _take_back(place: Place, ref: Ref, before: Json, after: Json) -> None:
-    """Take back the change from ``before`` to ``after`` where the object still has it."""
+    """Take back the change from ``before`` to ``after`` where the object still has it.
+
+    Both as ``_seen`` returns them.
+    """
     while (found := read(place, ref)) is not None:
         intent = _intent(found)
-        wanted = unmerge(before, after, intent)
-        if wanted == intent:
-            return
+        wanted = unmerge(before["intent"], after["intent"], intent)
         try:
-            _write(place, ref, _with_intent(found, wanted))
+            if wanted != intent:
+                found = _write(place, ref, _with_intent(found, wanted))
+            fields = found["metadata"].get("managedFields") or []
+            if not any(entry["manager"] == _FIELD_MANAGER for entry in fields):
+                return
+            # What the fault wrote is the collection's again, as before: else it could never take
+            # that away.
+            others = [
+                entry
+                for entry in fields
+                if entry["manager"] != _FIELD_MANAGER and not _is_owner(entry)
+            ]
+            found["metadata"]["managedFields"] = before["owner"] + others
+            _write(place, ref, found)
         except Unanswered as error:
             # Changed or deleted meanwhile: look again.
             if error.status not in (HTTPStatus.CONFLICT, HTTPStatus.NOT_FOUND):
@@ -303,12 +330,14 @@ class Change:
 
     ref: Ref
     change: Alteration
+    #: Whether a Deployment's new pods are made at all.
+    admitted: bool = True
 
     def plan(self, place: Place) -> Json:
         """Have the server say what the object would be, with its defaults."""
         found = existing(place, self.ref)
         after = _write(place, self.ref, self._changed(place, found), dry=True)
-        return {"before": _intent(found), "after": _intent(after)}
+        return {"before": _seen(found), "after": _seen(after)}
 
     def _changed(self, place: Place, found: Json) -> Json:
         intent = copy.deepcopy(_intent(found))
@@ -327,8 +356,8 @@ class Change:
                 if error.status != HTTPStatus.CONFLICT:
                     raise
         if old:
-            until("The former pods should end", lambda: not pods(place).keys() & old.keys())
-            until("New pods should be made", lambda: bool(pods(place)))
+            _end(place, old)
+            until("New pods should be made", lambda: bool(pods(place)) or not self.admitted)
         return {}
 
     def undo(self, place: Place, record: Json) -> None:
@@ -340,6 +369,16 @@ def pods(place: Place) -> dict[str, str]:
     """Return uid → name of the deployment's pods."""
     found = _listed(place, Ref("Pod", ""), f"app={place.prefix}-app")
     return {item["metadata"]["uid"]: item["metadata"]["name"] for item in found}
+
+
+def _end(place: Place, old: Mapping[str, str]) -> None:
+    """Delete pods and wait until they are gone.
+
+    They have a second for it: one that was just being started doesn't hear that it should end.
+    """
+    for name in old.values():
+        _delete(place, f"{Ref('Pod', name).path(place)}?gracePeriodSeconds=1")
+    until("The former pods should end", lambda: not pods(place).keys() & old.keys())
 
 
 def containers(change: Callable[[Json, Json], None]) -> Alteration:
@@ -372,7 +411,7 @@ class Make:
         if found is None or _MADE_BY in (found["metadata"].get("annotations") or {}):
             return {}
         after = _write(place, self.ref, self._merged(place, found), dry=True)
-        return {"before": _intent(found), "after": _intent(after)}
+        return {"before": _seen(found), "after": _seen(after)}
 
     def _merged(self, place: Place, found: Json) -> Json:
         return _with_intent(found, _merge(_intent(found), self._filled(place)))
@@ -424,23 +463,59 @@ def _merge(target: Json, patch: Json) -> Json:
 
 @dataclass(frozen=True)
 class Restart:
-    """The deployment's pods are deleted, so that new ones have to be admitted and placed."""
+    """The deployment is restarted, so that new pods have to be ``admitted`` and placed.
+
+    As ``kubectl rollout restart`` does it, but without a pod from before that goes on. Their
+    ReplicaSet is a new one: of an old one that met refusals before, events are held back.
+    """
+
+    admitted: bool = True
+
+    def plan(self, place: Place) -> Json:
+        """Choose what makes the pods new ones."""
+        token = str(time.time_ns())
+        return {"token": token, "change": self._change(token).plan(place)}
+
+    def _change(self, token: str) -> Change:
+        def restarted(intent: Json, __: Place) -> None:
+            intent["spec"]["strategy"] = {"type": "Recreate"}
+            metadata = intent["spec"]["template"]["metadata"]
+            metadata["annotations"] = {**(metadata.get("annotations") or {}), _RESTARTED: token}
+
+        return Change(DEPLOYMENT, restarted, self.admitted)
+
+    def do(self, place: Place, record: Json) -> Facts:
+        """Restart it; the former pods are gone then."""
+        return self._change(record["token"]).do(place, record["change"])
+
+    def undo(self, place: Place, record: Json) -> None:
+        """Go back."""
+        self._change(record["token"]).undo(place, record["change"])
+
+
+@dataclass(frozen=True)
+class Ready:
+    """Nothing is broken: waits until all pods are ready, for faults that show only then."""
 
     def plan(self, place: Place) -> Json:
         """Nothing is needed."""
-        existing(place, DEPLOYMENT)
         return {}
 
     def do(self, place: Place, record: Json) -> Facts:
-        """Delete them, and wait until they are gone."""
-        old = pods(place)
-        for name in old.values():
-            _delete(place, Ref("Pod", name).path(place))
-        until("The former pods should end", lambda: not pods(place).keys() & old.keys())
+        """Wait."""
+
+        def ready() -> bool:
+            found = existing(place, DEPLOYMENT)
+            generation, replicas = found["metadata"]["generation"], found["spec"]["replicas"]
+            status = found["status"]
+            seen = status.get("observedGeneration"), status.get("readyReplicas")
+            return seen == (generation, replicas)
+
+        until(f"All pods of {DEPLOYMENT.shown(place)} should be ready", ready)
         return {}
 
     def undo(self, place: Place, record: Json) -> None:
-        """The cluster does that."""
+        """Nothing was done."""
 
 
 @dataclass(frozen=True)
@@ -481,6 +556,20 @@ class Replica:
         Make(Ref("Pod", self.name), {}).undo(place, {})
 
 
+def refuses(place: Place) -> bool:
+    """Ask the API server to make a pod as the deployment's, without doing it."""
+    template = existing(place, DEPLOYMENT)["spec"]["template"]
+    pod = {**Ref("Pod", "fault").head(place), "spec": template["spec"]}
+    pod["metadata"]["labels"] = template["metadata"]["labels"]
+    try:
+        api(place.lab, f"{Ref('Pod', '').collection(place)}?dryRun=All", "POST", pod)
+    except Unanswered as error:
+        if error.status is None:
+            raise
+        return True
+    return False
+
+
 @dataclass(frozen=True)
 class Retry:
     """Nothing is broken; but once all is mended, pods that were refused are tried again at once.
@@ -498,6 +587,12 @@ class Retry:
 
     def undo(self, place: Place, record: Json) -> None:
         """Touch the ReplicaSets: whatever changes is looked at."""
+        if read(place, DEPLOYMENT) is None:
+            return
+        # The server takes a moment to forget a policy. Where something else refuses them, too,
+        # this is not the fault to wait for.
+        with contextlib.suppress(LabError):
+            until("Pods should be admitted", lambda: not refuses(place), 15.0)
         for found in _listed(place, Ref("ReplicaSet", ""), f"app={place.prefix}-app"):
             path = Ref("ReplicaSet", found["metadata"]["name"]).path(place)
             for value in ("again", None):
@@ -513,23 +608,8 @@ class Refused:
         return {}
 
     def do(self, place: Place, record: Json) -> Facts:
-        """Ask the server to make such a pod, without doing it."""
-        template = existing(place, DEPLOYMENT)["spec"]["template"]
-        head = Ref("Pod", "fault").head(place)
-        pod = {**head, "spec": template["spec"]}
-        pod["metadata"]["labels"] = template["metadata"]["labels"]
-        path = f"{Ref('Pod', '').collection(place)}?dryRun=All"
-
-        def refused() -> bool:
-            try:
-                api(place.lab, path, "POST", pod)
-            except Unanswered as error:
-                if error.status is None:
-                    raise
-                return True
-            return False
-
-        until(f"Pods of {DEPLOYMENT.shown(place)} should be refused", refused, timeout=15.0)
+        """Wait."""
+        until(f"Pods of {DEPLOYMENT.shown(place)} should be refused", lambda: refuses(place), 15.0)
         return {}
 
     def undo(self, place: Place, record: Json) -> None:
@@ -540,7 +620,7 @@ class Refused:
 # Objects that go, and come back
 
 
-def _owned(value: Any, fields: Json) -> Any:
+def owned(value: Any, fields: Json) -> Any:
     """Return those parts of a value that ``fieldsV1`` of a field manager lists.
 
     Format: ``FieldsV1`` of Kubernetes' meta/v1: ``f:`` is a field, ``k:`` an item by its keys,
@@ -551,29 +631,30 @@ def _owned(value: Any, fields: Json) -> Any:
         return value
     if isinstance(value, dict):
         return {
-            key[2:]: _owned(value[key[2:]], sub)
+            key[2:]: owned(value[key[2:]], sub)
             for key, sub in listed.items()
             if key.startswith("f:") and key[2:] in value
         }
     found = []
-    for key, sub in listed.items():
-        wanted = json.loads(key[2:])
-        for item in value:
-            same = item == wanted if key[0] == "v" else wanted.items() <= item.items()
-            if same:
-                found.append(item if key[0] == "v" else {**wanted, **_owned(item, sub)})
+    # In the order of the items; that of the fields is the alphabet's.
+    for item in value:
+        for key, sub in listed.items():
+            wanted = json.loads(key[2:])
+            if key.startswith("v:") and item == wanted:
+                found.append(item)
+            elif key.startswith("k:") and wanted.items() <= item.items():
+                found.append({**wanted, **owned(item, sub)})
     return found
 
 
 def applied(place: Place, ref: Ref) -> Json:
     """Return an object as the collection applied it; LabError if it isn't the collection's."""
     found = existing(place, ref)
-    for entry in found["metadata"].get("managedFields") or ():
-        if entry["manager"] == _COLLECTION and entry["operation"] == "Apply":
-            mine = _owned(found, entry["fieldsV1"])
-            head = ref.head(place)
-            metadata = {**mine.get("metadata", {}), **head["metadata"]}
-            return {**mine, **head, "metadata": metadata}
+    for entry in _seen(found)["owner"]:
+        mine = owned(found, entry["fieldsV1"])
+        head = ref.head(place)
+        metadata = {**mine.get("metadata", {}), **head["metadata"]}
+        return {**mine, **head, "metadata": metadata}
     raise LabError(f"{ref.shown(place)} wasn't applied by the collection: it can't be made again.")
 
 
@@ -601,14 +682,19 @@ class Renew:
         if read(place, INGRESS) is not None:
             api(place.lab, INGRESS.path(place), "PATCH", {"metadata": {"finalizers": None}})
         until("The Ingress should go", lambda: read(place, INGRESS) is None)
-        # The change isn't the collection's: running it again doesn't take that back.
-        _apply(place, INGRESS, record["after"], _FIELD_MANAGER)
+        if record["after"] != record["before"]:
+            # The change isn't the collection's: running it again doesn't take that back.
+            _apply(place, INGRESS, record["after"], _FIELD_MANAGER)
         _apply(place, INGRESS, record["before"])
         return {}
 
     def undo(self, place: Place, record: Json) -> None:
         """Change it back, as far as nobody has done so or deleted it."""
-        before, after = (_intent(record[key]) for key in ("before", "after"))
+        found = read(place, INGRESS)
+        owner = _seen(found)["owner"] if found else []
+        before, after = (
+            {"intent": _intent(record[key]), "owner": owner} for key in ("before", "after")
+        )
         _take_back(place, INGRESS, before, after)
 
 

@@ -33,6 +33,7 @@ from lab.fault_steps import (
     Make,
     Nft,
     Place,
+    Ready,
     Ref,
     Refused,
     Renew,
@@ -86,6 +87,19 @@ print("listening on port", port, flush=True)
 Server(("::", port), Handler).serve_forever()
 """
 
+#: What takes the place of the echo app and speaks first, as SSH does.
+_BANNER: Final = """
+import os, signal, socketserver, sys
+class Handler(socketserver.StreamRequestHandler):
+    def handle(self):
+        self.wfile.write(b"SSH-2.0-fault\\r\\n")
+        self.rfile.readline(1024)
+class Server(socketserver.ThreadingTCPServer):
+    allow_reuse_address = True
+signal.signal(signal.SIGTERM, lambda *_: os._exit(0))
+Server(("0.0.0.0", int(sys.argv[1])), Handler).serve_forever()
+"""
+
 #: The echo app behind something that takes a header away, the bundled one or the document's.
 _STRIPPED: Final = """
 import os, sys
@@ -112,8 +126,8 @@ app.main()
 """
 
 #: A sidecar's proxy: takes the pod's connections and makes its own to the app, from the address
-#: that Istio's uses.
-_SIDECAR_PORT: Final = 15006
+#: that Istio's uses. Istio's is put before the app by rules in the pod; here the app makes room.
+_APP_PORT: Final = 5001
 _SIDECAR: Final = """
 import asyncio, os, signal, sys
 async def copy(reader, writer):
@@ -125,7 +139,7 @@ async def copy(reader, writer):
     except OSError:
         writer.close()
 async def serve(reader, writer):
-    app = await asyncio.open_connection("127.0.0.1", 5000, local_addr=("127.0.0.6", 0))
+    app = await asyncio.open_connection("127.0.0.1", int(sys.argv[2]), local_addr=("127.0.0.6", 0))
     await asyncio.gather(copy(reader, app[1]), copy(app[0], writer))
     app[1].close()
     writer.close()
@@ -252,9 +266,14 @@ def _with_sidecar(spec: Json, container: Json) -> None:
     proxy = {
         "name": "istio-proxy",
         "image": container["image"],
-        "command": ["python3", "-c", _SIDECAR, str(_SIDECAR_PORT)],
+        "command": ["python3", "-c", _SIDECAR, str(_PORT), str(_APP_PORT)],
         "securityContext": container["securityContext"],
     }
+    port = {"name": "KESTREL_PORT", "value": str(_APP_PORT)}
+    container["env"] = [one for one in container.get("env") or () if one["name"] != port["name"]]
+    container["env"].append(port)
+    for probe in ("startupProbe", "readinessProbe", "livenessProbe"):
+        container.pop(probe, None)
     spec["containers"] = [container, proxy]
 
 
@@ -271,8 +290,8 @@ def _layer_4(policy: str, port: int = _PORT) -> tuple[Step, ...]:
 
 
 def _admission(*steps: Step) -> tuple[Step, ...]:
-    """Have pods refused by what the steps make, and the deployment's deleted."""
-    return (Retry(), *steps, Refused(), Restart())
+    """Have pods refused by what the steps make, and the deployment restarted."""
+    return (Retry(), *steps, Refused(), Restart(admitted=False))
 
 
 _HELD: Final = Ref("ConfigMap", "fault-held")
@@ -560,12 +579,12 @@ _TABLE: Final = (
     Fault(
         "backend-slow",
         "The app takes longer for an answer than the load balancer waits.",
-        (Switches({"read_timeout": 2.0}), _server(delay=20)),
+        (Switches({"read_timeout": 2.0}), _server(delay=20), Ready()),
     ),
     Fault(
         "backend-protocol",
-        "The load balancer speaks HTTPS to an app that speaks HTTP.",
-        (Switches({"forward_type": "https"}),),
+        "The app speaks something else than the HTTP that the load balancer speaks.",
+        (_runs(_BANNER, str(_PORT)), Ready()),
     ),
     Fault(
         "hostname-only",
@@ -595,7 +614,22 @@ _TABLE: Final = (
     # Whose address the app sees
     Fault(
         "proxy-in-front",
-        "A second proxy stands in front of the load balancer.",
+        "A second proxy stands in front of the load balancer, which admits nobody else.",
+        (
+            Front(CLIENT2.name, CLIENT2.ipv4("inet"), _FRONT),
+            Nft(
+                (CLB.name,),
+                _FILTER,
+                (
+                    f'iifname "inet" ip saddr != {CLIENT2.ipv4("inet")} tcp dport 80 drop',
+                    f'iifname "inet" ip6 saddr != {CLIENT2.ipv6("inet")} tcp dport 80 drop',
+                ),
+            ),
+        ),
+    ),
+    Fault(
+        "proxy-walked-around",
+        "A second proxy stands in front of the load balancer, which admits everybody.",
         (Front(CLIENT2.name, CLIENT2.ipv4("inet"), _FRONT),),
     ),
     Fault(
@@ -604,6 +638,7 @@ _TABLE: Final = (
         (
             Switches({"health_check": "off"}),
             _pod(nodeSelector={"kubernetes.io/hostname": NODE1.name}),
+            Ready(),
             *_layer_4("Local"),
         ),
     ),
@@ -663,11 +698,7 @@ _TABLE: Final = (
     Fault(
         "sidecar",
         "A proxy in the pod takes the connections: the app sees 127.0.0.6.",
-        (
-            _app(_with_sidecar),
-            Change(SERVICE, _field("spec", "ports", 0, "targetPort", value=_SIDECAR_PORT)),
-            *_layer_4("Local", _SIDECAR_PORT),
-        ),
+        (_app(_with_sidecar), Ready(), *_layer_4("Local")),
     ),
     # The ways to the API server
     Fault(

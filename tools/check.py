@@ -30,6 +30,9 @@ from tools.environment import BUILD, without_proxies
 LOGS: Final = BUILD / "log"
 JUNIT: Final = BUILD / "junit"
 
+#: Groups of checks that are run only where they are named: a part of each is in another check.
+_ASKED_FOR: Final = ("faults",)
+
 #: What coreutils' timeout exits with.
 _OUT_OF_TIME: Final = 124
 
@@ -137,6 +140,21 @@ def checks(paths: Sequence[str]) -> list[Check]:
             proxies=True,
         ),
         Check(
+            "faults",
+            "faults",
+            "Every fault on the test cluster: shown, named, mended",
+            pytest(
+                tests("tests/lab", "test_*faults.py"),
+                JUNIT / "faults",
+                "--every-fault",
+                "--numprocesses=2",
+                "--dist=loadfile",
+            ),
+            minutes=80,
+            cases=JUNIT / "faults",
+            proxies=True,
+        ),
+        Check(
             "molecule",
             "live",
             "The roles one by one, again, and removed",
@@ -240,7 +258,7 @@ def _show(check: Check, result: Result, report: Report) -> None:
 
 
 def chosen(table: Sequence[Check], names: Iterable[str]) -> list[Check]:
-    """Return the checks with these names or in these groups, all if there are none.
+    """Return the checks with these names or in these groups; without any, those of a usual run.
 
     Raises LookupError with a name that is neither.
     """
@@ -248,7 +266,9 @@ def chosen(table: Sequence[Check], names: Iterable[str]) -> list[Check]:
     for name in wanted:
         if not any(name in (check.name, check.group) for check in table):
             raise LookupError(name)
-    return [check for check in table if not wanted or {check.name, check.group} & set(wanted)]
+    if not wanted:
+        return [check for check in table if check.group not in _ASKED_FOR]
+    return [check for check in table if {check.name, check.group} & set(wanted)]
 
 
 def _say(line: str) -> None:

@@ -23,6 +23,7 @@ from ansible_collections.kestrel.real_ip.plugins.module_utils._summary import (
     rows,
     vantage_entry,
     with_cause,
+    with_playbooks,
     worst,
 )
 from ansible_collections.kestrel.real_ip.plugins.module_utils._version import VERSION
@@ -74,8 +75,8 @@ class ActionModule(ActionBase):
         host = (task_vars or {}).get("inventory_hostname", "localhost")
         excused = not failure and bool(arguments["diagnosis"] or not probe or probe.get("skipped"))
         if way or not (failure or excused):
-            then = following(arguments["playbooks"])
-            text = page(host, found, rows(found, probe, then, way))
+            told = page(host, found, rows(found, probe, following(), way))
+            text = with_playbooks(told, arguments["playbooks"])
             display.display(f"\n{text}\n", color=COLOURS.get(str(found["verdict"]), "red"))
         display.display(line(host, found))
         result.update(

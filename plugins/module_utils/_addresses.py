@@ -155,14 +155,12 @@ def backends(ingress: Object, host: str, path: str) -> list[str]:
     found: dict[tuple[int, int], set[str]] = {}
     for rule in spec.get("rules") or []:
         wanted = rule.get("host") or ""
-        if wanted not in ("", host) and not (
-            wanted.startswith("*.") and host.partition(".")[2] == wanted[2:]
-        ):
+        if not covers(wanted, host):
             continue
         nearness = 0 if not wanted else 1 if wanted != host else 2
         for entry in (rule.get("http") or {}).get("paths") or []:
             prefix = entry.get("path") or "/"
-            if _under(path.partition("?")[0], prefix, entry.get("pathType", "")):
+            if under(path, prefix, entry.get("pathType", "")):
                 names = found.setdefault((nearness, len(prefix)), set())
                 names.add(_service_name(entry.get("backend")))
     if found:
@@ -171,7 +169,15 @@ def backends(ingress: Object, host: str, path: str) -> list[str]:
     return [default] if default else []
 
 
-def _under(path: str, prefix: str, kind: str) -> bool:
+def covers(rule_host: str, host: str) -> bool:
+    """Is a rule for this host? One without a host is for every one, ``*.`` for one more label."""
+    wildcard = rule_host.startswith("*.") and host.partition(".")[2] == rule_host[2:]
+    return rule_host in ("", host) or wildcard
+
+
+def under(path: str, prefix: str, kind: str) -> bool:
+    """Is a path of a rule, of this pathType, for a request of ``path``? Its query doesn't count."""
+    path = path.partition("?")[0]
     if kind == "Exact":
         return path == prefix
     return path == prefix or path.startswith(prefix.rstrip("/") + "/")

@@ -129,8 +129,8 @@ _TABLE = (
         "there is nothing to deploy pods",
         "The Service has no pods, and no Deployment would make any.",
         "No Deployment of the namespace makes pods for the Service {service}",
-        "ansible-playbook kestrel.real_ip.deploy",
-        "command",
+        "Deploy what makes pods for it",
+        "console",
         "kubectl -n {namespace} get deployments --show-labels",
     ),
     Cause(
@@ -151,7 +151,8 @@ _TABLE = (
         "a quota is used up",
         "Fewer pods than wanted, or none; the ReplicaSet tells of FailedCreate.",
         "The ResourceQuota {quota} of the namespace leaves no room for the pods ({detail})",
-        "kubectl -n {namespace} patch resourcequota {quota} --type=merge -p {patch}",
+        "kubectl -n {namespace} patch resourcequota {quota} --type=merge -p {patch} && "
+        "kubectl -n {namespace} rollout restart deployment/{name}",
         "command",
         "kubectl -n {namespace} describe resourcequota",
     ),
@@ -425,8 +426,8 @@ _TABLE = (
         "the Ingress is missing",
         "There is nothing that would make a load balancer.",
         "The namespace has no Ingress {name}",
-        "ansible-playbook kestrel.real_ip.deploy",
-        "command",
+        "Name an Ingress that exists",
+        "console",
         "kubectl -n {namespace} get ingress",
     ),
     Cause(
@@ -723,7 +724,8 @@ _TABLE = (
         "pod",
         "the app speaks another protocol",
         "502 from the load balancer although pods are ready.",
-        "Asked directly, the app answers over {scheme} and not as the load balancer asks it",
+        "Asked directly, past load balancer and nodes, the app speaks {scheme}, while the load "
+        "balancer speaks HTTP to it",
         "Let the load balancer speak {scheme} to the backend (TkeServiceConfig, forwardType)",
         "console",
         "kubectl -n {namespace} port-forward {name} 8443:{port}",

@@ -768,7 +768,8 @@ def say(number: str, facts: Mapping[str, object]) -> Statement:
     """Fill in the templates of a code. Every fact is escaped here, wherever it comes from."""
     shown = {name: printable(fact) for name, fact in facts.items()}
     row = CODES[number]
-    return Statement(row.reason.format_map(shown), row.fix.format_map(shown))
+    # A detail that comes last may have a full stop of its own: OpenSSL's words do.
+    return Statement(row.reason.format_map(shown).rstrip("."), row.fix.format_map(shown))
 
 
 def warn(name: str, facts: Mapping[str, object]) -> str:

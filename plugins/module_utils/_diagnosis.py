@@ -12,15 +12,14 @@ import typing as t
 
 from ansible_collections.kestrel.real_ip.plugins.module_utils._addresses import ready_pods
 from ansible_collections.kestrel.real_ip.plugins.module_utils._causes import HOPS
-from ansible_collections.kestrel.real_ip.plugins.module_utils._checks import (
-    Seen,
-    crashing,
-    diagnose,
+from ansible_collections.kestrel.real_ip.plugins.module_utils._checks import diagnose
+from ansible_collections.kestrel.real_ip.plugins.module_utils._checks_pods import crashing
+from ansible_collections.kestrel.real_ip.plugins.module_utils._checks_probe import (
     direct_ports,
-    finding,
     needs_direct,
 )
 from ansible_collections.kestrel.real_ip.plugins.module_utils._codes import printable
+from ansible_collections.kestrel.real_ip.plugins.module_utils._findings import Seen, finding
 from ansible_collections.kestrel.real_ip.plugins.module_utils._kubernetes import (
     Cluster,
     ClusterError,

@@ -25,8 +25,8 @@ _TKE = """
 ## Error codes of TKE
 
 An event on an Ingress and one on a Service use the same numbers for different things. They are
-found in the event's message, also in the form `IngressErrorCode{Code:"E4009",Message:…,Retry:false}`.
-Where no fix stands, none is documented.
+found in the event's message, also in the form
+`IngressErrorCode{Code:"E4009",Message:…,Retry:false}`. Where no fix stands, none is documented.
 
 | object | code | means | fix |
 | --- | --- | --- | --- |

@@ -125,7 +125,15 @@ def labels_match(labels: t.Mapping[str, str] | None, selector: t.Mapping[str, st
 # --- What is kept ---------------------------------------------------------------------------------
 
 # Of thousands of pods and events, all else would only fill memory.
-_METADATA = ("name", "namespace", "labels", "ownerReferences", "deletionTimestamp", "finalizers")
+_METADATA = (
+    "name",
+    "namespace",
+    "uid",
+    "labels",
+    "ownerReferences",
+    "deletionTimestamp",
+    "finalizers",
+)
 _POD_SPEC = ("nodeName", "nodeSelector", "tolerations", "readinessGates", "hostNetwork")
 _CONTAINER = ("name", "image", "ports", "resources", "readinessProbe")
 _POD_STATUS = ("phase", "reason", "message", "conditions", "containerStatuses", "podIPs")

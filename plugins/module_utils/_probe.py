@@ -93,7 +93,7 @@ class Reply(NamedTuple):
 
 
 def _why(error: Exception) -> str:
-    return getattr(error, "strerror", None) or str(error) or type(error).__name__
+    return getattr(error, "strerror", None) or str(error).strip() or type(error).__name__
 
 
 # --- Names ----------------------------------------------------------------------------------------
@@ -355,7 +355,10 @@ def _exchange(
         detail = f"{_MAX_HEAD} bytes" if error.head else str(request.max_body)
         raise NoAnswer("V514" if error.head else "V515", detail) from error
     except http.client.LineTooLong as error:
-        raise NoAnswer("V514" if stream.in_head else "V515", str(error)) from error
+        # Behind the header section it is a line that frames a chunk.
+        if stream.in_head:
+            raise NoAnswer("V514", str(error)) from error
+        raise NoAnswer("V515", str(request.max_body)) from error
     except http.client.IncompleteRead as error:
         raise NoAnswer("V512") from error
     except (http.client.BadStatusLine, http.client.UnknownProtocol) as error:

@@ -173,7 +173,7 @@ def _diagnosis(way: Data) -> t.Iterator[tuple[str, str]]:
     if cause:
         others = [one for one in others if one is not cause and one != cause]
         yield "cause", f"{cause['code']} {cause['object']}: {cause['cause']}"
-        yield "fix", _FIXES[cause["fix_kind"]].format(cause["fix"])
+        yield _FIXES[cause["fix_kind"]], cause["fix"]
         yield "evidence", cause["evidence"]
     for log in way.get("logs") or []:
         yield "log", f"last lines of {log['pod']}, container {log['container']}:"
@@ -190,21 +190,29 @@ def _diagnosis(way: Data) -> t.Iterator[tuple[str, str]]:
 #: A line that goes on with what the one above it is about
 _NO_LABEL = ""
 _MARKS = {True: "X", False: "|"}
-_FIXES = {
-    "command": "{0}",
-    "variable": "run it again with -e '{0}'",
-    "console": "{0}",
-    "none": "nothing to mend",
-}
+#: The label of a fix by its kind
+_FIXES = {"command": "type", "variable": "set", "console": "fix", "none": "fix"}
+#: What is to be copied stays on one line, however long that is.
+_WHOLE = ("type", "set", "explain")
 
 
-def following(playbooks: str) -> list[tuple[str, str]]:
-    """What comes next, and its command. ``playbooks`` is what stands before a playbook's name."""
-    suffix = "" if playbooks.endswith(".") else ".yml"
+def following() -> list[tuple[str, str]]:
+    """What comes next, and its command."""
     return [
-        ("again", f"ansible-playbook {playbooks}verify{suffix}"),
-        ("remove", f"ansible-playbook {playbooks}teardown{suffix}"),
+        ("again", "ansible-playbook kestrel.real_ip.verify"),
+        ("remove", "ansible-playbook kestrel.real_ip.teardown"),
     ]
+
+
+def with_playbooks(text: str, playbooks: str) -> str:
+    """``text`` with the playbooks as its reader has them: ``playbooks`` stands before their names,
+    ``kestrel.real_ip.`` or a directory.
+    """
+    if playbooks.endswith("."):
+        return text
+    return re.sub(
+        r"\b(ansible-playbook )kestrel\.real_ip\.(\w+)", rf"\g<1>{playbooks}\g<2>.yml", text
+    )
 
 
 def with_variables(text: str) -> str:
@@ -271,6 +279,9 @@ def page(host: str, result: Data, table: t.Iterable[tuple[str, str]]) -> str:
     """The lines of ``rows`` as a page of at most 100 columns, commands whole."""
     lines = [f"{host}: {_title(result)}"]
     for label, text in table:
+        if label in _WHOLE:
+            lines.append(f"  {label:<{LABEL - 2}}{text}")
+            continue
         lines += textwrap.wrap(
             text,
             WIDTH,

@@ -20,6 +20,11 @@ PATIENCE = 180.0
 Command = Callable[..., "subprocess.CompletedProcess[str]"]
 
 
+def pytest_addoption(parser: pytest.Parser) -> None:
+    """Let the tests of faults be asked for all of them."""
+    parser.addoption("--every-fault", action="store_true", help="not only those that differ most")
+
+
 def pytest_configure(config: pytest.Config) -> None:
     """Make the mark of tests that need root and a test cluster known."""
     config.addinivalue_line("markers", "lab: needs root, and puts a test cluster up")

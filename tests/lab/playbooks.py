@@ -6,14 +6,18 @@ from __future__ import annotations
 import json
 import os
 import re
+import signal
 import subprocess
 import sys
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
+
+from lab.settings import OPERATOR, Lab
 
 REPOSITORY = Path(__file__).resolve().parents[2]
 NAMESPACE = "kestrel-catchip"
@@ -33,7 +37,7 @@ spec:
   type: LoadBalancer
   externalTrafficPolicy: %s
   selector: {app: real-ip-app}
-  ports: [{port: 80, targetPort: 5000}]
+  ports: [%s]
 """
 
 
@@ -129,6 +133,18 @@ class Playbooks:
         assert "Traceback" not in output, output
         return Run(status, output, time.monotonic() - start)
 
+    @contextmanager
+    def running(self, host: str, *command: str) -> Iterator[None]:
+        """Run a command in a namespace of the lab meanwhile; it ends on SIGTERM."""
+        # Its own session, so that a master and its workers can be told to end together.
+        with subprocess.Popen(
+            self.command(host, *command), cwd=REPOSITORY, start_new_session=True
+        ) as process:
+            try:
+                yield
+            finally:
+                os.killpg(process.pid, signal.SIGTERM)
+
     def switch(self, setting: str) -> None:
         """Set a switch of the load balancer's stand-in; it acts on it before this returns."""
         subprocess.run(
@@ -147,13 +163,20 @@ class Playbooks:
             )
         )
 
+    def balance(self, policy: str, ports: Sequence[int] = (80,)) -> None:
+        """Make the Service layer-4, of type LoadBalancer, in front of the echo app."""
+        listed = ", ".join(f"{{name: port-{one}, port: {one}, targetPort: 5000}}" for one in ports)
+        self.kubectl("apply", "-f", "-", text=BALANCED % (self.namespace, policy, listed))
+
     @contextmanager
-    def balanced_service(self, policy: str = "Cluster") -> Iterator[str]:
+    def balanced_service(
+        self, policy: str = "Cluster", ports: Iterable[int] = (80,)
+    ) -> Iterator[str]:
         """The address of a layer-4 load balancer in front of the echo app.
 
-        ``policy``: the externalTrafficPolicy of its Service.
+        ``policy``: the externalTrafficPolicy of its Service; ``ports``: all lead to the app.
         """
-        self.kubectl("apply", "-f", "-", text=BALANCED % (self.namespace, policy))
+        self.balance(policy, ports)
         try:
             for __ in range(100):
                 address = self.kubectl(
@@ -168,22 +191,97 @@ class Playbooks:
         finally:
             self.kubectl("delete", "service", "layer-4", "-n", self.namespace)
 
+    def until_it_answers_always(self, address: str) -> None:
+        """Wait for a new Service, of which nodes learn one after the other."""
+        script = f"for i in $(seq 20); do curl -sfm 2 http://{address}/ >/dev/null || exit 1; done"
+        deadline = time.monotonic() + 60
+        while self.execute("client", "sh", "-c", script)[0] != 0:
+            assert time.monotonic() < deadline, f"{address} does not answer every time"
+            time.sleep(0.2)
+
     def module(self, host: str, name: str, arguments: Mapping[str, Any]) -> dict[str, Any]:
         """What a module of the collection returns, run in a namespace of the lab."""
-        status, output = self.execute(
-            host,
-            str(VENV / "ansible"),
-            "localhost",
-            *("-m", f"kestrel.real_ip.{name}", "-a", json.dumps(arguments)),
-            *("-e", f"ansible_python_interpreter={VENV / 'python'}"),
-            *("--playbook-dir", str(REPOSITORY / "playbooks")),
-            environment={"ANSIBLE_NOCOLOR": "1"},
-        )
-        assert status == 0, output
-        found: dict[str, Any] = json.loads(output[output.index("{") :])
-        return found
+        return run_module(self.command(host), name, arguments)
 
     def probe(self, host: str, *, url: str, layer: str, expected: str) -> dict[str, Any]:
         """The result of source_ip_info, run by hand in a namespace of the lab."""
         arguments = {"url": url, "layer": layer, "expected_source": [expected]}
         return self.module(host, "source_ip_info", arguments)
+
+
+# --- Modules --------------------------------------------------------------------------------------
+
+
+def run_module(prefix: Sequence[str], module: str, arguments: Mapping[str, Any]) -> dict[str, Any]:
+    """What a module of the collection returns, run behind a command prefix."""
+    done = subprocess.run(
+        [
+            *prefix,
+            str(VENV / "ansible"),
+            "localhost",
+            *("-m", f"kestrel.real_ip.{module}", "-a", json.dumps(arguments)),
+            *("-e", f"ansible_python_interpreter={VENV / 'python'}"),
+            *("--playbook-dir", str(REPOSITORY / "playbooks")),
+        ],
+        cwd=REPOSITORY,
+        env={**os.environ, "ANSIBLE_NOCOLOR": "1"},
+        stdin=subprocess.DEVNULL,
+        capture_output=True,
+        text=True,
+        timeout=120,
+        check=False,
+    )
+    assert done.returncode == 0, done.stdout + done.stderr
+    found: dict[str, Any] = json.loads(done.stdout[done.stdout.index("{") :])
+    return found
+
+
+class Attempt:
+    """A deployment that is probed from several places."""
+
+    def __init__(self, playbooks: Playbooks) -> None:
+        self.playbooks = playbooks
+        self.kubectl = partial(playbooks.kubectl, "-n", playbooks.namespace)
+
+    def read(self, **front: str) -> dict[str, Any]:
+        """What path_addresses_info returns to the operator; ``front`` are options of it."""
+        asked = {"namespace": self.playbooks.namespace, "service": "real-ip-service", **front}
+        operator = self.playbooks.command(OPERATOR.name)
+        return run_module(operator, "path_addresses_info", asked)
+
+    def way(self, **front: str) -> dict[str, Any]:
+        """Options of source_ip_info that are read from the cluster."""
+        read = self.read(**front)
+        return {
+            "targets": read["targets"],
+            "cluster_addresses": read["cluster_addresses"],
+            "expect_backends": read["ready_pods"],
+            "bypass": read["bypass"],
+            "load_balancer": "qcloud",
+        }
+
+    def probe(self, host: str | Sequence[str], **options: Any) -> dict[str, Any]:
+        """The result of source_ip_info in a host of the lab, or behind a command prefix."""
+        prefix = self.playbooks.command(host) if isinstance(host, str) else host
+        return run_module(prefix, "source_ip_info", options)
+
+    def inside_of(self, pod: str) -> list[str]:
+        """The command prefix that enters a pod's network and host name, as a process in it has."""
+        words = ("get", "pod", pod, "-o", "jsonpath={.status.containerStatuses[0].containerID}")
+        container = self.kubectl(*words).rpartition("/")[2]
+        groups = [path for path in Path("/sys/fs/cgroup").rglob(container) if path.is_dir()]
+        numbers = {line for path in groups for line in (path / "cgroup.procs").read_text().split()}
+        return ["nsenter", f"--target={min(numbers)}", "--net", "--uts", "--"]
+
+
+@contextmanager
+def ruled(lab: Lab, host: str, chains: str) -> Iterator[None]:
+    """A host of the lab with these chains of nft in a table of their own meanwhile."""
+    nft = ("nsenter", f"--net=/run/netns/{lab.netns(host)}", "nft")
+    subprocess.run(
+        [*nft, "-f", "-"], input=f"table ip meanwhile {{\n{chains}\n}}", text=True, check=True
+    )
+    try:
+        yield
+    finally:
+        subprocess.run([*nft, "delete table ip meanwhile"], check=True)

@@ -276,6 +276,7 @@ def layer4(slices: Sequence[Json] = (PODS,), nodes: Sequence[Json] = NODES, **sp
 
 
 BOTH = ["10.0.0.11", "10.0.0.12"]
+ONLY_BIND = {"annotations": {"service.kubernetes.io/local-svc-only-bind-node-with-pod": "true"}}
 ONE_POD = endpoints(("10.1.1.5", "n1", True), ("10.1.2.5", "n2", False))
 NO_POD = endpoints(("10.1.2.5", "n2", False))
 
@@ -287,6 +288,12 @@ NO_POD = endpoints(("10.1.2.5", "n2", False))
         (layer4([ONE_POD]), {}, BOTH),
         (layer4([ONE_POD], externalTrafficPolicy="Local"), {}, ["10.0.0.11"]),
         (layer4([ONE_POD], externalTrafficPolicy="Local"), {"health_check": "off"}, BOTH),
+        (
+            layer4([ONE_POD], meta=ONLY_BIND, externalTrafficPolicy="Local"),
+            {"health_check": "off"},
+            ["10.0.0.11"],
+        ),
+        (layer4([ONE_POD], meta=ONLY_BIND), {"health_check": "off"}, BOTH),
         # If every backend is unhealthy CLB forwards to all.
         (layer4([NO_POD], externalTrafficPolicy="Local"), {}, BOTH),
         (layer4([]), {}, BOTH),
@@ -588,6 +595,29 @@ def test_nft_replaces_its_own_table_only() -> None:
     assert "flush" not in text
 
 
+REWRITTEN = {"annotations": dict.fromkeys(balancing.REWRITE_ANNOTATIONS, "true")}
+
+
+@pytest.mark.parametrize(
+    ("meta", "switches", "line", "there"),
+    [
+        ({}, {}, "proxy_pass http://", True),
+        ({}, {}, "return 301", False),
+        ({}, {}, "proxy_read_timeout 60s;", True),
+        ({}, {"read_timeout": 2.5}, "proxy_read_timeout 2.5s;", True),
+        ({}, {"forward_type": "https"}, "proxy_pass https://", True),
+        ({}, {"forward_type": "https"}, "proxy_pass http://", False),
+        ({}, {"listeners": "missing"}, "listen ", False),
+        (REWRITTEN, {}, "return 301 https://$host$request_uri;", True),
+        (REWRITTEN, {}, "proxy_pass", False),
+        ({"annotations": {balancing.REWRITE_ANNOTATIONS[0]: "true"}}, {}, "return 301", False),
+    ],
+)
+def test_what_layer7_does(meta: Json, switches: Json, line: str, there: bool) -> None:
+    cluster = Cluster([ingress(meta=meta)], [service()], [PODS], NODES)
+    assert (line in conf(cluster, **switches)) == there
+
+
 def test_layer7_has_no_nft_rules_and_layer4_no_servers() -> None:
     assert "daddr" not in balancing.nft_ruleset(plan(layer7()))
     assert "server {" not in conf(layer4())
@@ -600,6 +630,7 @@ def test_hosts() -> None:
         f"198.51.100.129 {identity}.clb.example",
         f"2001:db8:51::1 {identity}.clb.example",
     ]
+    assert balancing.hosts(plan(layer7()), {**DEFAULTS, "names": "unknown"}) == ""
 
 
 # --------------------------------------------------------------------------------------------
@@ -800,9 +831,90 @@ def test_warnings_and_their_events() -> None:
     assert later["metadata"] == event["metadata"], "said again it is the same event"
 
 
-def test_rights_have_no_secrets() -> None:
-    granted = {resource for right in balancing.RIGHTS for resource in right["resources"]}
-    assert not granted & {"secrets", "*"}
+def test_rights_have_no_secrets_but_those_that_are_asked_for_by_name() -> None:
+    granted = {
+        (resource, verb)
+        for right in balancing.RIGHTS
+        for resource in right["resources"]
+        for verb in right["verbs"]
+    }
+    assert {verb for resource, verb in granted if resource == "secrets"} == {"get"}
+    assert not any("*" in pair for pair in granted)
+
+
+# --------------------------------------------------------------------------------------------
+# What is refused before there is a balancer
+
+
+def certified(*names: str) -> Json:
+    return ingress(adopted=False, tls=[{"secretName": name} if name else {} for name in names])
+
+
+OWN_BALANCER = {"annotations": {balancing.EXISTING_ANNOTATION: "lb-12345678"}}
+L4 = service("l4", type="LoadBalancer")
+
+
+@pytest.mark.parametrize(
+    ("item", "switches", "secrets", "codes"),
+    [
+        (ingress(adopted=False), {}, {}, []),
+        (ingress(adopted=False), {"new_balancers": "quota"}, {}, ["E4003"]),
+        (ingress(adopted=False), {"new_balancers": "arrears"}, {}, ["E4027"]),
+        (ingress(), {"new_balancers": "quota"}, {}, []),
+        (L4, {"new_balancers": "quota"}, {}, ["E4004"]),
+        (L4, {"new_balancers": "arrears"}, {}, ["E4009"]),
+        (ingress(adopted=False, meta=OWN_BALANCER), {}, {}, ["E4018"]),
+        (certified(""), {}, {}, ["E4009"]),
+        (certified("cert"), {}, {("shop", "cert"): None}, ["E4010"]),
+        (certified("cert"), {}, {("shop", "cert"): ["tls.crt"]}, ["E4011"]),
+        (certified("cert"), {}, {("shop", "cert"): ["qcloud_cert_id"]}, []),
+        # One that couldn't be read says nothing.
+        (certified("cert"), {}, {}, []),
+        (certified("", "cert"), {}, {("shop", "cert"): None}, ["E4009", "E4010"]),
+    ],
+)
+def test_refusals(item: Json, switches: Json, secrets: Json, codes: list[str]) -> None:
+    kind = SERVICE if item is L4 else INGRESS
+    ingresses, services = ([], [item]) if kind is SERVICE else ([item], [service()])
+    cluster = Cluster(ingresses, services, [PODS], NODES, secrets=secrets)
+    values = {**DEFAULTS, **switches}
+    numbers = balancing.allocate(cluster, {})
+    found = balancing.balancers(cluster, numbers, values)
+    said = [notice.message for notice in balancing.warnings(cluster, found, numbers, values)]
+    assert [re.findall(r"E\d{4}", message) for message in said] == [[code] for code in codes]
+    if balancing.INGRESS.finalizer not in item["metadata"].get("finalizers", ()):
+        assert bool(balancing.adoptions(cluster, numbers, values)) == (not codes)
+
+
+def test_trouble_of_the_account_may_pass() -> None:
+    text = str(balancing.Fault("E4003", "Full.", retry=True))
+    assert text == 'IngressErrorCode{Code:"E4003",Message:"Full.",Retry:true}'
+
+
+def test_certificates_are_those_of_ingresses_in_scope() -> None:
+    other = ingress("other", tls=[{"secretName": "theirs"}], ingressClassName="nginx")
+    cluster = Cluster([certified("one", "", "two"), other])
+    assert balancing.certificates(cluster) == {("shop", "one"), ("shop", "two")}
+
+
+@pytest.mark.parametrize(
+    ("config", "acts"),
+    [({}, True), ({balancing.ENABLED: "true"}, True), ({balancing.ENABLED: "false"}, False)],
+)
+def test_a_controller_that_is_off_leaves_ingresses_alone(config: Json, acts: bool) -> None:
+    items = [ingress("new", adopted=False), ingress("gone", meta=DELETED), BROKEN]
+    services = [service(), service("l4", type="LoadBalancer")]
+    cluster = Cluster(items, services, [PODS], NODES, config)
+    numbers = balancing.allocate(cluster, {})
+    found = balancing.balancers(cluster, numbers, DEFAULTS)
+    assert [one.name for one in found] == ["front"], "what it made goes on"
+    adopted = {patch.name for patch in balancing.adoptions(cluster, numbers)}
+    assert adopted >= {"l4"}
+    assert ("new" in adopted) == acts
+    assert bool(balancing.releases(cluster)) == acts
+    assert bool(balancing.warnings(cluster, found, numbers)) == acts
+    values = {**DEFAULTS, "error_address": "publish", "address_delay": 0.0}
+    assert bool(balancing.publications(cluster, found, values, {})[0]) == acts
 
 
 # --------------------------------------------------------------------------------------------

@@ -446,6 +446,8 @@ def test_switch(lab: Lab, command: Command) -> None:
         (["exec", "nowhere", "--", "true"], ", ".join(HOSTS)),
         (["exec", "client"], "exec HOST -- CMD"),
         (["fly"], "invalid choice: 'fly'"),
+        (["fault", "earthquake", "on"], "no fault 'earthquake'"),
+        (["fault", "redirect"], "fault redirect on|off"),
         ([], "COMMAND"),
         (["--name", "A B", "up"], "'A B'"),
         (["up", "--name", "A B"], "'A B'"),
@@ -463,7 +465,11 @@ def test_wrong_words_are_refused(words: list[str], part: str) -> None:
 
 
 @pytest.mark.parametrize(
-    "words", [["status"], ["exec", "client", "--", "true"], ["logs"], ["switch"]]
+    "words",
+    [
+        *(["status"], ["exec", "client", "--", "true"], ["logs"], ["switch"]),
+        *(["fault", "redirect", "on"], ["fault", "redirect", "off"]),
+    ],
 )
 def test_a_lab_that_is_not_up(words: list[str]) -> None:
     """Everything but ``down`` fails, and says so."""

@@ -8,21 +8,17 @@ the cluster is what the module path_addresses_info reads there.
 from __future__ import annotations
 
 import json
-import os
 import secrets
-import signal
-import subprocess
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from functools import partial
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from lab.settings import CLIENT, CLIENT2, NODE1, OPERATOR, Lab
+from lab.settings import CLIENT, CLIENT2, NODE1, Lab
 from tests.lab.applications import envoy_command
-from tests.lab.playbooks import EXPECTED, REPOSITORY, VENV, Playbooks, Run
+from tests.lab.playbooks import EXPECTED, REPOSITORY, Attempt, Playbooks, Run, ruled
 
 XFF, REAL_IP = "X-Forwarded-For", "X-Real-IP"
 ONE_HEADER = {"strategy": "single_header", "header": REAL_IP}
@@ -34,68 +30,6 @@ STRIP = (
     '"headers": head.fields,',
     '"headers": [one for one in head.fields if one[0].lower() != "x-forwarded-for"],',
 )
-
-
-def _module(prefix: Sequence[str], module: str, arguments: Mapping[str, Any]) -> dict[str, Any]:
-    """What a module of the collection returns, run behind a command prefix."""
-    done = subprocess.run(
-        [
-            *prefix,
-            str(VENV / "ansible"),
-            "localhost",
-            *("-m", f"kestrel.real_ip.{module}", "-a", json.dumps(arguments)),
-            *("-e", f"ansible_python_interpreter={VENV / 'python'}"),
-            *("--playbook-dir", str(REPOSITORY / "playbooks")),
-        ],
-        cwd=REPOSITORY,
-        env={**os.environ, "ANSIBLE_NOCOLOR": "1"},
-        stdin=subprocess.DEVNULL,
-        capture_output=True,
-        text=True,
-        timeout=120,
-        check=False,
-    )
-    assert done.returncode == 0, done.stdout + done.stderr
-    found: dict[str, Any] = json.loads(done.stdout[done.stdout.index("{") :])
-    return found
-
-
-class Attempt:
-    """A deployment that is probed from several places."""
-
-    def __init__(self, playbooks: Playbooks) -> None:
-        self.playbooks = playbooks
-        self.kubectl = partial(playbooks.kubectl, "-n", playbooks.namespace)
-
-    def read(self, **front: str) -> dict[str, Any]:
-        """What path_addresses_info returns to the operator; ``front`` are options of it."""
-        asked = {"namespace": self.playbooks.namespace, "service": "real-ip-service", **front}
-        operator = self.playbooks.command(OPERATOR.name)
-        return _module(operator, "path_addresses_info", asked)
-
-    def way(self, **front: str) -> dict[str, Any]:
-        """Options of source_ip_info that are read from the cluster."""
-        read = self.read(**front)
-        return {
-            "targets": read["targets"],
-            "cluster_addresses": read["cluster_addresses"],
-            "expect_backends": read["ready_pods"],
-            "bypass": read["bypass"],
-            "load_balancer": "qcloud",
-        }
-
-    def probe(self, host: str | Sequence[str], **options: Any) -> dict[str, Any]:
-        """The result of source_ip_info in a host of the lab, or behind a command prefix."""
-        prefix = self.playbooks.command(host) if isinstance(host, str) else host
-        return _module(prefix, "source_ip_info", options)
-
-    def inside_of(self, pod: str) -> list[str]:
-        """The command prefix that enters a pod's network and host name, as a process in it has."""
-        words = ("get", "pod", pod, "-o", "jsonpath={.status.containerStatuses[0].containerID}")
-        container = self.kubectl(*words).rpartition("/")[2]
-        groups = [path for path in Path("/sys/fs/cgroup").rglob(container) if path.is_dir()]
-        numbers = {line for path in groups for line in (path / "cgroup.procs").read_text().split()}
-        return ["nsenter", f"--target={min(numbers)}", "--net", "--uts", "--"]
 
 
 @pytest.fixture(scope="module")
@@ -289,22 +223,19 @@ def test_one_replica_that_strips_the_header(attempt: Attempt) -> None:
     assert f"but {name} saw no address" in found["reason"]
 
 
-@contextmanager
-def _translation_on(lab: Lab, node: str) -> Iterator[None]:
-    """A node that puts its own address in the place of everybody's who connects to its pods."""
-    nft = ("nsenter", f"--net=/run/netns/{lab.netns(node)}", "nft")
-    rule = "add chain ip t c { type nat hook postrouting priority 90; }; add rule ip t c oifname"
-    subprocess.run([*nft, f'add table ip t; {rule} "cni*" masquerade'], check=True)
-    try:
-        yield
-    finally:
-        subprocess.run([*nft, "delete table ip t"], check=True)
+#: A node that puts its own address in the place of everybody's who connects to its pods.
+TRANSLATION = """
+chain translation {
+    type nat hook postrouting priority 90
+    oifname "cni*" masquerade
+}
+"""
 
 
 def test_one_node_that_translates_addresses(
     lab: Lab, attempt: Attempt, layer_4: dict[str, Any]
 ) -> None:
-    with _policy(attempt, "Local"), _translation_on(lab, NODE1.name):
+    with _policy(attempt, "Local"), ruled(lab, NODE1.name, TRANSLATION):
         found = attempt.probe(CLIENT.name, **layer_4)
     assert found["code"] == "V301", found["reason"]
     assert "10.244.1.1" in found["reason"]
@@ -452,16 +383,8 @@ def _front(attempt: Attempt, layer_7: dict[str, Any], kind: str, directory: Path
     # Only Envoy looks at the name: it would take another one for JSON.
     conf = directory / "front.yaml"
     conf.write_text(content.format(directory=directory, address=address, balancer=target["name"]))
-    # Its own session, so that a master and its workers can be told to end together.
-    with subprocess.Popen(
-        attempt.playbooks.command(CLIENT2.name, *command(conf)),
-        cwd=REPOSITORY,
-        start_new_session=True,
-    ) as running:
-        try:
-            yield f"http://{address}/"
-        finally:
-            os.killpg(running.pid, signal.SIGTERM)
+    with attempt.playbooks.running(CLIENT2.name, *command(conf)):
+        yield f"http://{address}/"
 
 
 def _through(layer_7: dict[str, Any], url: str) -> dict[str, Any]:

@@ -4,10 +4,8 @@
 from __future__ import annotations
 
 import json
-import os
 import re
 import secrets
-import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -76,15 +74,6 @@ def _expecting(**changes: dict[str, Any]) -> dict[str, Any]:
         name: {"real_ip_expected_source": address, **changes.get(name, {})}
         for name, address in ADDRESSES.items()
     }
-
-
-def _until_it_answers_always(playbooks: Playbooks, address: str) -> None:
-    """Nodes learn of a new Service one after the other."""
-    script = f"for i in $(seq 20); do curl -sfm 2 http://{address}/ >{os.devnull} || exit 1; done"
-    deadline = time.monotonic() + 60
-    while playbooks.execute("client", "sh", "-c", script)[0] != 0:
-        assert time.monotonic() < deadline, f"{address} does not answer every time"
-        time.sleep(0.2)
 
 
 def test_each_is_seen_as_itself(verify: Verify) -> None:
@@ -190,7 +179,7 @@ def test_layer_4_from_outside(
 ) -> None:
     """What a node makes of the source address is seen where no node is in the prober's place."""
     with deployed.balanced_service(policy) as address:
-        _until_it_answers_always(deployed, address)
+        deployed.until_it_answers_always(address)
         run = verify(
             {"client": {"real_ip_expected_source": ADDRESSES["client"]}},
             *("-e", f"real_ip_url=http://{address}/", "-e", "real_ip_layer=l4"),

@@ -21,6 +21,7 @@ from lab.settings import NODE1, NODE2, Lab
 
 CHALLENGE = 'Bearer realm="http://r:5000/token",service="refusing.example",scope='
 UNKNOWN = "/v2/team/app/manifests/v1?ns=known.example"
+LIMITED = "/v2/team/app/manifests/v1?ns=limiting.example"
 REFUSED = "/v2/team/app/manifests/v1?ns=refusing.example"
 
 
@@ -35,6 +36,8 @@ REFUSED = "/v2/team/app/manifests/v1?ns=refusing.example"
         ("GET", "/v2/a/blobs/sha256:0", False, HTTPStatus.NOT_FOUND, "BLOB_UNKNOWN", ""),
         ("GET", "/v2/a/tags/list", False, HTTPStatus.NOT_FOUND, "NAME_UNKNOWN", ""),
         ("GET", "/anything", False, HTTPStatus.NOT_FOUND, "NAME_UNKNOWN", ""),
+        ("HEAD", LIMITED, False, HTTPStatus.TOO_MANY_REQUESTS, "TOOMANYREQUESTS", ""),
+        ("GET", "/v2/?ns=limiting.example", False, HTTPStatus.OK, None, ""),
         ("PUT", UNKNOWN, True, HTTPStatus.METHOD_NOT_ALLOWED, "UNSUPPORTED", ""),
         (
             *("GET", REFUSED, False, HTTPStatus.UNAUTHORIZED, "UNAUTHORIZED"),

@@ -4,11 +4,14 @@
 from __future__ import annotations
 
 import re
+from collections import Counter
 
 import yaml
 
 from lab import images
+from lab.faults import FAULTS
 from lab.settings import REPOSITORY
+from tests.lab.test_play_faults import CASES
 
 MODULES = REPOSITORY / "plugins" / "modules"
 
@@ -54,3 +57,25 @@ def test_every_way_to_be_fooled_names_tests_that_exist() -> None:
     codes = {code for row in rows for code in re.findall(r"\bV\d{3}\b", row)}
     assert all(f'"{code}"' in table for code in codes)
     assert len(rows) >= 20
+
+
+def test_every_fault_is_compared_and_has_the_code_of_its_case() -> None:
+    page = (REPOSITORY / "docs" / "compared.md").read_text()
+    faults, tally = (
+        [[cell.strip() for cell in line.strip("|").split(" | ")] for line in table.splitlines()]
+        for table in re.findall(r"^\| --- .*\n((?:\| .*\n)+)", page, re.MULTILINE)
+    )
+    assert [row[0] for row in faults] == [*FAULTS]
+    titles = {}
+    for path in (REPOSITORY / "docs" / "causes").glob("*.md"):
+        for code, title in re.findall(r"^## (P\d{3})\n\n\*\*(.*)\*\*", path.read_text(), re.M):
+            titles[code] = f"[{code}](causes/{path.name}#{code.lower()}): {title}"
+    here = {name: titles[case.code] for name, case in CASES.items()}
+    assert {row[0]: row[1] for row in faults if row[1] != "–"} == here
+    # How far each goes is counted at the end.
+    said = [Counter(row[column].split(":")[0] for row in faults) for column in (2, 3)]
+    named = Counter({"why": len(CASES), "nothing": len(FAULTS) - len(CASES)})
+    words = ("why", "that", "nothing")
+    assert {*said[0], *said[1]} == {*words}
+    assert tally == [[word, *(str(one[word]) for one in (named, *said))] for word in words]
+    assert f"Of {len(FAULTS)} faults:" in page

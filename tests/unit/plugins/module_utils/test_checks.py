@@ -12,13 +12,12 @@ from typing import Any, NamedTuple
 
 import pytest
 from ansible_collections.kestrel.real_ip.plugins.module_utils._causes import CAUSES, FIX_KINDS
-from ansible_collections.kestrel.real_ip.plugins.module_utils._checks import (
-    Seen,
-    diagnose,
+from ansible_collections.kestrel.real_ip.plugins.module_utils._checks import diagnose
+from ansible_collections.kestrel.real_ip.plugins.module_utils._checks_probe import (
     direct_ports,
-    finding,
     needs_direct,
 )
+from ansible_collections.kestrel.real_ip.plugins.module_utils._findings import Seen, finding
 from ansible_collections.kestrel.real_ip.plugins.module_utils._path import (
     Denied,
     Direct,
@@ -98,7 +97,7 @@ def healthy() -> Json:
         "expected_service": "echo",
         "service_name": "echo",
         "ingress": {
-            "metadata": {"name": "front", "labels": OURS, "annotations": {}},
+            "metadata": {"name": "front", "uid": "u", "labels": OURS, "annotations": {}},
             "spec": {
                 "ingressClassName": "qcloud",
                 "rules": [
@@ -261,13 +260,13 @@ def both(*changes: Break) -> Break:
     return change
 
 
-def event(kind: str, name: str, message: str, reason: str = "x") -> Break:
+def event(kind: str, name: str, message: str, reason: str = "x", uid: str = "u") -> Break:
     def change(way: Json) -> None:
         way["events"].append(
             {
                 "reason": reason,
                 "message": message,
-                "involvedObject": {"kind": kind, "name": name},
+                "involvedObject": {"kind": kind, "name": name, "uid": uid},
                 "lastTimestamp": "2026-01-01T00:00:00Z",
                 "metadata": {},
             }
@@ -431,7 +430,8 @@ ROWS: dict[str, Row] = {
         refused("exceeded quota: q, requested: pods=1, used: pods=3, limited: pods=3"),
         "P111",
         "Deployment echo",
-        _patch("resourcequota", "q", {"spec": {"hard": {"pods": "6"}}}, " --type=merge"),
+        _patch("resourcequota", "q", {"spec": {"hard": {"pods": "6"}}}, " --type=merge")
+        + " && kubectl -n shop rollout restart deployment/echo",
         also=("P209",),
     ),
     "quota of memory": Row(
@@ -896,10 +896,11 @@ ROWS: dict[str, Row] = {
         both(
             status("502 Bad Gateway"),
             directly(direct("other"), direct("answers", 200, scheme="https")),
+            put("replica_sets", value=[replica_set(2)]),
         ),
         "P405",
         "Pod echo-a",
-        "Let the load balancer speak https",
+        "Let the load balancer speak HTTPS",
         "console",
     ),
     "Local": Row(
@@ -1033,6 +1034,25 @@ def test_a_healthy_way_has_no_finding() -> None:
     # Events are kept for an hour: of a fault that was mended they say nothing.
     event("Ingress", "front", 'IngressErrorCode{Code:"E4027",Message:"m",Retry:true}')(way)
     assert diagnose(TrafficPath(**way)) == []
+
+
+def test_events_of_an_earlier_object_of_the_same_name_say_nothing() -> None:
+    way = healthy()
+    event("Ingress", "front", 'IngressErrorCode{Code:"E4027",Message:"m",Retry:true}', uid="v")(way)
+    no_address(way)
+    assert [one["code"] for one in diagnose(TrafficPath(**way))] == ["P306"]
+
+
+def test_what_somebody_else_misspelt_is_not_deployed() -> None:
+    for name in ("no Ingress", "nothing deploys"):
+        way = healthy()
+        ROWS[name].change(way)
+        [cause, *_others] = diagnose(TrafficPath(**{**way, "expected_service": ""}))
+        assert (cause["code"], cause["fix_kind"]) == (ROWS[name].code, "console")
+    way = healthy()
+    layer_4()(way)
+    [cause, *_others] = diagnose(TrafficPath(**{**way, "services": [], "service_name": "ekho"}))
+    assert (cause["code"], cause["fix_kind"]) == ("P202", "console")
 
 
 def test_every_cause_has_a_row() -> None:

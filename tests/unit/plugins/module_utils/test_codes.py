@@ -126,6 +126,12 @@ def test_facts_are_escaped_and_never_templates(number: str) -> None:
         assert text.count("{0.__class__}") == text.count("%s")
 
 
+def test_a_detail_that_comes_last_ends_without_a_full_stop() -> None:
+    detail = "certificate is not valid for '198.51.100.1'."
+    reason, _fix = say("V507", {"address": "198.51.100.1:443", "detail": detail})
+    assert reason.endswith("not valid for '198.51.100.1'")
+
+
 @pytest.mark.parametrize("name", WARNINGS)
 def test_warnings_are_escaped(name: str) -> None:
     facts = {field[1:-1]: "\x1b[31m" for field in FIELD.findall(WARNINGS[name])}

@@ -185,6 +185,7 @@ def test_hostile_servers(server: Hostile) -> None:
         sample = one(endpoint(running.port), REQUEST if server.slow else PATIENT)
         taken = time.monotonic() - began
     assert sample.code == server.code, sample
+    assert sample.detail == sample.detail.strip()
     assert running.accepted == 1
     if server.slow:
         assert TIMEOUT <= taken < LATE
@@ -223,6 +224,8 @@ def test_no_more_is_read_than_max_body(
         patched.setattr(_probe.socket, "socket", Counting)
         sample = one(endpoint(running.port), PATIENT._replace(max_body=max_body))
     assert sample.code == server.code
+    if server.code == "V515":
+        assert sample.detail == str(max_body)
     # Beside the body: the header section, what frames a body in chunks, what a buffer holds.
     framed = any(word in server.name for word in ("chunk", "trailer", "Continue"))
     frames = _probe._CHUNKING * max_body if framed else 0

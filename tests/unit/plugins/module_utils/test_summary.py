@@ -9,6 +9,7 @@ import typing as t
 import pytest
 from ansible_collections.kestrel.real_ip.plugins.module_utils._summary import (
     combined,
+    diagnosed,
     entry,
     following,
     line,
@@ -16,6 +17,8 @@ from ansible_collections.kestrel.real_ip.plugins.module_utils._summary import (
     passes,
     rows,
     vantage_entry,
+    with_cause,
+    with_playbooks,
     with_variables,
     worst,
 )
@@ -61,7 +64,9 @@ def test_line_has_a_dash_for_a_missing_code() -> None:
 
 def test_page_fits_a_terminal_and_says_all() -> None:
     result = entry({**PROBE, "reason": "words " * 60}, None, FACTS)
-    text = page("localhost", result, rows(result, PROBE, following("playbooks/")))
+    told = page("localhost", result, rows(result, PROBE, following()))
+    assert with_playbooks(told, "kestrel.real_ip.") == told
+    text = with_playbooks(told, "playbooks/")
     lines = text.splitlines()
     assert lines[0] == "localhost: LOST (V201)"
     assert max(map(len, lines)) <= 100
@@ -78,7 +83,71 @@ def test_page_fits_a_terminal_and_says_all() -> None:
         "remove",
     ]
     assert "10.255.0.12 (10 of 10)" in text
-    assert "playbooks/teardown.yml" in text
+    assert "ansible-playbook playbooks/teardown.yml" in text
+    assert "kestrel.real_ip." not in text
+
+
+CAUSE = {
+    "code": "P206",
+    "severity": "error",
+    "title": "the Service's selector matches no pod",
+    "object": "Service echo",
+    "hop": "service",
+    "evidence": "spec.selector: app=no, 0 pods",
+    "cause": "No pod carries the labels",
+    "fix": "kubectl -n shop patch service echo --type=json -p '" + "x" * 100 + "'",
+    "fix_kind": "command",
+}
+OTHER = {**CAUSE, "code": "P209", "title": "no endpoint is ready", "evidence": "none"}
+WAY = {
+    "path": [
+        {"hop": "client", "objects": [], "broken": False},
+        {"hop": "service", "objects": ["echo: NodePort, 80 to 5000"], "broken": True},
+        {"hop": "pod", "objects": [], "broken": False},
+    ],
+    "findings": [CAUSE, OTHER],
+    "cause": CAUSE,
+    "logs": [{"pod": "echo-a", "container": "app", "lines": ["boom"]}],
+}
+HEALTHY: dict[str, t.Any] = {**WAY, "findings": [], "cause": None, "logs": []}
+
+
+def test_page_names_the_cause_and_what_to_type() -> None:
+    result = with_cause(entry(PROBE, None, FACTS), WAY)
+    text = page("localhost", result, rows(result, PROBE, [], WAY))
+    lines = text.splitlines()
+    assert f"  type     {CAUSE['fix']}" in lines, "whole, however long"
+    assert "           X service  echo: NodePort, 80 to 5000" in lines
+    assert "           | pod      none" in lines
+    assert "  cause    P206 Service echo: No pod carries the labels" in lines
+    assert "  also     P209 Service echo: no endpoint is ready (none)" in lines
+    assert "           | boom" in lines
+    assert not any(line.startswith("  fix ") for line in lines), "the verdict's own would mislead"
+    many = {**WAY, "findings": [CAUSE, *[OTHER] * 9]}
+    told = page("localhost", result, rows(result, PROBE, [], many))
+    assert "  also     4 more" in told.splitlines()
+
+
+def test_the_result_has_the_cause_without_evidence_and_logs() -> None:
+    found = with_cause(entry(PROBE, None, FACTS), WAY)
+    assert found["code"] == "V201", "the verdict's"
+    assert {*found["cause"]} == {"code", "object", "cause", "fix", "fix_kind"}
+    assert "boom" not in str(found)
+    assert CAUSE["evidence"] not in str(found)
+    assert with_cause(entry(None, FAILURE, FACTS), WAY)["code"] == "P206"
+    for nothing in (None, HEALTHY):
+        assert with_cause(entry(PROBE, None, FACTS), nothing)["cause"] is None
+
+
+def test_a_diagnosis_draws_no_verdict() -> None:
+    found = with_cause(diagnosed(WAY, FACTS), WAY)
+    assert (found["verdict"], found["code"]) == ("not_run", "P206")
+    assert line("a", found).startswith("real_ip: a not_run P206 Service echo: No pod carries")
+    text = page("a", found, rows(found, PROBE, [], WAY))
+    assert text.startswith("a: CAUSE P206\n  probe    lost V201: ")
+    fine = with_cause(diagnosed(HEALTHY, FACTS), HEALTHY)
+    assert page("a", fine, rows(fine, {}, [], HEALTHY)).startswith("a: NOTHING WRONG\n")
+    assert line("a", fine).startswith("real_ip: a not_run - nothing is wrong with the way")
 
 
 def test_nothing_seen_and_nothing_expected_is_said() -> None:

@@ -1,0 +1,162 @@
+# Copyright (c) 2026, the kestrel.real_ip contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+# PRIVATE to the collection: it can change at any time.
+
+"""Checks of what stands in front: class, controller, TKE's errors and the address."""
+
+from __future__ import annotations
+
+import typing as t
+
+from ansible_collections.kestrel.real_ip.plugins.module_utils import _objects as objects
+from ansible_collections.kestrel.real_ip.plugins.module_utils._findings import Seen
+from ansible_collections.kestrel.real_ip.plugins.module_utils._path import (
+    TrafficPath,
+    named,
+)
+from ansible_collections.kestrel.real_ip.plugins.module_utils._readiness import addresses
+from ansible_collections.kestrel.real_ip.plugins.module_utils._tke_errors import TkeError, look_up
+
+# --- Ingress and load balancer --------------------------------------------------------------------
+
+
+def deletion_hangs(path: TrafficPath) -> t.Iterator[Seen]:
+    """What stands in front, or the Service, is being deleted."""
+    found_here = [(path.kind, path.front)]
+    if path.kind == "Ingress":
+        found_here.append(("Service", path.service))
+    for kind, found in found_here:
+        metadata = (found or {}).get("metadata", {})
+        if found is not None and metadata.get("deletionTimestamp"):
+            held = ", ".join(metadata.get("finalizers") or []) or "nothing that is named"
+            since = metadata["deletionTimestamp"]
+            yield Seen(
+                "P301",
+                kind,
+                objects.name(found),
+                f"metadata.deletionTimestamp: {since}, finalizers: {held}",
+                {"since": since, "finalizers": held},
+            )
+
+
+def two_classes(path: TrafficPath) -> t.Iterator[Seen]:
+    """Field and annotation name different classes."""
+    field = objects.spec(path.ingress).get("ingressClassName")
+    annotation = objects.annotations_of(path.ingress).get(objects.CLASS_ANNOTATION)
+    if field and annotation and field != annotation:
+        yield Seen(
+            "P302",
+            "Ingress",
+            path.name,
+            f"spec.ingressClassName: {field}, annotation {objects.CLASS_ANNOTATION}: {annotation}",
+            {"seen": field, "other": annotation},
+        )
+
+
+def unknown_class(path: TrafficPath) -> t.Iterator[Seen]:
+    """No address, and a class that nobody in the cluster takes."""
+    seen = objects.ingress_class(path)
+    if path.ingress is None or path.classes is None or addresses(path.ingress):
+        return
+    if seen in ("", objects.CLASS) or named(path.classes, seen) is not None:
+        return
+    field = "ingressClassName" if objects.spec(path.ingress).get("ingressClassName") else ""
+    change: dict[str, t.Any] = (
+        {"spec": {"ingressClassName": objects.CLASS}}
+        if field
+        else {"metadata": {"annotations": {objects.CLASS_ANNOTATION: objects.CLASS}}}
+    )
+    clb = objects.is_managed(path.ingress) or any(
+        "cloud.tencent.com" in one for one in objects.annotations_of(path.ingress)
+    )
+    yield Seen(
+        "P303",
+        "Ingress",
+        path.name,
+        f"{field or objects.CLASS_ANNOTATION}: {seen}; IngressClasses: "
+        f"{', '.join(map(objects.name, path.classes)) or 'none'}",
+        {"seen": seen, "wanted": objects.CLASS, "patch": objects.patch(change)},
+        None if clb else "Name a class that the cluster has",
+        "" if clb else "console",
+    )
+
+
+def controller_off(path: TrafficPath) -> t.Iterator[Seen]:
+    """TKE's switch says that nobody acts on Ingresses."""
+    if path.ingress is None or objects.ingress_class(path) not in (objects.CLASS, ""):
+        return
+    value = (path.settings or {}).get("EnableIngressController")
+    if value == "false":
+        yield Seen(
+            "P304",
+            "ConfigMap",
+            "tke-service-controller-config",
+            'data.EnableIngressController: "false"',
+            {"patch": objects.patch({"data": {"EnableIngressController": "true"}})},
+        )
+
+
+#: Codes that the checks of the objects themselves tell better: an event stays for an hour.
+_TOLD_BY_OBJECTS = {("Ingress", "E4041"), ("Ingress", "E4042"), ("Ingress", "E4047")}
+
+
+def tke_errors(path: TrafficPath) -> t.Iterator[Seen]:
+    """TKE's codes in the events of what stands in front.
+
+    Events are kept for an hour: one of a fault that was mended says nothing once all works.
+    """
+    if _works(path):
+        return
+    for kind, name, event, mention in objects.mentioned(path):
+        if (kind, mention.code) in _TOLD_BY_OBJECTS:
+            continue
+        row: TkeError = look_up(kind, mention)
+        texts = {"namespace": path.namespace, "kind": kind.lower(), "name": name}
+        fix = row.fix.format(**texts) if row.fix else "No documented fix"
+        yield Seen(
+            "P305",
+            kind,
+            name,
+            objects.quoted(event),
+            {
+                "error": mention.code,
+                "title": row.title,
+                "detail": f". {row.cause.rstrip('.')}" if row.cause else "",
+            },
+            fix,
+            row.fix_kind if row.fix else "console",
+        )
+
+
+def _works(path: TrafficPath) -> bool:
+    """The probe got answers, or without a probe there is an address."""
+    if path.probe is not None:
+        return bool((path.probe.get("requests") or {}).get("answered"))
+    return bool(addresses(path.front or {}))
+
+
+def no_address(path: TrafficPath) -> t.Iterator[Seen]:
+    """What stands in front has no address, whoever is to blame."""
+    front = path.front
+    if front is None or addresses(front):
+        return
+    if path.kind == "Service" and objects.spec(front).get("type") != "LoadBalancer":
+        return
+    yield Seen(
+        "P306",
+        path.kind,
+        path.name,
+        "status.loadBalancer.ingress: empty",
+        {"seen": objects.ingress_class(path) or objects.CLASS},
+    )
+
+
+def only_a_name(path: TrafficPath) -> t.Iterator[Seen]:
+    """A balancer without an address of its own in the status."""
+    entries = (objects.status(path.front).get("loadBalancer") or {}).get("ingress") or []
+    for entry in entries:
+        if entry.get("hostname") and not entry.get("ip"):
+            facts = {"address": entry["hostname"]}
+            yield Seen("P312", path.kind, path.name, f"status: {entry['hostname']}", facts)

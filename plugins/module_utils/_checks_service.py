@@ -1,0 +1,260 @@
+# Copyright (c) 2026, the kestrel.real_ip contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+# PRIVATE to the collection: it can change at any time.
+
+"""Checks of what leads to the pods: Service, ports, selector and endpoints."""
+
+from __future__ import annotations
+
+import typing as t
+
+from ansible_collections.kestrel.real_ip.plugins.module_utils import _objects as objects
+from ansible_collections.kestrel.real_ip.plugins.module_utils._findings import Seen
+from ansible_collections.kestrel.real_ip.plugins.module_utils._path import (
+    SLICE_CONTROLLER,
+    SLICE_MANAGER,
+    Object,
+    TrafficPath,
+    labels_match,
+    named,
+)
+
+# --- Service --------------------------------------------------------------------------------------
+
+
+def ingress_missing(path: TrafficPath) -> t.Iterator[Seen]:
+    """There is no Ingress of this name, and it may be read."""
+    unread = any(one.resource == "ingresses" for one in path.denied)
+    if path.kind == "Ingress" and path.ingress is None and not unread:
+        fix = objects.deploying(path)
+        yield Seen("P201", "Ingress", path.name, "404 from the API server", {}, *fix)
+
+
+def _backend_place(path: TrafficPath) -> tuple[str, t.Mapping[str, t.Any]]:
+    """JSON path and content of the backend that leads to the Service at hand."""
+    for where, _host, entry in objects.rule_places(path):
+        service = (entry.get("backend") or {}).get("service") or {}
+        if service.get("name") == path.service_name:
+            return where, service
+    default = (objects.spec(path.ingress).get("defaultBackend") or {}).get("service") or {}
+    return "/spec/defaultBackend/service", default
+
+
+def _better_service(path: TrafficPath) -> str:
+    """The Service that was meant: the expected one, else the only one with a Deployment's pods."""
+    names = [objects.name(one) for one in path.services or ()]
+    if path.expected_service in names:
+        return path.expected_service
+    templates = [
+        (objects.template(one).get("metadata") or {}).get("labels")
+        for one in path.deployments or ()
+    ]
+    leading = [
+        objects.name(one)
+        for one in path.services or ()
+        if any(
+            labels_match(labels, objects.spec(one).get("selector") or {}) for labels in templates
+        )
+    ]
+    return leading[0] if len(leading) == 1 else ""
+
+
+def service_missing(path: TrafficPath) -> t.Iterator[Seen]:
+    """The Service that is named doesn't exist."""
+    if path.services is None or path.service is not None or not path.service_name:
+        return
+    if path.kind == "Service":
+        yield Seen(
+            "P202",
+            "Service",
+            path.service_name,
+            "404 from the API server",
+            {"by": "The playbook", "ingress": "", "patch": ""},
+            "Name a Service that exists",
+            "console",
+        )
+        return
+    if path.ingress is None:
+        return
+    where, _service = _backend_place(path)
+    better = _better_service(path)
+    event = objects.tke_event(path, "E4041")
+    evidence = f"Ingress {path.name} {where.strip('/').replace('/', '.')}.name: {path.service_name}"
+    yield Seen(
+        "P202",
+        "Service",
+        path.service_name,
+        f"{evidence}{event}",
+        {
+            "by": f"The Ingress {path.name}",
+            "ingress": path.name,
+            "patch": objects.patch([{"op": "replace", "path": f"{where}/name", "value": better}]),
+        },
+        None if better else "Create the Service, or name one that exists in the Ingress",
+        "" if better else "console",
+    )
+
+
+def another_service(path: TrafficPath) -> t.Iterator[Seen]:
+    """The Ingress leads to a Service that exists and isn't the expected one."""
+    if path.ingress is None or not path.expected_service or path.service is None:
+        return
+    if path.service_name == path.expected_service:
+        return
+    where, _service = _backend_place(path)
+    known = named(path.services, path.expected_service) is not None
+    patch = objects.patch(
+        [{"op": "replace", "path": f"{where}/name", "value": path.expected_service}]
+    )
+    facts = {"seen": path.service_name, "service": path.expected_service, "patch": patch}
+    yield Seen(
+        "P203",
+        "Ingress",
+        path.name,
+        f"{where.strip('/').replace('/', '.')}.name: {path.service_name}",
+        facts,
+        *((None, "") if known else objects.deploying(path)),
+    )
+
+
+def port_missing(path: TrafficPath) -> t.Iterator[Seen]:
+    """The Ingress names a port that its Service doesn't have."""
+    if path.ingress is None or path.service is None:
+        return
+    where, backend = _backend_place(path)
+    port = backend.get("port") or {}
+    ports = objects.spec(path.service).get("ports") or []
+    key = "number" if "number" in port else "name"
+    field = "port" if key == "number" else "name"
+    wanted = port.get(key)
+    if wanted is None or any(one.get(field) == wanted for one in ports):
+        return
+    shown = ", ".join(str(one.get("port")) for one in ports) or "none"
+    patch = [{"op": "replace", "path": f"{where}/port", "value": {"number": ports[0]["port"]}}]
+    one = len(ports) == 1
+    yield Seen(
+        "P204",
+        "Service",
+        path.service_name,
+        f"Ingress {path.name} names port {wanted}, the Service has {shown}"
+        f"{objects.tke_event(path, 'E4042')}",
+        {
+            "ingress": path.name,
+            "port": wanted,
+            "ports": f"it has {shown}",
+            "patch": objects.patch(patch) if one else "",
+        },
+        None if one else "Name one of the Service's ports in the Ingress",
+        "" if one else "console",
+    )
+
+
+def cluster_ip(path: TrafficPath) -> t.Iterator[Seen]:
+    """CLB without direct access in front of a Service without node port."""
+    if (
+        path.ingress is None
+        or path.service is None
+        or objects.ingress_class(path) not in (objects.CLASS, "")
+    ):
+        return
+    if objects.spec(path.service).get(
+        "type", "ClusterIP"
+    ) == "ClusterIP" and not objects.direct_access(path):
+        yield Seen(
+            "P205",
+            "Service",
+            path.service_name,
+            f"spec.type: ClusterIP{objects.tke_event(path, 'E4047')}",
+            {"patch": objects.patch({"spec": {"type": "NodePort"}})},
+        )
+
+
+def selector(path: TrafficPath) -> t.Iterator[Seen]:
+    """A Service that takes no pod, while there are pods that it could be meant for."""
+    service = path.service
+    if service is None or path.pods is None or path.deployments is None:
+        return
+    if objects.spec(service).get("type") == "ExternalName":
+        return
+    wanted = objects.selector(path)
+    meant = objects.candidates(path)
+    facts: dict[str, t.Any] = {"selector": _labels(wanted), "patch": ""}
+    right = _right_selector(meant[0]) if len(meant) == 1 else None
+    if not wanted:
+        if objects.endpoint_addresses(path) and not meant:
+            return
+        facts["patch"] = objects.patch({"spec": {"selector": right}})
+        number, evidence = "P207", "spec.selector: none"
+    elif not path.pods and not objects.behind(path) and meant:
+        change = [{"op": "replace", "path": "/spec/selector", "value": right}]
+        facts["patch"] = objects.patch(change)
+        number, evidence = "P206", f"spec.selector: {_labels(wanted)}, 0 pods"
+    else:
+        return
+    yield Seen(
+        number,
+        "Service",
+        path.service_name,
+        evidence,
+        facts,
+        None if right else "Set the selector to labels that the pods carry",
+        "" if right else "console",
+    )
+
+
+def _labels(labels: t.Mapping[str, str]) -> str:
+    return ",".join(f"{key}={value}" for key, value in sorted(labels.items())) or "none"
+
+
+def _right_selector(deployment: Object) -> dict[str, str] | None:
+    """What a Deployment itself knows its pods by."""
+    return dict((objects.spec(deployment).get("selector") or {}).get("matchLabels") or {}) or None
+
+
+def _is_ready(endpoint: t.Mapping[str, t.Any]) -> bool:
+    return (endpoint.get("conditions") or {}).get("ready") is not False
+
+
+def no_endpoint(path: TrafficPath) -> t.Iterator[Seen]:
+    """No endpoint is ready: what comes of all that is wrong with pods and selectors."""
+    if path.slices is None or path.service is None:
+        return
+    if objects.spec(path.service).get("type") == "ExternalName":
+        return
+    states = [_is_ready(endpoint) for _slice, endpoint in objects.endpoints(path)]
+    if not any(states):
+        detail = f"{len(states)} endpoints, none of them ready" if states else "no endpoint"
+        yield Seen(
+            "P209", "Service", path.service_name, f"EndpointSlices: {detail}", {"detail": detail}
+        )
+
+
+_SLICE_MANAGERS = (SLICE_CONTROLLER, "endpointslicemirroring-controller.k8s.io")
+
+
+def strangers(path: TrafficPath) -> t.Iterator[Seen]:
+    """Endpoints beside the pods that the Service selects."""
+    if path.pods is None or not objects.selector(path):
+        return
+    own = {
+        entry.get("ip") for pod in path.pods for entry in objects.status(pod).get("podIPs") or []
+    }
+    for one in path.slices or ():
+        manager = (one["metadata"].get("labels") or {}).get(SLICE_MANAGER)
+        lost = [
+            address
+            for endpoint in one.get("endpoints") or []
+            for address in endpoint.get("addresses") or []
+            if address not in own
+        ]
+        # A pod that has just come or gone stands in only one of two lists that were read.
+        if lost and manager not in _SLICE_MANAGERS:
+            yield Seen(
+                "P210",
+                "EndpointSlice",
+                objects.name(one),
+                f"endpoints.addresses: {', '.join(lost)}, managed by {manager or 'nobody'}",
+                {"address": ", ".join(lost)},
+            )

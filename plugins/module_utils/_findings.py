@@ -1,0 +1,63 @@
+# Copyright (c) 2026, the kestrel.real_ip contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+# PRIVATE to the collection: it can change at any time.
+
+"""What checks find, and how it is told."""
+
+from __future__ import annotations
+
+import typing as t
+
+from ansible_collections.kestrel.real_ip.plugins.module_utils._causes import CAUSES
+from ansible_collections.kestrel.real_ip.plugins.module_utils._codes import printable
+from ansible_collections.kestrel.real_ip.plugins.module_utils._path import TrafficPath
+
+
+class Seen(t.NamedTuple):
+    """What a check found. ``evidence``: the very field or event; ``facts``: for the row's texts.
+
+    ``fix`` and ``fix_kind`` replace the row's where the check knows better; ``hop`` likewise.
+    """
+
+    number: str
+    kind: str
+    name: str
+    evidence: str
+    facts: t.Mapping[str, t.Any] = {}
+    fix: str | None = None
+    fix_kind: str = ""
+
+
+Check = t.Callable[[TrafficPath], t.Iterable[Seen]]
+
+_EVIDENCE = 1000
+
+
+def finding(path: TrafficPath, seen: Seen) -> dict[str, t.Any]:
+    """One finding as traffic_path_info returns it."""
+    row = CAUSES[seen.number]
+    own = {"namespace": path.namespace, "kind": seen.kind.lower(), "name": seen.name}
+    # Messages of registries and apps are anybody's text.
+    shown = {key: printable(value, _EVIDENCE) for key, value in {**own, **seen.facts}.items()}
+    # A command is made of names that the API server has checked; escaping would change it.
+    exact = {key: str(value) for key, value in {**own, **seen.facts}.items()}
+    fix, kind = (seen.fix, seen.fix_kind) if seen.fix is not None else (row.fix, row.fix_kind)
+    if seen.fix is None:
+        fix = fix.format_map(exact if kind in ("command", "variable") else shown)
+    if kind in ("command", "variable") and not fix.isprintable():
+        fix, kind = f"See {row.see.format_map(shown)}", "console"
+    return {
+        "code": seen.number,
+        "severity": row.severity,
+        "title": row.title,
+        "object": f"{seen.kind} {printable(seen.name)}",
+        "hop": row.hop,
+        "evidence": printable(seen.evidence, _EVIDENCE),
+        "cause": row.cause.format_map(shown),
+        "fix": printable(fix, 2000) if kind not in ("command", "variable") else fix,
+        "fix_kind": kind,
+        "see": row.see.format_map(shown),
+        "link": row.link,
+    }

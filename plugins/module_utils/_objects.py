@@ -1,0 +1,276 @@
+# Copyright (c) 2026, the kestrel.real_ip contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+# PRIVATE to the collection: it can change at any time.
+
+"""Reading the objects of a way: fields, owners, events, and the revisions to go back to."""
+
+from __future__ import annotations
+
+import json
+import typing as t
+from shlex import quote
+
+from ansible_collections.kestrel.real_ip.plugins.module_utils._ownership import MANAGED_BY, MANAGER
+from ansible_collections.kestrel.real_ip.plugins.module_utils._path import (
+    Object,
+    TrafficPath,
+    labels_match,
+    named,
+)
+from ansible_collections.kestrel.real_ip.plugins.module_utils._tke_errors import mentions
+
+CLASS = "qcloud"
+CLASS_ANNOTATION = "kubernetes.io/ingress.class"
+_DIRECT = {
+    "Ingress": "ingress.cloud.tencent.com/direct-access",
+    "Service": "service.cloud.tencent.com/direct-access",
+}
+
+
+# --- Reading objects ------------------------------------------------------------------------------
+
+
+def annotations_of(found: Object | None) -> t.Mapping[str, str]:
+    """The annotations of an object, none of one that isn't there."""
+    return (found or {}).get("metadata", {}).get("annotations") or {}
+
+
+def spec(found: Object | None) -> t.Mapping[str, t.Any]:
+    """What an object is to be, nothing of one that isn't there."""
+    return (found or {}).get("spec") or {}
+
+
+def status(found: Object | None) -> t.Mapping[str, t.Any]:
+    """What an object is, nothing of one that isn't there."""
+    return (found or {}).get("status") or {}
+
+
+def name(found: Object) -> str:
+    """The name of an object."""
+    return str(found["metadata"]["name"])
+
+
+def is_managed(found: Object | None) -> bool:
+    """Does an object carry the label of this collection, of whatever deployment?"""
+    labels = (found or {}).get("metadata", {}).get("labels") or {}
+    return labels.get(MANAGED_BY) == MANAGER
+
+
+def condition(found: Object, kind: str) -> t.Mapping[str, t.Any]:
+    """One condition of an object's status, empty without it."""
+    conditions = status(found).get("conditions") or []
+    return next((one for one in conditions if one.get("type") == kind), {})
+
+
+def template(found: Object) -> t.Mapping[str, t.Any]:
+    """What a Deployment or ReplicaSet makes its pods from."""
+    return spec(found).get("template") or {}
+
+
+def containers(found: Object) -> list[t.Mapping[str, t.Any]]:
+    """The containers of a Deployment's or ReplicaSet's pods."""
+    return list((template(found).get("spec") or {}).get("containers") or [])
+
+
+def selector(path: TrafficPath) -> t.Mapping[str, str]:
+    """The labels by which the Service takes pods."""
+    return spec(path.service).get("selector") or {}
+
+
+def behind(path: TrafficPath) -> list[Object]:
+    """The Deployments whose pods the Service takes."""
+    wanted = selector(path)
+    return [
+        one
+        for one in path.deployments or ()
+        if labels_match((template(one).get("metadata") or {}).get("labels"), wanted)
+    ]
+
+
+def candidates(path: TrafficPath) -> list[Object]:
+    """The Deployments that the Service could be meant for: ours, else all of the namespace."""
+    everything = list(path.deployments or ())
+    return [one for one in everything if is_managed(one)] or everything
+
+
+def owner(found: Object, kind: str) -> str:
+    """The name of the owner of this kind, or the empty string."""
+    owners = found["metadata"].get("ownerReferences") or []
+    return next((str(one["name"]) for one in owners if one.get("kind") == kind), "")
+
+
+def deployment_of(path: TrafficPath, pod: Object) -> Object | None:
+    """The Deployment that made a pod, by its ReplicaSet."""
+    replica_set = named(path.replica_sets, owner(pod, "ReplicaSet"))
+    return named(path.deployments, owner(replica_set, "Deployment")) if replica_set else None
+
+
+def events_of(path: TrafficPath, kind: str, name: str, uid: str = "") -> list[Object]:
+    """Events of one object, the newest last.
+
+    With ``uid`` not those of an earlier object of the same name: events are kept for an hour.
+    """
+
+    def age(event: Object) -> str:
+        stamp = event.get("lastTimestamp") or event.get("eventTime")
+        return str(stamp or event["metadata"].get("creationTimestamp") or "")
+
+    found = [
+        one
+        for one in path.events or ()
+        if one.get("involvedObject", {}).get("kind") == kind
+        and one.get("involvedObject", {}).get("name") == name
+        and uid in ("", one.get("involvedObject", {}).get("uid", ""))
+    ]
+    return sorted(found, key=age)
+
+
+def quoted(event: Object) -> str:
+    """An event as evidence."""
+    return f"event {event.get('reason')}: {' '.join(str(event.get('message', '')).split())}"
+
+
+def alive(path: TrafficPath) -> list[Object]:
+    """The pods that aren't about to end."""
+    return [
+        pod
+        for pod in path.pods or ()
+        if not pod["metadata"].get("deletionTimestamp")
+        and status(pod).get("phase") not in ("Succeeded", "Failed")
+    ]
+
+
+def patch(changes: t.Any) -> str:
+    """A change of an object as one word of a shell command."""
+    return quote(json.dumps(changes, separators=(",", ":")))
+
+
+def rule_places(path: TrafficPath) -> t.Iterator[tuple[str, str, t.Mapping[str, t.Any]]]:
+    """JSON path of the backend, host and entry of each path of each rule."""
+    for number, rule in enumerate(spec(path.ingress).get("rules") or []):
+        for place, entry in enumerate((rule.get("http") or {}).get("paths") or []):
+            where = f"/spec/rules/{number}/http/paths/{place}/backend/service"
+            yield where, str(rule.get("host") or ""), entry
+
+
+def direct_access(path: TrafficPath) -> bool:
+    """Does the load balancer send to pods, past the nodes?"""
+    return annotations_of(path.front).get(_DIRECT[path.kind]) == "true"
+
+
+def ingress_class(path: TrafficPath) -> str:
+    """The class of the Ingress, by field or annotation; empty without either."""
+    named_class = spec(path.ingress).get("ingressClassName")
+    return str(named_class or annotations_of(path.ingress).get(CLASS_ANNOTATION) or "")
+
+
+def endpoints(path: TrafficPath) -> t.Iterator[tuple[Object, t.Mapping[str, t.Any]]]:
+    """Each endpoint of the Service, with its EndpointSlice."""
+    for one in path.slices or ():
+        for endpoint in one.get("endpoints") or []:
+            yield one, endpoint
+
+
+def endpoint_addresses(path: TrafficPath) -> list[str]:
+    """The addresses of all endpoints of the Service."""
+    return [address for _s, one in endpoints(path) for address in one.get("addresses") or []]
+
+
+#: What makes the objects of this collection again
+_DEPLOY = "ansible-playbook kestrel.real_ip.deploy"
+
+
+def deploying(path: TrafficPath) -> tuple[str | None, str]:
+    """Fix and its kind where something of this collection is missing, else the row's own.
+
+    Who looks at its own deployment names the Ingress and the Service that it has to lead to.
+    """
+    return (_DEPLOY, "command") if path.expected_service else (None, "")
+
+
+# --- Going back -----------------------------------------------------------------------------------
+
+_REVISION = "deployment.kubernetes.io/revision"
+
+
+def revision(found: Object) -> int:
+    """Which revision a Deployment is at, or a ReplicaSet stands for."""
+    text = annotations_of(found).get(_REVISION, "0")
+    return int(text) if text.isdigit() else 0
+
+
+def undo(
+    path: TrafficPath, deployment: Object | None, what: t.Callable[[Object], t.Any]
+) -> str | None:
+    """The command that goes back to the newest revision in which ``what`` was another, if any."""
+    if deployment is None:
+        return None
+    now = what(deployment)
+    older = [
+        one
+        for one in path.replica_sets or ()
+        if owner(one, "Deployment") == name(deployment)
+        and 0 < revision(one) < revision(deployment)
+        and what(one) != now
+    ]
+    if not older:
+        return None
+    return (
+        f"kubectl -n {path.namespace} rollout undo deployment/{name(deployment)} "
+        f"--to-revision={revision(max(older, key=revision))}"
+    )
+
+
+def container_field(container: str, *fields: str) -> t.Callable[[Object], t.Any]:
+    """What a container has in these fields, for :func:`undo`."""
+
+    def read(found: Object) -> t.Any:
+        one = next((c for c in containers(found) if c.get("name") == container), {})
+        return [one.get(field) for field in fields]
+
+    return read
+
+
+def instead(path: TrafficPath, pod: Object, container: str, *fields: str) -> tuple[str | None, str]:
+    """Fix and its kind for a container that doesn't start: an older revision, else our own app."""
+    deployment = deployment_of(path, pod)
+    back = undo(path, deployment, container_field(container, *fields))
+    if back:
+        return back, "command"
+    if is_managed(deployment) and not runs_bundled(deployment):
+        return "real_ip_echo=bundled", "variable"
+    return None, ""
+
+
+def runs_bundled(deployment: Object | None) -> bool:
+    """Does a Deployment run an app from a ConfigMap, as the bundled one is?"""
+    volumes = (template(deployment or {}).get("spec") or {}).get("volumes") or []
+    return any(one.get("configMap") for one in volumes)
+
+
+# --- Events of TKE's controller -------------------------------------------------------------------
+
+
+def mentioned(path: TrafficPath) -> t.Iterator[tuple[str, str, Object, t.Any]]:
+    """Kind, name, event and mention of each of TKE's codes, of each code the newest."""
+    objects = [(path.kind, path.name, path.front)]
+    if path.kind == "Ingress" and path.service_name:
+        objects.append(("Service", path.service_name, path.service))
+    for kind, name, found in objects:
+        newest: dict[str, tuple[Object, t.Any]] = {}
+        uid = (found or {}).get("metadata", {}).get("uid", "")
+        for event in events_of(path, kind, name, uid):
+            for mention in mentions(str(event.get("message", ""))):
+                newest[mention.code] = (event, mention)
+        for event, mention in newest.values():
+            yield kind, name, event, mention
+
+
+def tke_event(path: TrafficPath, code: str) -> str:
+    """The event that mentions a code of TKE as one more piece of evidence, or nothing."""
+    for kind, name, event, mention in mentioned(path):
+        if mention.code == code:
+            return f"; {kind} {name}, {quoted(event)}"
+    return ""
