@@ -27,9 +27,10 @@ test: ## Run every check, or those that ONLY names
 test-faults: ## Turn every fault of the test cluster on, and see its cause named and mended
 	@$(environment) -- python -m tools.check faults
 
-bench: ## Measure the bundled echo app, the probe, and site.yml side by side with other ways
+bench: ## Measure echo app, probe and diagnosis, and site.yml side by side with other ways
 	@$(environment) -- python -m tools.bench_echo
 	@$(environment) -- python -m tools.bench_probe
+	@$(environment) -- python -m tools.bench_path
 	@$(environment) -- python -m tools.bench
 
 fuzz: ## Feed what reads answers with made-up ones for ten minutes, or FUZZ_SECONDS

@@ -49,7 +49,9 @@ def _grant(one: Denied) -> str:
         if account
         else f"--user={quote(user)}"
     )
-    name = f"real-ip-{one.verb}-{one.resource.replace('/', '-')}"
+    # Of its own for each account: a name that is taken would be refused.
+    own = re.sub(r"[^a-z0-9.-]+", "-", (account.expand(r"\1-\2") if account else user).lower())
+    name = f"real-ip-{one.verb}-{one.resource.replace('/', '-')}-{own}"
     group = f".{one.group}" if one.group else ""
     space = f"-n {one.namespace} " if one.namespace else ""
     kind = "role" if one.namespace else "clusterrole"
@@ -448,6 +450,12 @@ _REFUSED = r"connection refused|connect: "
 
 def not_ready(path: TrafficPath) -> t.Iterator[Seen]:
     """Pods whose containers run but that aren't ready; the first one stands for all."""
+    # Of thousands of pods and events, not each pod can look through all events.
+    unhealthy = {
+        (one.get("involvedObject") or {}).get("name")
+        for one in path.events or ()
+        if one.get("reason") == "Unhealthy"
+    }
     for pod in objects.alive(path):
         statuses = objects.status(pod).get("containerStatuses") or []
         if not statuses or objects.condition(pod, "Ready").get("status") == "True":
@@ -461,13 +469,14 @@ def not_ready(path: TrafficPath) -> t.Iterator[Seen]:
                 "P153", "Pod", objects.name(pod), f"condition {gate} isn't True", {"gate": gate}
             )
             return
+        # A pod that has just started has nothing to say yet.
+        name = objects.name(pod)
         events = [
             one
-            for one in objects.events_of(path, "Pod", objects.name(pod))
+            for one in (objects.events_of(path, "Pod", name) if name in unhealthy else ())
             if one.get("reason") == "Unhealthy"
         ]
         if not events:
-            # A pod that has just started has nothing to say yet.
             continue
         yield _unhealthy(path, pod, events[-1], unready[0] if unready else "")
         return

@@ -13,6 +13,8 @@ import typing as t
 from ansible_collections.kestrel.real_ip.plugins.module_utils import _objects as objects
 from ansible_collections.kestrel.real_ip.plugins.module_utils._findings import Seen
 from ansible_collections.kestrel.real_ip.plugins.module_utils._path import (
+    SLICE_CONTROLLER,
+    SLICE_MANAGER,
     Object,
     TrafficPath,
     labels_match,
@@ -229,7 +231,7 @@ def no_endpoint(path: TrafficPath) -> t.Iterator[Seen]:
         )
 
 
-_SLICE_MANAGERS = ("endpointslice-controller.k8s.io", "endpointslicemirroring-controller.k8s.io")
+_SLICE_MANAGERS = (SLICE_CONTROLLER, "endpointslicemirroring-controller.k8s.io")
 
 
 def strangers(path: TrafficPath) -> t.Iterator[Seen]:
@@ -239,11 +241,14 @@ def strangers(path: TrafficPath) -> t.Iterator[Seen]:
     own = {
         entry.get("ip") for pod in path.pods for entry in objects.status(pod).get("podIPs") or []
     }
-    for one, endpoint in objects.endpoints(path):
-        manager = (one["metadata"].get("labels") or {}).get(
-            "endpointslice.kubernetes.io/managed-by"
-        )
-        lost = [address for address in endpoint.get("addresses") or [] if address not in own]
+    for one in path.slices or ():
+        manager = (one["metadata"].get("labels") or {}).get(SLICE_MANAGER)
+        lost = [
+            address
+            for endpoint in one.get("endpoints") or []
+            for address in endpoint.get("addresses") or []
+            if address not in own
+        ]
         # A pod that has just come or gone stands in only one of two lists that were read.
         if lost and manager not in _SLICE_MANAGERS:
             yield Seen(

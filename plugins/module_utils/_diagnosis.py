@@ -45,6 +45,7 @@ _NO_LOG = "unable to retrieve container logs"
 def diagnosis(module: t.Any) -> Result:
     """What traffic_path_info returns. An API server that doesn't answer is a finding as well."""
     params = module.params
+    cluster = None
     try:
         cluster = Cluster(module)
         path = read_path(cluster, params["namespace"], params, params["probe"])
@@ -52,10 +53,11 @@ def diagnosis(module: t.Any) -> Result:
             direct=tuple(_direct(cluster, path)),
             logs=tuple(_logs(cluster, path, params["show_logs"])),
         )
-        findings, asked = diagnose(path), cluster.requests
+        findings = diagnose(path)
     except ClusterError as error:
-        path = TrafficPath(params["namespace"], "Ingress", params["ingress"] or "")
-        findings, asked = [_unread(path, error)], 0
+        kind = "Ingress" if params["ingress"] else "Service"
+        path = TrafficPath(params["namespace"], kind, params["ingress"] or params["service"])
+        findings = [_unread(path, error)]
     cause = next((one for one in findings if one["severity"] == "error"), None)
     return {
         "path": picture(path, cause),
@@ -65,7 +67,7 @@ def diagnosis(module: t.Any) -> Result:
             {**log._asdict(), "lines": [printable(line, _LINE) for line in log.lines]}
             for log in path.logs
         ],
-        "requests": asked,
+        "requests": cluster.requests if cluster else 0,
     }
 
 

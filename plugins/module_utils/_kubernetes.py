@@ -12,6 +12,7 @@ import functools
 import json
 import os
 import sys
+import threading
 import typing as t
 
 from ansible.module_utils.basic import AnsibleModule
@@ -32,6 +33,9 @@ except ImportError:
 # Seconds. kubernetes.core sets none, and a server that accepts and stays silent would hang a play.
 CONNECT_TIMEOUT = 5
 READ_TIMEOUT = 30
+
+# Connections that are kept: as many as requests are ever made side by side.
+CONNECTIONS = 16
 
 # Characters of an answer that is no object; enough to tell what it is.
 _TEXT = 4096
@@ -83,13 +87,19 @@ class Cluster:
         except Exception as error:  # a configuration can fail in as many ways as its format has
             raise _explain(error, module.params) from error
         self.server: str = self.client.configuration.host
+        self._counting = threading.Lock()
         #: How many requests were made by this object; those of the client's discovery don't count.
         self.requests = 0
         self._params = module.params
 
+    def _count(self) -> None:
+        # Requests can be made by several threads at a time.
+        with self._counting:
+            self.requests += 1
+
     def request(self, method: str, path: str, **keywords: t.Any) -> dict[str, t.Any]:
         """The answer to one request as plain data. Raises ClusterError."""
-        self.requests += 1
+        self._count()
         try:
             answer = self.client.client.request(method, path, serialize=False, **keywords)
             return t.cast("dict[str, t.Any]", json.loads(answer.data))
@@ -128,7 +138,7 @@ class Cluster:
 
     def ask(self, path: str, timeout: float) -> tuple[int, str]:
         """Status and text of an answer of whatever status; 0 and the reason where there is none."""
-        self.requests += 1
+        self._count()
         try:
             answer = self.client.client.request(
                 "get", path, serialize=False, _request_timeout=(CONNECT_TIMEOUT, timeout)
@@ -148,7 +158,7 @@ class Cluster:
 
 
 def _bound_requests() -> None:
-    """Give every request of this process a timeout, and one repetition instead of three."""
+    """Give every request of this process a timeout, one repetition, and a kept connection."""
     plain: t.Any = rest.RESTClientObject.request
     if hasattr(plain, "__wrapped__"):
         return
@@ -157,7 +167,10 @@ def _bound_requests() -> None:
     def request(self: t.Any, *args: t.Any, **keywords: t.Any) -> t.Any:
         if not keywords.get("_request_timeout"):
             keywords["_request_timeout"] = (CONNECT_TIMEOUT, READ_TIMEOUT)
-        self.pool_manager.connection_pool_kw.setdefault("retries", 1)
+        pool = self.pool_manager.connection_pool_kw
+        pool.setdefault("retries", 1)
+        # The client's own is five for each processor; those above are opened anew each time.
+        pool["maxsize"] = max(int(pool.get("maxsize") or 0), CONNECTIONS)
         return plain(self, *args, **keywords)
 
     setattr(rest.RESTClientObject, "request", request)  # noqa: B010

@@ -29,6 +29,9 @@ Object = t.Mapping[str, t.Any]
 #: Where TKE keeps its switches for load balancers (Tencent Cloud, document 457/131136).
 SETTINGS = "tke-service-controller-config"
 
+#: Requests that are under way at the same time: the lists, the objects in front, and what follows.
+SIDE_BY_SIDE = 11
+
 #: Seconds for the one question that is put to the app itself.
 _DIRECT_TIMEOUT = 5.0
 
@@ -135,6 +138,10 @@ _POD_SPEC = ("nodeName", "nodeSelector", "tolerations", "readinessGates", "hostN
 _CONTAINER = ("name", "image", "ports", "resources", "readinessProbe")
 _POD_STATUS = ("phase", "reason", "message", "conditions", "containerStatuses", "podIPs")
 _EVENT = ("type", "reason", "message", "count", "involvedObject", "lastTimestamp", "eventTime")
+#: What of other objects is left out: who wrote which field, and the object once more as a text.
+_HISTORY = "managedFields"
+_APPLIED = "kubectl.kubernetes.io/last-applied-configuration"
+_NODE_STATUS = ("images", "volumesInUse", "volumesAttached")
 
 
 def _only(found: Object, fields: t.Iterable[str]) -> dict[str, t.Any]:
@@ -159,8 +166,21 @@ def keep_event(event: Object) -> dict[str, t.Any]:
     return {**_only(event, _EVENT), "metadata": _only(event["metadata"], ("creationTimestamp",))}
 
 
-def _keep_all(found: Object) -> Object:
-    return found
+def _without(found: Object, fields: t.Container[str]) -> dict[str, t.Any]:
+    return {field: value for field, value in found.items() if field not in fields}
+
+
+def keep_object(found: Object) -> dict[str, t.Any]:
+    """An object without its history."""
+    metadata = _without(found["metadata"], (_HISTORY,))
+    if metadata.get("annotations"):
+        metadata["annotations"] = _without(metadata["annotations"], (_APPLIED,))
+    return {**found, "metadata": metadata}
+
+
+def keep_node(node: Object) -> dict[str, t.Any]:
+    """A node without its history, its images and its volumes."""
+    return {**keep_object(node), "status": _without(node.get("status") or {}, _NODE_STATUS)}
 
 
 # --- Older APIs -----------------------------------------------------------------------------------
@@ -195,12 +215,19 @@ def modern_ingress(ingress: Object) -> Object:
     return {**ingress, "spec": spec}
 
 
+#: Label of an EndpointSlice that says who writes it, and who that is for Services with a selector
+SLICE_MANAGER = "endpointslice.kubernetes.io/managed-by"
+SLICE_CONTROLLER = "endpointslice-controller.k8s.io"
+
+
 def slices_of(endpoints: Object) -> list[dict[str, t.Any]]:
     """The EndpointSlices that say the same as an Endpoints object."""
     name = endpoints["metadata"]["name"]
+    # Of a Service that selects pods, a controller writes them, and overwrites what others write.
+    labels = {"kubernetes.io/service-name": name, SLICE_MANAGER: SLICE_CONTROLLER}
     return [
         {
-            "metadata": {"name": name, "labels": {"kubernetes.io/service-name": name}},
+            "metadata": {"name": name, "labels": labels},
             "ports": subset.get("ports") or [],
             "endpoints": [
                 {
@@ -227,7 +254,7 @@ class List(t.NamedTuple):
     versions: tuple[str, ...]
     resource: str
     namespaced: bool = True
-    keep: t.Callable[[Object], Object] = _keep_all
+    keep: t.Callable[[Object], Object] = keep_object
 
     def url(self, version: str, namespace: str) -> str:
         """The path at the API server."""
@@ -243,11 +270,13 @@ LISTS: dict[str, List] = {
     "services": List("", ("v1",), "services"),
     "deployments": List("apps", ("v1",), "deployments"),
     "replica_sets": List("apps", ("v1",), "replicasets"),
-    "nodes": List("", ("v1",), "nodes", namespaced=False),
+    "nodes": List("", ("v1",), "nodes", namespaced=False, keep=keep_node),
     "events": List("", ("v1",), "events", keep=keep_event),
     "classes": List("networking.k8s.io", ("v1", "v1beta1"), "ingressclasses", namespaced=False),
 }
 PODS = List("", ("v1",), "pods", keep=keep_pod)
+NAMESPACES = List("", ("v1",), "namespaces", namespaced=False)
+CONFIG_MAPS = List("", ("v1",), "configmaps")
 SLICES = List("discovery.k8s.io", ("v1", "v1beta1"), "endpointslices")
 ENDPOINTS = List("", ("v1",), "endpoints")
 INGRESSES = (
@@ -270,58 +299,74 @@ class Reader:
         }
         self.versions[""] = ["v1"]
 
-    def version(self, wanted: List) -> str:
-        """The newest version of this API that is served, or the empty string."""
-        served = self.versions.get(wanted.group, [])
-        return next((one for one in wanted.versions if one in served), "")
+    def served(self, wanted: List) -> list[str]:
+        """The versions of this API's group that are served, the newest first."""
+        return [one for one in wanted.versions if one in self.versions.get(wanted.group, ())]
 
-    def _asked(
-        self, verb: str, wanted: List, call: t.Callable[[], t.Any], namespace: str | None = None
+    def _first(
+        self, verb: str, wanted: List, call: t.Callable[[str], t.Any], namespace: str
     ) -> t.Any:
-        """What ``call`` returns; None, remembered, where it is not allowed."""
-        try:
-            return call()
-        except ClusterError as error:
-            if error.status != 403:
-                raise
-            where = (namespace or self.namespace) if wanted.namespaced else ""
-            self.denied.append(Denied(verb, wanted.group, wanted.resource, where, str(error)))
-            return None
+        """What ``call`` returns of the first version that isn't answered with 404.
+
+        None where all are, or where it is not allowed, which is remembered. That a group has a
+        version doesn't say that the resource is in it: v1 of networking.k8s.io had NetworkPolicies
+        long before Ingresses.
+        """
+        for version in self.served(wanted):
+            try:
+                return call(wanted.url(version, namespace))
+            except ClusterError as error:
+                if error.status == 403:
+                    where = namespace if wanted.namespaced else ""
+                    denied = Denied(verb, wanted.group, wanted.resource, where, str(error))
+                    self.denied.append(denied)
+                    return None
+                if error.status != 404:
+                    raise
+        return None
+
+    def refused(self, wanted: List) -> bool:
+        """Was reading this not allowed?"""
+        return any(
+            (one.group, one.resource) == (wanted.group, wanted.resource) for one in self.denied
+        )
 
     def all(self, wanted: List, **query: str) -> list[Object] | None:
-        """The items, none where the API is not served; None where they may not be read."""
-        version = self.version(wanted)
-        if not version:
-            return []
-        url = wanted.url(version, self.namespace)
-        found: list[Object] | None = self._asked(
-            "list", wanted, lambda: self.cluster.items(url, wanted.keep, **query)
-        )
+        """The items; None where they may not be read, or where there is no such API."""
+
+        def call(url: str) -> list[Object]:
+            return self.cluster.items(url, wanted.keep, **query)
+
+        found: list[Object] | None = self._first("list", wanted, call, self.namespace)
         return found
 
     def one(self, wanted: List, name: str, namespace: str | None = None) -> Object | None:
         """One object; None where it doesn't exist or may not be read."""
-        version = self.version(wanted)
-        if not version:
-            return None
-        url = f"{wanted.url(version, namespace or self.namespace)}/{name}"
-        found: Object | None = self._asked("get", wanted, lambda: self.cluster.find(url), namespace)
+
+        def call(url: str) -> Object:
+            return self.cluster.get(f"{url}/{name}")
+
+        found: Object | None = self._first("get", wanted, call, namespace or self.namespace)
         return found
 
     def ingress(self, name: str) -> Object | None:
         """The Ingress, in today's shape whatever API has it."""
         for wanted in INGRESSES:
-            if self.version(wanted):
-                found = self.one(wanted, name)
-                return None if found is None else modern_ingress(found)
+            found = self.one(wanted, name)
+            if found is not None:
+                return modern_ingress(found)
+            if self.refused(wanted):
+                break
         return None
 
     def slices(self, service: str) -> list[Object] | None:
         """The EndpointSlices of a Service, made from its Endpoints on servers without them."""
-        if self.version(SLICES):
+        if self.served(SLICES):
             return self.all(SLICES, labelSelector=f"kubernetes.io/service-name={service}")
         found = self.one(ENDPOINTS, service)
-        return [] if found is None else list(slices_of(found))
+        if found is None:
+            return None if self.refused(ENDPOINTS) else []
+        return list(slices_of(found))
 
 
 def leads_to(ingress: Object | None, host: str, path: str) -> str:
@@ -335,15 +380,13 @@ def read_path(
     """Read one way. Raises ClusterError where the API server doesn't answer or knows us not."""
     reader = Reader(cluster, namespace)
     kind = "Ingress" if options["ingress"] else "Service"
-    with ThreadPoolExecutor(max_workers=8) as pool:
+    with ThreadPoolExecutor(max_workers=SIDE_BY_SIDE) as pool:
         futures = {name: pool.submit(reader.all, wanted) for name, wanted in LISTS.items()}
         ingress = pool.submit(reader.ingress, options["ingress"]) if options["ingress"] else None
-        space = pool.submit(
-            reader.one, List("", ("v1",), "namespaces", namespaced=False), namespace
-        )
-        settings = pool.submit(reader.one, List("", ("v1",), "configmaps"), SETTINGS, "kube-system")
+        space = pool.submit(reader.one, NAMESPACES, namespace)
+        settings = pool.submit(reader.one, CONFIG_MAPS, SETTINGS, "kube-system")
         front = ingress.result() if ingress else None
-        host, path = options.get("host") or "", options.get("path") or "/"
+        host, path = options.get("request_host") or "", options.get("path") or "/"
         service_name = leads_to(front, host, path) if ingress else options["service"]
         # A request that no rule takes leads nowhere; what should be behind it is still of interest.
         service_name = service_name or options["service"] or _any_service(front)
@@ -351,6 +394,8 @@ def read_path(
         selector = ((named(services, service_name) or {}).get("spec") or {}).get("selector") or {}
         text = ",".join(f"{key}={value}" for key, value in sorted(selector.items()))
         pods = pool.submit(reader.all, PODS, labelSelector=text) if selector else None
+        # Which pods a Service takes that may not be read is not known.
+        no_pods: list[Object] | None = None if services is None else []
         slices = pool.submit(reader.slices, service_name) if service_name else None
         found = {name: future.result() for name, future in futures.items()}
         data = settings.result()
@@ -363,7 +408,7 @@ def read_path(
             expected_service=options["service"] if ingress else "",
             ingress=front,
             service_name=service_name,
-            pods=pods.result() if pods else [],
+            pods=pods.result() if pods else no_pods,
             slices=slices.result() if slices else [],
             space=space.result(),
             settings=None if data is None else data.get("data") or {},

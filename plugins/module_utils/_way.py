@@ -27,7 +27,7 @@ from ansible_collections.kestrel.real_ip.plugins.module_utils._readiness import 
 OPTIONS: dict[str, dict[str, t.Any]] = {
     "ingress": {"type": "str"},
     "service": {"type": "str", "required": True},
-    "host": {"type": "str", "default": ""},
+    "request_host": {"type": "str", "default": ""},
     "path": {"type": "str", "default": "/"},
 }
 
@@ -81,9 +81,9 @@ def read_way(cluster: Cluster, namespace: str, options: t.Mapping[str, t.Any]) -
     return {
         "found": front is not None,
         "addresses": named,
-        "targets": targets(named, options["host"], options["path"]),
+        "targets": targets(named, options["request_host"], options["path"]),
         "leads_to": (
-            backends(front or {}, options["host"], options["path"])
+            backends(front or {}, options["request_host"], options["path"])
             if ingress
             else [options["service"]]
         ),

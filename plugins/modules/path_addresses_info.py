@@ -38,7 +38,7 @@ options:
     description: The Service.
     type: str
     required: true
-  host:
+  request_host:
     description: The host name of the Ingress rule, for RV(targets).
     type: str
     default: ''
@@ -77,8 +77,8 @@ targets:
   type: list
   elements: dict
 leads_to:
-  description: Names of the Services that O(ingress) sends a request for O(host) and O(path) to, of
-    O(service) alone where there is no O(ingress).
+  description: Names of the Services that O(ingress) sends a request for O(request_host) and O(path)
+    to, of O(service) alone where there is no O(ingress).
   returned: success
   type: list
   elements: str

@@ -42,7 +42,7 @@ options:
       - The Service. Behind O(ingress), the one that it is expected to lead to.
       - One of O(ingress) and O(service) is required.
     type: str
-  host:
+  request_host:
     description: The host name that is asked for.
     type: str
     default: ''
@@ -182,7 +182,7 @@ def main() -> None:
         "namespace": {"type": "str", "required": True},
         "ingress": {"type": "str"},
         "service": {"type": "str"},
-        "host": {"type": "str", "default": ""},
+        "request_host": {"type": "str", "default": ""},
         "path": {"type": "str", "default": "/"},
         "probe": {"type": "dict"},
         "show_logs": {"type": "str", "choices": ["none", "own", "all"], "default": "own"},

@@ -83,7 +83,7 @@ options:
         description: The Service.
         type: str
         required: true
-      host:
+      request_host:
         description: The host name of the Ingress rule.
         type: str
         default: ''

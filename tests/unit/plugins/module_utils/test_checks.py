@@ -7,7 +7,7 @@ import copy
 import json
 import re
 import shlex
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import Any, NamedTuple
 
 import pytest
@@ -396,9 +396,10 @@ ROWS: dict[str, Row] = {
         ),
         "P003",
         "Right list deployments.apps",
-        "kubectl -n shop create role real-ip-list-deployments --verb=list "
+        "kubectl -n shop create role real-ip-list-deployments-ops-bot --verb=list "
         "--resource=deployments.apps && kubectl -n shop create rolebinding "
-        "real-ip-list-deployments --role=real-ip-list-deployments --serviceaccount=ops:bot",
+        "real-ip-list-deployments-ops-bot --role=real-ip-list-deployments-ops-bot "
+        "--serviceaccount=ops:bot",
     ),
     "namespace ends": Row(
         put("space", value={"metadata": {"name": "shop", "deletionTimestamp": "t"}, "status": {}}),
@@ -1123,6 +1124,38 @@ def test_when_an_app_is_asked(change: Break, expected: bool) -> None:
     way = healthy()
     change(way)
     assert needs_direct(TrafficPath(**way)) == expected
+
+
+def test_a_slice_of_strangers_is_told_once() -> None:
+    way = healthy()
+    strangers = [{"addresses": [f"10.9.0.{number}"]} for number in range(100)]
+    way["slices"].append({"metadata": {"name": "old"}, "endpoints": strangers})
+    [one] = diagnose(TrafficPath(**way))
+    assert (one["code"], one["object"]) == ("P210", "EndpointSlice old")
+    assert "10.9.0.0, 10.9.0.1," in one["evidence"]
+
+
+class Counted(list[Json]):
+    """A list that knows how often it was walked through."""
+
+    walks = 0
+
+    def __iter__(self) -> Iterator[Json]:
+        self.walks += 1
+        return super().__iter__()
+
+
+def test_events_are_not_looked_through_for_each_pod() -> None:
+    def walks(count: int) -> int:
+        way = healthy()
+        way["pods"] = [pod(f"echo-{number}") for number in range(count)]
+        every_pod(state={"running": {}})(way)
+        event("Pod", "another", "", "Unhealthy")(way)
+        way["events"] = Counted(way["events"])
+        diagnose(TrafficPath(**way))
+        return int(way["events"].walks)
+
+    assert walks(2) == walks(200)
 
 
 def test_which_ports_are_asked() -> None:
