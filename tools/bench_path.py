@@ -319,7 +319,7 @@ def measure(lab: Lab, sizes: Sequence[int], repetitions: int) -> Iterator[str]:
         yield f"traffic_path_info, median of {repetitions} (least to most), {INGRESSES} Ingresses"
         for size in sizes:
             crowd.grow(size)
-            runs = [diagnose(lab, NAMESPACE)[0] for _ in range(repetitions)]
+            runs = [diagnose(lab, NAMESPACE)[0] for __ in range(repetitions)]
             for one in runs[0]["findings"]:
                 sys.exit(f"bench: nothing is wrong with this way, but: {one}")
             seconds, memory = zip(*(one["measured"] for one in runs), strict=True)

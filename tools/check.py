@@ -140,7 +140,7 @@ def checks(paths: Sequence[str]) -> list[Check]:
             proxies=True,
         ),
         Check(
-            "faults",
+            "every-fault",
             "faults",
             "Every fault on the test cluster: shown, named, mended",
             pytest(

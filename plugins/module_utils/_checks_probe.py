@@ -136,7 +136,8 @@ def redirected(path: TrafficPath) -> t.Iterator[Seen]:
 
 
 _GATEWAY = (502, 503, 504)
-_HANGS = ("V509", "V510", "V511")
+#: Verdicts of a load balancer that takes a connection and hands on no HTTP
+_HANGS = ("V509", "V510", "V511", "V512", "V513")
 
 
 def needs_direct(path: TrafficPath) -> bool:

@@ -113,10 +113,6 @@ def events_of(path: TrafficPath, kind: str, name: str, uid: str = "") -> list[Ob
     With ``uid`` not those of an earlier object of the same name: events are kept for an hour.
     """
 
-    def age(event: Object) -> str:
-        stamp = event.get("lastTimestamp") or event.get("eventTime")
-        return str(stamp or event["metadata"].get("creationTimestamp") or "")
-
     found = [
         one
         for one in path.events or ()
@@ -124,7 +120,24 @@ def events_of(path: TrafficPath, kind: str, name: str, uid: str = "") -> list[Ob
         and one.get("involvedObject", {}).get("name") == name
         and uid in ("", one.get("involvedObject", {}).get("uid", ""))
     ]
-    return sorted(found, key=age)
+    return sorted(found, key=_time)
+
+
+def _time(event: Object) -> str:
+    """When an event came about last. Texts of this form are in the order of time."""
+    stamp = event.get("lastTimestamp") or event.get("eventTime")
+    return str(stamp or event["metadata"].get("creationTimestamp") or "")
+
+
+def _is_over(event: Object, found: Object | None) -> bool:
+    """Has a load balancer's address been written since? What kept it from being made is mended.
+
+    Events are kept for an hour, and no event says that all is well.
+    """
+    history = (found or {}).get("metadata", {}).get("managedFields") or []
+    written = [str(one.get("time")) for one in history if one.get("subresource") == "status"]
+    balanced = bool((status(found).get("loadBalancer") or {}).get("ingress"))
+    return balanced and bool(written) and _time(event) < max(written)
 
 
 def quoted(event: Object) -> str:
@@ -262,6 +275,8 @@ def mentioned(path: TrafficPath) -> t.Iterator[tuple[str, str, Object, t.Any]]:
         newest: dict[str, tuple[Object, t.Any]] = {}
         uid = (found or {}).get("metadata", {}).get("uid", "")
         for event in events_of(path, kind, name, uid):
+            if _is_over(event, found):
+                continue
             for mention in mentions(str(event.get("message", ""))):
                 newest[mention.code] = (event, mention)
         for event, mention in newest.values():

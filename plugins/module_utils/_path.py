@@ -138,7 +138,8 @@ _POD_SPEC = ("nodeName", "nodeSelector", "tolerations", "readinessGates", "hostN
 _CONTAINER = ("name", "image", "ports", "resources", "readinessProbe")
 _POD_STATUS = ("phase", "reason", "message", "conditions", "containerStatuses", "podIPs")
 _EVENT = ("type", "reason", "message", "count", "involvedObject", "lastTimestamp", "eventTime")
-#: What of other objects is left out: who wrote which field, and the object once more as a text.
+#: What of other objects is left out: who wrote which field, but when the status was written, and
+#: the object once more as a text.
 _HISTORY = "managedFields"
 _APPLIED = "kubectl.kubernetes.io/last-applied-configuration"
 _NODE_STATUS = ("images", "volumesInUse", "volumesAttached")
@@ -171,8 +172,15 @@ def _without(found: Object, fields: t.Container[str]) -> dict[str, t.Any]:
 
 
 def keep_object(found: Object) -> dict[str, t.Any]:
-    """An object without its history."""
+    """An object without its history, but for when its status was written."""
     metadata = _without(found["metadata"], (_HISTORY,))
+    written = [
+        _only(one, ("manager", "subresource", "time"))
+        for one in found["metadata"].get(_HISTORY) or []
+        if one.get("subresource") == "status"
+    ]
+    if written:
+        metadata[_HISTORY] = written
     if metadata.get("annotations"):
         metadata["annotations"] = _without(metadata["annotations"], (_APPLIED,))
     return {**found, "metadata": metadata}

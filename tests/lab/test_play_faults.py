@@ -91,16 +91,20 @@ CASES: dict[str, Case] = {
     "redirect": Case("no_answer", "P311", INGRESS),
     "host-rule": Case("not_run", "P308", INGRESS, "variable"),
     "path-rule": Case("not_run", "P309", INGRESS, "variable"),
-    "proxy-in-front": Case("lost", "P502", INGRESS, "variable", facts=(("real_ip_url", "url"),)),
+    "proxy-in-front": Case(
+        "lost", "P502", INGRESS, "variable", echo=BUNDLED, facts=(("real_ip_url", "url"),)
+    ),
     "proxy-walked-around": Case(
         "forgeable",
         "P505",
         INGRESS,
         "console",
+        echo=BUNDLED,
         arguments=("-e", "real_ip_trusted_count=2"),
         facts=(("real_ip_url", "url"),),
     ),
-    "policy-local-without-pod": Case("no_answer", "P406", "Service layer-4", **FOUR),
+    # Who answers sees the address; that every other request gets no answer is the fault.
+    "policy-local-without-pod": Case("preserved", "P406", "Service layer-4", **FOUR),
     "policy-cluster": Case("lost", "P501", "Service layer-4", **FOUR),
     "node-translates": Case("mixed", "P507", "Node node1", "console", **FOUR),
     "replica-differs": Case("mixed", "P506", "Pod ", echo=BUNDLED),

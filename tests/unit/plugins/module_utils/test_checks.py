@@ -1043,6 +1043,19 @@ def test_events_of_an_earlier_object_of_the_same_name_say_nothing() -> None:
     assert [one["code"] for one in diagnose(TrafficPath(**way))] == ["P306"]
 
 
+@pytest.mark.parametrize(
+    ("written", "expected"), [("2026-01-01T00:00:01Z", False), ("2025-12-31T23:59:59Z", True)]
+)
+def test_an_error_that_is_over_is_no_cause(written: str, expected: bool) -> None:
+    """An address was written since: what kept it from being made was mended."""
+    way = healthy()
+    event("Ingress", "front", 'IngressErrorCode{Code:"E4003",Message:"m",Retry:true}')(way)
+    way["ingress"]["metadata"]["managedFields"] = [{"subresource": "status", "time": written}]
+    probe("V504")(way)
+    codes = [one["code"] for one in diagnose(TrafficPath(**way))]
+    assert codes == (["P305", "P401"] if expected else ["P401"])
+
+
 def test_what_somebody_else_misspelt_is_not_deployed() -> None:
     for name in ("no Ingress", "nothing deploys"):
         way = healthy()
@@ -1114,6 +1127,7 @@ def test_fix_kinds() -> None:
         (status("502 Bad Gateway"), True),
         (status("404 Not Found"), True),
         (probe("V509"), True),
+        (probe("V513"), True),
         (probe("V504"), False),
         (both(status("502 Bad Gateway"), every_pod(state={})), False),
         (probe("V415", requests={"answered": 5, "unanswered": {"V516": 5}}), True),

@@ -8,8 +8,8 @@ import socket
 from pathlib import Path
 from typing import Any
 
-import ansible_collections.kestrel.real_ip.plugins.modules as modules
 import pytest
+from ansible_collections.kestrel.real_ip.plugins import modules
 from ansible_collections.kestrel.real_ip.plugins.module_utils._kubernetes import _bound_requests
 from ansible_collections.kestrel.real_ip.plugins.module_utils._path import SIDE_BY_SIDE
 from ansible_collections.kubernetes.core.plugins.module_utils.args_common import AUTH_ARG_SPEC

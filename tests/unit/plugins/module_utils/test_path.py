@@ -58,7 +58,7 @@ class Server:
         self._ask(path)
         if path == "/apis":
             return {"groups": self.groups}
-        where, _, name = path.rpartition("/")
+        where, _slash, name = path.rpartition("/")
         for one in self.collections.get(where, ()):
             if one["metadata"]["name"] == name:
                 return one
