@@ -7,7 +7,6 @@ Only where a person has to act (``console``), the fault's own switch stands for 
 
 from __future__ import annotations
 
-import json
 import secrets
 import time
 from collections.abc import Iterator
@@ -211,6 +210,14 @@ def matrices(lab: Lab) -> Iterator[dict[tuple[str, ...], Matrix]]:
         matrix.playbooks.kubectl("delete", "namespace", namespace, "--wait=false")
 
 
+def deployed(lab: Lab, matrices: dict[tuple[str, ...], Matrix], echo: tuple[str, ...]) -> Matrix:
+    """The deployment with this echo app."""
+    if echo not in matrices:
+        matrices[echo] = Matrix(lab, echo)
+        matrices[echo].deploy()
+    return matrices[echo]
+
+
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
     """The faults of this run."""
     if "fault" in metafunc.fixturenames:
@@ -222,10 +229,7 @@ def test_the_cause_is_named_and_its_fix_mends(
     lab: Lab, matrices: dict[tuple[str, ...], Matrix], fault: str
 ) -> None:
     case = CASES[fault]
-    if case.echo not in matrices:
-        matrices[case.echo] = Matrix(lab, case.echo)
-        matrices[case.echo].deploy()
-    matrix = matrices[case.echo]
+    matrix = deployed(lab, matrices, case.echo)
     namespace = matrix.namespace
     facts = faults.turn_on(lab, fault, namespace)
     arguments = [*case.arguments]
@@ -255,7 +259,8 @@ def test_the_cause_is_named_and_its_fix_mends(
         assert page.cause is None, page.run.output
     finally:
         faults.turn_off(lab, fault, namespace)
-        restore(matrix)
+        # What a fix has left is made as the next fault wants to find it.
+        matrix.deploy()
 
 
 def noticed(matrix: Matrix, case: Case, arguments: list[str]) -> Page:
@@ -269,11 +274,6 @@ def noticed(matrix: Matrix, case: Case, arguments: list[str]) -> Page:
         time.sleep(1)
 
 
-def restore(matrix: Matrix) -> None:
-    """What a fault or a fix has left is made as the next fault wants to find it."""
-    matrix.deploy()
-
-
 def test_every_fault_has_a_case() -> None:
     # What is no fault of the cluster, or not told as one: each with the test that is about it.
     others = {"rights-missing", "hostname-only"}
@@ -282,19 +282,41 @@ def test_every_fault_has_a_case() -> None:
     assert len(CASES) >= 30
 
 
+INGRESS_WAY = {"ingress": "real-ip-ingress", "service": "real-ip-service"}
+
+
+@pytest.mark.parametrize(
+    ("echo", "front", "hops", "info"),
+    [
+        ((), INGRESS_WAY, 6, []),
+        (BUNDLED, INGRESS_WAY, 6, []),
+        (BUNDLED, {"service": "layer-4"}, 5, []),
+        (BUNDLED, {"ingress": "real-ip-ingress"}, 6, ["P312"]),
+    ],
+    ids=["image", "bundled", "layer 4", "a name for an address"],
+)
 def test_a_healthy_way_has_nothing_above_info(
-    lab: Lab, matrices: dict[tuple[str, ...], Matrix]
+    lab: Lab,
+    matrices: dict[tuple[str, ...], Matrix],
+    echo: tuple[str, ...],
+    front: dict[str, str],
+    hops: int,
+    info: list[str],
 ) -> None:
-    for echo in ((), BUNDLED):
-        if echo not in matrices:
-            matrices[echo] = Matrix(lab, echo)
-            matrices[echo].deploy()
-        way = matrices[echo].playbooks
-        arguments = {
-            "namespace": way.namespace,
-            "ingress": "real-ip-ingress",
-            "service": "real-ip-service",
-        }
-        found = way.module("operator", "traffic_path_info", arguments)
-        assert [one for one in found["findings"] if one["severity"] != "info"] == []
-        assert json.dumps(found["path"]).count('"broken": false') == 6
+    matrix = deployed(lab, matrices, echo)
+    if info:
+        matrix.playbooks.switch("address=hostname")
+    try:
+        for __ in range(60):
+            asked = {"namespace": matrix.namespace, **front}
+            found = matrix.playbooks.module("operator", "traffic_path_info", asked)
+            if [one["code"] for one in found["findings"]] == info:
+                break
+            # The status follows a switch a moment later.
+            time.sleep(0.5)
+        assert [one["code"] for one in found["findings"]] == info
+        assert all(one["severity"] == "info" for one in found["findings"])
+        assert found["cause"] is None
+        assert [one["broken"] for one in found["path"]] == [False] * hops
+    finally:
+        matrix.playbooks.switch("address=ip")
