@@ -22,12 +22,11 @@ class ActionModule(ActionBase):
         """The module's result."""
         result: dict[str, t.Any] = super().run(tmp, task_vars)
         variables = task_vars or {}
-        given = {
-            name: self._templar.template(value)
-            for name, value in variables.items()
-            if name.startswith("real_ip_")
-        }
+        given = self._settings(variables)
         wrong = problems(given)
+        for point in variables.get("groups", {}).get("real_ip_vantages", []):
+            own = problems(self._settings(variables["hostvars"][point]))
+            wrong += [f"{point}: {text}" for text in own if text not in wrong]
         if wrong:
             result.update(failed=True, msg="Nothing was changed. " + "; ".join(wrong))
             return result
@@ -48,3 +47,11 @@ class ActionModule(ActionBase):
                 f"{context}{result['server']} ({result['version']}), namespace {args['namespace']}"
             )
         return result
+
+    def _settings(self, variables: t.Mapping[str, t.Any]) -> dict[str, t.Any]:
+        """The variables ``real_ip_*`` among a host's, templated."""
+        return {
+            name: self._templar.template(variables[name])
+            for name in variables
+            if name.startswith("real_ip_")
+        }

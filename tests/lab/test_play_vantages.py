@@ -91,7 +91,7 @@ def test_each_is_seen_as_itself(verify: Verify) -> None:
         assert one["vantage"] == "outside"
         assert one["expected"] == [address]
         assert set(one["observed"]) == {address}
-        assert one.keys() == result.keys() - {"vantages"}
+        assert one.keys() == result.keys() - {"vantages", "cause"}
     assert len(_lines(run)) == 2
 
 
@@ -105,6 +105,18 @@ def test_one_wrong_expectation_loses_and_is_named(verify: Verify) -> None:
     [good, bad] = _lines(run)
     assert good.startswith("client: preserved V001, expected 203.0.113.20, saw 203.0.113.20 (")
     assert re.match(r"client2: lost V2\d\d, expected 203\.0\.113\.77, saw 203\.0\.113\.21 \(", bad)
+
+
+def test_a_misspelt_variable_of_a_vantage_point_is_refused(verify: Verify) -> None:
+    run = verify(_expecting(client2={"real_ip_expected_sorce": "203.0.113.21"}))
+    assert (run.status, run.verdict) == (2, "not_run")
+    assert (
+        "client2: real_ip_expected_sorce: no such variable: did you mean real_ip_expected_source?"
+        in " ".join(run.output.split())
+    )
+    # What is wrong for all hosts is said once.
+    run = verify(_expecting(), "-e", "real_ip_layer=l3")
+    assert run.line.count("real_ip_layer") == 1
 
 
 def test_without_its_own_it_expects_what_the_cluster_does(verify: Verify) -> None:
