@@ -11,7 +11,7 @@ import yaml
 from lab import images
 from lab.faults import FAULTS
 from lab.settings import REPOSITORY
-from tests.lab.test_play_faults import CASES
+from tests.lab.fault_cases import CASES, page
 
 MODULES = REPOSITORY / "plugins" / "modules"
 
@@ -79,3 +79,7 @@ def test_every_fault_is_compared_and_has_the_code_of_its_case() -> None:
     assert {*said[0], *said[1]} == {*words}
     assert tally == [[word, *(str(one[word]) for one in (named, *said))] for word in words]
     assert f"Of {len(FAULTS)} faults:" in page
+
+
+def test_the_page_of_faults_is_made_from_the_cases() -> None:
+    assert (REPOSITORY / "docs" / "faults.md").read_text() == page()
