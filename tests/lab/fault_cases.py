@@ -130,9 +130,10 @@ _HEAD = """\
 # Faults, and what is said of them
 
 Each fault is turned on on the test cluster (`python -m lab fault NAME on`), a playbook is run, and
-verdict and cause are compared with this table. Then the fix is typed as it stands, with no knowledge
-of the fault, and the verdict has to be `preserved`, without a cause. Where a person has to act, the
-fault's own switch stands for that. `make test-faults` does it for all, `make test` for some.
+verdict and cause are compared with this table. Then the fix is typed as it stands, with no
+knowledge of the fault, and the verdict has to be `preserved`, without a cause. Where a person has
+to act, the fault's own switch stands for that. `make test-faults` does it for all, `make test` for
+some.
 
 | fault | what is broken | verdict | cause | mended by |
 | --- | --- | --- | --- | --- |
