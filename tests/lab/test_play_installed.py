@@ -40,7 +40,8 @@ def installed(tmp_path_factory: pytest.TempPathFactory) -> Mapping[str, str]:
 
 def _run(playbooks: Playbooks, name: str, where: Path, environment: Mapping[str, str]) -> str:
     program = VENV / "ansible-playbook"
-    line = f"cd {where} && exec {program} {name} -e real_ip_expected_source={EXPECTED}"
+    variables = f"-e real_ip_expected_source={EXPECTED} -e real_ip_code=P206"
+    line = f"cd {where} && exec {program} {name} {variables}"
     status, output = playbooks.execute("operator", "sh", "-c", line, environment=environment)
     assert status == 0, output
     return output
@@ -50,11 +51,14 @@ def test_playbooks_by_their_full_names(
     playbooks: Playbooks, installed: Mapping[str, str], tmp_path: Path
 ) -> None:
     playbooks.kubectl("delete", "namespace", NAMESPACE, "--ignore-not-found")
-    for name in ("deploy", "verify", "site"):
+    for name in ("deploy", "verify", "diagnose", "site"):
         output = _run(playbooks, f"kestrel.real_ip.{name}", tmp_path, installed)
-        if name != "deploy":
+        if name in ("verify", "site"):
             assert "real_ip: localhost preserved" in output
             assert "ansible-playbook kestrel.real_ip.teardown" in output
+    assert "selector matches no pod" in _run(
+        playbooks, "kestrel.real_ip.explain", tmp_path, installed
+    )
     _run(playbooks, "kestrel.real_ip.teardown", tmp_path, installed)
     assert NAMESPACE not in playbooks.kubectl("get", "namespaces", "-o", "name")
 
