@@ -191,7 +191,12 @@ def test_a_part_does_not_hold_the_lock(grounds: Lab) -> None:
     """What runs on must not keep the next ``up`` waiting."""
     lock = grounds.root / "lock"
     with shell.locked(lock):
-        process = _start(grounds, "sleep", "1000")
+        process = _start(grounds, "sh", "-c", "echo runs; exec sleep 1000")
+    # It records itself while it still holds the lock, and lets go when it becomes the program.
+    deadline = time.monotonic() + 10
+    while "runs" not in (grounds.logs / "part.log").read_text():
+        assert time.monotonic() < deadline
+        time.sleep(0.01)
     waited: list[bool] = []
     with shell.locked(lock, lambda: waited.append(True)):
         assert process.alive()
