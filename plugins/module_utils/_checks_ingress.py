@@ -85,7 +85,7 @@ def unknown_class(path: TrafficPath) -> t.Iterator[Seen]:
 
 def controller_off(path: TrafficPath) -> t.Iterator[Seen]:
     """TKE's switch says that nobody acts on Ingresses."""
-    if path.ingress is None or objects.ingress_class(path) not in (objects.CLASS, ""):
+    if not objects.is_clb(path):
         return
     value = (path.settings or {}).get("EnableIngressController")
     if value == "false":

@@ -153,15 +153,10 @@ def port_missing(path: TrafficPath) -> t.Iterator[Seen]:
 
 def cluster_ip(path: TrafficPath) -> t.Iterator[Seen]:
     """CLB without direct access in front of a Service without node port."""
-    if (
-        path.ingress is None
-        or path.service is None
-        or objects.ingress_class(path) not in (objects.CLASS, "")
-    ):
+    kind = objects.spec(path.service).get("type", "ClusterIP")
+    if path.service is None or not objects.is_clb(path) or objects.direct_access(path):
         return
-    if objects.spec(path.service).get(
-        "type", "ClusterIP"
-    ) == "ClusterIP" and not objects.direct_access(path):
+    if kind == "ClusterIP":
         yield Seen(
             "P205",
             "Service",

@@ -179,6 +179,12 @@ def ingress_class(path: TrafficPath) -> str:
     return str(named_class or annotations_of(path.ingress).get(CLASS_ANNOTATION) or "")
 
 
+def is_clb(path: TrafficPath) -> bool:
+    """Does TKE's controller take the Ingress? One without a class only where nobody else does."""
+    seen = ingress_class(path)
+    return path.ingress is not None and (seen == CLASS or (not seen and path.classes == []))
+
+
 def endpoints(path: TrafficPath) -> t.Iterator[tuple[Object, t.Mapping[str, t.Any]]]:
     """Each endpoint of the Service, with its EndpointSlice."""
     for one in path.slices or ():

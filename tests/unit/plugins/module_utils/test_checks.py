@@ -1056,6 +1056,25 @@ def test_an_error_that_is_over_is_no_cause(written: str, expected: bool) -> None
     assert codes == (["P305", "P401"] if expected else ["P401"])
 
 
+@pytest.mark.parametrize(
+    ("name", "classes", "expected"),
+    [
+        ("qcloud", ["nginx"], True),
+        ("", [], True),
+        ("", ["nginx"], False),
+        ("nginx", ["nginx"], False),
+    ],
+)
+def test_only_clb_needs_node_ports(name: str, classes: list[str], expected: bool) -> None:
+    way = healthy()
+    way["ingress"]["spec"]["ingressClassName"] = name
+    way["classes"] = [{"metadata": {"name": one}} for one in classes]
+    put("services", 0, "spec", "type", value="ClusterIP")(way)
+    put("settings", value={"EnableIngressController": "false"})(way)
+    codes = [one["code"] for one in diagnose(TrafficPath(**way))]
+    assert codes == (["P205", "P304"] if expected else [])
+
+
 def test_what_somebody_else_misspelt_is_not_deployed() -> None:
     for name in ("no Ingress", "nothing deploys"):
         way = healthy()
