@@ -71,9 +71,10 @@ def ways(
 ) -> list[Way]:
     """What to ask, after the targets themselves were asked.
 
-    The load balancer is asked directly where a target's name doesn't lead to it. A node's internal
-    address is asked from where it belongs only: outside, somebody else may have it. ``own``: the
-    load balancer's addresses, those of its names among them.
+    The load balancer is asked directly where a target's name leads elsewhere as well: of two
+    families one can lead past what stands in front. A node's internal address is asked from where
+    it belongs only: outside, somebody else may have it. ``own``: the load balancer's addresses,
+    those of its names among them.
     """
     own = [*own]
     found = []
@@ -82,7 +83,7 @@ def ways(
         found.append(Way("node_port", 0, _to(_plain(visits[0].target), host, port, forge=False)))
     for number, visit in enumerate(visits):
         met = {station.address.remote for station in visit.stations}
-        if met and own and not met & {*own}:
+        if own and met - {*own}:
             for address in own:
                 for target in _listeners(visit.target, str(address), around.tls):
                     found += [Way("load_balancer", number, one) for one in _hosts(target)]

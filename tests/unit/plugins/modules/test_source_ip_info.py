@@ -416,11 +416,11 @@ OWN = "127.0.0.2"
 
 
 def around(
-    monkeypatch: pytest.MonkeyPatch, directly: str | None, name_leads_to: str, **options: Any
+    monkeypatch: pytest.MonkeyPatch, directly: str | None, *name_leads_to: str, **options: Any
 ) -> dict[str, Any]:
     """Probe a load balancer behind a CDN, whose ``directly`` is the mode of the former alone."""
     monkeypatch.setattr(
-        _probe.socket, "getaddrinfo", resolver({"echo.example.com": [name_leads_to]})
+        _probe.socket, "getaddrinfo", resolver({"echo.example.com": [*name_leads_to]})
     )
     before = (
         proxied("real ip", CLIENT)
@@ -453,6 +453,31 @@ def test_a_load_balancer_behind_a_cdn_that_answers_directly(
     for entry in there:
         told = (entry["way"], entry["reachable"], entry["vantage"])
         assert told == ("load_balancer", True, "outside")
+
+
+#: An address of the load balancer to which the prober has no route
+FAR = "2001:db8:51::10"
+
+
+@pytest.fixture
+def without_ipv6(monkeypatch: pytest.MonkeyPatch) -> None:
+    connect = _probe._connect
+
+    def unrouted(address: _probe.SocketAddress, until: float) -> socket.socket:
+        if address.family == socket.AF_INET6:
+            raise _probe.NoAnswer("V601", "Network is unreachable")
+        return connect(address, until)
+
+    monkeypatch.setattr(_probe, "_connect", unrouted)
+
+
+@pytest.mark.usefixtures("without_ipv6")
+def test_a_load_balancer_that_is_behind_a_cdn_with_one_family_only(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    bypass = {"load_balancer": [OWN, FAR]}
+    result = around(monkeypatch, "append", "127.0.0.1", FAR, bypass=bypass)
+    assert (result["verdict"], result["code"]) == ("forgeable", "V103"), result["reason"]
 
 
 def test_a_load_balancer_that_takes_the_proxy_protocol_directly(
