@@ -526,8 +526,8 @@ bypass:
       type: int
       sample: 30080
     host_header:
-      description: The C(Host) header that was sent. The load balancer is asked with the target's
-        and with its own address.
+      description: The C(Host) header that was sent. The load balancer is asked with the target's,
+        with its own name and with its own address.
       returned: success
       type: str
       sample: 203.0.113.5:30080
@@ -610,6 +610,7 @@ from ansible.module_utils.basic import AnsibleModule
 from ansible_collections.kestrel.real_ip.plugins.module_utils import _bypass as bypass
 from ansible_collections.kestrel.real_ip.plugins.module_utils._derive import (
     STRATEGIES,
+    Address,
     parse_ranges,
 )
 from ansible_collections.kestrel.real_ip.plugins.module_utils._echo import ECHO_FORMATS
@@ -735,11 +736,13 @@ def walk_around(
     """Try the ways around what stands in front of the pods, see :func:`bypass.judge`; and the
     warnings that come of them.
     """
-    own, unknown = [], []
+    own: dict[Address, list[str]] = {}
+    unknown = []
     for host in todo.around.load_balancer:
         try:
             found = resolve(host, 0, "any", min(todo.request.timeout, until - monotonic()))
-            own += [address.remote for address in found]
+            for address in found:
+                own.setdefault(address.remote, []).append(host)
         except NoAnswer:
             unknown.append(host)
     ways = bypass.ways(visits, todo.around, own, todo.standpoint)

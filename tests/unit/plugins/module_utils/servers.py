@@ -31,6 +31,7 @@ class Connection:
     def __init__(self, sock: socket.socket, server: Server) -> None:
         self.sock = sock
         self.server = server
+        self.lines: Lines = []
 
     def read(self) -> Lines:
         """The header lines of the request; the first one has the request line as its value.
@@ -44,6 +45,8 @@ class Connection:
 
     def read_after(self) -> Lines:
         """Likewise, the line of the PROXY protocol in the place of the request line."""
+        if self.lines:
+            return self.lines
         data = b""
         while b"\r\n\r\n" not in data:
             received = self.sock.recv(65536)
@@ -51,9 +54,9 @@ class Connection:
                 break
             data += received
         first, *lines = data.decode("latin-1").split("\r\n\r\n")[0].split("\r\n")
-        pairs = [("", first), *(line.partition(": ")[::2] for line in lines)]
-        self.server.requests.append(pairs)
-        return pairs
+        self.lines = [("", first), *(line.partition(": ")[::2] for line in lines)]
+        self.server.requests.append(self.lines)
+        return self.lines
 
     def send(self, *parts: bytes) -> None:
         self.sock.sendall(b"".join(parts))
@@ -180,6 +183,16 @@ def takes_proxy_lines(client: str) -> Behaviour:
         lines += [("X-Real-IP", address), ("X-Forwarded-For", address)]
         document = {"kestrel": 1, "headers": lines, "peer": peer}
         connection.send(response(json.dumps(document).encode()))
+
+    return behave
+
+
+def only_for(host: str, behaviour: Behaviour) -> Behaviour:
+    """Behaves so to requests for this host, and knows no other."""
+
+    def behave(connection: Connection) -> None:
+        asked = dict(connection.read())["Host"].partition(":")[0]
+        (behaviour if asked == host else says(response(b"", "404 Not Found")))(connection)
 
     return behave
 

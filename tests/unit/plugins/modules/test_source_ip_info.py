@@ -27,6 +27,7 @@ from ansible_collections.kestrel.real_ip.tests.unit.plugins.module_utils.servers
     closed_port,
     echo,
     floods,
+    only_for,
     proxied,
     resolver,
     response,
@@ -419,9 +420,8 @@ def around(
     monkeypatch: pytest.MonkeyPatch, directly: str | None, *name_leads_to: str, **options: Any
 ) -> dict[str, Any]:
     """Probe a load balancer behind a CDN, whose ``directly`` is the mode of the former alone."""
-    monkeypatch.setattr(
-        _probe.socket, "getaddrinfo", resolver({"echo.example.com": [*name_leads_to]})
-    )
+    names = {"echo.example.com": [*name_leads_to], "lb.example.com": [OWN]}
+    monkeypatch.setattr(_probe.socket, "getaddrinfo", resolver(names))
     before = (
         proxied("real ip", CLIENT)
         if options.get("header")
@@ -432,6 +432,8 @@ def around(
             behaviour = proxied(directly, "203.0.113.9")
             if directly == "PROXY":
                 behaviour = takes_proxy_lines("203.0.113.9")
+            elif directly == "by name":
+                behaviour = only_for("lb.example.com", proxied("append", "203.0.113.9"))
             stack.enter_context(Server(behaviour, address=(OWN, front.port)))
         url = f"http://echo.example.com:{front.port}/"
         asked = {"expected_source": [CLIENT], "trusted_count": 2, "forge": True, **options}
@@ -453,6 +455,14 @@ def test_a_load_balancer_behind_a_cdn_that_answers_directly(
     for entry in there:
         told = (entry["way"], entry["reachable"], entry["vantage"])
         assert told == ("load_balancer", True, "outside")
+
+
+def test_a_load_balancer_that_answers_to_its_own_name(monkeypatch: pytest.MonkeyPatch) -> None:
+    bypass = {"load_balancer": ["lb.example.com", OWN]}
+    result = around(monkeypatch, "by name", "127.0.0.1", bypass=bypass)
+    assert (result["verdict"], result["code"]) == ("forgeable", "V103"), result["reason"]
+    reached = {entry["host_header"] for entry in result["bypass"] if entry["reachable"]}
+    assert {name.partition(":")[0] for name in reached} == {"lb.example.com"}
 
 
 #: An address of the load balancer to which the prober has no route
