@@ -15,6 +15,7 @@ from typing import Any, NamedTuple
 
 from ansible_collections.kestrel.real_ip.plugins.module_utils._codes import (
     CODES,
+    UNTESTED,
     printable,
     say,
     warn,
@@ -130,10 +131,11 @@ def evidence(station: Station) -> Any:
 
 
 def _outcome(way: Way, stations: Sequence[Station]) -> tuple[bool | None, Result | None]:
-    """Whether the way leads to the echo app, None if it was not tried, and the facts where it
-    deceives.
+    """Whether the way leads to the echo app, None if it was not tried or could not be from here,
+    and the facts where it deceives.
     """
-    reachable = False if any(station.result[0] for station in stations) else None
+    sent = [sample for station in stations for sample in station.result[0]]
+    reachable = False if any(CODES[sample.code].verdict != UNTESTED for sample in sent) else None
     strategy = way.target.question.strategy
     for station in stations:
         samples, forged = station.result

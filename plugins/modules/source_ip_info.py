@@ -532,7 +532,8 @@ bypass:
       type: str
       sample: 203.0.113.5:30080
     reachable:
-      description: Whether the echo app answered there. None if there was no time to ask.
+      description: Whether the echo app answered there. None if there was no time or no route to
+        ask.
       returned: success
       type: bool
       sample: false

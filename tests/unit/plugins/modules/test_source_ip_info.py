@@ -490,6 +490,13 @@ def test_a_load_balancer_that_is_behind_a_cdn_with_one_family_only(
     assert (result["verdict"], result["code"]) == ("forgeable", "V103"), result["reason"]
 
 
+@pytest.mark.usefixtures("without_ipv6")
+def test_a_load_balancer_without_a_route_is_untested(monkeypatch: pytest.MonkeyPatch) -> None:
+    result = around(monkeypatch, None, "127.0.0.1", bypass={"load_balancer": [FAR]})
+    assert {entry["reachable"] for entry in result["bypass"]} == {None}
+    assert any(FAR in text and "not tested" in text for text in result["warnings_found"])
+
+
 def test_a_load_balancer_that_takes_the_proxy_protocol_directly(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
