@@ -159,12 +159,27 @@ def _entry(way: Way, reachable: bool | None, at: Standpoint) -> Result:
     }
 
 
-def warnings(entries: Sequence[Result], unknown: Iterable[str]) -> list[str]:
-    """A sentence for each node port that answers, and for each way that could not be tried.
+def _is_left(way: Way, stations: Sequence[Station]) -> bool:
+    """Whether something that was to be forged there wasn't: an honest answer shows no deception."""
+    forgeries = {id(one) for one in way.target.forgeries}
+    answering = [one.result for one in stations if any(map(is_answer, one.result[0]))]
+    return any(forgeries - {id(one) for one, _sample in forged} for _samples, forged in answering)
 
-    ``unknown``: names of the load balancer that gave no address.
+
+def warnings(
+    walked: Sequence[tuple[Way, Visit]], entries: Sequence[Result], unknown: Iterable[str]
+) -> list[str]:
+    """A sentence for each node port that answers, and for each way that could not be tried, or not
+    to its end.
+
+    ``entries``: what :func:`judge` made of ``walked``; ``unknown``: names of the load balancer that
+    gave no address.
     """
-    untried = [one["address"] for one in entries if one["reachable"] is None]
+    untried = [
+        one["address"]
+        for (way, visit), one in zip(walked, entries)
+        if one["reachable"] is None or _is_left(way, visit.stations)
+    ]
     return [
         *(warn("bypass", {"address": name}) for name in dict.fromkeys([*untried, *unknown])),
     ] + [

@@ -801,8 +801,8 @@ WARNINGS: Mapping[str, str] = {
     "unanswered": "some of {planned} requests to {address} got no answer: {detail}",
     "header_missing": "{header} is missing in {count} of {answered} answers through {address}",
     "bypass": (
-        "the load balancer's own {address} was not asked directly (no address, route or time), "
-        "so that a way around what stands in front of it was not tested"
+        "the load balancer's own {address} was not asked directly, or not to the end (no address, "
+        "route or time), so that a way around what stands in front of it was not tested"
     ),
     "node_port": (
         "{address} answers without the load balancer (seen from {place}): who reaches it writes "

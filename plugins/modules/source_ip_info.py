@@ -748,9 +748,10 @@ def walk_around(
             unknown.append(host)
     ways = bypass.ways(visits, todo.around, own, todo.standpoint)
     targets = [way.target for way in ways]
-    walked = survey(targets=targets, finish=bypass.evidence, until=until, family="any").run()
-    entries, deceptions = bypass.judge([*zip(ways, walked)], todo.standpoint)
-    return entries, deceptions, bypass.warnings(entries, unknown)
+    visited = survey(targets=targets, finish=bypass.evidence, until=until, family="any").run()
+    walked = [*zip(ways, visited)]
+    entries, deceptions = bypass.judge(walked, todo.standpoint)
+    return entries, deceptions, bypass.warnings(walked, entries, unknown)
 
 
 def with_bypass(result: dict[str, Any], deception: dict[str, Any] | None) -> dict[str, Any]:

@@ -197,6 +197,16 @@ def only_for(host: str, behaviour: Behaviour) -> Behaviour:
     return behave
 
 
+def hangs_where_forged(client: str) -> Behaviour:
+    """An echo app that answers honest requests at once and forged ones too late."""
+
+    def behave(connection: Connection) -> None:
+        forged = any(map(_FORWARDING.match, dict(connection.read())))
+        (silent if forged else proxied("append", client))(connection)
+
+    return behave
+
+
 def silent(connection: Connection) -> None:
     connection.pause(60)
 

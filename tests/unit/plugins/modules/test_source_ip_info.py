@@ -27,6 +27,7 @@ from ansible_collections.kestrel.real_ip.tests.unit.plugins.module_utils.servers
     closed_port,
     echo,
     floods,
+    hangs_where_forged,
     only_for,
     proxied,
     resolver,
@@ -432,6 +433,8 @@ def around(
             behaviour = proxied(directly, "203.0.113.9")
             if directly == "PROXY":
                 behaviour = takes_proxy_lines("203.0.113.9")
+            elif directly == "hangs":
+                behaviour = hangs_where_forged("203.0.113.9")
             elif directly == "by name":
                 behaviour = only_for("lb.example.com", proxied("append", "203.0.113.9"))
             stack.enter_context(Server(behaviour, address=(OWN, front.port)))
@@ -495,6 +498,15 @@ def test_a_load_balancer_without_a_route_is_untested(monkeypatch: pytest.MonkeyP
     result = around(monkeypatch, None, "127.0.0.1", bypass={"load_balancer": [FAR]})
     assert {entry["reachable"] for entry in result["bypass"]} == {None}
     assert any(FAR in text and "not tested" in text for text in result["warnings_found"])
+
+
+def test_a_load_balancer_that_was_not_asked_to_the_end_is_untested(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(source_ip_info, "BYPASS_TIME", 0)
+    result = around(monkeypatch, "hangs", "127.0.0.1", deadline=5, concurrency=8)
+    assert result["verdict"] == "preserved"
+    assert any(OWN in text and "not tested" in text for text in result["warnings_found"])
 
 
 def test_a_load_balancer_that_takes_the_proxy_protocol_directly(
