@@ -127,19 +127,27 @@ class Expectation(NamedTuple):
 
 
 class Cluster(NamedTuple):
-    """Addresses of the cluster, None for those that are not known."""
+    """Addresses of the cluster, None for those that are not known.
+
+    ``some_pods``: there are more pods than those that are known.
+    """
 
     nodes: Ranges | None = None
     pods: Ranges | None = None
     services: Ranges | None = None
     load_balancers: Ranges | None = None
+    some_pods: bool = False
 
     @property
     def complete(self) -> bool:
-        return None not in self
+        return None not in self and not self.some_pods
+
+    def known(self) -> dict[str, Ranges]:
+        """Kind → addresses, in this order."""
+        return {kind: one for kind, one in self._asdict().items() if isinstance(one, Ranges)}
 
     def hold(self, address: Address) -> bool:
-        return any(ranges is not None and in_ranges(address, ranges) for ranges in self)
+        return any(in_ranges(address, ranges) for ranges in self.known().values())
 
 
 class Question(NamedTuple):
@@ -307,13 +315,16 @@ def _match(
     return "V001" if "V001" in found else next(iter(found), None)
 
 
+_OWNERS = {"nodes": "V201", "pods": "V202", "services": "V203", "load_balancers": "V204"}
+
+
 def _whose(address: Address, question: Question, path: Path) -> str:
     """The code of a wrong address: whose is it?"""
     if in_ranges(address, _LOOPBACK):
         return "V205"
-    for code, ranges in zip(("V201", "V202", "V203", "V204"), question.cluster):
-        if ranges is not None and in_ranges(address, ranges):
-            return code
+    for kind, ranges in question.cluster.known().items():
+        if in_ranges(address, ranges):
+            return _OWNERS[kind]
     if address == path.remote:
         return "V204"
     return "V206" if is_private(address) else "V207"

@@ -41,6 +41,13 @@ from ansible_collections.kestrel.real_ip.tests.unit.plugins.module_utils.servers
 CLIENT, NODE, NAT = "203.0.113.20", "10.255.0.12", "93.184.216.34"
 #: A cluster of which this machine is a node
 HERE: dict[str, Any] = {"nodes": ["127.0.0.1"], "pods": []}
+#: Of a cluster's pods only those of one namespace, as far as they may be read
+SOME_PODS: dict[str, Any] = {
+    "nodes": [NODE],
+    "services": [],
+    "load_balancers": [],
+    "pod_names": {"10.2.0.7": "real-ip-a"},
+}
 
 
 def probe(**options: Any) -> dict[str, Any]:
@@ -96,6 +103,7 @@ def test_preserved(form: str) -> None:
         (CLIENT, {"expected_source": ["2001:db8:113::20"]}, "V402"),
         (CLIENT, {"expected_source": ["203.0.113.0/24"]}, "V001"),
         ("10.1.2.3", {"expected_source": ["10.0.0.0/8"]}, "V413"),
+        ("10.1.2.3", {"expected_source": ["10.1.0.0/16"], "cluster_addresses": SOME_PODS}, "V413"),
         (CLIENT, {"layer": "l4"}, "V205"),
         (CLIENT, {"layer": "l4", "vantage": "auto"}, "V422"),
         (CLIENT, {"vantage": "auto"}, "V424"),
