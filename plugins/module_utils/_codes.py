@@ -419,7 +419,8 @@ _TABLE = (
         "the echo app doesn't tell the socket peer",
         "the echo app behind {address} doesn't tell the socket peer, which alone decides at "
         "layer: l4",
-        "The document's image answers with header lines only.",
+        "The document's image answers with header lines only. What echo_queries.peer finds counts "
+        "for nothing where it stands in a header as well: the app may have it from there.",
         "Use an echo app that tells the peer (in the playbooks real_ip_echo: bundled); for a "
         "layer-7 load balancer set layer: l7",
     ),

@@ -402,6 +402,29 @@ def test_an_app_that_shows_one_line_of_several(shows: Any, code: str) -> None:
     assert result["code"] == code, result["reason"]
 
 
+@pytest.mark.parametrize(
+    ("options", "code"),
+    [
+        ({"layer": "l4"}, "V417"),
+        ({"strategy": "rightmost_trusted_range", "trusted_ranges": ["10.9.0.0/16"]}, "V427"),
+    ],
+)
+@pytest.mark.parametrize("header", ["X-Forwarded-For", "X-Own-Address"])
+def test_an_app_that_takes_its_peer_from_a_header_that_is_written_anew(
+    options: dict[str, Any], code: str, header: str
+) -> None:
+    def behave(connection: Connection) -> None:
+        given = connection.read()[1:]
+        lines = [line for line in given if line[0].lower() != "x-forwarded-for"]
+        lines += [("X-Forwarded-For", CLIENT), (header, f"{CLIENT}:4242")]
+        connection.send(response(json.dumps({"lines": lines, "ip": CLIENT}).encode()))
+
+    own = {"echo_format": "jmespath", "echo_queries": {"headers": "lines", "peer": "ip"}}
+    with Server(behave) as running:
+        result = probe(url=running.url, expected_source=[CLIENT], forge=True, **own, **options)
+    assert result["code"] == code, result["reason"]
+
+
 def test_one_replica_that_believes_the_client() -> None:
     pods = ["a", "b", "c"]
 
