@@ -121,8 +121,8 @@ _TABLE = (
         "a client can choose the address by the PROXY protocol",
         "honest requests through {address} showed {expected} as {where}, but one that began with "
         "{line} made it {got}",
-        "Something on the path takes a line of the PROXY protocol from anybody who sends one, and "
-        "believes the address in it.",
+        "Something on the path takes the PROXY protocol, its first or its second version, from "
+        "anybody who sends it, and believes the address in it.",
         "Accept the PROXY protocol from the proxy in front alone, and turn it off where none "
         "sends it",
     ),

@@ -810,7 +810,10 @@ def _other_peers(
 
 def _line(forgery: Forgery) -> str:
     lines = (f"{name}: {value}" for name, value in forgery.lines)
-    return forgery.preface.strip() or _listed(lines, "; ")
+    preface = forgery.preface.strip()
+    if preface and not preface.isprintable():
+        return f"{forgery.header} {forgery.values[0]}"
+    return preface or _listed(lines, "; ")
 
 
 def _chosen(forgery: Forgery, sample: Sample) -> bool:

@@ -21,6 +21,7 @@ from ansible_collections.kestrel.real_ip.plugins.module_utils import _probe
 from ansible_collections.kestrel.real_ip.plugins.module_utils._options import WrongArgument
 from ansible_collections.kestrel.real_ip.plugins.modules import source_ip_info
 from ansible_collections.kestrel.real_ip.tests.unit.plugins.module_utils.servers import (
+    SECOND,
     Connection,
     Server,
     certificate,
@@ -368,11 +369,12 @@ def test_proxies_that_believe_some_forged_requests_only(mode: str, code: str, li
 
 
 @pytest.mark.parametrize("layer", ["l4", "l7"])
-def test_who_takes_the_proxy_protocol_from_anybody(layer: str) -> None:
-    with Server(takes_proxy_lines(CLIENT)) as running:
+@pytest.mark.parametrize("version", ["PROXY TCP4", SECOND])
+def test_who_takes_the_proxy_protocol_from_anybody(layer: str, version: str) -> None:
+    with Server(takes_proxy_lines(CLIENT, version)) as running:
         result = probe(url=running.url, expected_source=[CLIENT], forge=True, layer=layer)
     assert (result["verdict"], result["code"]) == ("forgeable", "V104"), result["reason"]
-    assert "PROXY TCP4 6.6.6.6 " in result["reason"]
+    assert f"{version} 6.6.6.6 " in result["reason"]
     assert result["safe_strategy"] is None
     assert "PROXY" not in result["forgery"], "it is no header"
 
