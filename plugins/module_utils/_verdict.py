@@ -23,6 +23,7 @@ from ansible_collections.kestrel.real_ip.plugins.module_utils._balancers import 
 from ansible_collections.kestrel.real_ip.plugins.module_utils._codes import (
     CODES,
     UNTESTED,
+    VERDICTS,
     say,
     warn,
 )
@@ -859,6 +860,20 @@ def expected_texts(question: Question, samples: Iterable[Sample]) -> list[str]:
     return [str(n.network_address) if is_single(n) else str(n) for n in networks]
 
 
+#: All answers show the expected address, but they are too few.
+_UNFINISHED = ("V410", "V411", "V415", "V425")
+
+
+def _may_worsen(code: str) -> bool:
+    """Whether all honest answers show the expected address: then what others show counts too."""
+    return CODES[code].verdict == "preserved" or code in _UNFINISHED
+
+
+def _worse(found: str, code: str) -> bool:
+    # That a client can choose is shown by one answer, whoever else has still to answer.
+    return VERDICTS.index(CODES[found].verdict) < VERDICTS.index(CODES[code].verdict)
+
+
 _PLACE = {
     "node": "the prober is a node of the cluster",
     "pod": "the prober is a pod of the cluster",
@@ -880,10 +895,12 @@ def judge(
     dumb = [sample for sample in samples if not is_answer(sample)]
     unsent = planned - len(samples)
     code, group, own = _decide(question, samples, answers, len(dumb) + unsent)
-    if CODES[code].verdict == "preserved":
-        code, own = deceived(question.strategy, forged) or (code, own)
-    if CODES[code].verdict == "preserved":
-        code, group, own = _other_peers(question.strategy, answers, forged) or (code, group, own)
+    if _may_worsen(code):
+        told = deceived(question.strategy, forged)
+        code, own = told if told and _worse(told[0], code) else (code, own)
+    if _may_worsen(code):
+        seen = _other_peers(question.strategy, answers, forged)
+        code, group, own = seen if seen and _worse(seen[0], code) else (code, group, own)
     known, missing = coverage(question, answers)
     strategy = question.strategy
     family = path.remote.version
