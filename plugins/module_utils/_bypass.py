@@ -10,16 +10,20 @@ Who gets past the proxies that an application counts on writes their headers him
 from __future__ import annotations
 
 import ssl
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, NamedTuple
 
 from ansible_collections.kestrel.real_ip.plugins.module_utils._codes import (
     CODES,
+    UNTESTED,
     printable,
     say,
     warn,
 )
-from ansible_collections.kestrel.real_ip.plugins.module_utils._derive import Address
+from ansible_collections.kestrel.real_ip.plugins.module_utils._derive import (
+    Address,
+    canonical,
+)
 from ansible_collections.kestrel.real_ip.plugins.module_utils._probe import Station, Target, Visit
 from ansible_collections.kestrel.real_ip.plugins.module_utils._vantage import Standpoint
 from ansible_collections.kestrel.real_ip.plugins.module_utils._verdict import (
@@ -67,25 +71,25 @@ def _plain(target: Target) -> Target:
 
 
 def ways(
-    visits: Sequence[Visit], around: Around, own: Iterable[Address], at: Standpoint
+    visits: Sequence[Visit], around: Around, own: Mapping[Address, Sequence[str]], at: Standpoint
 ) -> list[Way]:
     """What to ask, after the targets themselves were asked.
 
-    The load balancer is asked directly where a target's name doesn't lead to it. A node's internal
-    address is asked from where it belongs only: outside, somebody else may have it. ``own``: the
-    load balancer's addresses, those of its names among them.
+    The load balancer is asked directly where a target's name leads elsewhere as well: of two
+    families one can lead past what stands in front. A node's internal address is asked from where
+    it belongs only: outside, somebody else may have it. ``own``: the load balancer's addresses, to
+    what it is called that has each of them.
     """
-    own = [*own]
     found = []
     from_within = at.inside or at.place == "vpc"
     for host, port in (*around.node_ports, *(around.internal if from_within else ())):
         found.append(Way("node_port", 0, _to(_plain(visits[0].target), host, port, forge=False)))
     for number, visit in enumerate(visits):
         met = {station.address.remote for station in visit.stations}
-        if met and own and not met & {*own}:
-            for address in own:
+        if own and met - {*own}:
+            for address, names in own.items():
                 for target in _listeners(visit.target, str(address), around.tls):
-                    found += [Way("load_balancer", number, one) for one in _hosts(target)]
+                    found += [Way("load_balancer", number, one) for one in _hosts(target, names)]
     return found
 
 
@@ -105,15 +109,20 @@ def _listeners(target: Target, host: str, tls: ssl.SSLContext | None) -> list[Ta
     return found
 
 
-def _hosts(target: Target) -> list[Target]:
+def _hosts(target: Target, names: Iterable[str]) -> Iterable[Target]:
     """The target with each Host that the load balancer may know: what stands in front can change
-    it, and who walks around tries what works.
+    it, and who walks around tries what works. Without a host in a rule, that is its own name.
     """
-    host, port = target.endpoint.host, target.endpoint.port
-    literal = f"[{host}]" if ":" in host else host
-    own = literal if port == (443 if target.endpoint.tls else 80) else f"{literal}:{port}"
-    names = dict.fromkeys([target.endpoint.host_header, own])
-    return [target._replace(endpoint=target.endpoint._replace(host_header=name)) for name in names]
+    yield target
+    host, port, secured = target.endpoint.host, target.endpoint.port, bool(target.endpoint.tls)
+    for name in dict.fromkeys([*(canonical(name) or name for name in names), host]):
+        literal = f"[{name}]" if ":" in name else name
+        own = literal if port == (443 if secured else 80) else f"{literal}:{port}"
+        if own != target.endpoint.host_header:
+            server_name = name if secured else ""
+            yield target._replace(
+                endpoint=target.endpoint._replace(host_header=own, server_name=server_name)
+            )
 
 
 def evidence(station: Station) -> Any:
@@ -122,10 +131,11 @@ def evidence(station: Station) -> Any:
 
 
 def _outcome(way: Way, stations: Sequence[Station]) -> tuple[bool | None, Result | None]:
-    """Whether the way leads to the echo app, None if it was not tried, and the facts where it
-    deceives.
+    """Whether the way leads to the echo app, None if it was not tried or could not be from here,
+    and the facts where it deceives.
     """
-    reachable = False if any(station.result[0] for station in stations) else None
+    sent = [sample for station in stations for sample in station.result[0]]
+    reachable = False if any(CODES[sample.code].verdict != UNTESTED for sample in sent) else None
     strategy = way.target.question.strategy
     for station in stations:
         samples, forged = station.result
@@ -149,12 +159,27 @@ def _entry(way: Way, reachable: bool | None, at: Standpoint) -> Result:
     }
 
 
-def warnings(entries: Sequence[Result], unknown: Iterable[str]) -> list[str]:
-    """A sentence for each node port that answers, and for each way that could not be tried.
+def _is_left(way: Way, stations: Sequence[Station]) -> bool:
+    """Whether something that was to be forged there wasn't: an honest answer shows no deception."""
+    forgeries = {id(one) for one in way.target.forgeries}
+    answering = [one.result for one in stations if any(map(is_answer, one.result[0]))]
+    return any(forgeries - {id(one) for one, _sample in forged} for _samples, forged in answering)
 
-    ``unknown``: names of the load balancer that gave no address.
+
+def warnings(
+    walked: Sequence[tuple[Way, Visit]], entries: Sequence[Result], unknown: Iterable[str]
+) -> list[str]:
+    """A sentence for each node port that answers, and for each way that could not be tried, or not
+    to its end.
+
+    ``entries``: what :func:`judge` made of ``walked``; ``unknown``: names of the load balancer that
+    gave no address.
     """
-    untried = [one["address"] for one in entries if one["reachable"] is None]
+    untried = [
+        one["address"]
+        for (way, visit), one in zip(walked, entries)
+        if one["reachable"] is None or _is_left(way, visit.stations)
+    ]
     return [
         *(warn("bypass", {"address": name}) for name in dict.fromkeys([*untried, *unknown])),
     ] + [

@@ -121,8 +121,8 @@ _TABLE = (
         "a client can choose the address by the PROXY protocol",
         "honest requests through {address} showed {expected} as {where}, but one that began with "
         "{line} made it {got}",
-        "Something on the path takes a line of the PROXY protocol from anybody who sends one, and "
-        "believes the address in it.",
+        "Something on the path takes the PROXY protocol, its first or its second version, from "
+        "anybody who sends it, and believes the address in it.",
         "Accept the PROXY protocol from the proxy in front alone, and turn it off where none "
         "sends it",
     ),
@@ -419,7 +419,8 @@ _TABLE = (
         "the echo app doesn't tell the socket peer",
         "the echo app behind {address} doesn't tell the socket peer, which alone decides at "
         "layer: l4",
-        "The document's image answers with header lines only.",
+        "The document's image answers with header lines only. What echo_queries.peer finds counts "
+        "for nothing where it stands in a header as well: the app may have it from there.",
         "Use an echo app that tells the peer (in the playbooks real_ip_echo: bundled); for a "
         "layer-7 load balancer set layer: l7",
     ),
@@ -801,8 +802,8 @@ WARNINGS: Mapping[str, str] = {
     "unanswered": "some of {planned} requests to {address} got no answer: {detail}",
     "header_missing": "{header} is missing in {count} of {answered} answers through {address}",
     "bypass": (
-        "the load balancer's own {address} was not asked directly (no address, or no time left), "
-        "so that a way around what stands in front of it was not tested"
+        "the load balancer's own {address} was not asked directly, or not to the end (no address, "
+        "route or time), so that a way around what stands in front of it was not tested"
     ),
     "node_port": (
         "{address} answers without the load balancer (seen from {place}): who reaches it writes "

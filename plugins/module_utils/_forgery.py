@@ -14,6 +14,7 @@ import re
 from collections.abc import Iterable, Mapping, Sequence
 from ipaddress import ip_address
 from itertools import islice
+from struct import pack
 from typing import Any, NamedTuple
 
 from ansible_collections.kestrel.real_ip.plugins.module_utils._derive import (
@@ -32,7 +33,7 @@ class Forgery(NamedTuple):
 
     ``public``: those of the values that are globally routable; ``repeated``: sent as often as
     honest requests, since backends can differ in what they believe; ``preface``: sent before
-    anything else on the connection.
+    anything else on the connection, as Latin-1.
     """
 
     header: str
@@ -176,6 +177,19 @@ def _unlikely(header: str, values: Sequence[str]) -> Iterable[tuple[str, str]]:
         yield header, _element(header, value)
 
 
+def _prefaces(value: str) -> Iterable[tuple[str, str]]:
+    """The PROXY protocol's two versions, its bytes as Latin-1: some take the second one only.
+
+    Who takes it from anybody that sends it lets a client choose the socket's peer as well.
+    """
+    address = ip_address(value)
+    kind, family = ("TCP4", "\x11") if address.version == 4 else ("TCP6", "\x21")
+    yield "PROXY", f"PROXY {kind} {value} {value} 6666 80\r\n"
+    ends = address.packed * 2 + pack("!HH", 6666, 80)
+    block = ends.decode("latin-1")
+    yield "PROXY v2", f"\r\n\r\n\0\r\nQUIT\n\x21{family}\0{chr(len(block))}{block}"
+
+
 def forgeries(
     header: str | None, expected: Sequence[Network], trusted_ranges: Sequence[str] | None
 ) -> tuple[Forgery, ...]:
@@ -216,12 +230,9 @@ def forgeries(
     everything = [(name, _element(name, values[0])) for name in names.values()]
     lines = (*everything, *rumours, *_COMPANIONS)
     read = names[(header or DEFAULT_HEADER).lower()]
-    # Who takes it from anybody that sends it lets a client choose the socket's peer as well.
-    kind = "TCP6" if ":" in values[0] else "TCP4"
-    preface = f"PROXY {kind} {values[0]} {values[0]} 6666 80\r\n"
     return (
         *(Forgery(name, one, all_values) for name, one in (*forms, *alike, *hearsay, hops)),
-        Forgery("PROXY", (), all_values, preface=preface),
+        *(Forgery(name, (), all_values, preface=one) for name, one in _prefaces(values[0])),
         Forgery(read, lines, all_values, repeated=True),
     )
 

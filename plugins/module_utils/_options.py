@@ -285,9 +285,12 @@ def _cluster(params: Params) -> Cluster:
     given = params["cluster_addresses"] or {}
     known = {key: given[key] for key in Cluster._fields if given.get(key) is not None}
     names = [*(given.get("pod_names") or ())]
+    # The names alone are those of the pods that may be read.
+    some_pods = bool(names) and "pods" not in known
     if names:
         known["pods"] = [*known.get("pods", ()), *names]
-    return Cluster(**{key: _ranges(known[key], f"cluster_addresses.{key}") for key in known})
+    ranges = {key: _ranges(known[key], f"cluster_addresses.{key}") for key in known}
+    return Cluster(**ranges, some_pods=some_pods)
 
 
 def _single(ranges: Ranges | None) -> list[str] | None:
@@ -320,8 +323,8 @@ def _refuse_cluster(
         # From inside of the cluster, one of its addresses is the prober's own.
         if at.inside and is_single(network):
             continue
-        for key, ranges in cluster._asdict().items():
-            for own in ranges or ():
+        for key, ranges in cluster.known().items():
+            for own in ranges:
                 if own.version == network.version and own.overlaps(network):
                     kind = "is an address of" if is_single(network) else "overlaps"
                     why = (

@@ -395,7 +395,7 @@ def fetch(
     with _connect(address, until) as plain:
         connected = monotonic()
         local = parse_address(plain.getsockname()[0])
-        plain.sendall(request.preface.encode())
+        plain.sendall(request.preface.encode("latin-1"))
         with _wrap(plain, endpoint, until) as sock:
             stream = _Stream(sock, until, request.max_body)
             answer = _exchange(_Wire(sock, until, stream), stream, endpoint, request, nonce)

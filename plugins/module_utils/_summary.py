@@ -264,8 +264,12 @@ def _is_diagnosis(result: Data) -> bool:
 
 
 def _probed(probe: Data) -> str:
-    """What a client gets, where that is evidence and no verdict."""
-    return f"{probe['verdict']} {probe['code']}: {probe['reason']}"
+    """What a client gets, where that is evidence and no verdict.
+
+    It was asked with default settings and nothing was forged: that is never called preserved.
+    """
+    verdict = "" if probe["verdict"] == VERDICTS[-1] else f"{probe['verdict']} {probe['code']}: "
+    return f"{verdict}{probe['reason']}"
 
 
 def _title(result: Data) -> str:

@@ -14,6 +14,7 @@ where the expected address itself is in doubt, another one refutes nothing.
 
 from __future__ import annotations
 
+import re
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from typing import NamedTuple
@@ -22,6 +23,7 @@ from ansible_collections.kestrel.real_ip.plugins.module_utils._balancers import 
 from ansible_collections.kestrel.real_ip.plugins.module_utils._codes import (
     CODES,
     UNTESTED,
+    VERDICTS,
     say,
     warn,
 )
@@ -127,19 +129,27 @@ class Expectation(NamedTuple):
 
 
 class Cluster(NamedTuple):
-    """Addresses of the cluster, None for those that are not known."""
+    """Addresses of the cluster, None for those that are not known.
+
+    ``some_pods``: there are more pods than those that are known.
+    """
 
     nodes: Ranges | None = None
     pods: Ranges | None = None
     services: Ranges | None = None
     load_balancers: Ranges | None = None
+    some_pods: bool = False
 
     @property
     def complete(self) -> bool:
-        return None not in self
+        return None not in self and not self.some_pods
+
+    def known(self) -> dict[str, Ranges]:
+        """Kind → addresses, in this order."""
+        return {kind: one for kind, one in self._asdict().items() if isinstance(one, Ranges)}
 
     def hold(self, address: Address) -> bool:
-        return any(ranges is not None and in_ranges(address, ranges) for ranges in self)
+        return any(in_ranges(address, ranges) for ranges in self.known().values())
 
 
 class Question(NamedTuple):
@@ -307,13 +317,16 @@ def _match(
     return "V001" if "V001" in found else next(iter(found), None)
 
 
+_OWNERS = {"nodes": "V201", "pods": "V202", "services": "V203", "load_balancers": "V204"}
+
+
 def _whose(address: Address, question: Question, path: Path) -> str:
     """The code of a wrong address: whose is it?"""
     if in_ranges(address, _LOOPBACK):
         return "V205"
-    for code, ranges in zip(("V201", "V202", "V203", "V204"), question.cluster):
-        if ranges is not None and in_ranges(address, ranges):
-            return code
+    for kind, ranges in question.cluster.known().items():
+        if in_ranges(address, ranges):
+            return _OWNERS[kind]
     if address == path.remote:
         return "V204"
     return "V206" if is_private(address) else "V207"
@@ -430,6 +443,8 @@ def read(
         return Sample(error.number, detail=error.detail[:_MAX_LINE], local=local, times=times)
     if echo.nonces != {nonce}:
         return Sample("V407", local=local, times=times)
+    if forgery is None and _is_told_twice(echo):
+        echo = echo._replace(peer=None)
     strategy = question.strategy
     carriers = _lines(echo.headers, *_CARRIERS, strategy.source)
     marks = tuple(name for name in question.marks if _lines(echo.headers, name))
@@ -464,6 +479,23 @@ def read(
         position=_position(echo, expected, question, path) if lost else 0,
         detail=_found(echo, strategy) if code == "V210" else "",
         by_range=code == "V001" and not exact,
+    )
+
+
+_BETWEEN = re.compile(r'[\s,;="]+')
+
+
+def _is_told_twice(echo: Echo) -> bool:
+    """Whether what an app of an unknown form calls the peer stands in a header as well.
+
+    Nobody who keeps the socket's peer writes it into a header: it may come from there.
+    """
+    peer = canonical(echo.peer) if echo.partial and echo.peer else None
+    return peer is not None and any(
+        canonical(part) == peer
+        for name, value in echo.headers
+        if name.lower() != "host"
+        for part in _BETWEEN.split(value)
     )
 
 
@@ -779,7 +811,10 @@ def _other_peers(
 
 def _line(forgery: Forgery) -> str:
     lines = (f"{name}: {value}" for name, value in forgery.lines)
-    return forgery.preface.strip() or _listed(lines, "; ")
+    preface = forgery.preface.strip()
+    if preface and not preface.isprintable():
+        return f"{forgery.header} {forgery.values[0]}"
+    return preface or _listed(lines, "; ")
 
 
 def _chosen(forgery: Forgery, sample: Sample) -> bool:
@@ -825,6 +860,20 @@ def expected_texts(question: Question, samples: Iterable[Sample]) -> list[str]:
     return [str(n.network_address) if is_single(n) else str(n) for n in networks]
 
 
+#: All answers show the expected address, but they are too few.
+_UNFINISHED = ("V410", "V411", "V415", "V425")
+
+
+def _may_worsen(code: str) -> bool:
+    """Whether all honest answers show the expected address: then what others show counts too."""
+    return CODES[code].verdict == "preserved" or code in _UNFINISHED
+
+
+def _worse(found: str, code: str) -> bool:
+    # That a client can choose is shown by one answer, whoever else has still to answer.
+    return VERDICTS.index(CODES[found].verdict) < VERDICTS.index(CODES[code].verdict)
+
+
 _PLACE = {
     "node": "the prober is a node of the cluster",
     "pod": "the prober is a pod of the cluster",
@@ -846,10 +895,12 @@ def judge(
     dumb = [sample for sample in samples if not is_answer(sample)]
     unsent = planned - len(samples)
     code, group, own = _decide(question, samples, answers, len(dumb) + unsent)
-    if CODES[code].verdict == "preserved":
-        code, own = deceived(question.strategy, forged) or (code, own)
-    if CODES[code].verdict == "preserved":
-        code, group, own = _other_peers(question.strategy, answers, forged) or (code, group, own)
+    if _may_worsen(code):
+        told = deceived(question.strategy, forged)
+        code, own = told if told and _worse(told[0], code) else (code, own)
+    if _may_worsen(code):
+        seen = _other_peers(question.strategy, answers, forged)
+        code, group, own = seen if seen and _worse(seen[0], code) else (code, group, own)
     known, missing = coverage(question, answers)
     strategy = question.strategy
     family = path.remote.version

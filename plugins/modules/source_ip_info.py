@@ -526,13 +526,14 @@ bypass:
       type: int
       sample: 30080
     host_header:
-      description: The C(Host) header that was sent. The load balancer is asked with the target's
-        and with its own address.
+      description: The C(Host) header that was sent. The load balancer is asked with the target's,
+        with its own name and with its own address.
       returned: success
       type: str
       sample: 203.0.113.5:30080
     reachable:
-      description: Whether the echo app answered there. None if there was no time to ask.
+      description: Whether the echo app answered there. None if there was no time or no route to
+        ask.
       returned: success
       type: bool
       sample: false
@@ -610,6 +611,7 @@ from ansible.module_utils.basic import AnsibleModule
 from ansible_collections.kestrel.real_ip.plugins.module_utils import _bypass as bypass
 from ansible_collections.kestrel.real_ip.plugins.module_utils._derive import (
     STRATEGIES,
+    Address,
     parse_ranges,
 )
 from ansible_collections.kestrel.real_ip.plugins.module_utils._echo import ECHO_FORMATS
@@ -735,18 +737,21 @@ def walk_around(
     """Try the ways around what stands in front of the pods, see :func:`bypass.judge`; and the
     warnings that come of them.
     """
-    own, unknown = [], []
+    own: dict[Address, list[str]] = {}
+    unknown = []
     for host in todo.around.load_balancer:
         try:
             found = resolve(host, 0, "any", min(todo.request.timeout, until - monotonic()))
-            own += [address.remote for address in found]
+            for address in found:
+                own.setdefault(address.remote, []).append(host)
         except NoAnswer:
             unknown.append(host)
     ways = bypass.ways(visits, todo.around, own, todo.standpoint)
     targets = [way.target for way in ways]
-    walked = survey(targets=targets, finish=bypass.evidence, until=until, family="any").run()
-    entries, deceptions = bypass.judge([*zip(ways, walked)], todo.standpoint)
-    return entries, deceptions, bypass.warnings(entries, unknown)
+    visited = survey(targets=targets, finish=bypass.evidence, until=until, family="any").run()
+    walked = [*zip(ways, visited)]
+    entries, deceptions = bypass.judge(walked, todo.standpoint)
+    return entries, deceptions, bypass.warnings(walked, entries, unknown)
 
 
 def with_bypass(result: dict[str, Any], deception: dict[str, Any] | None) -> dict[str, Any]:

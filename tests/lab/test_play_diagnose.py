@@ -7,6 +7,7 @@ That the right cause is named for each fault is what test_play_faults.py is abou
 from __future__ import annotations
 
 import json
+import re
 import secrets
 import time
 from collections.abc import Callable, Iterator
@@ -145,7 +146,12 @@ def test_site_and_verify_diagnose_by_themselves_and_by_the_tag(playbooks: Playbo
         run = own.run("site", *MINE, "--tags", "diagnose")
         assert run.status == 0, run.output
         assert "localhost: NOTHING WRONG" in run.output
-        assert "  probe    preserved V002: " in run.output
+        assert "  probe    all 20 answers through " in run.output
+        assert "preserved" not in run.output
+        # What an earlier playbook of the same run has found is not what this one finds.
+        run = own.run("verify", *MINE, "playbooks/diagnose.yml")
+        first, second = re.findall(r"^real_ip: localhost (\S+) ", run.output, re.MULTILINE)
+        assert (first, second) == ("preserved", "not_run"), run.output
         # A bad verdict is diagnosed without asking: here by no fault of the cluster.
         run = own.run("verify", environment=STATISTICS)
         assert (run.status, run.verdict) == (2, "unproven")

@@ -14,7 +14,7 @@ import pytest
 import yaml
 
 from lab.settings import CLIENT, CLIENT2, Lab
-from tests.lab.playbooks import EXPECTED, REPOSITORY, Playbooks, Run
+from tests.lab.playbooks import EXPECTED, REPOSITORY, Attempt, Playbooks, Run
 
 ADDRESSES = {host.name: host.ipv4("inet") for host in (CLIENT, CLIENT2)}
 README = (REPOSITORY / "README.md").read_text()
@@ -183,6 +183,20 @@ def test_never_preserved_without_a_ready_pod(deployed: Playbooks, verify: Verify
         assert "expected a ready pod behind it, seen none" in run.line
     finally:
         deployed.kubectl("patch", *service, f'-p={{"spec": {{"selector": {selector}}}}}')
+
+
+def test_a_pod_that_may_have_gone_hides_nothing_that_another_one_saw(
+    deployed: Playbooks, verify: Verify
+) -> None:
+    """Asked again, the pods that still are might not show it."""
+    way = Attempt(deployed).read(ingress="real-ip-ingress")
+    way["ready_pods"].append("real-ip-deployment-gone")
+    known = json.dumps({"verify_way": way, "real_ip_max_samples": 20})
+    expecting = _expecting(client2={"real_ip_expected_source": "203.0.113.77"})
+    run = verify(expecting, "-e", known)
+    assert _verdicts(run) == {"client": "unproven", "client2": "lost"}, run.output
+    run = verify(_expecting(), "-e", known)
+    assert set(_verdicts(run).values()) == {"preserved"}, run.output
 
 
 @pytest.mark.parametrize(("policy", "verdict"), [("Cluster", "lost"), ("Local", "preserved")])

@@ -25,17 +25,22 @@ Behaviour = Callable[["Connection"], None]
 LOOPBACK = {socket.AF_INET: "127.0.0.1", socket.AF_INET6: "::1"}
 
 
+_SIGNATURE = b"\r\n\r\n\0\r\nQUIT\n"
+SECOND = "PROXY v2"
+
+
 class Connection:
     """One accepted connection, its request read up to the empty line if the behaviour wants it."""
 
     def __init__(self, sock: socket.socket, server: Server) -> None:
         self.sock = sock
         self.server = server
+        self.lines: Lines = []
 
     def read(self) -> Lines:
         """The header lines of the request; the first one has the request line as its value.
 
-        What begins with a line of the PROXY protocol is no request.
+        What begins with the PROXY protocol is no request.
         """
         lines = self.read_after()
         if lines[0][1].startswith("PROXY "):
@@ -43,17 +48,25 @@ class Connection:
         return lines
 
     def read_after(self) -> Lines:
-        """Likewise, the line of the PROXY protocol in the place of the request line."""
+        """Likewise, the line of the PROXY protocol in the place of the request line.
+
+        The second version is shown as the same line.
+        """
+        if self.lines:
+            return self.lines
         data = b""
-        while b"\r\n\r\n" not in data:
+        while b"\r\n\r\n" not in data.removeprefix(_SIGNATURE):
             received = self.sock.recv(65536)
             if not received:
                 break
             data += received
+        if data.startswith(_SIGNATURE + b"\x21\x11"):
+            sender = ipaddress.ip_address(data[16:20])
+            data = b"%s %s\r\n%s" % (SECOND.encode(), str(sender).encode(), data[28:])
         first, *lines = data.decode("latin-1").split("\r\n\r\n")[0].split("\r\n")
-        pairs = [("", first), *(line.partition(": ")[::2] for line in lines)]
-        self.server.requests.append(pairs)
-        return pairs
+        self.lines = [("", first), *(line.partition(": ")[::2] for line in lines)]
+        self.server.requests.append(self.lines)
+        return self.lines
 
     def send(self, *parts: bytes) -> None:
         self.sock.sendall(b"".join(parts))
@@ -167,19 +180,42 @@ def echo(
     return behave
 
 
-def takes_proxy_lines(client: str) -> Behaviour:
+def takes_proxy_lines(client: str, version: str = "PROXY TCP4") -> Behaviour:
     """An echo app that takes the PROXY protocol from whoever sends it, and does without it too."""
 
     def behave(connection: Connection) -> None:
         first, *lines = connection.read_after()
         told = first[1].split()
-        address = told[2] if told[0] == "PROXY" else client
+        believed = first[1].startswith(version)
+        if told[0] == "PROXY" and not believed:
+            raise ConnectionAbortedError
+        address = told[2] if believed else client
         lines = [line for line in lines if " " not in line[0]]
         peer = {"address": address, "port": 1}
         lines = [line for line in lines if line[0].lower() != "x-real-ip"]
         lines += [("X-Real-IP", address), ("X-Forwarded-For", address)]
         document = {"kestrel": 1, "headers": lines, "peer": peer}
         connection.send(response(json.dumps(document).encode()))
+
+    return behave
+
+
+def only_for(host: str, behaviour: Behaviour) -> Behaviour:
+    """Behaves so to requests for this host, and knows no other."""
+
+    def behave(connection: Connection) -> None:
+        asked = dict(connection.read())["Host"].partition(":")[0]
+        (behaviour if asked == host else says(response(b"", "404 Not Found")))(connection)
+
+    return behave
+
+
+def hangs_where_forged(client: str) -> Behaviour:
+    """An echo app that answers honest requests at once and forged ones too late."""
+
+    def behave(connection: Connection) -> None:
+        forged = any(map(_FORWARDING.match, dict(connection.read())))
+        (silent if forged else proxied("append", client))(connection)
 
     return behave
 

@@ -32,7 +32,7 @@ def test_each_header_is_forged_with_each_kind_of_address() -> None:
     underscored = {"X_Client_IP", "X-Client_IP", "X_Forwarded_For", "X-Forwarded_For"}
     underscored |= {"X_Real_IP", "X-Real_IP"}
     hearsay = {forgery.header for forgery in sent} - names - underscored
-    hearsay -= {"Connection", "PROXY"}
+    hearsay -= {"Connection", "PROXY", "PROXY v2"}
     assert {"True-Client-IP", "CF-Connecting-IP", "X-Original-Forwarded-For"} < hearsay
     assert {forgery.header for forgery in sent} > names | underscored | {"Connection"}
     usual = ["6.6.6.6", "192.0.2.66", "10.0.0.1"]
@@ -55,16 +55,25 @@ def test_each_header_is_forged_with_each_kind_of_address() -> None:
 
 
 @pytest.mark.parametrize(
-    ("avoided", "line"),
+    ("avoided", "line", "kind", "packed"),
     [
-        ([], "PROXY TCP4 6.6.6.6 6.6.6.6 6666 80"),
-        (["0.0.0.0/1", "128.0.0.0/1"], "PROXY TCP6 2001:db8::1 2001:db8::1 6666 80"),
+        ([], "TCP4 6.6.6.6 6.6.6.6", "11000c", "06060606"),
+        (
+            ["0.0.0.0/1", "128.0.0.0/1"],
+            "TCP6 2001:db8::1 2001:db8::1",
+            "210024",
+            "20010db8000000000000000000000001",
+        ),
     ],
 )
-def test_the_proxy_protocols_line(avoided: list[str], line: str) -> None:
+def test_the_proxy_protocol(avoided: list[str], line: str, kind: str, packed: str) -> None:
     sent = forgeries(None, parse_ranges(avoided), ["2001:db8::/32"])
-    [found] = [one for one in sent if one.preface]
-    assert (found.preface, found.lines) == (f"{line}\r\n", ())
+    first, second = [one for one in sent if one.preface]
+    assert (first.preface, first.lines) == (f"PROXY {line} 6666 80\r\n", ())
+    # As in the protocol's specification, section 2.2
+    signature, ports = "0d0a0d0a000d0a515549540a", "1a0a0050"
+    assert second.preface.encode("latin-1").hex() == f"{signature}21{kind}{packed * 2}{ports}"
+    assert second.lines == ()
 
 
 def test_a_header_with_underscores_is_forged_like_any_other() -> None:

@@ -398,6 +398,13 @@ def test_cluster() -> None:
     assert not question.cluster.complete
     assert planned(cluster_addresses=CLUSTER).targets[0].question.cluster.complete
     names = {"2001:DB8::7": "proxy"}
+    assert (
+        planned(cluster_addresses={**CLUSTER, "pod_names": names})
+        .targets[0]
+        .question.cluster.complete
+    )
+    others = {**CLUSTER, "pods": None, "pod_names": names}
+    assert not planned(cluster_addresses=others).targets[0].question.cluster.complete
     question = planned(cluster_addresses={"pod_names": names}).targets[0].question
     assert question.pod_names == {"2001:db8::7": "proxy"}
     assert [str(network) for network in question.cluster.pods or ()] == ["2001:db8::7/128"]

@@ -150,6 +150,14 @@ def test_a_diagnosis_draws_no_verdict() -> None:
     assert line("a", fine).startswith("real_ip: a not_run - nothing is wrong with the way")
 
 
+def test_a_diagnosis_never_says_preserved() -> None:
+    found = with_cause(diagnosed(HEALTHY, FACTS), HEALTHY)
+    good = {**PROBE, "verdict": "preserved", "code": "V001", "reason": "all 9 answers showed it"}
+    text = page("a", found, rows(found, good, [], HEALTHY))
+    assert text.startswith("a: NOTHING WRONG\n  probe    all 9 answers showed it\n")
+    assert "preserved" not in text
+
+
 def test_nothing_seen_and_nothing_expected_is_said() -> None:
     bare = {"verdict": "no_answer", "code": "V600", "reason": "refused"}
     result = entry(bare, None, FACTS)

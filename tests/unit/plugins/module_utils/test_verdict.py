@@ -434,6 +434,24 @@ ROWS = (
         {"answers": (answer(CLIENT, peer=NODE),)},
         "V001",
     ),
+    # What a forged request shows isn't taken back by who has still to answer.
+    Row(
+        "V101",
+        Case((GOOD_A,) * 20, backends=(A, B), forged=((XFF, "6.6.6.6", answer("6.6.6.6", pod=A)),)),
+        {"forged": ((XFF, "6.6.6.6", answer(f"6.6.6.6, {CLIENT}", pod=A)),)},
+        "V410",
+    ),
+    Row(
+        "V302",
+        Case(
+            (answer(peer=CLIENT, pod=A),) * 20,
+            layer="l4",
+            backends=(A, B),
+            forged=((XFF, "6.6.6.6", answer(peer=NODE, pod=A)),),
+        ),
+        {"forged": ((XFF, "6.6.6.6", answer(peer=CLIENT, pod=A)),)},
+        "V410",
+    ),
     Row("V410", Case((GOOD_A,) * 20, backends=(A, B)), {"backends": (A,)}, "V001", (B,)),
     Row(
         "V411",

@@ -21,12 +21,15 @@ from ansible_collections.kestrel.real_ip.plugins.module_utils import _probe
 from ansible_collections.kestrel.real_ip.plugins.module_utils._options import WrongArgument
 from ansible_collections.kestrel.real_ip.plugins.modules import source_ip_info
 from ansible_collections.kestrel.real_ip.tests.unit.plugins.module_utils.servers import (
+    SECOND,
     Connection,
     Server,
     certificate,
     closed_port,
     echo,
     floods,
+    hangs_where_forged,
+    only_for,
     proxied,
     resolver,
     response,
@@ -39,6 +42,13 @@ from ansible_collections.kestrel.real_ip.tests.unit.plugins.module_utils.servers
 CLIENT, NODE, NAT = "203.0.113.20", "10.255.0.12", "93.184.216.34"
 #: A cluster of which this machine is a node
 HERE: dict[str, Any] = {"nodes": ["127.0.0.1"], "pods": []}
+#: Of a cluster's pods only those of one namespace, as far as they may be read
+SOME_PODS: dict[str, Any] = {
+    "nodes": [NODE],
+    "services": [],
+    "load_balancers": [],
+    "pod_names": {"10.2.0.7": "real-ip-a"},
+}
 
 
 def probe(**options: Any) -> dict[str, Any]:
@@ -94,6 +104,7 @@ def test_preserved(form: str) -> None:
         (CLIENT, {"expected_source": ["2001:db8:113::20"]}, "V402"),
         (CLIENT, {"expected_source": ["203.0.113.0/24"]}, "V001"),
         ("10.1.2.3", {"expected_source": ["10.0.0.0/8"]}, "V413"),
+        ("10.1.2.3", {"expected_source": ["10.1.0.0/16"], "cluster_addresses": SOME_PODS}, "V413"),
         (CLIENT, {"layer": "l4"}, "V205"),
         (CLIENT, {"layer": "l4", "vantage": "auto"}, "V422"),
         (CLIENT, {"vantage": "auto"}, "V424"),
@@ -358,11 +369,12 @@ def test_proxies_that_believe_some_forged_requests_only(mode: str, code: str, li
 
 
 @pytest.mark.parametrize("layer", ["l4", "l7"])
-def test_who_takes_the_proxy_protocol_from_anybody(layer: str) -> None:
-    with Server(takes_proxy_lines(CLIENT)) as running:
+@pytest.mark.parametrize("version", ["PROXY TCP4", SECOND])
+def test_who_takes_the_proxy_protocol_from_anybody(layer: str, version: str) -> None:
+    with Server(takes_proxy_lines(CLIENT, version)) as running:
         result = probe(url=running.url, expected_source=[CLIENT], forge=True, layer=layer)
     assert (result["verdict"], result["code"]) == ("forgeable", "V104"), result["reason"]
-    assert "PROXY TCP4 6.6.6.6 " in result["reason"]
+    assert f"{version} 6.6.6.6 " in result["reason"]
     assert result["safe_strategy"] is None
     assert "PROXY" not in result["forgery"], "it is no header"
 
@@ -392,6 +404,29 @@ def test_an_app_that_shows_one_line_of_several(shows: Any, code: str) -> None:
     assert result["code"] == code, result["reason"]
 
 
+@pytest.mark.parametrize(
+    ("options", "code"),
+    [
+        ({"layer": "l4"}, "V417"),
+        ({"strategy": "rightmost_trusted_range", "trusted_ranges": ["10.9.0.0/16"]}, "V427"),
+    ],
+)
+@pytest.mark.parametrize("header", ["X-Forwarded-For", "X-Own-Address"])
+def test_an_app_that_takes_its_peer_from_a_header_that_is_written_anew(
+    options: dict[str, Any], code: str, header: str
+) -> None:
+    def behave(connection: Connection) -> None:
+        given = connection.read()[1:]
+        lines = [line for line in given if line[0].lower() != "x-forwarded-for"]
+        lines += [("X-Forwarded-For", CLIENT), (header, f"{CLIENT}:4242")]
+        connection.send(response(json.dumps({"lines": lines, "ip": CLIENT}).encode()))
+
+    own = {"echo_format": "jmespath", "echo_queries": {"headers": "lines", "peer": "ip"}}
+    with Server(behave) as running:
+        result = probe(url=running.url, expected_source=[CLIENT], forge=True, **own, **options)
+    assert result["code"] == code, result["reason"]
+
+
 def test_one_replica_that_believes_the_client() -> None:
     pods = ["a", "b", "c"]
 
@@ -416,12 +451,11 @@ OWN = "127.0.0.2"
 
 
 def around(
-    monkeypatch: pytest.MonkeyPatch, directly: str | None, name_leads_to: str, **options: Any
+    monkeypatch: pytest.MonkeyPatch, directly: str | None, *name_leads_to: str, **options: Any
 ) -> dict[str, Any]:
     """Probe a load balancer behind a CDN, whose ``directly`` is the mode of the former alone."""
-    monkeypatch.setattr(
-        _probe.socket, "getaddrinfo", resolver({"echo.example.com": [name_leads_to]})
-    )
+    names = {"echo.example.com": [*name_leads_to], "lb.example.com": [OWN]}
+    monkeypatch.setattr(_probe.socket, "getaddrinfo", resolver(names))
     before = (
         proxied("real ip", CLIENT)
         if options.get("header")
@@ -432,6 +466,10 @@ def around(
             behaviour = proxied(directly, "203.0.113.9")
             if directly == "PROXY":
                 behaviour = takes_proxy_lines("203.0.113.9")
+            elif directly == "hangs":
+                behaviour = hangs_where_forged("203.0.113.9")
+            elif directly == "by name":
+                behaviour = only_for("lb.example.com", proxied("append", "203.0.113.9"))
             stack.enter_context(Server(behaviour, address=(OWN, front.port)))
         url = f"http://echo.example.com:{front.port}/"
         asked = {"expected_source": [CLIENT], "trusted_count": 2, "forge": True, **options}
@@ -453,6 +491,55 @@ def test_a_load_balancer_behind_a_cdn_that_answers_directly(
     for entry in there:
         told = (entry["way"], entry["reachable"], entry["vantage"])
         assert told == ("load_balancer", True, "outside")
+
+
+def test_a_load_balancer_that_answers_to_its_own_name(monkeypatch: pytest.MonkeyPatch) -> None:
+    bypass = {"load_balancer": ["lb.example.com", OWN]}
+    result = around(monkeypatch, "by name", "127.0.0.1", bypass=bypass)
+    assert (result["verdict"], result["code"]) == ("forgeable", "V103"), result["reason"]
+    reached = {entry["host_header"] for entry in result["bypass"] if entry["reachable"]}
+    assert {name.partition(":")[0] for name in reached} == {"lb.example.com"}
+
+
+#: An address of the load balancer to which the prober has no route
+FAR = "2001:db8:51::10"
+
+
+@pytest.fixture
+def without_ipv6(monkeypatch: pytest.MonkeyPatch) -> None:
+    connect = _probe._connect
+
+    def unrouted(address: _probe.SocketAddress, until: float) -> socket.socket:
+        if address.family == socket.AF_INET6:
+            raise _probe.NoAnswer("V601", "Network is unreachable")
+        return connect(address, until)
+
+    monkeypatch.setattr(_probe, "_connect", unrouted)
+
+
+@pytest.mark.usefixtures("without_ipv6")
+def test_a_load_balancer_that_is_behind_a_cdn_with_one_family_only(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    bypass = {"load_balancer": [OWN, FAR]}
+    result = around(monkeypatch, "append", "127.0.0.1", FAR, bypass=bypass)
+    assert (result["verdict"], result["code"]) == ("forgeable", "V103"), result["reason"]
+
+
+@pytest.mark.usefixtures("without_ipv6")
+def test_a_load_balancer_without_a_route_is_untested(monkeypatch: pytest.MonkeyPatch) -> None:
+    result = around(monkeypatch, None, "127.0.0.1", bypass={"load_balancer": [FAR]})
+    assert {entry["reachable"] for entry in result["bypass"]} == {None}
+    assert any(FAR in text and "not tested" in text for text in result["warnings_found"])
+
+
+def test_a_load_balancer_that_was_not_asked_to_the_end_is_untested(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(source_ip_info, "BYPASS_TIME", 0)
+    result = around(monkeypatch, "hangs", "127.0.0.1", deadline=5, concurrency=8)
+    assert result["verdict"] == "preserved"
+    assert any(OWN in text and "not tested" in text for text in result["warnings_found"])
 
 
 def test_a_load_balancer_that_takes_the_proxy_protocol_directly(
