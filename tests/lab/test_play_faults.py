@@ -7,6 +7,7 @@ Only where a person has to act (``console``), the fault's own switch stands for 
 
 from __future__ import annotations
 
+import re
 import secrets
 import time
 from collections.abc import Iterator
@@ -74,9 +75,9 @@ class Matrix:
         result = run.statistics()["real_ip_results"]["localhost"]
         verdict = result["verdict"]
         if playbook == "diagnose":
-            # It draws no verdict, but shows the probe's.
-            told = [line.split() for line in run.output.splitlines() if line.startswith("  probe ")]
-            verdict = told[0][1] if told else verdict
+            # It draws no verdict, but shows the probe's, and of one that is good the reason alone.
+            [told] = re.findall(r"^  probe +(\w+)", run.output, re.MULTILINE) or [verdict]
+            verdict = "preserved" if told == "all" else told
         return Page(run, verdict, result["cause"])
 
     def type(self, command: str) -> None:
