@@ -113,7 +113,7 @@ def checks(paths: Sequence[str]) -> list[Check]:
             proxies=True,
         ),
         Check("artifact", "collection", "Build, install, read", tool("collection artifact")),
-        Check("units", "unit", "Plugins", tool("collection units"), cases=units),
+        Check("units", "unit", "Plugins", tool("collection units"), minutes=15, cases=units),
         Check(
             "tools",
             "unit",
