@@ -87,7 +87,7 @@ class Echo(NamedTuple):
         """Whether of repeated lines none was left out, as far as LINE_HEADER tells."""
         lines = [value for name, value in self.headers if name.lower() == LINE_HEADER.lower()]
         found = {one.strip() for line in lines for one in line.split(",")}
-        return not self.merged or found >= {*LINE_VALUES}
+        return not (self.merged or self.partial) or found >= {*LINE_VALUES}
 
 
 # --- JSON -----------------------------------------------------------------------------------------

@@ -117,15 +117,18 @@ class Playbooks:
         return self.kubectl("get", "namespaces", *active, "-o", "name").split()
 
     def run(self, name: str, *arguments: str, environment: Mapping[str, str] | None = None) -> Run:
-        """Run a playbook by its file name without ending, or by its full name if it has dots."""
-        playbook = name if "." in name else f"playbooks/{name}.yml"
+        """Run a playbook by its file name without ending, or by its full name if it has dots.
+
+        Several names stand with blanks between them.
+        """
+        playbooks = [one if "." in one else f"playbooks/{one}.yml" for one in name.split()]
         default = self.namespace == NAMESPACE
         where = () if default else ("-e", f"real_ip_namespace={self.namespace}")
         start = time.monotonic()
         status, output = self.execute(
             "operator",
             str(VENV / "ansible-playbook"),
-            playbook,
+            *playbooks,
             *where,
             *arguments,
             environment={"ANSIBLE_NOCOLOR": "1", **(environment or {})},

@@ -149,7 +149,7 @@ def test_site_and_verify_diagnose_by_themselves_and_by_the_tag(playbooks: Playbo
         assert "  probe    all 20 answers through " in run.output
         assert "preserved" not in run.output
         # What an earlier playbook of the same run has found is not what this one finds.
-        run = own.run("verify", *MINE, "playbooks/diagnose.yml")
+        run = own.run("verify diagnose", *MINE)
         first, second = re.findall(r"^real_ip: localhost (\S+) ", run.output, re.MULTILINE)
         assert (first, second) == ("preserved", "not_run"), run.output
         # A bad verdict is diagnosed without asking: here by no fault of the cluster.

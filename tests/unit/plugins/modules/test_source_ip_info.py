@@ -384,6 +384,9 @@ def test_who_takes_the_proxy_protocol_from_anybody(layer: str, version: str) -> 
     [
         # The second line, which the client wrote, is the one that an application reads.
         (lambda values: values[0], "V420"),
+        # The same in the form of those that show each line.
+        (lambda values: values[:1], "V420"),
+        (list, "V101"),
         (", ".join, "V101"),
     ],
 )
