@@ -96,22 +96,26 @@ class Matrix:
             time.sleep(1)
 
 
+Matrices = dict[tuple[str, ...], Matrix]
+
+
 @pytest.fixture(scope="module")
-def matrices(lab: Lab) -> Iterator[dict[tuple[str, ...], Matrix]]:
+def matrices(lab: Lab) -> Iterator[Matrices]:
     """A deployment for each echo app, made when it is needed first."""
-    made: dict[tuple[str, ...], Matrix] = {}
+    made: Matrices = {}
     yield made
     for matrix in made.values():
         namespace = matrix.playbooks.namespace
         matrix.playbooks.kubectl("delete", "namespace", namespace, "--wait=false")
 
 
-def deployed(lab: Lab, matrices: dict[tuple[str, ...], Matrix], echo: tuple[str, ...]) -> Matrix:
-    """The deployment with this echo app."""
-    if echo not in matrices:
-        matrices[echo] = Matrix(lab, echo)
-        matrices[echo].deploy()
-    return matrices[echo]
+def deployed(lab: Lab, matrices: Matrices, echo: tuple[str, ...], own: str = "") -> Matrix:
+    """The deployment with this echo app; ``own``: the fault that has one for itself."""
+    key = (*echo, own)
+    if key not in matrices:
+        matrices[key] = Matrix(lab, echo)
+        matrices[key].deploy()
+    return matrices[key]
 
 
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
@@ -121,11 +125,9 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
         metafunc.parametrize("fault", list(CASES) if every else QUICK)
 
 
-def test_the_cause_is_named_and_its_fix_mends(
-    lab: Lab, matrices: dict[tuple[str, ...], Matrix], fault: str
-) -> None:
+def test_the_cause_is_named_and_its_fix_mends(lab: Lab, matrices: Matrices, fault: str) -> None:
     case = CASES[fault]
-    matrix = deployed(lab, matrices, case.echo)
+    matrix = deployed(lab, matrices, case.echo, fault if case.fresh else "")
     namespace = matrix.namespace
     facts = faults.turn_on(lab, fault, namespace)
     arguments = [*case.arguments]
@@ -193,7 +195,7 @@ INGRESS_WAY = {"ingress": "real-ip-ingress", "service": "real-ip-service"}
 )
 def test_a_healthy_way_has_nothing_above_info(
     lab: Lab,
-    matrices: dict[tuple[str, ...], Matrix],
+    matrices: Matrices,
     echo: tuple[str, ...],
     front: dict[str, str],
     hops: int,
