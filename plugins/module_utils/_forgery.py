@@ -62,6 +62,9 @@ _DOCUMENTATION = ("192.0.2.66", "198.51.100.66", "203.0.113.66")
 #: private addresses, and not everybody knows IPv6.
 _UNLIKELY = ("10.6.6.6", "127.6.6.6", "2606:6666::6")
 
+#: All of them; beside these, addresses of trusted ranges are forged.
+CHOSEN = (*_PUBLIC, *_DOCUMENTATION, *_UNLIKELY)
+
 _LISTS = ("X-Forwarded-For", "Forwarded")
 # Envoy with trusted ranges reads no list of more than 20, others cut what is longer than a buffer.
 _LONG = 128

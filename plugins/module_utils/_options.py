@@ -36,6 +36,7 @@ from ansible_collections.kestrel.real_ip.plugins.module_utils._echo import (
 )
 from ansible_collections.kestrel.real_ip.plugins.module_utils._forgery import (
     CARRIERS,
+    CHOSEN,
     Forgery,
     forgeries,
 )
@@ -49,7 +50,11 @@ from ansible_collections.kestrel.real_ip.plugins.module_utils._queries import (
     WrongQuery,
     compile_queries,
 )
-from ansible_collections.kestrel.real_ip.plugins.module_utils._vantage import Standpoint, find
+from ansible_collections.kestrel.real_ip.plugins.module_utils._vantage import (
+    Standpoint,
+    find,
+    is_own,
+)
 from ansible_collections.kestrel.real_ip.plugins.module_utils._verdict import (
     Cluster,
     Expectation,
@@ -456,7 +461,10 @@ def _forgeries(question: Question) -> tuple[Forgery, ...]:
     strategy = question.strategy
     if not question.forge:
         return ()
-    return forgeries(strategy.header, question.expectation.networks, strategy.trusted_ranges)
+    # Where the prober's own address is expected, it is not known before there is a connection.
+    own = [] if question.expectation.refutes else [one for one in CHOSEN if is_own(one)]
+    expected = (*question.expectation.networks, *parse_ranges(own))
+    return forgeries(strategy.header, expected, strategy.trusted_ranges)
 
 
 def _is_set(value: Any) -> bool:

@@ -302,7 +302,7 @@ options:
       peer:
         description:
           - The address of the socket peer, maybe with its port. What the app takes from a header is
-            not the peer.
+            not the peer, and one that stands in a header as well counts for nothing.
         type: str
       pod:
         description: The name of the pod that answers.

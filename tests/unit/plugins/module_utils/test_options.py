@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from ansible_collections.kestrel.real_ip.plugins.module_utils import _options
 from ansible_collections.kestrel.real_ip.plugins.module_utils._options import (
     Plan,
     WrongArgument,
@@ -408,6 +409,20 @@ def test_cluster() -> None:
     question = planned(cluster_addresses={"pod_names": names}).targets[0].question
     assert question.pod_names == {"2001:db8::7": "proxy"}
     assert [str(network) for network in question.cluster.pods or ()] == ["2001:db8::7/128"]
+
+
+@pytest.mark.parametrize(
+    ("options", "own"),
+    [({}, ["6.6.6.6", "10.6.6.6"]), ({"expected_source": ["local"]}, ["10.6.6.6"])],
+)
+def test_the_probers_own_address_is_not_forged(
+    monkeypatch: pytest.MonkeyPatch, options: dict[str, Any], own: list[str]
+) -> None:
+    monkeypatch.setattr(_options, "is_own", own.__contains__)
+    [target] = planned(**options).targets
+    forged = {value for one in target.forgeries for value in one.values}
+    assert forged
+    assert not forged & {*own}
 
 
 def test_a_target_takes_what_it_leaves_out_from_the_options() -> None:
