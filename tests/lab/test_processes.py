@@ -181,6 +181,10 @@ def test_a_part_is_recorded_before_it_runs(grounds: Lab) -> None:
     assert all(line.endswith(f"/{grounds.cgroup}/parts/part") for line in groups)
     assert network.inode_of(process.pid) == network.inode(grounds.netns(MASTER.name))
     assert processes.recorded_fingerprint(grounds, "part") == "f"
+    # The shell's own, with which it reads the record, is gone once it has become the last program.
+    while "sleep" not in Path(f"/proc/{process.pid}/comm").read_text():
+        assert time.monotonic() < until_logged
+        time.sleep(0.01)
     assert not {
         Path(f"/proc/{process.pid}/fd/{each}").resolve()
         for each in os.listdir(f"/proc/{process.pid}/fd")
