@@ -329,7 +329,10 @@ def _take_back(place: Place, ref: Ref, before: Json, after: Json) -> None:
                 for entry in fields
                 if entry["manager"] != _FIELD_MANAGER and not _is_owner(entry)
             ]
-            found["metadata"]["managedFields"] = before["owner"] + others
+            # Unless the collection has applied something else since, which it then owns.
+            mine = [entry for entry in fields if _is_owner(entry)]
+            same = [one["fieldsV1"] for one in mine] == [one["fieldsV1"] for one in after["owner"]]
+            found["metadata"]["managedFields"] = (before["owner"] if same else mine) + others
             _write(place, ref, found)
         except Unanswered as error:
             # Changed or deleted meanwhile: look again.

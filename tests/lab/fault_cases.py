@@ -32,9 +32,6 @@ class Case(NamedTuple):
     echo: tuple[str, ...] = ()
     arguments: tuple[str, ...] = ()
     facts: tuple[tuple[str, str], ...] = ()
-    #: On a deployment of its own. After ``kubectl rollout undo`` another app can't be deployed over
-    #: this one: server-side apply doesn't take away what kubectl wrote.
-    fresh: bool = False
 
 
 SERVICE = "Service real-ip-service"
@@ -57,7 +54,7 @@ CASES: dict[str, Case] = {
     "too-little-cpu": Case("no_answer", "P123", "Pod "),
     "node-selector": Case("no_answer", "P124", "Pod "),
     "quota-exceeded": Case("no_answer", "P111", DEPLOYMENT),
-    "pod-security": Case("no_answer", "P112", DEPLOYMENT, "variable", fresh=True),
+    "pod-security": Case("no_answer", "P112", DEPLOYMENT, "variable"),
     "admission-policy": Case("no_answer", "P113", DEPLOYMENT, "console"),
     "webhook-unreachable": Case("no_answer", "P114", DEPLOYMENT, "console"),
     "selector-mismatch": Case("no_answer", "P206", SERVICE),

@@ -109,13 +109,12 @@ def matrices(lab: Lab) -> Iterator[Matrices]:
         matrix.playbooks.kubectl("delete", "namespace", namespace, "--wait=false")
 
 
-def deployed(lab: Lab, matrices: Matrices, echo: tuple[str, ...], own: str = "") -> Matrix:
-    """The deployment with this echo app; ``own``: the fault that has one for itself."""
-    key = (*echo, own)
-    if key not in matrices:
-        matrices[key] = Matrix(lab, echo)
-        matrices[key].deploy()
-    return matrices[key]
+def deployed(lab: Lab, matrices: Matrices, echo: tuple[str, ...]) -> Matrix:
+    """The deployment with this echo app."""
+    if echo not in matrices:
+        matrices[echo] = Matrix(lab, echo)
+        matrices[echo].deploy()
+    return matrices[echo]
 
 
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
@@ -127,7 +126,7 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
 
 def test_the_cause_is_named_and_its_fix_mends(lab: Lab, matrices: Matrices, fault: str) -> None:
     case = CASES[fault]
-    matrix = deployed(lab, matrices, case.echo, fault if case.fresh else "")
+    matrix = deployed(lab, matrices, case.echo)
     namespace = matrix.namespace
     facts = faults.turn_on(lab, fault, namespace)
     arguments = [*case.arguments]
