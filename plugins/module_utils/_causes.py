@@ -71,8 +71,6 @@ class Cause(NamedTuple):
 
 
 _DESCRIBE = "kubectl -n {namespace} describe {kind} {name}"
-_PODS = "kubectl -n {namespace} get pods -o wide"
-_UNDO = "kubectl -n {namespace} rollout undo deployment/{name} --to-revision={revision}"
 
 _TABLE = (
     # --- What the tool itself lacks ---------------------------------------------------------------

@@ -156,8 +156,8 @@ def _after(message: str) -> str:
 def _refusal_fix(
     number: str, deployment: Object, message: str
 ) -> tuple[str | None, str, t.Mapping[str, str]]:
-    if number == "P112" and objects.is_managed(deployment) and not objects.runs_bundled(deployment):
-        return "real_ip_echo=bundled", "variable", {}
+    if number == "P112":
+        return (*objects.bundled_instead(deployment), {})
     if number != "P111":
         return None, "", {}
     hard = _room(message, int(objects.spec(deployment).get("replicas", 1)))

@@ -240,11 +240,7 @@ def _without_change(path: TrafficPath, first: t.Any) -> tuple[str | None, str]:
 
 
 def _node_port(path: TrafficPath, evidence: str, facts: dict[str, t.Any]) -> Seen:
-    ports = [
-        str(one["nodePort"])
-        for one in objects.spec(path.service).get("ports") or []
-        if one.get("nodePort")
-    ]
+    ports = objects.node_ports(path)
     shown = {**facts, "port": ", ".join(ports) or facts["port"]}
     if not ports or objects.direct_access(path):
         fix = "Open the container's port in the security group of the pods"
@@ -280,10 +276,6 @@ def local_without_pod(path: TrafficPath) -> t.Iterator[Seen]:
 def _variables(strategy: Object | None) -> str:
     """A strategy that was seen to be safe, as ``real_ip_*`` variables."""
     return " ".join(f"real_ip_{key}={value}" for key, value in (strategy or {}).items())
-
-
-def _layer(path: TrafficPath) -> str:
-    return "l7" if path.kind == "Ingress" else "l4"
 
 
 #: Verdicts by their codes → the cause that they stand for, where no other check tells it better.

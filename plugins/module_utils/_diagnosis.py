@@ -24,6 +24,7 @@ from ansible_collections.kestrel.real_ip.plugins.module_utils._kubernetes import
     Cluster,
     ClusterError,
 )
+from ansible_collections.kestrel.real_ip.plugins.module_utils._objects import node_ports
 from ansible_collections.kestrel.real_ip.plugins.module_utils._path import (
     Direct,
     Log,
@@ -153,11 +154,7 @@ def _service(path: TrafficPath) -> t.Iterator[str]:
 def _nodes(path: TrafficPath) -> t.Iterator[str]:
     names = {(pod.get("spec") or {}).get("nodeName") for pod in path.pods or ()}
     known = sorted(name for name in names if name)
-    ports = [
-        str(one["nodePort"])
-        for one in ((path.service or {}).get("spec") or {}).get("ports") or []
-        if one.get("nodePort")
-    ]
+    ports = node_ports(path)
     if known:
         yield ", ".join(known[:4]) + (f" and {len(known) - 4} more" if len(known) > 4 else "")
     if ports:

@@ -18,7 +18,7 @@ from ansible_collections.kestrel.real_ip.plugins.module_utils._path import Traff
 class Seen(t.NamedTuple):
     """What a check found. ``evidence``: the very field or event; ``facts``: for the row's texts.
 
-    ``fix`` and ``fix_kind`` replace the row's where the check knows better; ``hop`` likewise.
+    ``fix`` and ``fix_kind`` replace the row's where the check knows better.
     """
 
     number: str

@@ -185,6 +185,12 @@ def is_clb(path: TrafficPath) -> bool:
     return path.ingress is not None and (seen == CLASS or (not seen and path.classes == []))
 
 
+def node_ports(path: TrafficPath) -> list[str]:
+    """The Service's ports on the nodes."""
+    ports = spec(path.service).get("ports") or []
+    return [str(one["nodePort"]) for one in ports if one.get("nodePort")]
+
+
 def endpoints(path: TrafficPath) -> t.Iterator[tuple[Object, t.Mapping[str, t.Any]]]:
     """Each endpoint of the Service, with its EndpointSlice."""
     for one in path.slices or ():
@@ -258,6 +264,11 @@ def instead(path: TrafficPath, pod: Object, container: str, *fields: str) -> tup
     back = undo(path, deployment, container_field(container, *fields))
     if back:
         return back, "command"
+    return bundled_instead(deployment)
+
+
+def bundled_instead(deployment: Object | None) -> tuple[str | None, str]:
+    """Fix and its kind where this collection's own app can take another one's place."""
     if is_managed(deployment) and not runs_bundled(deployment):
         return "real_ip_echo=bundled", "variable"
     return None, ""
