@@ -23,6 +23,7 @@ from ansible_collections.kestrel.real_ip.plugins.module_utils._codes import (
 from ansible_collections.kestrel.real_ip.plugins.module_utils._derive import (
     Address,
     canonical,
+    parse_address,
 )
 from ansible_collections.kestrel.real_ip.plugins.module_utils._probe import Station, Target, Visit
 from ansible_collections.kestrel.real_ip.plugins.module_utils._vantage import Standpoint
@@ -37,8 +38,8 @@ Result = dict[str, Any]
 class Around(NamedTuple):
     """What to try. ``node_ports``: host and port; ``internal``: likewise, only from the inside.
 
-    ``load_balancer``: the load balancer's own addresses and names; ``tls``: that accepts any
-    certificate, since who walks around doesn't mind.
+    ``load_balancer``: the load balancer's addresses and names, as its status gives them; ``tls``:
+    that accepts any certificate, since who walks around doesn't mind.
     """
 
     node_ports: Sequence[tuple[str, int]] = ()
@@ -71,26 +72,38 @@ def _plain(target: Target) -> Target:
 
 
 def ways(
-    visits: Sequence[Visit], around: Around, own: Mapping[Address, Sequence[str]], at: Standpoint
+    visits: Sequence[Visit], around: Around, known: Mapping[Address, Sequence[str]], at: Standpoint
 ) -> list[Way]:
     """What to ask, after the targets themselves were asked.
 
     The load balancer is asked directly where a target's name leads elsewhere as well: of two
     families one can lead past what stands in front. A node's internal address is asked from where
-    it belongs only: outside, somebody else may have it. ``own``: the load balancer's addresses, to
-    what it is called that has each of them.
+    it belongs only: outside, somebody else may have it. ``known``: each address that the load
+    balancer's addresses and names give, to those that do.
     """
     found = []
     from_within = at.inside or at.place == "vpc"
+    own = _own(around, known)
+    called = [name for name in around.load_balancer if not parse_address(name)]
     for host, port in (*around.node_ports, *(around.internal if from_within else ())):
         found.append(Way("node_port", 0, _to(_plain(visits[0].target), host, port, forge=False)))
     for number, visit in enumerate(visits):
-        met = {station.address.remote for station in visit.stations}
-        if own and met - {*own}:
-            for address, names in own.items():
-                for target in _listeners(visit.target, str(address), around.tls):
-                    found += [Way("load_balancer", number, one) for one in _hosts(target, names)]
+        front = {station.address.remote for station in visit.stations} - own
+        for address in (one for one in known if front and one not in front):
+            names = [*known[address], *called]
+            for target in _listeners(visit.target, str(address), around.tls):
+                found += [Way("load_balancer", number, one) for one in _hosts(target, names)]
     return found
+
+
+def _own(around: Around, known: Mapping[Address, Sequence[str]]) -> set[Address]:
+    """The addresses in front of which nothing stands.
+
+    Those of a name are none where there are addresses beside it: it can be the name of a CDN.
+    """
+    if any(map(parse_address, around.load_balancer)):
+        return {address for address, names in known.items() if any(map(parse_address, names))}
+    return {*known}
 
 
 def _listeners(target: Target, host: str, tls: ssl.SSLContext | None) -> list[Target]:

@@ -188,10 +188,12 @@ options:
         elements: str
       load_balancer:
         description:
-          - The load balancer's own addresses or names. Where the URL's name leads to other
-            addresses, something stands in front, and the load balancer is asked directly, also with
-            forged headers, on the URL's port, on 80 and on 443, whatever its certificate. The
-            verdict is V(forgeable) where O(strategy) then returns a forged value.
+          - The load balancer's addresses and names, as its status gives them. Where the URL's name
+            leads to other addresses, something stands in front, and the load balancer is asked
+            directly, also with forged headers, on the URL's port, on 80 and on 443, whatever its
+            certificate. The verdict is V(forgeable) where O(strategy) then returns a forged value.
+          - What a name here leads to is the load balancer's own only where there is no address
+            beside it. Beside one, the name can lead to what stands in front.
         type: list
         elements: str
   load_balancer:
@@ -527,7 +529,7 @@ bypass:
       sample: 30080
     host_header:
       description: The C(Host) header that was sent. The load balancer is asked with the target's,
-        with its own name and with its own address.
+        with each of its own names and with its own address.
       returned: success
       type: str
       sample: 203.0.113.5:30080
@@ -737,16 +739,16 @@ def walk_around(
     """Try the ways around what stands in front of the pods, see :func:`bypass.judge`; and the
     warnings that come of them.
     """
-    own: dict[Address, list[str]] = {}
+    known: dict[Address, list[str]] = {}
     unknown = []
     for host in todo.around.load_balancer:
         try:
             found = resolve(host, 0, "any", min(todo.request.timeout, until - monotonic()))
             for address in found:
-                own.setdefault(address.remote, []).append(host)
+                known.setdefault(address.remote, []).append(host)
         except NoAnswer:
             unknown.append(host)
-    ways = bypass.ways(visits, todo.around, own, todo.standpoint)
+    ways = bypass.ways(visits, todo.around, known, todo.standpoint)
     targets = [way.target for way in ways]
     visited = survey(targets=targets, finish=bypass.evidence, until=until, family="any").run()
     walked = [*zip(ways, visited)]

@@ -16,6 +16,7 @@ from typing import Any
 
 import pytest
 
+from lab.balancing import DOMAIN
 from lab.settings import CLIENT, CLIENT2, NODE1, Lab
 from tests.lab.applications import envoy_command
 from tests.lab.playbooks import EXPECTED, REPOSITORY, Attempt, Playbooks, Run, ruled
@@ -419,6 +420,83 @@ def test_a_proxy_in_front_that_can_be_walked_around(
     # Nothing else is wrong on this way: what decides is that there is another one.
     assert (unaware["code"], unaware["bypass"]) == ("V001", []), unaware["reason"]
     assert unaware["safe_strategy"] == COUNT_TWO
+
+
+CDN_NAME = f"cdn.{DOMAIN}"
+#: An Ingress of somebody else's class: what its status says is left alone.
+BEHIND_A_CDN = {
+    "apiVersion": "networking.k8s.io/v1",
+    "kind": "Ingress",
+    "metadata": {"name": "behind-a-cdn"},
+    "spec": {
+        "ingressClassName": "somebody-elses",
+        "defaultBackend": {"service": {"name": "real-ip-service", "port": {"number": 80}}},
+    },
+}
+
+
+@contextmanager
+def _behind_a_cdn(lab: Lab, attempt: Attempt, *entries: dict[str, str]) -> Iterator[dict[str, Any]]:
+    """What a probe has to know of an Ingress with this status; CDN_NAME leads to the CDN."""
+    names = lab.clb / "hosts.d" / "cdn"
+    names.write_text(f"{CLIENT2.ipv4('inet')} {CDN_NAME}\n")
+    attempt.kubectl("apply", "-f", "-", text=json.dumps(BEHIND_A_CDN))
+    status = json.dumps({"status": {"loadBalancer": {"ingress": entries}}})
+    patch = ("patch", "ingress", "behind-a-cdn", "--subresource=status", "--type=merge", "-p")
+    attempt.kubectl(*patch, status)
+    try:
+        yield attempt.way(ingress="behind-a-cdn")
+    finally:
+        attempt.kubectl("delete", "ingress", "behind-a-cdn")
+        names.unlink()
+
+
+@pytest.mark.parametrize(
+    ("named", "code"),
+    [
+        ("beside the address", "V103"),
+        # Nothing in the cluster tells where the load balancer is then.
+        ("alone", "V001"),
+    ],
+)
+def test_a_status_that_names_the_cdn(
+    lab: Lab,
+    attempt: Attempt,
+    layer_7: dict[str, Any],
+    named: str,
+    code: str,
+    tmp_path: Path,
+) -> None:
+    [target] = layer_7["targets"]
+    entries = [{"ip": target["name"]}] if named == "beside the address" else []
+    with (
+        _front(attempt, layer_7, "nginx", tmp_path),
+        _behind_a_cdn(lab, attempt, *entries, {"hostname": CDN_NAME}) as known,
+    ):
+        asked = _through({**known, "expected_source": [CLIENT_ADDRESS]}, f"http://{CDN_NAME}/")
+        found = attempt.probe(CLIENT.name, **asked)
+    assert known["bypass"]["load_balancer"][-1] == CDN_NAME
+    assert found["code"] == code, found["reason"]
+    assert {one["address"] for one in found["bypass"] if one["way"] == "load_balancer"} == {
+        entry["ip"] for entry in entries
+    }
+
+
+def test_a_name_that_leads_to_more_than_the_status_tells(attempt: Attempt) -> None:
+    attempt.playbooks.switch("address=both")
+    try:
+        known = attempt.way(ingress="real-ip-ingress")
+        asked = {**known, "expected_source": [CLIENT_ADDRESS], "address_family": "ipv4"}
+        found = attempt.probe(CLIENT.name, **asked)
+    finally:
+        attempt.playbooks.switch("address=ip")
+    address, name = known["bypass"]["load_balancer"]
+    met = {one["address"] for one in found["targets"] if one["name"] == name}
+    assert met > {address}
+    assert (found["code"], found["warnings_found"]) == ("V001", []), found["reason"]
+    around = [one for one in found["bypass"] if one["way"] == "load_balancer"]
+    assert {one["reachable"] for one in around if one["address"] == address} >= {True}
+    assert not {one["address"] for one in around} & (met - {address})
 
 
 @pytest.mark.parametrize(

@@ -457,7 +457,11 @@ def around(
     monkeypatch: pytest.MonkeyPatch, directly: str | None, *name_leads_to: str, **options: Any
 ) -> dict[str, Any]:
     """Probe a load balancer behind a CDN, whose ``directly`` is the mode of the former alone."""
-    names = {"echo.example.com": [*name_leads_to], "lb.example.com": [OWN]}
+    names = {
+        "echo.example.com": [*name_leads_to],
+        "lb.example.com": [OWN],
+        "cdn.example.com": [*name_leads_to],
+    }
     monkeypatch.setattr(_probe.socket, "getaddrinfo", resolver(names))
     before = (
         proxied("real ip", CLIENT)
@@ -494,6 +498,18 @@ def test_a_load_balancer_behind_a_cdn_that_answers_directly(
     for entry in there:
         told = (entry["way"], entry["reachable"], entry["vantage"])
         assert told == ("load_balancer", True, "outside")
+
+
+@pytest.mark.parametrize("status", [[OWN, "cdn.example.com"], ["cdn.example.com", OWN]])
+def test_a_status_that_names_the_cdn_beside_the_address(
+    monkeypatch: pytest.MonkeyPatch, status: list[str]
+) -> None:
+    result = around(monkeypatch, "append", "127.0.0.1", bypass={"load_balancer": status})
+    assert (result["verdict"], result["code"]) == ("forgeable", "V103"), result["reason"]
+    assert {entry["address"] for entry in result["bypass"]} == {OWN}
+    replaced = around(monkeypatch, "replace", "127.0.0.1", bypass={"load_balancer": status})
+    assert replaced["code"] == "V001", replaced["reason"]
+    assert not any("asked directly" in text for text in replaced["warnings_found"])
 
 
 def test_a_load_balancer_that_answers_to_its_own_name(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -1,0 +1,123 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Which addresses of a load balancer are asked directly, by what its status says and names give."""
+
+from __future__ import annotations
+
+import ipaddress
+import socket
+
+import pytest
+from ansible_collections.kestrel.real_ip.plugins.module_utils._bypass import Around, ways
+from ansible_collections.kestrel.real_ip.plugins.module_utils._derive import Address
+from ansible_collections.kestrel.real_ip.plugins.module_utils._probe import (
+    Endpoint,
+    SocketAddress,
+    Station,
+    Target,
+    Visit,
+)
+from ansible_collections.kestrel.real_ip.plugins.module_utils._vantage import Standpoint
+from ansible_collections.kestrel.real_ip.plugins.module_utils._verdict import (
+    Expectation,
+    Question,
+    Strategy,
+)
+
+#: Addresses of the load balancer, of which a status need not tell each, and of a CDN
+VIP, VIP2, VIP_6, CDN, CDN2 = (
+    "198.51.100.10",
+    "198.51.100.11",
+    "2001:db8:51::10",
+    "192.0.2.1",
+    "192.0.2.2",
+)
+QUESTION = Question(Expectation("inferred"), Strategy("rightmost_trusted_count", trusted_count=1))
+#: Where names lead that a status gives
+NAMES: dict[str, list[str]] = {
+    "lb.example.com": [VIP],
+    "lb2.example.com": [VIP2],
+    "both.example.com": [VIP, VIP2],
+    "dual.example.com": [VIP, VIP_6],
+    "cdn.example.com": [CDN],
+    "turns.example.com": [CDN2],
+    "mixed.example.com": [CDN, VIP2],
+    "nobody.example.com": [],
+}
+
+
+def visit(*addresses: str) -> Visit:
+    """A target that was asked, whose name gave these addresses."""
+    target = Target("one", "", Endpoint("www.example.com", 80, "www.example.com", "/"), QUESTION)
+    found = Visit(target)
+    for text in addresses:
+        remote = ipaddress.ip_address(text)
+        family = socket.AF_INET6 if remote.version == 6 else socket.AF_INET
+        found.stations.append(Station(target, SocketAddress(family, (text, 80), remote)))
+    return found
+
+
+def known(status: list[str]) -> dict[Address, list[str]]:
+    """Address → the entries of the status that give it."""
+    found: dict[Address, list[str]] = {}
+    for entry in status:
+        for text in NAMES.get(entry, [entry]):
+            found.setdefault(ipaddress.ip_address(text), []).append(entry)
+    return found
+
+
+@pytest.mark.parametrize(
+    ("status", "met", "asked"),
+    [
+        # Nothing stands in front: the name leads to the addresses, to some of them, to one in turn.
+        ([VIP], [VIP], []),
+        ([VIP, VIP_6], [VIP, VIP_6], []),
+        ([VIP, "lb.example.com"], [VIP], []),
+        ([VIP, VIP_6, "dual.example.com"], [VIP, VIP_6], []),
+        ([VIP, VIP2, "both.example.com"], [VIP2], []),
+        ([VIP, "lb.example.com", VIP2, "lb2.example.com"], [VIP2], []),
+        ([VIP, VIP2, "lb.example.com"], [VIP2], []),
+        # With a name alone, what it leads to is all that is known.
+        (["lb.example.com"], [VIP], []),
+        (["both.example.com"], [VIP2], []),
+        (["lb.example.com", "lb2.example.com"], [VIP, VIP2], []),
+        (["cdn.example.com"], [CDN], []),
+        (["lb.example.com"], [CDN], [VIP]),
+        (["both.example.com"], [CDN], [VIP, VIP2]),
+        # It leads to more of them than the status tells: asked once more, which harms nobody.
+        ([VIP, "both.example.com"], [VIP, VIP2], [VIP]),
+        ([VIP, "dual.example.com"], [VIP, VIP_6], [VIP]),
+        # Beside the address there is the name of what stands in front.
+        ([VIP, "cdn.example.com"], [CDN], [VIP]),
+        (["cdn.example.com", VIP], [CDN], [VIP]),
+        ([VIP, VIP_6, "cdn.example.com"], [CDN], [VIP, VIP_6]),
+        ([VIP, "cdn.example.com"], [CDN, VIP], [VIP]),
+        ([VIP, "cdn.example.com"], [VIP], []),
+        ([VIP, "nobody.example.com"], [CDN], [VIP]),
+        # What the name gives by now may be the load balancer's, or the CDN's.
+        ([VIP, "turns.example.com"], [CDN], [VIP, CDN2]),
+        ([VIP, "both.example.com"], [CDN], [VIP, VIP2]),
+        ([VIP, "mixed.example.com"], [CDN, VIP2], [VIP]),
+        ([], [CDN], []),
+    ],
+)
+def test_who_is_asked_directly(status: list[str], met: list[str], asked: list[str]) -> None:
+    around = Around(load_balancer=status)
+    found = ways([visit(*met)], around, known(status), Standpoint("outside"))
+    assert list(dict.fromkeys(way.target.endpoint.host for way in found)) == asked
+    assert {way.kind for way in found} <= {"load_balancer"}
+
+
+def test_a_name_that_gives_no_address_is_no_reason_to_believe_the_others() -> None:
+    """The address of the status has none of the known ones: nothing is the load balancer's own."""
+    around = Around(load_balancer=[VIP_6, "turns.example.com"])
+    found = ways([visit(CDN)], around, known(["turns.example.com"]), Standpoint("outside"))
+    assert {way.target.endpoint.host for way in found} == {CDN2}
+
+
+def test_each_name_of_the_status_is_tried_as_host() -> None:
+    """What stands in front can ask by the name that leads to itself for a client."""
+    status = [VIP, "cdn.example.com"]
+    around = Around(load_balancer=status)
+    found = ways([visit(CDN)], around, known(status), Standpoint("outside"))
+    hosts = [way.target.endpoint.host_header for way in found if way.target.endpoint.port == 80]
+    assert hosts == ["www.example.com", VIP, "cdn.example.com"]
