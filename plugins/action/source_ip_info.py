@@ -13,6 +13,10 @@ from ansible.module_utils.parsing.convert_bool import boolean
 from ansible.plugins.action import ActionBase
 from ansible.utils.display import Display
 from ansible_collections.kestrel.real_ip.plugins.action.wait_ready import seconds
+from ansible_collections.kestrel.real_ip.plugins.module_utils._evidence import (
+    with_earlier,
+    worst_answers,
+)
 
 display = Display()
 # Seconds of waiting in one call: with the probe behind it a line comes at least every ten seconds
@@ -20,15 +24,16 @@ INTERVAL = 5
 
 
 class ActionModule(ActionBase):
-    """Calls the module until a target answers as an echo app or the time is up."""
+    """Calls the module until every target answers as an echo app or the time is up."""
 
     def run(self, tmp: t.Any = None, task_vars: t.Any = None) -> dict[str, t.Any]:
-        """The module's last result."""
+        """The module's last result, with what those before it saw and it didn't."""
         result: dict[str, t.Any] = super().run(tmp, task_vars)
         args = dict(self._task.args)
         wait = boolean(args.get("wait", False), strict=False)
         limit = seconds(args, "wait_timeout", 300) if wait else 0
         start = time.monotonic()
+        seen: list[dict[str, t.Any]] = []
         while True:
             left = limit - (time.monotonic() - start)
             if wait:
@@ -41,8 +46,11 @@ class ActionModule(ActionBase):
                 )
             )
             waited = time.monotonic() - start
-            if result.get("failed") or result["verdict"] != "no_answer" or waited >= limit:
+            if result.get("failed"):
                 return result
+            if result["verdict"] != "no_answer" or waited >= limit:
+                return with_earlier(seen, result)
+            seen = worst_answers([*seen, *result["targets"]])
             host = self._task.delegate_to or (task_vars or {}).get("inventory_hostname", "")
             display.display(
                 f"[{host}] waiting for an echo answer: {result['reason']} "

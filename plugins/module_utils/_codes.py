@@ -800,6 +800,10 @@ WARNINGS: Mapping[str, str] = {
         "addresses, since cluster_addresses leaves some out"
     ),
     "unanswered": "some of {planned} requests to {address} got no answer: {detail}",
+    "earlier": (
+        "{address} was {code} while an answer of another address was waited for, and when it was "
+        "asked again {then}: what was shown once counts"
+    ),
     "header_missing": "{header} is missing in {count} of {answered} answers through {address}",
     "bypass": (
         "the load balancer's own {address} was not asked directly, or not to the end (no address, "

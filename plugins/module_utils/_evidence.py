@@ -20,6 +20,7 @@ from ansible_collections.kestrel.real_ip.plugins.module_utils._codes import (
     VERDICTS,
     printable,
     say,
+    warn,
 )
 from ansible_collections.kestrel.real_ip.plugins.module_utils._forgery import worst
 from ansible_collections.kestrel.real_ip.plugins.module_utils._verdict import (
@@ -197,6 +198,75 @@ def summarize(results: Sequence[Result], times: Iterable[Sequence[float]]) -> Re
         "timings": spread(times),
         "targets": list(results),
     }
+
+
+# --- Runs that are repeated -----------------------------------------------------------------------
+
+# Shown once, it holds: that a later answer is right takes nothing back.
+_LASTING = ("lost", "mixed", "forgeable")
+
+Place = tuple[str, str, str]
+
+
+def _place(result: Result) -> Place:
+    return result["name"], result["url"], result["address"]
+
+
+def _badness(result: Result) -> int:
+    return VERDICTS.index(result["verdict"])
+
+
+def worst_answers(results: Iterable[Result]) -> list[Result]:
+    """Of each address of each target the worst result that an answer led to."""
+    found: dict[Place, Result] = {}
+    for result in results:
+        if result["verdict"] not in ("no_answer", UNTESTED):
+            known = found.setdefault(_place(result), result)
+            found[_place(result)] = min(known, result, key=_badness)
+    return [*found.values()]
+
+
+def with_earlier(earlier: Iterable[Result], last: Result) -> Result:
+    """The last one of several runs, with what only those before it saw.
+
+    ``earlier``: the entries of their ``targets``. They were repeated since an address gave no
+    answer, and what the others showed meanwhile counts as well: it stands in ``targets`` before
+    the entries of ``last``, and can decide.
+    """
+    again: dict[Place, list[Result]] = {}
+    for one in last["targets"]:
+        again.setdefault(_place(one), []).append(one)
+    kept = [
+        {**one, "warnings_found": [*one["warnings_found"], _then(one, again.get(_place(one), ()))]}
+        for one in worst_answers(earlier)
+        if _tells_more(one, again.get(_place(one), ()))
+    ]
+    if not kept:
+        return last
+    told = {text for one in last["targets"] for text in one["warnings_found"]}
+    total = summarize([*kept, *last["targets"]], ())
+    of_the_run = [text for text in last["warnings_found"] if text not in told]
+    return {
+        **last,
+        **total,
+        "warnings_found": [*total["warnings_found"], *of_the_run],
+        "timings": last["timings"],
+    }
+
+
+def _tells_more(one: Result, again: Sequence[Result]) -> bool:
+    """Whether an earlier result says what is not said ``again``, by the same address' last ones."""
+    answered = worst_answers(again)
+    if one["verdict"] in _LASTING:
+        return not answered or _badness(one) < _badness(answered[0])
+    # A doubt from when things came up is none any more, and a name may have moved on.
+    return bool(again) and not answered
+
+
+def _then(one: Result, again: Iterable[Result]) -> str:
+    verdicts = [f"{now['verdict']} {now['code']}" for now in again]
+    facts = {"address": one["address"], "code": f"{one['verdict']} {one['code']}"}
+    return warn("earlier", {**facts, "then": " and ".join(verdicts) or "not there any more"})
 
 
 def _common(safe: Sequence[Result | None]) -> Result | None:

@@ -52,7 +52,8 @@ def entry(probe: Data | None, failure: Data | None, facts: Data) -> dict[str, t.
     if failure:
         found["reason"] = printable(found["reason"], 4000)
     targets = told.get("targets") or []
-    found["address"] = [one.get("name") for one in targets]
+    # A name can give several addresses, and one that was waited for can stand there twice.
+    found["address"] = [*dict.fromkeys(one.get("name") for one in targets)]
     found["vantage"] = told.get("vantage")
     return {**found, **facts}
 
@@ -149,6 +150,7 @@ def rows(
         ("forged", ", ".join(f"{name} {one}" for name, one in fates.items())),
         ("trust", ", ".join(f"{key} {value}" for key, value in safe.items())),
         ("reason", result["reason"]),
+        *(("also", text) for text in _others(result, probe)),
         *(("warning", text) for text in probe.get("warnings_found") or []),
         *(_diagnosis(way) if way else []),
         *([] if (way or {}).get("cause") else [("fix", with_variables(probe.get("fix") or ""))]),
@@ -238,6 +240,18 @@ def _expected(found: Data) -> str:
     source = f" ({found['expected_from']})" if found["expected_from"] else ""
     expected = ", ".join(map(str, found["expected"] or []))
     return f"{expected}{source}" if expected else "none given"
+
+
+def _others(result: Data, probe: Data) -> list[str]:
+    """What addresses show that don't decide: of a target without an answer nothing else is told."""
+    if result["verdict"] == NOT_RUN:
+        return []
+    told = [
+        f"{one['verdict']} {one['code']}: {one['reason']}"
+        for one in probe.get("targets") or []
+        if one.get("verdict") in VERDICTS[:-1] and one["verdict"] != probe["verdict"]
+    ]
+    return told[:_ALSO] + ([f"{len(told) - _ALSO} more"] if len(told) > _ALSO else [])
 
 
 def _vantage(name: str, found: Data) -> str:

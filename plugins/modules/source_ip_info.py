@@ -273,7 +273,10 @@ options:
     type: bool
     default: false
   wait_timeout:
-    description: Seconds to wait for that. The probe follows in any case.
+    description:
+      - Seconds to wait for that. The probe follows in any case.
+      - Meanwhile it is repeated every few seconds. What one address showed while another one was
+        waited for counts too, if it is V(lost), V(mixed) or V(forgeable).
     type: float
     default: 300
   echo_format:
@@ -599,6 +602,8 @@ targets:
     - All of this for each address of each target, in their order. C(name) and C(url) name the
       target.
     - C(verdict) is V(untested) for an address of a family for which the prober has no route.
+    - Before them stands what an address showed while another one was waited for, and doesn't show
+      any more.
   returned: success
   type: list
   elements: dict

@@ -15,8 +15,16 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from ansible_collections.kestrel.real_ip.tests.unit.plugins.module_utils.servers import (
+    Connection,
+    Server,
+    echo,
+    response,
+    says,
+)
 
 from lab.balancing import DOMAIN
+from lab.network import inside
 from lab.settings import CLIENT, CLIENT2, NODE1, Lab
 from tests.lab.applications import envoy_command
 from tests.lab.playbooks import EXPECTED, REPOSITORY, Attempt, Playbooks, Run, ruled
@@ -255,6 +263,48 @@ def test_a_pod_that_went_away_meanwhile_need_not_answer(attempt: Attempt) -> Non
     # Where all have gone, there is nothing that a second probe could ask.
     nobody = verify(["real-ip-deployment-gone"])
     assert nobody.line.startswith("real_ip: localhost unproven V410 "), nobody.output
+
+
+# --- Waiting --------------------------------------------------------------------------------------
+
+#: Answers to a probe that waits: one for the waiting, two for the probe itself
+SAMPLES = 2
+IN_ONE_ROUND = 1 + SAMPLES
+
+
+@pytest.mark.parametrize(("comes_up", "code"), [(True, "V206"), (False, "V516")])
+def test_what_one_address_showed_while_another_was_waited_for(
+    lab: Lab, attempt: Attempt, comes_up: bool, code: str
+) -> None:
+    right, wrong, busy = (echo(CLIENT_ADDRESS), echo("192.168.7.7"), says(response(b"", "503 No")))
+
+    def mended(connection: Connection) -> None:
+        (wrong if first.accepted <= IN_ONE_ROUND else right)(connection)
+
+    def late(connection: Connection) -> None:
+        (right if comes_up and first.accepted > IN_ONE_ROUND else busy)(connection)
+
+    with inside(lab.netns(CLIENT2.name)):
+        # Only their sockets are made in there: threads would stay.
+        first, second = (Server(one, address=(CLIENT2.ipv4("inet"), 0)) for one in (mended, late))
+    with first, second:
+        found = attempt.probe(
+            CLIENT.name,
+            targets=[{"name": "first", "url": first.url}, {"name": "second", "url": second.url}],
+            expected_source=[CLIENT_ADDRESS],
+            vantage="outside",
+            samples=SAMPLES,
+            forge=False,
+            wait=True,
+            wait_timeout=60 if comes_up else 12,
+        )
+    assert found["code"] == code, found["reason"]
+    shown = [(one["name"], one["code"]) for one in found["targets"]]
+    assert shown[0] == ("first", "V206"), "whatever it showed when it was asked again"
+    assert shown[-1] == ("second", "V001" if comes_up else "V516")
+    if comes_up:
+        assert shown[1:-1] == [("first", "V001")]
+        assert any("lost V206 while" in text for text in found["warnings_found"])
 
 
 # --- A proxy in front -----------------------------------------------------------------------------

@@ -16,6 +16,8 @@ from ansible_collections.kestrel.real_ip.plugins.module_utils._evidence import (
     settle,
     spread,
     summarize,
+    with_earlier,
+    worst_answers,
 )
 from ansible_collections.kestrel.real_ip.plugins.module_utils._verdict import (
     Expectation,
@@ -226,3 +228,101 @@ def test_warnings_are_few_and_stand_once() -> None:
     found = summarize(many, [])["warnings_found"]
     assert len(found) == len({*found}) == 20
     assert found[:2] == ["w0", "same"]
+
+
+# --- Runs that are repeated -----------------------------------------------------------------------
+
+#: Verdicts of one address: what its answers in one run led to.
+PRESERVED = (GOOD, OTHER)
+UNPROVEN = (GOOD,)
+LOST = (WRONG,)
+MIXED = (GOOD, WRONG)
+SILENT = (Sample("V503"),)
+ELSEWHERE = "198.51.100.11"
+
+Round = dict[str, tuple[Sample, ...]]
+
+
+def run_of(addresses: Round) -> dict[str, Any]:
+    return summarize([result(*seen, address=one) for one, seen in addresses.items()], [(1, 2, 3)])
+
+
+@pytest.mark.parametrize(
+    ("earlier", "last", "verdict", "shown"),
+    [
+        # Nothing was shown before, or nothing that isn't shown again.
+        ([], PRESERVED, "preserved", ["preserved"]),
+        ([SILENT, SILENT], PRESERVED, "preserved", ["preserved"]),
+        ([PRESERVED], PRESERVED, "preserved", ["preserved"]),
+        ([LOST], LOST, "lost", ["lost"]),
+        ([MIXED], LOST, "lost", ["lost"]),
+        # While things come up, some doubts are none that last.
+        ([UNPROVEN], PRESERVED, "preserved", ["preserved"]),
+        # What is shown once holds, whatever is shown later.
+        ([LOST], PRESERVED, "lost", ["lost", "preserved"]),
+        ([LOST, PRESERVED], PRESERVED, "lost", ["lost", "preserved"]),
+        ([MIXED], PRESERVED, "mixed", ["mixed", "preserved"]),
+        ([MIXED], UNPROVEN, "mixed", ["mixed", "unproven"]),
+        ([LOST], MIXED, "lost", ["lost", "mixed"]),
+        ([MIXED, LOST], PRESERVED, "lost", ["lost", "preserved"]),
+        # What has fallen silent has still shown something.
+        ([LOST], SILENT, "no_answer", ["lost", "no_answer"]),
+        ([PRESERVED], SILENT, "no_answer", ["preserved", "no_answer"]),
+        ([PRESERVED, LOST, UNPROVEN, SILENT], SILENT, "no_answer", ["lost", "no_answer"]),
+        # A name that gives other addresses by now.
+        ([LOST], None, "lost", ["lost"]),
+        ([MIXED], None, "mixed", ["mixed"]),
+        ([UNPROVEN], None, "preserved", []),
+        ([PRESERVED], None, "preserved", []),
+        ([SILENT], None, "preserved", []),
+    ],
+)
+def test_what_one_address_showed_while_another_was_waited_for(
+    earlier: list[tuple[Sample, ...]],
+    last: tuple[Sample, ...] | None,
+    verdict: str,
+    shown: list[str],
+) -> None:
+    runs = [run_of({BALANCER: one, ELSEWHERE: SILENT}) for one in earlier]
+    again = run_of({**({BALANCER: last} if last else {}), ELSEWHERE: PRESERVED})
+    seen = worst_answers([one for run in runs for one in run["targets"]])
+    total = with_earlier(seen, {**again, "bypass": [], "vantage": "outside"})
+    assert total["verdict"] == verdict
+    here = [one for one in total["targets"] if one["address"] == BALANCER]
+    assert [one["verdict"] for one in here] == shown
+    assert [one["address"] for one in total["targets"]][-1] == ELSEWHERE
+    assert {*total} == {*again, "bypass", "vantage"}
+    assert total["timings"] == again["timings"]
+    before = shown[0] if len(here) > (last is not None) else None
+    told = [text for text in total["warnings_found"] if "was waited for" in text]
+    assert [before in text and BALANCER in text for text in told] == ([True] if before else [])
+    assert total["observed"].get("10.255.0.12", 0) == sum(
+        one["observed"].get("10.255.0.12", 0) for one in here
+    )
+
+
+def test_what_was_waited_for_in_vain_hides_nobody() -> None:
+    """No answer is the worst, and the evidence of the others stands beside it."""
+    first = run_of({BALANCER: LOST, ELSEWHERE: SILENT})
+    last = {**run_of({BALANCER: SILENT, ELSEWHERE: SILENT}), "warnings_found": ["of the run"]}
+    total = with_earlier(worst_answers(first["targets"]), last)
+    assert (total["verdict"], total["code"]) == ("no_answer", "V503")
+    assert [one["verdict"] for one in total["targets"]] == ["lost", "no_answer", "no_answer"]
+    assert total["observed"] == {"10.255.0.12": 1}
+    assert total["warnings_found"][-1] == "of the run"
+    assert "lost V206" in " ".join(total["warnings_found"])
+
+
+def test_targets_of_one_address_are_told_apart() -> None:
+    def target(name: str, *seen: Sample) -> dict[str, Any]:
+        return {**result(*seen), "name": name}
+
+    first = [target("a", *LOST), target("b", *PRESERVED), target("c", *SILENT)]
+    last = summarize([target(name, *PRESERVED) for name in "abc"], [])
+    total = with_earlier(first, last)
+    assert [(one["name"], one["verdict"]) for one in total["targets"]] == [
+        ("a", "lost"),
+        ("a", "preserved"),
+        ("b", "preserved"),
+        ("c", "preserved"),
+    ]

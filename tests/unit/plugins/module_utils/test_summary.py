@@ -87,6 +87,37 @@ def test_page_fits_a_terminal_and_says_all() -> None:
     assert "kestrel.real_ip." not in text
 
 
+def shown(verdict: str, code: str, name: str = "198.51.100.1") -> dict[str, str]:
+    return {"name": name, "verdict": verdict, "code": code, "reason": f"{name} showed this"}
+
+
+@pytest.mark.parametrize(
+    ("targets", "told"),
+    [
+        ([shown("lost", "V201")], []),
+        ([shown("lost", "V201"), shown("preserved", "V001", "a")], []),
+        ([shown("lost", "V201"), shown("untested", "V601", "a")], []),
+        ([shown("lost", "V201"), shown("lost", "V206", "a")], []),
+        ([shown("lost", "V201"), shown("forgeable", "V101", "a")], ["V101: a showed this"]),
+        ([shown("unproven", "V402", "b"), shown("lost", "V201")], ["V402: b showed this"]),
+    ],
+)
+def test_page_says_what_other_addresses_show(targets: list[t.Any], told: list[str]) -> None:
+    probe = {**PROBE, "targets": targets}
+    result = entry(probe, None, FACTS)
+    table = rows(result, probe, [])
+    assert [text.partition(" ")[2] for label, text in table if label == "also"] == told
+    assert result["address"] == list(dict.fromkeys(one["name"] for one in targets))
+
+
+def test_page_says_only_so_much_of_other_addresses() -> None:
+    others = [shown("lost", "V201", str(number)) for number in range(9)]
+    probe = {**PROBE, "verdict": "no_answer", "targets": others}
+    told = [text for label, text in rows(entry(probe, None, FACTS), probe, []) if label == "also"]
+    assert told[-1] == "4 more"
+    assert len(told) == 6
+
+
 CAUSE = {
     "code": "P206",
     "severity": "error",
