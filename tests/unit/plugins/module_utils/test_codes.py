@@ -82,6 +82,15 @@ def test_the_page_is_the_table() -> None:
     assert PAGE.read_text("utf-8") == page(), f"{PAGE.name} is out of date: {command}"
 
 
+@pytest.mark.parametrize("code", CODES.values(), ids=lambda code: code.number)
+def test_the_page_says_of_each_code_its_cause_and_its_fix(code: Code) -> None:
+    _before, _title, rest = PAGE.read_text("utf-8").partition(f"\n### {code.number}: ")
+    section = rest.split("\n#")[0]
+    told = dict(re.findall(r"^- (\w+): (.+)\.$", section, re.MULTILINE))
+    assert [*told] == ["Says", "Cause", "Fix"]
+    assert (told["Fix"] == "Nothing to mend") == (code.verdict == "preserved")
+
+
 # --- Text -----------------------------------------------------------------------------------------
 
 
