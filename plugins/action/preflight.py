@@ -30,9 +30,11 @@ class ActionModule(ActionBase):
         if wrong:
             result.update(failed=True, msg="Nothing was changed. " + "; ".join(wrong))
             return result
-        names = ("namespace", "name_prefix", "echo")
+        names = ("namespace", "name_prefix", "echo", "scenario")
+        scenario = given.get("real_ip_scenario")
         settings = {
-            name: value_of(f"real_ip_{name}", given.get(f"real_ip_{name}")) for name in names
+            name: value_of(f"real_ip_{name}", given.get(f"real_ip_{name}"), scenario)
+            for name in names
         }
         args = {**settings, **self._task.args}
         result.update(

@@ -17,7 +17,7 @@ description:
     default.
     V(0) and V(false) are values.
   - Booleans, integers and lists are accepted as text too; lists are split at commas and newlines.
-positional: name
+positional: name, scenario
 options:
   _input:
     description: What was given, V(none) where nothing was.
@@ -27,6 +27,10 @@ options:
     description: The name of the variable.
     type: str
     required: true
+  scenario:
+    description: What was given for C(real_ip_scenario), on which the defaults of some variables
+      depend.
+    type: raw
 """
 
 EXAMPLES = r"""
@@ -51,10 +55,10 @@ from ansible_collections.kestrel.real_ip.plugins.module_utils._settings import (
 )
 
 
-def setting(given: t.Any, name: str) -> t.Any:
+def setting(given: t.Any, name: str, scenario: t.Any = None) -> t.Any:
     """``given`` as the value of the variable ``name``. Raises AnsibleFilterError."""
     try:
-        return value_of(name, given)
+        return value_of(name, given, scenario)
     except SettingError as error:
         raise AnsibleFilterError(str(error)) from None
 

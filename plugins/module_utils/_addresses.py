@@ -187,7 +187,19 @@ def _service_name(backend: Object | None) -> str:
     return str(((backend or {}).get("service") or {}).get("name", ""))
 
 
-def targets(addresses: t.Iterable[str], host: str, path: str) -> list[dict[str, str]]:
+#: HTTP's own, which a URL doesn't name
+_HTTP = 80
+
+
+def port_of(front: Object) -> int:
+    """The port that a load balancer listens on: a Service's first one of TCP, else HTTP's."""
+    ports = front.get("spec", {}).get("ports") or []
+    return next((port["port"] for port in ports if port.get("protocol", "TCP") == "TCP"), _HTTP)
+
+
+def targets(
+    addresses: t.Iterable[str], host: str, path: str, port: int = _HTTP
+) -> list[dict[str, str]]:
     """What to probe: one target for each address or name of a load balancer's status.
 
     Without ``host`` the URL has the entry as written, so that it is the Host header too; with it
@@ -196,6 +208,7 @@ def targets(addresses: t.Iterable[str], host: str, path: str) -> list[dict[str, 
     found = []
     for address in addresses:
         literal = f"[{address}]" if ":" in address else address
-        target = {"name": address, "url": f"http://{host or literal}{path}"}
+        place = (host or literal) if port == _HTTP else f"{host or literal}:{port}"
+        target = {"name": address, "url": f"http://{place}{path}"}
         found.append({**target, "connect_to": literal} if host else target)
     return found

@@ -10,6 +10,8 @@ from __future__ import annotations
 
 import typing as t
 
+from ansible_collections.kestrel.real_ip.plugins.module_utils._scenarios import INGRESS
+
 
 class Right(t.NamedTuple):
     """One verb on one resource. ``group`` is empty for the core API."""
@@ -35,7 +37,8 @@ class Right(t.NamedTuple):
         }
 
 
-_OBJECTS = (("apps", "deployments"), ("", "services"), ("networking.k8s.io", "ingresses"))
+_INGRESSES = ("networking.k8s.io", "ingresses")
+_OBJECTS = (("apps", "deployments"), ("", "services"), _INGRESSES)
 _BUNDLED = ("", "configmaps")
 
 
@@ -47,7 +50,7 @@ def _each(*verbs: str, objects: t.Iterable[tuple[str, str]] = _OBJECTS) -> tuple
 NEEDED: dict[str, tuple[Right, ...]] = {
     "deploy": _each("get", "create", "patch"),
     "verify": (
-        Right("get", "networking.k8s.io", "ingresses"),
+        Right("get", *_INGRESSES),
         Right("get", "", "services"),
         Right("list", "", "pods"),
     ),
@@ -64,14 +67,18 @@ CREATE_NAMESPACE = (
 )
 
 
-def needed(purposes: t.Iterable[str], namespace_exists: bool, echo: str = "image") -> list[Right]:
+def needed(
+    purposes: t.Iterable[str], namespace_exists: bool, echo: str = "image", front: str = INGRESS
+) -> list[Right]:
     """The rights that a run for ``purposes`` must have, without repetitions, in a fixed order.
 
-    ``echo``: as the variable ``real_ip_echo``.
+    ``echo``: as the variable ``real_ip_echo``; ``front``: the kind that has the load balancer.
     """
     rights = [right for purpose in purposes for right in NEEDED[purpose]]
     if "deploy" in purposes and echo == "bundled":
         rights += DEPLOY_BUNDLED
     if "deploy" in purposes and not namespace_exists:
         rights += CREATE_NAMESPACE
-    return list(dict.fromkeys(rights))
+    # Where a Service has the load balancer, an Ingress is a former scenario's and only looked for.
+    unneeded = () if front == INGRESS else _each("create", "patch", objects=(_INGRESSES,))
+    return [right for right in dict.fromkeys(rights) if right not in unneeded]

@@ -22,6 +22,14 @@ from ansible_collections.kestrel.real_ip.plugins.module_utils._codes import VERD
 from ansible_collections.kestrel.real_ip.plugins.module_utils._derive import STRATEGIES
 from ansible_collections.kestrel.real_ip.plugins.module_utils._echo import ECHO_FORMATS
 from ansible_collections.kestrel.real_ip.plugins.module_utils._queries import NAMES
+from ansible_collections.kestrel.real_ip.plugins.module_utils._scenarios import (
+    DEFAULT as DEFAULT_SCENARIO,
+)
+from ansible_collections.kestrel.real_ip.plugins.module_utils._scenarios import (
+    INGRESS,
+    SCENARIOS,
+    TKE_CLASS,
+)
 from ansible_collections.kestrel.real_ip.plugins.module_utils._vantage import PLACES
 
 # RFC 1123 label, as Kubernetes wants it for names of namespaces and Services
@@ -152,11 +160,19 @@ class Setting:
     """One variable.
 
     ``convert`` turns what a user, a survey or an inventory gives into the value (``ValueError``
-    where it can't); ``default`` is what unset and the empty string stand for.
+    where it can't); ``default`` is what unset and the empty string stand for, ``by_scenario`` the
+    field of the scenario that says so instead.
     """
 
     convert: t.Callable[[t.Any], t.Any]
     default: t.Any = None
+    by_scenario: str = ""
+
+    def default_in(self, scenario: str) -> t.Any:
+        """What unset stands for in a scenario."""
+        if self.by_scenario:
+            return getattr(SCENARIOS[scenario], self.by_scenario)
+        return self.default
 
 
 _name = _matching(_LABEL, "a DNS label (lower-case letters, digits, dashes)", 63)
@@ -164,24 +180,28 @@ _name = _matching(_LABEL, "a DNS label (lower-case letters, digits, dashes)", 63
 _prefix = _matching(_LABEL, "a DNS label (lower-case letters, digits, dashes)", 63 - 11)
 _object_name = _matching(_SUBDOMAIN, "a name in lower case, with digits, dashes and dots", 253)
 _port = _integer(1, 65535)
+_USUAL = SCENARIOS[DEFAULT_SCENARIO]
 
 SETTINGS: dict[str, Setting] = {
-    "real_ip_scenario": Setting(
-        _choice("gr-clb-non-direct-pod", "eni-clb-non-direct-pod"), "gr-clb-non-direct-pod"
-    ),
+    "real_ip_scenario": Setting(_choice(*SCENARIOS), DEFAULT_SCENARIO),
     "real_ip_namespace": Setting(_name, "kestrel-catchip"),
     "real_ip_name_prefix": Setting(_prefix, "real-ip"),
     "real_ip_image": Setting(
         _text, "test-angel01.tencentcloudcr.com/kestrelli/kestrel-seven-real-ip:v1.0"
     ),
-    "real_ip_echo": Setting(_choice("image", "bundled"), "image"),
+    "real_ip_echo": Setting(_choice("image", "bundled"), _USUAL.echo, "echo"),
     "real_ip_bundled_image": Setting(_text, "docker.io/library/python:3.13-slim"),
     "real_ip_image_pull_secrets": Setting(_list(_text), []),
+    "real_ip_eni": Setting(_boolean, False),
     "real_ip_replicas": Setting(_integer(1, 500), 2),
     "real_ip_container_port": Setting(_port, 5000),
     "real_ip_service_port": Setting(_port, 80),
-    "real_ip_service_type": Setting(_choice("NodePort", "LoadBalancer", "ClusterIP"), "NodePort"),
-    "real_ip_ingress_class": Setting(_matching(_LABEL, "an ingress class name", 63), "qcloud"),
+    "real_ip_service_type": Setting(
+        _choice("NodePort", "LoadBalancer", "ClusterIP"), _USUAL.service_type, "service_type"
+    ),
+    "real_ip_direct_access": Setting(_boolean, _USUAL.direct_access, "direct_access"),
+    "real_ip_external_traffic_policy": Setting(_choice("Cluster", "Local"), None),
+    "real_ip_ingress_class": Setting(_matching(_LABEL, "an ingress class name", 63), TKE_CLASS),
     "real_ip_ingress_annotations": Setting(_annotations, {}),
     "real_ip_service_annotations": Setting(_annotations, {}),
     "real_ip_host": Setting(_matching(_HOST, "a host name in lower case with a dot", 253), None),
@@ -189,7 +209,7 @@ SETTINGS: dict[str, Setting] = {
     "real_ip_url": Setting(_url, None),
     "real_ip_expected_source": Setting(_list(_text), []),
     "real_ip_expected_source_url": Setting(_url, None),
-    "real_ip_layer": Setting(_choice("l7", "l4"), "l7"),
+    "real_ip_layer": Setting(_choice("l7", "l4"), _USUAL.layer, "layer"),
     "real_ip_vantage": Setting(_choice(*PLACES), "auto"),
     "real_ip_strategy": Setting(_choice(*STRATEGIES), None),
     "real_ip_header": Setting(_text, None),
@@ -222,17 +242,20 @@ _REFUSED = {
 }
 
 
-def value_of(name: str, given: t.Any) -> t.Any:
+def value_of(name: str, given: t.Any, scenario: t.Any = None) -> t.Any:
     """The value of the variable ``name`` for what was given.
 
-    ``None`` and the empty string give the default; 0 and false are values. Raises
-    ``SettingError``, which names the variable, for anything that the table does not allow.
+    ``None`` and the empty string give the default; 0 and false are values. ``scenario``: what was
+    given for ``real_ip_scenario``, on which some defaults depend. Raises ``SettingError``, which
+    names the variable, for anything that the table does not allow.
     """
     setting = SETTINGS.get(name)
     if setting is None:
         raise SettingError(f"{name}: no such variable{_suggestion(name)}")
     if given is None or (isinstance(given, str) and not given.strip()):
-        return setting.default
+        if not setting.by_scenario:
+            return setting.default
+        return setting.default_in(value_of("real_ip_scenario", scenario))
     try:
         return setting.convert(given)
     except ValueError as error:
@@ -250,7 +273,10 @@ def problems(given: Mapping[str, t.Any]) -> list[str]:
                 value_of(name, given[name])
             except SettingError as error:
                 found.append(str(error))
-    return found or _contradictions({name: value_of(name, given.get(name)) for name in SETTINGS})
+    scenario = given.get("real_ip_scenario")
+    return found or _contradictions(
+        {name: value_of(name, given.get(name), scenario) for name in SETTINGS}
+    )
 
 
 def _contradictions(values: Mapping[str, t.Any]) -> list[str]:
@@ -261,6 +287,24 @@ def _contradictions(values: Mapping[str, t.Any]) -> list[str]:
         found.append(
             f"real_ip_ingress_class: {wanted!r} contradicts the annotation kubernetes.io/"
             f"ingress.class: {annotated!r} in real_ip_ingress_annotations: keep one of them"
+        )
+    scenario, kind = values["real_ip_scenario"], values["real_ip_service_type"]
+    front = SCENARIOS[scenario].front
+    if front != INGRESS and kind != "LoadBalancer":
+        found.append(
+            f"real_ip_service_type: {kind!r} has no load balancer, and real_ip_scenario: "
+            f"{scenario!r} has nothing else in front: leave it unset"
+        )
+    to_nodes = wanted == TKE_CLASS and not values["real_ip_direct_access"]
+    if front == INGRESS and kind == "ClusterIP" and to_nodes:
+        found.append(
+            "real_ip_service_type: 'ClusterIP' has no node port, which the load balancer sends to "
+            "(TKE's error E4047): set real_ip_direct_access: true, or leave it unset"
+        )
+    if kind == "ClusterIP" and values["real_ip_external_traffic_policy"]:
+        found.append(
+            "real_ip_external_traffic_policy: means nothing with real_ip_service_type: 'ClusterIP'"
+            ": leave one of them unset"
         )
     if (values["real_ip_echo_format"] == "jmespath") != bool(values["real_ip_echo_queries"]):
         found.append(

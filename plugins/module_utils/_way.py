@@ -14,6 +14,7 @@ from ansible_collections.kestrel.real_ip.plugins.module_utils._addresses import 
     around,
     backends,
     collect,
+    port_of,
     ready_pods,
     targets,
 )
@@ -81,7 +82,7 @@ def read_way(cluster: Cluster, namespace: str, options: t.Mapping[str, t.Any]) -
     return {
         "found": front is not None,
         "addresses": named,
-        "targets": targets(named, options["request_host"], options["path"]),
+        "targets": targets(named, options["request_host"], options["path"], port_of(front or {})),
         "leads_to": (
             backends(front or {}, options["request_host"], options["path"])
             if ingress

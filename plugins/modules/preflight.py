@@ -45,6 +45,18 @@ options:
       - If not set, the value or the default of the variable C(real_ip_echo).
     type: str
     choices: [image, bundled]
+  scenario:
+    description:
+      - How the load balancer reaches the pods.
+      - If not set, the value or the default of the variable C(real_ip_scenario).
+    type: str
+    choices:
+      - gr-clb-non-direct-pod
+      - eni-clb-non-direct-pod
+      - gr-clb-direct-pod
+      - eni-clb-direct-pod
+      - super-clb-direct-pod
+    default: gr-clb-non-direct-pod
   purposes:
     description: What the run is going to do.
     type: list
@@ -95,6 +107,10 @@ name_prefix:
   description: The prefix of the names.
   returned: success
   type: str
+front:
+  description: The kind whose load balancer clients talk to, V(Ingress) or V(Service).
+  returned: success
+  type: str
 purposes:
   description: As given.
   returned: success
@@ -117,6 +133,7 @@ from ansible_collections.kestrel.real_ip.plugins.module_utils._kubernetes import
     open_module,
 )
 from ansible_collections.kestrel.real_ip.plugins.module_utils._rights import Right, needed
+from ansible_collections.kestrel.real_ip.plugins.module_utils._scenarios import DEFAULT, SCENARIOS
 
 # Server-side apply is stable from 1.22 on, and so is networking.k8s.io/v1 alone.
 OLDEST = (1, 22)
@@ -184,6 +201,7 @@ def main() -> None:
             "namespace": {"type": "str"},
             "name_prefix": {"type": "str"},
             "echo": {"type": "str", "choices": ["image", "bundled"]},
+            "scenario": {"type": "str", "choices": list(SCENARIOS), "default": DEFAULT},
             "purposes": {
                 "type": "list",
                 "elements": "str",
@@ -193,11 +211,12 @@ def main() -> None:
         }
     )
     namespace = module.params["namespace"]
+    front = SCENARIOS[module.params["scenario"]].front
     try:
         cluster = Cluster(module)
         version = check_version(cluster.get("/version"), cluster.server)
         exists = readable(cluster, f"/api/v1/namespaces/{namespace}") is not None
-        rights = needed(module.params["purposes"], exists, module.params["echo"])
+        rights = needed(module.params["purposes"], exists, module.params["echo"], front)
         missing = missing_rights(cluster, rights, namespace)
         if missing:
             names = ", ".join(str(right) for right in missing)
@@ -218,6 +237,7 @@ def main() -> None:
         deployment=f"{identity}/{namespace}/{module.params['name_prefix']}",
         namespace=namespace,
         name_prefix=module.params["name_prefix"],
+        front=front,
         purposes=module.params["purposes"],
         namespace_exists=exists,
     )

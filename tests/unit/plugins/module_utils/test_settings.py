@@ -90,6 +90,36 @@ def test_refused(name: str, given: object, words: str) -> None:
     assert words in str(caught.value)
 
 
+BY_SCENARIO = [
+    ("real_ip_layer", "gr-clb-non-direct-pod", "l7"),
+    ("real_ip_layer", "eni-clb-direct-pod", "l4"),
+    ("real_ip_echo", "eni-clb-non-direct-pod", "image"),
+    ("real_ip_echo", "super-clb-direct-pod", "bundled"),
+    ("real_ip_service_type", "gr-clb-direct-pod", "LoadBalancer"),
+    ("real_ip_service_type", "", "NodePort"),
+    ("real_ip_direct_access", None, False),
+    ("real_ip_direct_access", "gr-clb-direct-pod", True),
+    # What no scenario has a say in
+    ("real_ip_replicas", "gr-clb-direct-pod", 2),
+]
+
+
+@pytest.mark.parametrize(("name", "scenario", "value"), BY_SCENARIO)
+def test_some_defaults_are_the_scenarios(name: str, scenario: object, value: object) -> None:
+    assert value_of(name, None, scenario) == value
+    assert value_of(name, "", scenario) == value
+
+
+def test_what_is_given_goes_before_the_scenario() -> None:
+    assert value_of("real_ip_layer", "l7", "gr-clb-direct-pod") == "l7"
+    assert value_of("real_ip_direct_access", "no", "gr-clb-direct-pod") is False
+
+
+def test_an_unknown_scenario_is_named_where_a_default_depends_on_it() -> None:
+    with pytest.raises(SettingError, match=r"^real_ip_scenario: expected one of"):
+        value_of("real_ip_layer", None, "gr")
+
+
 @pytest.mark.parametrize("name", sorted(SETTINGS))
 def test_every_default_is_a_value_of_its_own_variable(name: str) -> None:
     default = SETTINGS[name].default
@@ -116,6 +146,27 @@ PROBLEMS = [
         ["real_ip_ingress_class: 'qcloud' contradicts the annotation"],
     ),
     ({"real_ip_ingress_annotations": {"kubernetes.io/ingress.class": "qcloud"}}, []),
+    (
+        {"real_ip_scenario": "gr-clb-direct-pod", "real_ip_service_type": "NodePort"},
+        ["real_ip_service_type: 'NodePort' has no load balancer, and real_ip_scenario"],
+    ),
+    ({"real_ip_scenario": "gr-clb-direct-pod", "real_ip_service_type": "LoadBalancer"}, []),
+    ({"real_ip_service_type": "LoadBalancer"}, []),
+    (
+        {"real_ip_service_type": "ClusterIP"},
+        ["real_ip_service_type: 'ClusterIP' has no node port, which the load balancer sends to (T"],
+    ),
+    ({"real_ip_service_type": "ClusterIP", "real_ip_direct_access": True}, []),
+    ({"real_ip_service_type": "ClusterIP", "real_ip_ingress_class": "nginx"}, []),
+    (
+        {
+            "real_ip_service_type": "ClusterIP",
+            "real_ip_direct_access": True,
+            "real_ip_external_traffic_policy": "Local",
+        },
+        ["real_ip_external_traffic_policy: means nothing with real_ip_service_type: 'ClusterIP'"],
+    ),
+    ({"real_ip_external_traffic_policy": "Local"}, []),
     ({"real_ip_samples": 300}, ["real_ip_samples: 300 is more than real_ip_max_samples"]),
     ({"real_ip_echo_format": "jmespath"}, ["real_ip_echo_queries: goes with"]),
     ({"real_ip_echo_queries": {"headers": "h"}}, ["real_ip_echo_queries: goes with"]),

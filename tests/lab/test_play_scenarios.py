@@ -1,0 +1,172 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Every scenario by its name: deployed, preserved, broken on purpose, mended, and removed."""
+
+from __future__ import annotations
+
+import secrets
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import pytest
+
+from lab.settings import NODE1, NODE2, Lab
+from tests.lab.playbooks import EXPECTED, Playbooks
+
+MINE = ("-e", f"real_ip_expected_source={EXPECTED}")
+LAYER_7 = ("gr-clb-non-direct-pod", "eni-clb-non-direct-pod")
+LAYER_4 = ("gr-clb-direct-pod", "eni-clb-direct-pod")
+SUPER = "super-clb-direct-pod"
+SUPER_NODE = "node.kubernetes.io/instance-type"
+TAINT = "eks.tke.cloud.tencent.com/eklet"
+
+
+@pytest.fixture
+def own(lab: Lab) -> Iterator[Playbooks]:
+    """Runs playbooks in a namespace that the first of them makes and the last removes."""
+    found = Playbooks(lab.name, f"scenario-{secrets.token_hex(3)}")
+    yield found
+    found.kubectl("delete", "namespace", found.namespace, "--ignore-not-found")
+
+
+def _by_name(scenario: str) -> tuple[str, ...]:
+    return (*MINE, "-e", f"real_ip_scenario={scenario}")
+
+
+def _kinds(playbooks: Playbooks) -> set[str]:
+    """The objects of the deployment that are there."""
+    names = playbooks.kubectl(
+        *("get", "ingresses,services,deployments,configmaps", "-n", playbooks.namespace),
+        *("-l", "app.kubernetes.io/managed-by=kestrel.real_ip", "-o", "name"),
+    )
+    return {name.partition("/")[0].partition(".")[0] for name in names.split()}
+
+
+def _removed(playbooks: Playbooks, *scenario: str) -> None:
+    run = playbooks.run("teardown", *scenario)
+    assert run.status == 0, run.output
+    assert f"namespace/{playbooks.namespace}" not in playbooks.namespaces()
+    again = playbooks.run("teardown", *scenario)
+    assert (again.status, again.changed) == (0, 0), again.output
+
+
+@pytest.mark.parametrize("scenario", LAYER_7)
+def test_layer_7(own: Playbooks, scenario: str) -> None:
+    run = own.run("site", *_by_name(scenario))
+    assert (run.status, run.verdict) == (0, "preserved"), run.output
+    assert _kinds(own) == {"ingress", "service", "deployment"}
+
+    # The same pods past the load balancer: a node's address, and no header.
+    around = f"http://{NODE1.ipv4('vpc')}:{own.node_port()}/"
+    found = own.probe("client", url=around, layer="l7", expected="203.0.113.20")
+    assert found["verdict"] not in ("preserved", "no_answer"), found["reason"]
+    own.switch("x_forwarded_for=pass")
+    try:
+        run = own.run("verify", *_by_name(scenario))
+        assert run.status == 2
+        assert run.verdict not in ("preserved", ""), run.output
+    finally:
+        own.switch("x_forwarded_for=append")
+
+    run = own.run("verify", *_by_name(scenario))
+    assert (run.status, run.verdict) == (0, "preserved"), run.output
+    _removed(own, *_by_name(scenario))
+
+
+@contextmanager
+def _super_node(playbooks: Playbooks) -> Iterator[None]:
+    """One node that looks like a super node, with the taint of older ones."""
+    node = ("node", NODE2.name)
+    playbooks.kubectl("label", *node, f"{SUPER_NODE}=eklet")
+    playbooks.kubectl("taint", *node, f"{TAINT}=:NoSchedule")
+    try:
+        yield
+    finally:
+        playbooks.kubectl("taint", *node, f"{TAINT}-")
+        playbooks.kubectl("label", *node, f"{SUPER_NODE}-")
+
+
+def _layer_4(own: Playbooks, scenario: str) -> None:
+    run = own.run("site", *_by_name(scenario))
+    assert (run.status, run.verdict) == (0, "preserved"), run.output
+    assert _kinds(own) == {"service", "deployment", "configmap"}
+    again = own.run("site", *_by_name(scenario))
+    assert (again.status, again.changed) == (0, 0), again.output
+
+    by_nodes = (*_by_name(scenario), "-e", "real_ip_direct_access=false")
+    run = own.run("site", *by_nodes)
+    assert (run.status, run.verdict) == (2, "lost"), run.output
+    assert "cause    P501 Service real-ip-service" in run.output
+    run = own.run("site", *by_nodes, "-e", "real_ip_external_traffic_policy=Local")
+    assert (run.status, run.verdict) == (0, "preserved"), run.output
+
+    run = own.run("site", *_by_name(scenario))
+    assert (run.status, run.verdict) == (0, "preserved"), run.output
+
+
+@pytest.mark.parametrize("scenario", LAYER_4)
+def test_layer_4(own: Playbooks, scenario: str) -> None:
+    _layer_4(own, scenario)
+    _removed(own, *_by_name(scenario))
+
+
+def test_super_nodes(own: Playbooks) -> None:
+    with _super_node(own):
+        _layer_4(own, SUPER)
+        nodes = own.kubectl(
+            *("get", "pods", "-n", own.namespace),
+            *("-o", "jsonpath={.items[*].spec.nodeName}"),
+        )
+        assert set(nodes.split()) == {NODE2.name}
+        _removed(own, *_by_name(SUPER))
+
+
+def test_without_a_super_node_no_pod_can_run(own: Playbooks) -> None:
+    run = own.run("site", *_by_name(SUPER), "-e", "real_ip_wait_timeout=12")
+    assert (run.status, run.verdict) == (2, "not_run"), run.output
+    assert "Insufficient" not in run.output
+    assert "didn't match Pod's node affinity/selector" in run.output
+    _removed(own)
+
+
+def test_another_scenario_converges(own: Playbooks) -> None:
+    assert own.run("site", *_by_name(LAYER_7[0])).verdict == "preserved"
+    check = own.run("site", "--check", *_by_name(LAYER_4[0]))
+    assert (check.status, check.changed) == (0, 3), "Deployment, Service and Ingress"
+    run = own.run("site", *_by_name(LAYER_4[0]))
+    assert (run.status, run.verdict, run.changed) == (0, "preserved", 3), run.output
+    assert _kinds(own) == {"service", "deployment", "configmap"}
+
+    run = own.run("site", *_by_name(LAYER_7[0]))
+    assert (run.status, run.verdict) == (0, "preserved"), run.output
+    assert _kinds(own) >= {"ingress", "service", "deployment"}
+    again = own.run("site", *_by_name(LAYER_7[0]))
+    assert (again.status, again.changed) == (0, 0), again.output
+    _removed(own)
+
+
+def test_an_ingress_that_sends_to_pods(own: Playbooks) -> None:
+    direct = ("-e", "real_ip_direct_access=true", "-e", "real_ip_service_type=ClusterIP")
+    run = own.run("site", *MINE, *direct)
+    assert (run.status, run.verdict) == (0, "preserved"), run.output
+    _removed(own)
+
+
+def test_a_port_other_than_http(own: Playbooks) -> None:
+    run = own.run("site", *_by_name(LAYER_4[0]), "-e", "real_ip_service_port=8443")
+    assert (run.status, run.verdict) == (0, "preserved"), run.output
+    assert ":8443 showed" in run.line
+    _removed(own, *_by_name(LAYER_4[0]), "-e", "real_ip_service_port=8443")
+
+
+def test_pods_on_interfaces_of_the_vpc(own: Playbooks) -> None:
+    """No node here has any, so that the pods wait for one; what is asked for is what TKE reads."""
+    run = own.run("deploy", "-e", "real_ip_eni=true", "-e", "real_ip_wait_timeout=1")
+    assert run.status == 2
+    template = "{.spec.template.metadata.annotations}{.spec.template.spec.containers[0].resources}"
+    told = own.kubectl(
+        *("get", "deployment", "real-ip-deployment", "-n", own.namespace),
+        *("-o", f"jsonpath={template}"),
+    )
+    assert '{"tke.cloud.tencent.com/networks":"tke-route-eni"}' in told
+    assert '"limits":{"tke.cloud.tencent.com/eni-ip":"1"}' in told
+    _removed(own)
