@@ -227,7 +227,7 @@ def forgeries(
     hearsay = [(line[0], (line,)) for line in rumours if line[0] in HEARSAY]
     # A proxy that drops what this header names (RFC 9110, 7.6.1) after it wrote its own drops that.
     # The address is an option like any other: by it is seen whether the line itself arrives.
-    options = ", ".join(["close", *dashed, "Forwarded", values[0].replace(":", ".")])
+    options = ", ".join(["close", *names.values(), values[0].replace(":", ".")])
     hops = ("Connection", (("Connection", options),))
     all_values = (*values, *unlikely)
     everything = [(name, _element(name, values[0])) for name in names.values()]

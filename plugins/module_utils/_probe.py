@@ -317,7 +317,8 @@ def _send(
         headers[NONCE_HEADER] = nonce
     if request.method not in ("GET", "OPTIONS"):
         headers["Content-Length"] = "0"
-    own = {name.lower() for name in request.headers}
+    # A forged line stands in the place of ours: who reads the first of two would not see it.
+    own = {name.lower() for name in (*request.headers, *dict(request.forged))}
     connection.putrequest(request.method, path, skip_host=True, skip_accept_encoding=True)
     for name, value in headers.items():
         if name.lower() not in own:

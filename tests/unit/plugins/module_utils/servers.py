@@ -376,7 +376,7 @@ def proxied(mode: str, client: str) -> Behaviour:
         for name in ("X-Forwarded-For", "X-Real-IP"):
             before = _values(forged, name)
             appended = ", ".join([*before, peer])
-            if mode in ("append", "hop by hop") or mode in _BELIEVES:
+            if mode in ("append", "hop by hop", "first option") or mode in _BELIEVES:
                 lines.append((name, appended))
             elif mode == "cut":
                 lines.append((name, appended[:1000].rstrip(", ")))
@@ -393,8 +393,8 @@ def proxied(mode: str, client: str) -> Behaviour:
                 lines.append((name, client))
         if mode != "real ip":
             lines += [line for line in forged if line[0] == "Forwarded"]
-        if mode == "hop by hop":
-            options = ",".join(_values(given, "Connection"))
+        if mode in ("hop by hop", "first option"):
+            options = ",".join(_values(given, "Connection")[: 1 if mode == "first option" else None])
             named = {option.strip().lower() for option in options.split(",")}
             lines = [line for line in lines if line[0].lower() not in named]
         connection.send(response(json.dumps({"kestrel": 1, "headers": lines}).encode()))

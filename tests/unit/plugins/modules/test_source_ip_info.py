@@ -359,6 +359,7 @@ def test_what_becomes_of_forged_headers(
         ("exact case", "V101", "x-forwarded-for: 6.6.6.6 made"),
         ("not empty", "V102", "X-Forwarded-For:  made"),
         ("not unknown", "V102", "X-Forwarded-For: unknown made"),
+        ("first option", "V102", "Connection: close, X-Forwarded-For, "),
     ],
 )
 def test_proxies_that_believe_some_forged_requests_only(mode: str, code: str, line: str) -> None:
