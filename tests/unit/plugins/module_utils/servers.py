@@ -350,6 +350,12 @@ def _values(lines: Lines, wanted: str) -> list[str]:
 _BELIEVES: dict[str, Callable[[Lines], list[str]]] = {
     "hearsay": lambda given: _values(given, "True-Client-IP"),
     "rumour": lambda given: _values(given, "X-Azure-ClientIP"),
+    "viewer": lambda given: [
+        v.removesuffix(":6666")
+        for v in _values(given, "CloudFront-Viewer-Address")
+        if v.endswith(":6666")
+    ],
+    "viewer over IPv6": lambda given: [v for v in _values(given, "CF-Connecting-IPv6") if ":" in v],
     "together": lambda given: _values(given, "Client-IP") if _values(given, "Via") else [],
     "internal": lambda given: [v for v in _values(given, "X-Real-IP") if v.startswith("10.")],
     "loopback": lambda given: [v for v in _values(given, "X-Real-IP") if v.startswith("127.")],
