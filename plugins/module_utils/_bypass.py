@@ -37,13 +37,14 @@ Result = dict[str, Any]
 class Around(NamedTuple):
     """What to try. ``node_ports``: host and port; ``internal``: likewise, only from the inside.
 
-    ``load_balancer``: the load balancer's own addresses and names; ``tls``: that accepts any
-    certificate, since who walks around doesn't mind.
+    ``load_balancer``: the load balancer's own addresses and names; ``hosts``: names that it has
+    rules for; ``tls``: that accepts any certificate, since who walks around doesn't mind.
     """
 
     node_ports: Sequence[tuple[str, int]] = ()
     internal: Sequence[tuple[str, int]] = ()
     load_balancer: Sequence[str] = ()
+    hosts: Sequence[str] = ()
     tls: ssl.SSLContext | None = None
 
 
@@ -88,8 +89,9 @@ def ways(
         met = {station.address.remote for station in visit.stations}
         if own and met - {*own}:
             for address, names in own.items():
+                known = [*around.hosts, *names]
                 for target in _listeners(visit.target, str(address), around.tls):
-                    found += [Way("load_balancer", number, one) for one in _hosts(target, names)]
+                    found += [Way("load_balancer", number, one) for one in _hosts(target, known)]
     return found
 
 
@@ -111,15 +113,19 @@ def _listeners(target: Target, host: str, tls: ssl.SSLContext | None) -> list[Ta
 
 def _hosts(target: Target, names: Iterable[str]) -> Iterable[Target]:
     """The target with each Host that the load balancer may know: what stands in front can change
-    it, and who walks around tries what works. Without a host in a rule, that is its own name.
+    it, and who walks around tries what works: that of a rule, or where no rule has one, its own
+    name. TLS names the same host then, since some answer to nothing else.
     """
     yield target
     host, port, secured = target.endpoint.host, target.endpoint.port, bool(target.endpoint.tls)
-    for name in dict.fromkeys([*(canonical(name) or name for name in names), host]):
+    same = (target.endpoint.host_header, target.endpoint.server_name)
+    asked = target.endpoint.host_header
+    every = [canonical(asked) or asked.partition(":")[0], *names, host]
+    for name in dict.fromkeys(canonical(name) or name for name in every):
         literal = f"[{name}]" if ":" in name else name
         own = literal if port == (443 if secured else 80) else f"{literal}:{port}"
-        if own != target.endpoint.host_header:
-            server_name = name if secured else ""
+        server_name = name if secured else ""
+        if (own, server_name) != same:
             yield target._replace(
                 endpoint=target.endpoint._replace(host_header=own, server_name=server_name)
             )

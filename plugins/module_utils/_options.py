@@ -525,7 +525,8 @@ def _around(given: Params) -> Around:
         return [_host_and_port(f"bypass.{name}", text) for text in given.get(name) or ()]
 
     own = [_host("bypass.load_balancer", text, text) for text in given.get("load_balancer") or ()]
-    return Around(ports("node_ports"), ports("internal_node_ports"), own)
+    hosts = [_host("bypass.hosts", text, text) for text in given.get("hosts") or ()]
+    return Around(ports("node_ports"), ports("internal_node_ports"), own, hosts)
 
 
 def plan(params: Params) -> Plan:

@@ -194,6 +194,12 @@ options:
             verdict is V(forgeable) where O(strategy) then returns a forged value.
         type: list
         elements: str
+      hosts:
+        description:
+          - Host names that the load balancer has rules for. It is asked for these as well, since
+            what stands in front can change the C(Host) header.
+        type: list
+        elements: str
   load_balancer:
     description:
       - The class of the load balancer, by which its own header lines are known. Known is V(qcloud)
@@ -527,7 +533,7 @@ bypass:
       sample: 30080
     host_header:
       description: The C(Host) header that was sent. The load balancer is asked with the target's,
-        with its own name and with its own address.
+        with those of its rules, with its own name and with its own address.
       returned: success
       type: str
       sample: 203.0.113.5:30080
@@ -666,7 +672,12 @@ CLUSTER = {
 }
 #: Seconds beside the deadline to try the ways around: without them they count as closed.
 BYPASS_TIME = 10
-BYPASS = {"node_ports": TEXTS, "internal_node_ports": TEXTS, "load_balancer": TEXTS}
+BYPASS = {
+    "node_ports": TEXTS,
+    "internal_node_ports": TEXTS,
+    "load_balancer": TEXTS,
+    "hosts": TEXTS,
+}
 ARGUMENTS: dict[str, dict[str, Any]] = {
     **PER_TARGET,
     "layer": {**PER_TARGET["layer"], "default": "l7"},

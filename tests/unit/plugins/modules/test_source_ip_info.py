@@ -507,6 +507,46 @@ def test_a_load_balancer_that_answers_to_its_own_name(monkeypatch: pytest.Monkey
     assert {name.partition(":")[0] for name in reached} == {"lb.example.com"}
 
 
+def test_a_load_balancer_that_answers_to_the_host_of_a_rule(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    bypass = {"load_balancer": [OWN], "hosts": ["lb.example.com"]}
+    result = around(monkeypatch, "by name", "127.0.0.1", bypass=bypass)
+    assert (result["verdict"], result["code"]) == ("forgeable", "V103"), result["reason"]
+
+
+def test_a_load_balancer_that_wants_the_same_host_in_tls(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    file = certificate(tmp_path, "echo.example.com")
+    tls, named = server_tls(file), set()
+    tls.sni_callback = lambda sock, name, _context: named.add((sock, name)) or None
+
+    def behave(connection: Connection) -> None:
+        same = (connection.sock, "app.example.com") in named
+        wanted = only_for("app.example.com", proxied("append", "203.0.113.9"))
+        (wanted if same else says(response(b"", "421 Misdirected Request")))(connection)
+
+    monkeypatch.setattr(
+        _probe.socket, "getaddrinfo", resolver({"echo.example.com": ["127.0.0.1"]})
+    )
+    before = proxied("append", f"{CLIENT}, {CDN}")
+    with (
+        Server(before, tls=server_tls(file)) as front,
+        Server(behave, tls=tls, address=(OWN, front.port)),
+    ):
+        result = probe(
+            url=f"https://echo.example.com:{front.port}/",
+            host_header="app.example.com",
+            ca_path=str(file),
+            expected_source=[CLIENT],
+            trusted_count=2,
+            forge=True,
+            bypass={"load_balancer": [OWN]},
+        )
+    assert (result["verdict"], result["code"]) == ("forgeable", "V103"), result["reason"]
+
+
 #: An address of the load balancer to which the prober has no route
 FAR = "2001:db8:51::10"
 
