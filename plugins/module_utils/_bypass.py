@@ -64,7 +64,7 @@ def _to(target: Target, host: str, port: int, forge: bool) -> Target:
     endpoint = target.endpoint._replace(host=host, port=port, label=host)
     question = target.question._replace(samples=_TRIES, backends=())
     forgeries = target.forgeries if forge else ()
-    return target._replace(endpoint=endpoint, question=question, forgeries=forgeries)
+    return target._replace(endpoint=endpoint, question=question, forgeries=forgeries, knocks=forge)
 
 
 def _plain(target: Target) -> Target:
@@ -136,6 +136,11 @@ def evidence(station: Station) -> Any:
     return station.samples, station.forged
 
 
+def _answers(station: Station) -> bool:
+    samples, forged = station.result
+    return any(map(is_answer, [*samples, *(sample for _forgery, sample in forged)]))
+
+
 def _outcome(way: Way, stations: Sequence[Station]) -> tuple[bool | None, Result | None]:
     """Whether the way leads to the echo app, None if it was not tried or could not be from here,
     and the facts where it deceives.
@@ -144,8 +149,8 @@ def _outcome(way: Way, stations: Sequence[Station]) -> tuple[bool | None, Result
     reachable = False if any(CODES[sample.code].verdict != UNTESTED for sample in sent) else None
     strategy = way.target.question.strategy
     for station in stations:
-        samples, forged = station.result
-        reachable = any(is_answer(sample) for sample in samples) or reachable
+        forged = station.result[1]
+        reachable = _answers(station) or reachable
         code, facts = deceived(strategy, forged) or ("", {})
         # Only a forged value: that without its proxy the list is shorter deceives nobody.
         if code in ("V101", "V104"):
@@ -168,7 +173,7 @@ def _entry(way: Way, reachable: bool | None, at: Standpoint) -> Result:
 def _is_left(way: Way, stations: Sequence[Station]) -> bool:
     """Whether something that was to be forged there wasn't: an honest answer shows no deception."""
     forgeries = {id(one) for one in way.target.forgeries}
-    answering = [one.result for one in stations if any(map(is_answer, one.result[0]))]
+    answering = [one.result for one in stations if _answers(one)]
     return any(forgeries - {id(one) for one, _sample in forged} for _samples, forged in answering)
 
 

@@ -43,6 +43,11 @@ class Forgery(NamedTuple):
     preface: str = ""
 
     @property
+    def opens(self) -> bool:
+        """Whether who answers only what came through a proxy may answer this."""
+        return self.repeated or bool(self.preface)
+
+    @property
     def in_lines(self) -> bool:
         """Whether a header is repeated."""
         return len({name for name, _value in self.lines}) < len(self.lines)

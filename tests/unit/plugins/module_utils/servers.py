@@ -180,14 +180,16 @@ def echo(
     return behave
 
 
-def takes_proxy_lines(client: str, version: str = "PROXY TCP4") -> Behaviour:
-    """An echo app that takes the PROXY protocol from whoever sends it, and does without it too."""
+def takes_proxy_lines(client: str | None, version: str = "PROXY TCP4") -> Behaviour:
+    """An echo app that takes the PROXY protocol from whoever sends it, and where there is a
+    ``client`` does without it too.
+    """
 
     def behave(connection: Connection) -> None:
         first, *lines = connection.read_after()
         told = first[1].split()
         believed = first[1].startswith(version)
-        if told[0] == "PROXY" and not believed:
+        if not believed and (told[0] == "PROXY" or client is None):
             raise ConnectionAbortedError
         address = told[2] if believed else client
         lines = [line for line in lines if " " not in line[0]]
@@ -206,6 +208,16 @@ def only_for(host: str, behaviour: Behaviour) -> Behaviour:
     def behave(connection: Connection) -> None:
         asked = dict(connection.read())["Host"].partition(":")[0]
         (behaviour if asked == host else says(response(b"", "404 Not Found")))(connection)
+
+    return behave
+
+
+def only_with(name: str, behaviour: Behaviour) -> Behaviour:
+    """Behaves so to requests with this header, and refuses others as not having come its way."""
+
+    def behave(connection: Connection) -> None:
+        known = name in dict(connection.read())
+        (behaviour if known else says(response(b"", "403 Forbidden")))(connection)
 
     return behave
 

@@ -30,6 +30,7 @@ from ansible_collections.kestrel.real_ip.tests.unit.plugins.module_utils.servers
     floods,
     hangs_where_forged,
     only_for,
+    only_with,
     proxied,
     resolver,
     response,
@@ -474,6 +475,10 @@ def around(
                 behaviour = takes_proxy_lines("203.0.113.9")
             elif directly == "hangs":
                 behaviour = hangs_where_forged("203.0.113.9")
+            elif directly == "PROXY only":
+                behaviour = takes_proxy_lines(None)
+            elif directly.startswith("only with "):
+                behaviour = only_with(directly[10:], proxied("append", "203.0.113.9"))
             elif directly == "by name":
                 behaviour = only_for("lb.example.com", proxied("append", "203.0.113.9"))
             stack.enter_context(Server(behaviour, address=(OWN, front.port)))
@@ -594,6 +599,23 @@ def test_a_load_balancer_that_takes_the_proxy_protocol_directly(
     result = around(monkeypatch, "PROXY", "127.0.0.1", **REAL_IP)
     assert result["code"] == "V103", result["reason"]
     assert "PROXY TCP4 6.6.6.6 " in result["reason"]
+
+
+@pytest.mark.parametrize(
+    ("directly", "options"),
+    [
+        ("only with Via", {}),
+        ("only with CF-Connecting-IP", {}),
+        ("only with X-Forwarded-For", {}),
+        ("PROXY only", REAL_IP),
+    ],
+)
+def test_a_load_balancer_that_answers_only_what_looks_as_if_it_came_through_a_proxy(
+    monkeypatch: pytest.MonkeyPatch, directly: str, options: dict[str, Any]
+) -> None:
+    result = around(monkeypatch, directly, "127.0.0.1", **options)
+    assert (result["verdict"], result["code"]) == ("forgeable", "V103"), result["reason"]
+    assert {one["reachable"] for one in result["bypass"] if one["port"] not in (80, 443)} == {True}
 
 
 @pytest.mark.parametrize(
