@@ -412,7 +412,8 @@ def proxied(mode: str, client: str) -> Behaviour:
         if mode != "real ip":
             lines += [line for line in forged if line[0] == "Forwarded"]
         if mode in ("hop by hop", "first option"):
-            options = ",".join(_values(given, "Connection")[: 1 if mode == "first option" else None])
+            given_options = _values(given, "Connection")
+            options = ",".join(given_options[:1] if mode == "first option" else given_options)
             named = {option.strip().lower() for option in options.split(",")}
             lines = [line for line in lines if line[0].lower() not in named]
         connection.send(response(json.dumps({"kestrel": 1, "headers": lines}).encode()))

@@ -532,9 +532,7 @@ def test_a_load_balancer_that_wants_the_same_host_in_tls(
         wanted = only_for("app.example.com", proxied("append", "203.0.113.9"))
         (wanted if same else says(response(b"", "421 Misdirected Request")))(connection)
 
-    monkeypatch.setattr(
-        _probe.socket, "getaddrinfo", resolver({"echo.example.com": ["127.0.0.1"]})
-    )
+    monkeypatch.setattr(_probe.socket, "getaddrinfo", resolver({"echo.example.com": ["127.0.0.1"]}))
     before = proxied("append", f"{CLIENT}, {CDN}")
     with (
         Server(before, tls=server_tls(file)) as front,
