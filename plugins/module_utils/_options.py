@@ -548,5 +548,5 @@ def plan(params: Params) -> Plan:
     )
     around = _around(params["bypass"] or {})
     if around.load_balancer:
-        around = around._replace(tls=tls_context({**params, "validate_certs": False}))
+        around = around._replace(tls=_target_tls({**params, "validate_certs": False}))
     return Plan(_secured(targets, params), request, _own_address(params), standpoint, around)

@@ -550,6 +550,28 @@ def test_a_load_balancer_that_wants_the_same_host_in_tls(
     assert (result["verdict"], result["code"]) == ("forgeable", "V103"), result["reason"]
 
 
+def test_a_load_balancer_that_wants_the_clients_certificate_as_well(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    file, client = certificate(tmp_path, "echo.example.com"), certificate(tmp_path, "client")
+    monkeypatch.setattr(_probe.socket, "getaddrinfo", resolver({"echo.example.com": ["127.0.0.1"]}))
+    before, behind = (proxied("append", one) for one in (f"{CLIENT}, {CDN}", "203.0.113.9"))
+    with (
+        Server(before, tls=server_tls(file, client)) as front,
+        Server(behind, tls=server_tls(file, client), address=(OWN, front.port)),
+    ):
+        result = probe(
+            url=f"https://echo.example.com:{front.port}/",
+            ca_path=str(file),
+            tls_client_cert=str(client),
+            expected_source=[CLIENT],
+            trusted_count=2,
+            forge=True,
+            bypass={"load_balancer": [OWN]},
+        )
+    assert (result["verdict"], result["code"]) == ("forgeable", "V103"), result["reason"]
+
+
 #: An address of the load balancer to which the prober has no route
 FAR = "2001:db8:51::10"
 
