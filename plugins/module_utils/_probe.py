@@ -605,10 +605,12 @@ class Survey:
 
     def _ask(self, station: Station, forgery: Forgery | None) -> Callable[[], None]:
         target, nonce = station.target, secrets.token_hex(8)
-        request = self._request
-        if forgery is not None:
-            more = [(LINE_HEADER, value) for value in LINE_VALUES] if forgery.in_lines else []
-            request = request._replace(forged=(*forgery.lines, *more), preface=forgery.preface)
+        own = [(LINE_HEADER, value) for value in LINE_VALUES]
+        if forgery is None:
+            request = self._request._replace(forged=(*own,))
+        else:
+            lines = (*forgery.lines, *(own if forgery.in_lines else ()))
+            request = self._request._replace(forged=lines, preface=forgery.preface)
         try:
             reply = self._fetch(target.endpoint, station.address, request, self._until, nonce)
         except NoAnswer as error:

@@ -500,8 +500,10 @@ def _is_told_twice(echo: Echo) -> bool:
 
 
 def _leaves_out(forgery: Forgery | None, echo: Echo, strategy: Strategy) -> bool:
-    """Whether of the lines that were forged, the one that counts may not be shown."""
-    if forgery is None or not forgery.in_lines or not is_of(forgery, strategy.source):
+    """Whether of several lines, of proxies or forged ones, the one that counts may not be shown."""
+    if forgery is None:
+        return not echo.shows_each_line(sent=False)
+    if not forgery.in_lines or not is_of(forgery, strategy.source):
         return False
     return not echo.shows_each_line()
 

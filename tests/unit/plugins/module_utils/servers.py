@@ -170,7 +170,8 @@ def echo(
         if value is not None:
             lines = [*lines, ("X-Forwarded-For", value)]
         if form == "flask":
-            document: dict[str, Any] = {"headers": dict(lines), "method": "GET"}
+            merged = {name: ",".join(_values(lines, name)) for name, _value in lines}
+            document: dict[str, Any] = {"headers": merged, "method": "GET"}
         else:
             host, port = connection.sock.getpeername()[:2]
             document = {"kestrel": 1, "headers": lines, "peer": {"address": host, "port": port}}

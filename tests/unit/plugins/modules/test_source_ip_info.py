@@ -412,6 +412,26 @@ def test_an_app_that_shows_one_line_of_several(shows: Any, code: str) -> None:
 
 
 @pytest.mark.parametrize(
+    ("shows", "code"),
+    [(lambda values: values[0], "V420"), (lambda values: values[-1], "V420"), (", ".join, "V208")],
+)
+def test_an_app_that_shows_one_of_the_lines_of_two_proxies(shows: Any, code: str) -> None:
+    def behave(connection: Connection) -> None:
+        # HAProxy's forwardfor adds a line to the one that is there.
+        lines = [*connection.read()[1:], ("X-Forwarded-For", CLIENT)]
+        lines.append(("X-Forwarded-For", "10.9.8.7"))
+        headers: dict[str, list[str]] = {}
+        for name, value in lines:
+            headers.setdefault(name, []).append(value)
+        told = {name: shows(values) for name, values in headers.items()}
+        connection.send(response(json.dumps({"headers": told, "method": "GET"}).encode()))
+
+    with Server(behave) as running:
+        result = probe(url=running.url, expected_source=[CLIENT], echo_format="flask")
+    assert result["code"] == code, result["reason"]
+
+
+@pytest.mark.parametrize(
     ("options", "code"),
     [
         ({"layer": "l4"}, "V417"),
