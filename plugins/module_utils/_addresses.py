@@ -85,15 +85,16 @@ def of_proxied(objects: t.Iterable[Object]) -> list[str]:
     return [address for address, proxied in modes.items() if proxied == {True}]
 
 
-# Enough to show that node ports are open; more would be a scan.
+# Enough to show that node ports are open, and that a host is served; more would be a scan.
 _NODES = 3
+_HOSTS = 3
 
 
 def around(
     nodes: t.Iterable[Object], service: Object | None, front: Object | None
 ) -> dict[str, list[str]]:
-    """``bypass`` as source_ip_info takes it: the Service's node port on a few nodes, and the
-    balancer's own addresses.
+    """``bypass`` as source_ip_info takes it: the Service's node port on a few nodes, the balancer's
+    own addresses, and the hosts of its rules.
     """
     ports = [
         port["nodePort"]
@@ -111,7 +112,11 @@ def around(
             literal = f"[{address}]" if ":" in address else address
             key = "node_ports" if external else "internal_node_ports"
             found[key].append(f"{literal}:{ports[0]}")
-    return {**found, "load_balancer": addresses(front or {})}
+    rules = (front or {}).get("spec", {}).get("rules") or []
+    # Any name will do for a wildcard.
+    hosts = [f"real-ip{host[1:]}" if host[0] == "*" else host for host in map(_host, rules) if host]
+    named = [*dict.fromkeys(hosts)][:_HOSTS]
+    return {**found, "load_balancer": addresses(front or {}), "hosts": named}
 
 
 def collect(
@@ -154,7 +159,7 @@ def backends(ingress: Object, host: str, path: str) -> list[str]:
     spec = ingress.get("spec", {})
     found: dict[tuple[int, int], set[str]] = {}
     for rule in spec.get("rules") or []:
-        wanted = rule.get("host") or ""
+        wanted = _host(rule)
         if not covers(wanted, host):
             continue
         nearness = 0 if not wanted else 1 if wanted != host else 2
@@ -181,6 +186,10 @@ def under(path: str, prefix: str, kind: str) -> bool:
     if kind == "Exact":
         return path == prefix
     return path == prefix or path.startswith(prefix.rstrip("/") + "/")
+
+
+def _host(rule: Object) -> str:
+    return str(rule.get("host") or "")
 
 
 def _service_name(backend: Object | None) -> str:

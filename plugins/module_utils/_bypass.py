@@ -38,13 +38,15 @@ Result = dict[str, Any]
 class Around(NamedTuple):
     """What to try. ``node_ports``: host and port; ``internal``: likewise, only from the inside.
 
-    ``load_balancer``: the load balancer's addresses and names, as its status gives them; ``tls``:
-    that accepts any certificate, since who walks around doesn't mind.
+    ``load_balancer``: the load balancer's addresses and names, as its status gives them; ``hosts``:
+    names that it has rules for; ``tls``: that accepts any certificate, since who walks around
+    doesn't mind.
     """
 
     node_ports: Sequence[tuple[str, int]] = ()
     internal: Sequence[tuple[str, int]] = ()
     load_balancer: Sequence[str] = ()
+    hosts: Sequence[str] = ()
     tls: ssl.SSLContext | None = None
 
 
@@ -64,7 +66,7 @@ def _to(target: Target, host: str, port: int, forge: bool) -> Target:
     endpoint = target.endpoint._replace(host=host, port=port, label=host)
     question = target.question._replace(samples=_TRIES, backends=())
     forgeries = target.forgeries if forge else ()
-    return target._replace(endpoint=endpoint, question=question, forgeries=forgeries)
+    return target._replace(endpoint=endpoint, question=question, forgeries=forgeries, knocks=forge)
 
 
 def _plain(target: Target) -> Target:
@@ -90,7 +92,7 @@ def ways(
     for number, visit in enumerate(visits):
         front = {station.address.remote for station in visit.stations} - own
         for address in (one for one in known if front and one not in front):
-            names = [*known[address], *called]
+            names = [*around.hosts, *known[address], *called]
             for target in _listeners(visit.target, str(address), around.tls):
                 found += [Way("load_balancer", number, one) for one in _hosts(target, names)]
     return found
@@ -124,15 +126,19 @@ def _listeners(target: Target, host: str, tls: ssl.SSLContext | None) -> list[Ta
 
 def _hosts(target: Target, names: Iterable[str]) -> Iterable[Target]:
     """The target with each Host that the load balancer may know: what stands in front can change
-    it, and who walks around tries what works. Without a host in a rule, that is its own name.
+    it, and who walks around tries what works: that of a rule, or where no rule has one, its own
+    name. TLS names the same host then, since some answer to nothing else.
     """
     yield target
     host, port, secured = target.endpoint.host, target.endpoint.port, bool(target.endpoint.tls)
-    for name in dict.fromkeys([*(canonical(name) or name for name in names), host]):
+    same = (target.endpoint.host_header, target.endpoint.server_name)
+    asked = target.endpoint.host_header
+    every = [canonical(asked) or asked.partition(":")[0], *names, host]
+    for name in dict.fromkeys(canonical(name) or name for name in every):
         literal = f"[{name}]" if ":" in name else name
         own = literal if port == (443 if secured else 80) else f"{literal}:{port}"
-        if own != target.endpoint.host_header:
-            server_name = name if secured else ""
+        server_name = name if secured else ""
+        if (own, server_name) != same:
             yield target._replace(
                 endpoint=target.endpoint._replace(host_header=own, server_name=server_name)
             )
@@ -143,6 +149,11 @@ def evidence(station: Station) -> Any:
     return station.samples, station.forged
 
 
+def _answers(station: Station) -> bool:
+    samples, forged = station.result
+    return any(map(is_answer, [*samples, *(sample for _forgery, sample in forged)]))
+
+
 def _outcome(way: Way, stations: Sequence[Station]) -> tuple[bool | None, Result | None]:
     """Whether the way leads to the echo app, None if it was not tried or could not be from here,
     and the facts where it deceives.
@@ -151,8 +162,8 @@ def _outcome(way: Way, stations: Sequence[Station]) -> tuple[bool | None, Result
     reachable = False if any(CODES[sample.code].verdict != UNTESTED for sample in sent) else None
     strategy = way.target.question.strategy
     for station in stations:
-        samples, forged = station.result
-        reachable = any(is_answer(sample) for sample in samples) or reachable
+        forged = station.result[1]
+        reachable = _answers(station) or reachable
         code, facts = deceived(strategy, forged) or ("", {})
         # Only a forged value: that without its proxy the list is shorter deceives nobody.
         if code in ("V101", "V104"):
@@ -175,7 +186,7 @@ def _entry(way: Way, reachable: bool | None, at: Standpoint) -> Result:
 def _is_left(way: Way, stations: Sequence[Station]) -> bool:
     """Whether something that was to be forged there wasn't: an honest answer shows no deception."""
     forgeries = {id(one) for one in way.target.forgeries}
-    answering = [one.result for one in stations if any(map(is_answer, one.result[0]))]
+    answering = [one.result for one in stations if _answers(one)]
     return any(forgeries - {id(one) for one, _sample in forged} for _samples, forged in answering)
 
 

@@ -24,8 +24,8 @@ Fields = list[tuple[str, str]]
 NONCE_HEADER = "X-Kestrel-Nonce"
 NONCE_PARAMETER = "kestrel_nonce"
 
-#: Sent in as many lines, with these values, where another header is repeated: from it is seen
-#: whether the echo app shows each line, or one of them only.
+#: Sent in as many lines, with these values, where nothing is forged and where a header is repeated:
+#: from it is seen whether the echo app shows each line, or one of them only.
 LINE_HEADER = "X-Kestrel-Line"
 LINE_VALUES = ("1", "2")
 
@@ -83,11 +83,15 @@ class Echo(NamedTuple):
             return True
         return self.merged and not as_list and any("," in value for value in values)
 
-    def shows_each_line(self) -> bool:
-        """Whether of repeated lines none was left out, as far as LINE_HEADER tells."""
+    def shows_each_line(self, sent: bool = True) -> bool:
+        """Whether of repeated lines none was left out, as far as LINE_HEADER tells.
+
+        ``sent``: it must be there; else, where it isn't there at all, nothing is known against it.
+        """
         lines = [value for name, value in self.headers if name.lower() == LINE_HEADER.lower()]
         found = {one.strip() for line in lines for one in line.split(",")}
-        return not (self.merged or self.partial) or found >= {*LINE_VALUES}
+        told = found >= {*LINE_VALUES} or not (sent or found)
+        return told or not (self.merged or self.partial)
 
 
 # --- JSON -----------------------------------------------------------------------------------------

@@ -43,6 +43,11 @@ class Forgery(NamedTuple):
     preface: str = ""
 
     @property
+    def opens(self) -> bool:
+        """Whether who answers only what came through a proxy may answer this."""
+        return self.repeated or bool(self.preface)
+
+    @property
     def in_lines(self) -> bool:
         """Whether a header is repeated."""
         return len({name for name, _value in self.lines}) < len(self.lines)
@@ -171,6 +176,13 @@ def _forms(header: str, values: Sequence[str]) -> Iterable[tuple[str, ...]]:
         yield (", ".join([_element(header, first)] * _LONG),)
 
 
+def _handed_on(header: str, value: str, ipv6: str) -> str:
+    """The value as those write it who hand an address on: who looks for that takes nothing else."""
+    if header == "CloudFront-Viewer-Address":
+        return _with_port(header, value)
+    return ipv6 if header == "CF-Connecting-IPv6" else value
+
+
 def _unlikely(header: str, values: Sequence[str]) -> Iterable[tuple[str, str]]:
     """Lines that a proxy may not take for those that it drops or writes anew."""
     # Names mean the same in any case, but not to who compares text.
@@ -223,11 +235,16 @@ def forgeries(
         for name in names.values()
         for line in _unlikely(name, [values[0], *unlikely])
     ]
-    rumours = [(name, values[0]) for name in (*HEARSAY, *_RUMOURS) if name.lower() not in names]
+    ipv6 = next((one for one in unlikely if ":" in one), values[0])
+    rumours = [
+        (name, _handed_on(name, values[0], ipv6))
+        for name in (*HEARSAY, *_RUMOURS)
+        if name.lower() not in names
+    ]
     hearsay = [(line[0], (line,)) for line in rumours if line[0] in HEARSAY]
     # A proxy that drops what this header names (RFC 9110, 7.6.1) after it wrote its own drops that.
     # The address is an option like any other: by it is seen whether the line itself arrives.
-    options = ", ".join(["close", *dashed, "Forwarded", values[0].replace(":", ".")])
+    options = ", ".join(["close", *names.values(), values[0].replace(":", ".")])
     hops = ("Connection", (("Connection", options),))
     all_values = (*values, *unlikely)
     everything = [(name, _element(name, values[0])) for name in names.values()]

@@ -525,7 +525,8 @@ def _around(given: Params) -> Around:
         return [_host_and_port(f"bypass.{name}", text) for text in given.get(name) or ()]
 
     own = [_host("bypass.load_balancer", text, text) for text in given.get("load_balancer") or ()]
-    return Around(ports("node_ports"), ports("internal_node_ports"), own)
+    hosts = [_host("bypass.hosts", text, text) for text in given.get("hosts") or ()]
+    return Around(ports("node_ports"), ports("internal_node_ports"), own, hosts)
 
 
 def plan(params: Params) -> Plan:
@@ -547,5 +548,5 @@ def plan(params: Params) -> Plan:
     )
     around = _around(params["bypass"] or {})
     if around.load_balancer:
-        around = around._replace(tls=tls_context({**params, "validate_certs": False}))
+        around = around._replace(tls=_target_tls({**params, "validate_certs": False}))
     return Plan(_secured(targets, params), request, _own_address(params), standpoint, around)

@@ -317,7 +317,8 @@ def _send(
         headers[NONCE_HEADER] = nonce
     if request.method not in ("GET", "OPTIONS"):
         headers["Content-Length"] = "0"
-    own = {name.lower() for name in request.headers}
+    # A forged line stands in the place of ours: who reads the first of two would not see it.
+    own = {name.lower() for name in (*request.headers, *dict(request.forged))}
     connection.putrequest(request.method, path, skip_host=True, skip_accept_encoding=True)
     for name, value in headers.items():
         if name.lower() not in own:
@@ -410,13 +411,21 @@ Fetch = Callable[[Endpoint, SocketAddress, Request, float, str], Reply]
 
 
 class Target(NamedTuple):
-    """What is asked of which endpoint. ``forgeries``: to be tried where the endpoint answers."""
+    """What is asked of which endpoint. ``forgeries``: to be tried where the endpoint answers.
+
+    ``knocks``: where it refuses honest requests, those are tried that may open it.
+    """
 
     name: str
     url: str
     endpoint: Endpoint
     question: Question
     forgeries: Sequence[Forgery] = ()
+    knocks: bool = False
+
+
+# Nobody is there, or nobody says anything: what was forged would wait for nothing as well.
+_SILENT = ("V503", "V504", "V506", "V509", "V601")
 
 
 class Station:
@@ -447,11 +456,19 @@ class Station:
         if more:
             self.goal += more
             self.todo.extend([None] * more)
-        elif not self.forged and any(is_answer(sample) for sample in self.samples):
-            self.todo.extend(self.target.forgeries)
         else:
-            self.todo.extend(self._again(most))
+            self.todo.extend(self._untried() or self._again(most))
         return bool(self.todo)
+
+    def _untried(self) -> list[Forgery]:
+        """What to forge that was not: all of it where anything was answered."""
+        tried = {id(forgery) for forgery, _sample in self.forged}
+        left = [one for one in self.target.forgeries if id(one) not in tried]
+        samples = [*self.samples, *(sample for _forgery, sample in self.forged)]
+        if any(map(is_answer, samples)):
+            return left
+        refused = self.target.knocks and any(one.code not in _SILENT for one in self.samples)
+        return [one for one in left if one.opens] if refused else []
 
     def _again(self, most: int) -> list[Forgery]:
         """What to forge once more, until each backend has met it that answers at all."""
@@ -588,10 +605,12 @@ class Survey:
 
     def _ask(self, station: Station, forgery: Forgery | None) -> Callable[[], None]:
         target, nonce = station.target, secrets.token_hex(8)
-        request = self._request
-        if forgery is not None:
-            more = [(LINE_HEADER, value) for value in LINE_VALUES] if forgery.in_lines else []
-            request = request._replace(forged=(*forgery.lines, *more), preface=forgery.preface)
+        own = [(LINE_HEADER, value) for value in LINE_VALUES]
+        if forgery is None:
+            request = self._request._replace(forged=(*own,))
+        else:
+            lines = (*forgery.lines, *(own if forgery.in_lines else ()))
+            request = self._request._replace(forged=lines, preface=forgery.preface)
         try:
             reply = self._fetch(target.endpoint, station.address, request, self._until, nonce)
         except NoAnswer as error:

@@ -500,8 +500,10 @@ def _is_told_twice(echo: Echo) -> bool:
 
 
 def _leaves_out(forgery: Forgery | None, echo: Echo, strategy: Strategy) -> bool:
-    """Whether of the lines that were forged, the one that counts may not be shown."""
-    if forgery is None or not forgery.in_lines or not is_of(forgery, strategy.source):
+    """Whether of several lines, of proxies or forged ones, the one that counts may not be shown."""
+    if forgery is None:
+        return not echo.shows_each_line(sent=False)
+    if not forgery.in_lines or not is_of(forgery, strategy.source):
         return False
     return not echo.shows_each_line()
 
@@ -837,9 +839,11 @@ def _safe(
 
 def _not_tested(question: Question, answers: Iterable[Sample], forged: Forged) -> str:
     """What the verdict doesn't rest on, as the end of the reason."""
-    aimed = [sample for forgery, sample in forged if _aims_at(forgery, question.strategy)]
-    refused = sum(not is_answer(sample) for sample in aimed)
-    partly = f"forgery tested in part ({refused} of {len(aimed)} forged requests not answered)"
+    # Of any header: who believes another one writes what it says into the strategy's. The PROXY
+    # protocol is refused by most.
+    sent = [sample for forgery, sample in forged if not forgery.preface]
+    refused = sum(not is_answer(sample) for sample in sent)
+    partly = f"forgery tested in part ({refused} of {len(sent)} forged requests not answered)"
     tested = _tested(question.strategy, forged)
     met = {sample.pod for _forgery, sample in forged if is_answer(sample)}
     unmet = [sample for sample in answers if sample.pod and sample.pod not in met]

@@ -93,7 +93,8 @@ cluster_addresses:
   type: dict
 bypass:
   description: As the option of the same name of M(kestrel.real_ip.source_ip_info), the node port of
-    O(service) on at most three nodes and the addresses of what stands in front.
+    O(service) on at most three nodes, and of what stands in front the addresses and at most three
+    hosts of its rules.
   returned: success
   type: dict
 unread:

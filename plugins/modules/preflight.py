@@ -111,6 +111,10 @@ front:
   description: The kind whose load balancer clients talk to, V(Ingress) or V(Service).
   returned: success
   type: str
+ingress:
+  description: The name of the Ingress, empty where RV(front) is a Service.
+  returned: success
+  type: str
 purposes:
   description: As given.
   returned: success
@@ -133,7 +137,11 @@ from ansible_collections.kestrel.real_ip.plugins.module_utils._kubernetes import
     open_module,
 )
 from ansible_collections.kestrel.real_ip.plugins.module_utils._rights import Right, needed
-from ansible_collections.kestrel.real_ip.plugins.module_utils._scenarios import DEFAULT, SCENARIOS
+from ansible_collections.kestrel.real_ip.plugins.module_utils._scenarios import (
+    DEFAULT,
+    INGRESS,
+    SCENARIOS,
+)
 
 # Server-side apply is stable from 1.22 on, and so is networking.k8s.io/v1 alone.
 OLDEST = (1, 22)
@@ -238,6 +246,7 @@ def main() -> None:
         namespace=namespace,
         name_prefix=module.params["name_prefix"],
         front=front,
+        ingress=f"{module.params['name_prefix']}-ingress" if front == INGRESS else "",
         purposes=module.params["purposes"],
         namespace_exists=exists,
     )

@@ -196,6 +196,12 @@ options:
             beside it. Beside one, the name can lead to what stands in front.
         type: list
         elements: str
+      hosts:
+        description:
+          - Host names that the load balancer has rules for. It is asked for these as well, since
+            what stands in front can change the C(Host) header.
+        type: list
+        elements: str
   load_balancer:
     description:
       - The class of the load balancer, by which its own header lines are known. Known is V(qcloud)
@@ -532,7 +538,7 @@ bypass:
       sample: 30080
     host_header:
       description: The C(Host) header that was sent. The load balancer is asked with the target's,
-        with each of its own names and with its own address.
+        with those of its rules, with each of its own names and with its own address.
       returned: success
       type: str
       sample: 203.0.113.5:30080
@@ -673,7 +679,12 @@ CLUSTER = {
 }
 #: Seconds beside the deadline to try the ways around: without them they count as closed.
 BYPASS_TIME = 10
-BYPASS = {"node_ports": TEXTS, "internal_node_ports": TEXTS, "load_balancer": TEXTS}
+BYPASS = {
+    "node_ports": TEXTS,
+    "internal_node_ports": TEXTS,
+    "load_balancer": TEXTS,
+    "hosts": TEXTS,
+}
 ARGUMENTS: dict[str, dict[str, Any]] = {
     **PER_TARGET,
     "layer": {**PER_TARGET["layer"], "default": "l7"},

@@ -170,7 +170,8 @@ def echo(
         if value is not None:
             lines = [*lines, ("X-Forwarded-For", value)]
         if form == "flask":
-            document: dict[str, Any] = {"headers": dict(lines), "method": "GET"}
+            merged = {name: ",".join(_values(lines, name)) for name, _value in lines}
+            document: dict[str, Any] = {"headers": merged, "method": "GET"}
         else:
             host, port = connection.sock.getpeername()[:2]
             document = {"kestrel": 1, "headers": lines, "peer": {"address": host, "port": port}}
@@ -180,14 +181,16 @@ def echo(
     return behave
 
 
-def takes_proxy_lines(client: str, version: str = "PROXY TCP4") -> Behaviour:
-    """An echo app that takes the PROXY protocol from whoever sends it, and does without it too."""
+def takes_proxy_lines(client: str | None, version: str = "PROXY TCP4") -> Behaviour:
+    """An echo app that takes the PROXY protocol from whoever sends it, and where there is a
+    ``client`` does without it too.
+    """
 
     def behave(connection: Connection) -> None:
         first, *lines = connection.read_after()
         told = first[1].split()
         believed = first[1].startswith(version)
-        if told[0] == "PROXY" and not believed:
+        if not believed and (told[0] == "PROXY" or client is None):
             raise ConnectionAbortedError
         address = told[2] if believed else client
         lines = [line for line in lines if " " not in line[0]]
@@ -206,6 +209,16 @@ def only_for(host: str, behaviour: Behaviour) -> Behaviour:
     def behave(connection: Connection) -> None:
         asked = dict(connection.read())["Host"].partition(":")[0]
         (behaviour if asked == host else says(response(b"", "404 Not Found")))(connection)
+
+    return behave
+
+
+def only_with(name: str, behaviour: Behaviour) -> Behaviour:
+    """Behaves so to requests with this header, and refuses others as not having come its way."""
+
+    def behave(connection: Connection) -> None:
+        known = name in dict(connection.read())
+        (behaviour if known else says(response(b"", "403 Forbidden")))(connection)
 
     return behave
 
@@ -350,6 +363,12 @@ def _values(lines: Lines, wanted: str) -> list[str]:
 _BELIEVES: dict[str, Callable[[Lines], list[str]]] = {
     "hearsay": lambda given: _values(given, "True-Client-IP"),
     "rumour": lambda given: _values(given, "X-Azure-ClientIP"),
+    "viewer": lambda given: [
+        v.removesuffix(":6666")
+        for v in _values(given, "CloudFront-Viewer-Address")
+        if v.endswith(":6666")
+    ],
+    "viewer over IPv6": lambda given: [v for v in _values(given, "CF-Connecting-IPv6") if ":" in v],
     "together": lambda given: _values(given, "Client-IP") if _values(given, "Via") else [],
     "internal": lambda given: [v for v in _values(given, "X-Real-IP") if v.startswith("10.")],
     "loopback": lambda given: [v for v in _values(given, "X-Real-IP") if v.startswith("127.")],
@@ -376,7 +395,7 @@ def proxied(mode: str, client: str) -> Behaviour:
         for name in ("X-Forwarded-For", "X-Real-IP"):
             before = _values(forged, name)
             appended = ", ".join([*before, peer])
-            if mode in ("append", "hop by hop") or mode in _BELIEVES:
+            if mode in ("append", "hop by hop", "first option") or mode in _BELIEVES:
                 lines.append((name, appended))
             elif mode == "cut":
                 lines.append((name, appended[:1000].rstrip(", ")))
@@ -393,8 +412,9 @@ def proxied(mode: str, client: str) -> Behaviour:
                 lines.append((name, client))
         if mode != "real ip":
             lines += [line for line in forged if line[0] == "Forwarded"]
-        if mode == "hop by hop":
-            options = ",".join(_values(given, "Connection"))
+        if mode in ("hop by hop", "first option"):
+            given_options = _values(given, "Connection")
+            options = ",".join(given_options[:1] if mode == "first option" else given_options)
             named = {option.strip().lower() for option in options.split(",")}
             lines = [line for line in lines if line[0].lower() not in named]
         connection.send(response(json.dumps({"kestrel": 1, "headers": lines}).encode()))

@@ -197,7 +197,15 @@ def test_around(
     assert found["load_balancer"] == ["198.51.100.1", "a.example"], (
         "names are looked up by the probe"
     )
-    assert around(nodes, service, None)["load_balancer"] == []
+    assert found["hosts"] == []
+    nothing = around(nodes, service, None)
+    assert (nothing["load_balancer"], nothing["hosts"]) == ([], [])
+
+
+def test_around_by_the_hosts_of_the_rules() -> None:
+    named = ["a.example", None, "*.example", "a.example", "b.example", "c.example"]
+    front = {"spec": {"rules": [{"host": host} if host else {} for host in named]}}
+    assert around([], None, front)["hosts"] == ["a.example", "real-ip.example", "b.example"]
 
 
 def test_only_addresses_that_kube_proxy_leaves_alone_are_proxied() -> None:

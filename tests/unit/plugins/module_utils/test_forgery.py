@@ -113,10 +113,11 @@ def test_no_forged_value_is_expected(expected: list[str]) -> None:
 
 def test_connection_names_each_header_that_carries_an_address() -> None:
     for avoided, value in (["203.0.113.20"], "6.6.6.6"), (["6.0.0.0/7", "192.0.2.20"], "9.9.9.9"):
-        sent = forgeries("X-Client-IP", parse_ranges(avoided), None)
-        [[line]] = [one.lines for one in sent if one.header == "Connection"]
-        options = f"close, X-Client-IP, X-Real-IP, {XFF}, Forwarded, {value}"
-        assert line == ("Connection", options)
+        for header in ("X-Client-IP", "ClientIP"):
+            sent = forgeries(header, parse_ranges(avoided), None)
+            [[line]] = [one.lines for one in sent if one.header == "Connection"]
+            options = f"close, {header}, X-Real-IP, {XFF}, Forwarded, {value}"
+            assert line == ("Connection", options)
 
 
 def test_a_header_in_another_case_is_the_same_one() -> None:

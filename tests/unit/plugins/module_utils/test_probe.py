@@ -19,7 +19,12 @@ import pytest
 from ansible_collections.kestrel.real_ip.plugins.module_utils import _probe
 from ansible_collections.kestrel.real_ip.plugins.module_utils._codes import CODES
 from ansible_collections.kestrel.real_ip.plugins.module_utils._derive import parse_ranges
-from ansible_collections.kestrel.real_ip.plugins.module_utils._echo import NONCE_HEADER, Answer
+from ansible_collections.kestrel.real_ip.plugins.module_utils._echo import (
+    LINE_HEADER,
+    LINE_VALUES,
+    NONCE_HEADER,
+    Answer,
+)
 from ansible_collections.kestrel.real_ip.plugins.module_utils._options import tls_context
 from ansible_collections.kestrel.real_ip.plugins.module_utils._probe import (
     Endpoint,
@@ -366,8 +371,9 @@ def test_the_request() -> None:
         "Connection": "close",
         "Content-Length": "0",
         "X-Test": "1",
+        LINE_HEADER: LINE_VALUES[-1],
     }
-    assert len(lines) == len(fields) + 1
+    assert len(lines) == len(fields) + 2, "the nonce, and one line twice"
 
 
 def test_each_request_has_its_own_connection_and_nonce() -> None:

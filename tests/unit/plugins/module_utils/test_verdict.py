@@ -803,8 +803,9 @@ def test_what_was_not_tested_is_said_last() -> None:
     assert other.judge().reason.endswith("forgery not tested"), "not of the strategy's header"
     under = case._replace(forged=(("X_Forwarded_For", "6.6.6.6", answer()),))
     assert under.judge().reason.endswith("forgery not tested"), "of a name that may be dropped"
-    partly = case._replace(forged=((XFF, "6.6.6.6", answer()), (XFF, "7.7.7.7", "V516")))
-    assert "forgery tested in part (1 of 2 forged" in partly.judge().reason
+    for header in (XFF, "True-Client-IP"):
+        partly = case._replace(forged=((XFF, "6.6.6.6", answer()), (header, "7.7.7.7", "V516")))
+        assert "forgery tested in part (1 of 2 forged" in partly.judge().reason
     # A balancer that hashes what was forged leads every such request to one backend.
     hashed = case._replace(answers=(GOOD_A, GOOD_B), forged=((XFF, "6.6.6.6", GOOD_A),))
     assert hashed.judge().reason.endswith(f"; forgery not tested on {B}")

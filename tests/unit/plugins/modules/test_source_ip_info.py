@@ -30,6 +30,7 @@ from ansible_collections.kestrel.real_ip.tests.unit.plugins.module_utils.servers
     floods,
     hangs_where_forged,
     only_for,
+    only_with,
     proxied,
     resolver,
     response,
@@ -349,6 +350,8 @@ def test_what_becomes_of_forged_headers(
     ("mode", "code", "line"),
     [
         ("rumour", "V101", "X-Forwarded-For: 6.6.6.6; "),
+        ("viewer", "V101", "made it 6.6.6.6"),
+        ("viewer over IPv6", "V101", "made it 2606:6666::6"),
         ("together", "V101", "X-Forwarded-For: 6.6.6.6; "),
         ("internal", "V101", "X-Real-IP: 10.6.6.6 made"),
         ("loopback", "V101", "X-Real-IP: 127.6.6.6 made"),
@@ -359,6 +362,7 @@ def test_what_becomes_of_forged_headers(
         ("exact case", "V101", "x-forwarded-for: 6.6.6.6 made"),
         ("not empty", "V102", "X-Forwarded-For:  made"),
         ("not unknown", "V102", "X-Forwarded-For: unknown made"),
+        ("first option", "V102", "Connection: close, X-Forwarded-For, "),
     ],
 )
 def test_proxies_that_believe_some_forged_requests_only(mode: str, code: str, line: str) -> None:
@@ -404,6 +408,26 @@ def test_an_app_that_shows_one_line_of_several(shows: Any, code: str) -> None:
     own = {"echo_format": "jmespath", "echo_queries": {"headers": "request"}}
     with Server(behave) as running:
         result = probe(url=running.url, expected_source=[CLIENT], forge=True, **own)
+    assert result["code"] == code, result["reason"]
+
+
+@pytest.mark.parametrize(
+    ("shows", "code"),
+    [(lambda values: values[0], "V420"), (lambda values: values[-1], "V420"), (", ".join, "V208")],
+)
+def test_an_app_that_shows_one_of_the_lines_of_two_proxies(shows: Any, code: str) -> None:
+    def behave(connection: Connection) -> None:
+        # HAProxy's forwardfor adds a line to the one that is there.
+        lines = [*connection.read()[1:], ("X-Forwarded-For", CLIENT)]
+        lines.append(("X-Forwarded-For", "10.9.8.7"))
+        headers: dict[str, list[str]] = {}
+        for name, value in lines:
+            headers.setdefault(name, []).append(value)
+        told = {name: shows(values) for name, values in headers.items()}
+        connection.send(response(json.dumps({"headers": told, "method": "GET"}).encode()))
+
+    with Server(behave) as running:
+        result = probe(url=running.url, expected_source=[CLIENT], echo_format="flask")
     assert result["code"] == code, result["reason"]
 
 
@@ -475,6 +499,10 @@ def around(
                 behaviour = takes_proxy_lines("203.0.113.9")
             elif directly == "hangs":
                 behaviour = hangs_where_forged("203.0.113.9")
+            elif directly == "PROXY only":
+                behaviour = takes_proxy_lines(None)
+            elif directly.startswith("only with "):
+                behaviour = only_with(directly[10:], proxied("append", "203.0.113.9"))
             elif directly == "by name":
                 behaviour = only_for("lb.example.com", proxied("append", "203.0.113.9"))
             stack.enter_context(Server(behaviour, address=(OWN, front.port)))
@@ -518,6 +546,66 @@ def test_a_load_balancer_that_answers_to_its_own_name(monkeypatch: pytest.Monkey
     assert (result["verdict"], result["code"]) == ("forgeable", "V103"), result["reason"]
     reached = {entry["host_header"] for entry in result["bypass"] if entry["reachable"]}
     assert {name.partition(":")[0] for name in reached} == {"lb.example.com"}
+
+
+def test_a_load_balancer_that_answers_to_the_host_of_a_rule(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    bypass = {"load_balancer": [OWN], "hosts": ["lb.example.com"]}
+    result = around(monkeypatch, "by name", "127.0.0.1", bypass=bypass)
+    assert (result["verdict"], result["code"]) == ("forgeable", "V103"), result["reason"]
+
+
+def test_a_load_balancer_that_wants_the_same_host_in_tls(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    file = certificate(tmp_path, "echo.example.com")
+    tls, named = server_tls(file), set()
+    tls.sni_callback = lambda sock, name, _context: named.add((sock, name)) or None
+
+    def behave(connection: Connection) -> None:
+        same = (connection.sock, "app.example.com") in named
+        wanted = only_for("app.example.com", proxied("append", "203.0.113.9"))
+        (wanted if same else says(response(b"", "421 Misdirected Request")))(connection)
+
+    monkeypatch.setattr(_probe.socket, "getaddrinfo", resolver({"echo.example.com": ["127.0.0.1"]}))
+    before = proxied("append", f"{CLIENT}, {CDN}")
+    with (
+        Server(before, tls=server_tls(file)) as front,
+        Server(behave, tls=tls, address=(OWN, front.port)),
+    ):
+        result = probe(
+            url=f"https://echo.example.com:{front.port}/",
+            host_header="app.example.com",
+            ca_path=str(file),
+            expected_source=[CLIENT],
+            trusted_count=2,
+            forge=True,
+            bypass={"load_balancer": [OWN]},
+        )
+    assert (result["verdict"], result["code"]) == ("forgeable", "V103"), result["reason"]
+
+
+def test_a_load_balancer_that_wants_the_clients_certificate_as_well(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    file, client = certificate(tmp_path, "echo.example.com"), certificate(tmp_path, "client")
+    monkeypatch.setattr(_probe.socket, "getaddrinfo", resolver({"echo.example.com": ["127.0.0.1"]}))
+    before, behind = (proxied("append", one) for one in (f"{CLIENT}, {CDN}", "203.0.113.9"))
+    with (
+        Server(before, tls=server_tls(file, client)) as front,
+        Server(behind, tls=server_tls(file, client), address=(OWN, front.port)),
+    ):
+        result = probe(
+            url=f"https://echo.example.com:{front.port}/",
+            ca_path=str(file),
+            tls_client_cert=str(client),
+            expected_source=[CLIENT],
+            trusted_count=2,
+            forge=True,
+            bypass={"load_balancer": [OWN]},
+        )
+    assert (result["verdict"], result["code"]) == ("forgeable", "V103"), result["reason"]
 
 
 #: An address of the load balancer to which the prober has no route
@@ -567,6 +655,23 @@ def test_a_load_balancer_that_takes_the_proxy_protocol_directly(
     result = around(monkeypatch, "PROXY", "127.0.0.1", **REAL_IP)
     assert result["code"] == "V103", result["reason"]
     assert "PROXY TCP4 6.6.6.6 " in result["reason"]
+
+
+@pytest.mark.parametrize(
+    ("directly", "options"),
+    [
+        ("only with Via", {}),
+        ("only with CF-Connecting-IP", {}),
+        ("only with X-Forwarded-For", {}),
+        ("PROXY only", REAL_IP),
+    ],
+)
+def test_a_load_balancer_that_answers_only_what_looks_as_if_it_came_through_a_proxy(
+    monkeypatch: pytest.MonkeyPatch, directly: str, options: dict[str, Any]
+) -> None:
+    result = around(monkeypatch, directly, "127.0.0.1", **options)
+    assert (result["verdict"], result["code"]) == ("forgeable", "V103"), result["reason"]
+    assert {one["reachable"] for one in result["bypass"] if one["port"] not in (80, 443)} == {True}
 
 
 @pytest.mark.parametrize(
