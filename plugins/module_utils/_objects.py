@@ -22,6 +22,7 @@ from ansible_collections.kestrel.real_ip.plugins.module_utils._path import (
     labels_match,
     named,
 )
+from ansible_collections.kestrel.real_ip.plugins.module_utils._settings import value_of
 from ansible_collections.kestrel.real_ip.plugins.module_utils._tke_errors import mentions
 
 CLASS = "qcloud"
@@ -279,7 +280,16 @@ def deploying(path: TrafficPath) -> tuple[str | None, str]:
 
     Who looks at its own deployment names the Ingress and the Service that it has to lead to.
     """
-    return (_DEPLOY, "command") if path.expected_service else (None, "")
+    if not path.expected_service:
+        return None, ""
+    prefix = path.expected_service.removesuffix("-service")
+    given = {"namespace": path.namespace, "name_prefix": prefix}
+    words = [
+        f" -e real_ip_{key}={value}"
+        for key, value in given.items()
+        if value != value_of(f"real_ip_{key}", None)
+    ]
+    return f"{_DEPLOY}{''.join(words)}", "command"
 
 
 # --- Going back -----------------------------------------------------------------------------------

@@ -494,7 +494,8 @@ ROWS: dict[str, Row] = {
         both(put("pods", value=[]), put("deployments", value=[]), put("slices", value=[])),
         "P102",
         "Service echo",
-        "ansible-playbook kestrel.real_ip.deploy",
+        "ansible-playbook kestrel.real_ip.deploy -e real_ip_namespace=shop "
+        "-e real_ip_name_prefix=echo",
         also=("P209",),
     ),
     "scaled to zero": Row(
@@ -743,7 +744,8 @@ ROWS: dict[str, Row] = {
         put("ingress", value=None),
         "P201",
         "Ingress front",
-        "ansible-playbook kestrel.real_ip.deploy",
+        "ansible-playbook kestrel.real_ip.deploy -e real_ip_namespace=shop "
+        "-e real_ip_name_prefix=echo",
     ),
     "no Service": Row(
         both(
@@ -923,6 +925,9 @@ ROWS: dict[str, Row] = {
         "Pod echo-a",
         "Deploy an app that answers /",
         "console",
+    ),
+    "app fails since the newest revision": Row(
+        both(status("500 Oops"), directly(direct("answers", 500))), "P310", "Pod echo-a", UNDO
     ),
     "redirect": Row(
         probe("V517", "198.51.100.1:80 redirects to https://198.51.100.1/, which is not followed"),
