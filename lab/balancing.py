@@ -133,6 +133,13 @@ SWITCHES: Final[Mapping[str, Switch]] = {
         "http",
         "https",
     ),
+    "firewall": _choice(
+        "whether a firewall (WAF) admits requests at layer 7, refuses all of them, or only those"
+        " that come with an X-Forwarded-For",
+        "open",
+        "closed",
+        "forged",
+    ),
     "read_timeout": Switch(
         60.0,
         f"seconds from 0 to {_LONGEST_DELAY:.0f}",
@@ -248,6 +255,10 @@ CERTIFICATE_KEY: Final = "qcloud_cert_id"
 CONFIG_NAMESPACE: Final = "kube-system"
 CONFIG_NAME: Final = "tke-service-controller-config"
 ENABLED: Final = "EnableIngressController"
+#: Whether what gets a balancer gets direct access with it, where it says nothing of that, and
+#: whether pods can be backends at all: those of a lab are in their node's range, as GlobalRouter's.
+DIRECT_DEFAULT: Final = "EnableDefaultDirectAccess"
+GLOBAL_ROUTE: Final = "GlobalRouteDirectAccess"
 
 #: What the controller may do in the cluster, as rules of a ClusterRole. It can't list Secrets.
 RIGHTS: Final[Sequence[JsonObject]] = (
@@ -303,6 +314,11 @@ class Cluster:
     def acts_on(self, kind: Kind) -> bool:
         """Tell whether the controller works on objects of a kind."""
         return kind is not INGRESS or self.config.get(ENABLED) != "false"
+
+    @property
+    def reaches_pods(self) -> bool:
+        """Tell whether pods can be backends; where nothing says so they can, as on new clusters."""
+        return self.config.get(GLOBAL_ROUTE, "true") == "true"
 
     def subjects(self) -> Iterator[tuple[Kind, JsonObject]]:
         """Yield every object that could have a balancer, oldest first."""
@@ -631,6 +647,8 @@ def _backends(
 ) -> dict[str, tuple[Backend, ...]]:
     """Return the backends of one port of a Service by family."""
     health_check = switches["health_check"] == "on"
+    if direct and not cluster.reaches_pods:
+        return dict.fromkeys(FAMILIES, ())
     return {
         family: _pod_backends(service, port, cluster, family)
         if direct
@@ -1012,21 +1030,36 @@ def _server_names(host: str | None, balancer: Balancer) -> str:
     return host
 
 
+#: What a firewall does with requests, by its switch.
+_FIREWALL: Final[Mapping[SwitchValue, tuple[str, ...]]] = {
+    "open": (),
+    "closed": ('return 403 "<html><title>Blocked by the firewall</title></html>";',),
+    "forged": ("if ($http_x_forwarded_for) { return 403; }",),
+}
+
+
 def _domain(
     balancer: Balancer,
     domain: Sequence[Location],
     family: str,
     own_source: bool,
-    scheme: SwitchValue,
+    switches: Mapping[str, SwitchValue],
 ) -> list[str]:
     """Return what a server does with the requests of its domain."""
+    scheme = switches["forward_type"]
+    wall = _FIREWALL[switches["firewall"]]
     if balancer.redirects:
         # Port 443 isn't served: its certificate would be at Tencent Cloud.
         return ["return 301 https://$host$request_uri;"]
-    return [line for location in domain for line in _location(location, family, own_source, scheme)]
+    return [
+        *wall,
+        *(line for where in domain for line in _location(where, family, own_source, scheme)),
+    ]
 
 
-def _servers(balancer: Balancer, own_source: bool, scheme: SwitchValue) -> Iterator[list[str]]:
+def _servers(
+    balancer: Balancer, own_source: bool, switches: Mapping[str, SwitchValue]
+) -> Iterator[list[str]]:
     """Yield the servers of one Ingress, on its own addresses only: 403, then each domain."""
     if balancer.kind is not INGRESS:
         return
@@ -1049,7 +1082,7 @@ def _servers(balancer: Balancer, own_source: bool, scheme: SwitchValue) -> Itera
                 [
                     *(socket + ";" for socket in sockets),
                     f"server_name {_server_names(host, balancer)};",
-                    *_domain(balancer, domain, family, own_source, scheme),
+                    *_domain(balancer, domain, family, own_source, switches),
                 ],
             )
 
@@ -1098,7 +1131,7 @@ def nginx_conf(
     for block in _upstreams(found, own_source):
         http += block
     for balancer in found if switches["listeners"] == "made" else ():
-        for block in _servers(balancer, own_source, switches["forward_type"]):
+        for block in _servers(balancer, own_source, switches):
             http += ["", *block]
     lines = [
         "# Written by lab.controller; changes are lost.",
@@ -1292,6 +1325,10 @@ def adoptions(
             annotations[kind.ipv6_annotation] = addresses_of(numbers[uid])[-1]
         finalizers = _finalizers(item)
         adopted = kind.finalizer in finalizers
+        asked = kind.direct_annotation in _annotations(item)
+        # Whether an explicit "false" counts more is not documented; here it does.
+        if not adopted and not asked and cluster.config.get(DIRECT_DEFAULT) == "true":
+            annotations[kind.direct_annotation] = "true"
         if adopted and annotations.items() <= _annotations(item).items():
             continue
         change: dict[str, Any] = {"annotations": annotations}
@@ -1380,6 +1417,9 @@ def warnings(
         said = faults.get(uid, [])
         if _wanted(kind, item):
             said += refusals(kind, item, cluster, switches)
+            direct = _annotations(item).get(kind.direct_annotation) == "true"
+            if kind is SERVICE and direct and not cluster.reaches_pods:
+                said.append(Fault("E4033", "No backend supports direct access."))
             if uid not in numbers:
                 __, codes = _ACCOUNT["quota"]
                 message = f"The quota of {len(_NUMBERS)} load balancers is used up."

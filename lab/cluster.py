@@ -42,7 +42,7 @@ AWX_ACCOUNT: Final = "awx"
 _FIELD_MANAGER: Final = "kestrel-real-ip-lab"
 
 
-def _answers(lab: Lab, host: str, url: str) -> Callable[[], str]:
+def answers(lab: Lab, host: str, url: str) -> Callable[[], str]:
     def check() -> str:
         ask(lab, host, url)
         return "answers"
@@ -84,7 +84,7 @@ def control_plane(lab: Lab) -> tuple[Part, ...]:
                 "--unsafe-no-fsync",
                 "--log-level=warn",
             ),
-            _answers(lab, MASTER.name, f"{_ETCD}/health"),
+            answers(lab, MASTER.name, f"{_ETCD}/health"),
         ),
         Part(
             "kube-apiserver",
@@ -112,7 +112,7 @@ def control_plane(lab: Lab) -> tuple[Part, ...]:
                 "--allow-privileged=true",
                 f"--cert-dir={lab.root / 'kube-apiserver'}",
             ),
-            _answers(lab, MASTER.name, f"{API_URL}/readyz"),
+            answers(lab, MASTER.name, f"{API_URL}/readyz"),
             needs=("etcd",),
             reads=(
                 *serving_files,
@@ -139,7 +139,7 @@ def control_plane(lab: Lab) -> tuple[Part, ...]:
                 "--kube-api-qps=500",
                 "--kube-api-burst=500",
             ),
-            _answers(lab, MASTER.name, _CONTROLLER_MANAGER_HEALTH),
+            answers(lab, MASTER.name, _CONTROLLER_MANAGER_HEALTH),
             needs=("kube-apiserver",),
             reads=(
                 *serving_files,
@@ -152,7 +152,7 @@ def control_plane(lab: Lab) -> tuple[Part, ...]:
             "kube-scheduler",
             MASTER.name,
             (str(lab.bin / "kube-scheduler"), *client("system:kube-scheduler")),
-            _answers(lab, MASTER.name, _SCHEDULER_HEALTH),
+            answers(lab, MASTER.name, _SCHEDULER_HEALTH),
             needs=("kube-apiserver",),
             reads=(*serving_files, credentials.kubeconfig_of(lab, "system:kube-scheduler")),
         ),
@@ -209,7 +209,7 @@ def stand_in(lab: Lab) -> tuple[Part, ...]:
             "registry",
             CLB.name,
             (sys.executable, "-m", "lab.registry", "--listen", REGISTRY_ADDRESS),
-            _answers(lab, CLB.name, f"http://{REGISTRY_ADDRESS}/v2/"),
+            answers(lab, CLB.name, f"http://{REGISTRY_ADDRESS}/v2/"),
             reads=(source / "registry.py",),
             environment=python,
         ),

@@ -7,6 +7,7 @@ They are made once and kept until ``down``: whatever is missing is made again, t
 from __future__ import annotations
 
 import base64
+import json
 import secrets
 from dataclasses import dataclass
 from pathlib import Path
@@ -206,9 +207,32 @@ def _certify(lab: Lab, words: tuple[str, ...], name: str) -> None:
     _keep(draft, certificate)
 
 
-def kubeconfig(lab: Lab, user: str, secret: str, server: str = API_URL) -> str:
-    """Return the content of a kubeconfig for a user with a token."""
+def kubeconfig(
+    lab: Lab, user: str, secret: str, server: str = API_URL, another: str | None = None
+) -> str:
+    """Return the content of a kubeconfig for a user with a token.
+
+    With ``another`` there is a context of that name, too, for the same user at ``server``, and it
+    is the current one; the lab's own leads to the lab.
+    """
     data = base64.b64encode(authority(lab).read_bytes()).decode()
+    if another:
+        servers = {lab.name: API_URL, another: server}
+        trust = {"certificate-authority-data": data}
+        config = {
+            "apiVersion": "v1",
+            "kind": "Config",
+            "clusters": [
+                {"name": name, "cluster": {"server": url, **trust}} for name, url in servers.items()
+            ],
+            "users": [{"name": user, "user": {"token": secret}}],
+            "contexts": [
+                {"name": name, "context": {"cluster": name, "user": user}} for name in servers
+            ],
+            "current-context": another,
+        }
+        # Every YAML reader reads JSON.
+        return json.dumps(config, indent=2) + "\n"
     return f"""\
 apiVersion: v1
 kind: Config

@@ -656,10 +656,34 @@ def _apply(place: Place, ref: Ref, body: Json, manager: str = _COLLECTION) -> No
 
 
 @dataclass(frozen=True)
+class Gone(Step):
+    """An object of the collection was deleted."""
+
+    ref: Ref
+
+    def plan(self, place: Place) -> Json:
+        """Keep what the collection applied."""
+        return {"applied": applied(place, self.ref)}
+
+    def do(self, place: Place, record: Json) -> Facts:
+        """Delete it, and what it made."""
+        _delete(place, f"{self.ref.path(place)}?propagationPolicy=Foreground")
+        until(f"{self.ref.shown(place)} should go", lambda: read(place, self.ref) is None)
+        return {}
+
+    def undo(self, place: Place, record: Json) -> None:
+        """Make it again, if nobody has done so and its namespace is there."""
+        if read(place, self.ref) is None and read(place, NAMESPACE) is not None:
+            _apply(place, self.ref, record["applied"])
+
+
+@dataclass(frozen=True)
 class Renew(Step):
     """The Ingress is made anew with a change: it has no balancer yet, and meets the fault so."""
 
     change: Alteration = lambda intent, place: None
+    #: Whether the change is the collection's own: what it applied otherwise comes at the end only.
+    own: bool = False
 
     def plan(self, place: Place) -> Json:
         """Keep what the collection applied."""
@@ -674,6 +698,9 @@ class Renew(Step):
         if read(place, INGRESS) is not None:
             api(place.lab, INGRESS.path(place), "PATCH", {"metadata": {"finalizers": None}})
         until("The Ingress should go", lambda: read(place, INGRESS) is None)
+        if self.own:
+            _apply(place, INGRESS, record["after"])
+            return {}
         if record["after"] != record["before"]:
             # The change isn't the collection's: running it again doesn't take that back.
             _apply(place, INGRESS, record["after"], _FIELD_MANAGER)
@@ -683,6 +710,10 @@ class Renew(Step):
     def undo(self, place: Place, record: Json) -> None:
         """Change it back, as far as nobody has done so or deleted it."""
         found = read(place, INGRESS)
+        if self.own:
+            if found is not None:
+                _apply(place, INGRESS, record["before"])
+            return
         owner = _seen(found)["owner"] if found else []
         before, after = (
             {"intent": _intent(record[key]), "owner": owner} for key in ("before", "after")
@@ -841,6 +872,30 @@ class Url(Step):
 
     def _address(self, place: Place) -> str:
         return address_of(place, self.ref)
+
+
+@dataclass(frozen=True)
+class Address(Step):
+    """A host has one more address on an interface."""
+
+    host: str
+    interface: str
+    address: str
+
+    def do(self, place: Place, record: Json) -> Facts:
+        """Add it."""
+        self._change(place, "replace")
+        return {}
+
+    def undo(self, place: Place, record: Json) -> None:
+        """Remove it."""
+        with contextlib.suppress(LabError):
+            self._change(place, "delete")
+
+    def _change(self, place: Place, verb: str) -> None:
+        netns = f"--net={network.NAMESPACES / place.lab.netns(self.host)}"
+        words = ("ip", "address", verb, f"{self.address}/32", "dev", self.interface)
+        run(["nsenter", netns, *words])
 
 
 @dataclass(frozen=True)
@@ -1015,11 +1070,68 @@ def less(rules: Sequence[Json], right: tuple[str, str, str] | None) -> list[Json
     return found
 
 
-def _kubeconfig(place: Place, token: str, server: str) -> Facts:
+def _kubeconfig(place: Place, token: str, server: str, another: str | None = None) -> Facts:
     path = place.file("kubeconfig")
-    content = credentials.kubeconfig(place.lab, "fault", token, server)
+    content = credentials.kubeconfig(place.lab, "fault", token, server, another)
     shell.write(path, content, 0o600)
     return {"kubeconfig": str(path)}
+
+
+@dataclass(frozen=True)
+class AnotherServer(Step):
+    """The API server of another cluster, without nodes, and a kubeconfig that leads to it.
+
+    ``options`` are added to those of the lab's; ``named``: whether the kubeconfig has a context of
+    the lab's own cluster, too.
+    """
+
+    options: tuple[str, ...] = ()
+    named: bool = True
+
+    @staticmethod
+    def _part(place: Place) -> str:
+        return f"fault-{place.fault}"
+
+    def do(self, place: Place, record: Json) -> Facts:
+        """Start it, and wait until it serves."""
+        first = _api_server(place.lab)
+        changed = ("--secure-port=", "--cert-dir=", "--advertise-address=")
+        argv = [
+            *(one for one in first.argv if not one.startswith(changed)),
+            f"--secure-port={API_PORT + 2}",
+            f"--cert-dir={place.file('d')}",
+            # Its objects are its own.
+            f"--etcd-prefix=/{self._part(place)}",
+            "--endpoint-reconciler-type=none",
+            *self.options,
+        ]
+        place.directory.mkdir(parents=True, exist_ok=True)
+        netns = place.lab.netns(first.host)
+        processes.start(place.lab, self._part(place), argv, netns, fingerprint="")
+        server = f"https://{MASTER.ipv4('vpc')}:{API_PORT + 2}"
+        ready = cluster.answers(place.lab, MASTER.name, f"{server}/readyz")
+        until("The other API server should begin to serve", lambda: _is_well(ready))
+        token = credentials.token(place.lab)
+        return _kubeconfig(place, token, server, _ANOTHER if self.named else None)
+
+    def undo(self, place: Place, record: Json) -> None:
+        """End it."""
+        found = processes.recorded(place.lab, self._part(place))
+        if found:
+            processes.end([found], grace=5.0)
+        place.file("kubeconfig").unlink(missing_ok=True)
+
+
+#: The context of the other cluster.
+_ANOTHER: Final = "another"
+
+
+def _is_well(check: Callable[[], str]) -> bool:
+    try:
+        check()
+    except Unanswered:
+        return False
+    return True
 
 
 @dataclass(frozen=True)

@@ -22,12 +22,15 @@ from lab.fault_steps import (
     NAMESPACE,
     SERVICE,
     Account,
+    Address,
     Alteration,
+    AnotherServer,
     ApiServer,
     Change,
     Facts,
     ForeignImage,
     Front,
+    Gone,
     Hang,
     Json,
     Make,
@@ -48,7 +51,21 @@ from lab.fault_steps import (
 )
 from lab.node import UNREACHABLE
 from lab.registry import LIMITING, REFUSING
-from lab.settings import API_PORT, CLB, CLIENT2, MASTER, NODE1, NODES, OPERATOR, VPC, Lab
+from lab.settings import (
+    API_PORT,
+    CLB,
+    CLIENT2,
+    MASTER,
+    NODE1,
+    NODES,
+    OPERATOR,
+    PODS_IPV4,
+    PODS_IPV6,
+    VIPS_IPV4,
+    VIPS_IPV6,
+    VPC,
+    Lab,
+)
 
 
 @dataclass(frozen=True)
@@ -68,13 +85,14 @@ class Fault:
 # What several rows share
 
 #: What takes the place of the echo app, with nothing but Python: where it listens, how long it
-#: takes for an answer, and what it answers to ``/ready``.
+#: takes for an answer, and what it answers to ``/ready`` and to all else.
 _SERVER: Final = """
 import http.server, os, signal, socket, sys, time
-port, delay, ready = int(sys.argv[1]), float(sys.argv[2]), int(sys.argv[3])
+port, delay, ready, says = int(sys.argv[1]), float(sys.argv[2]), *map(int, sys.argv[3:5])
 class Handler(http.server.BaseHTTPRequestHandler):
     def do_GET(self):
-        status = ready if self.path == "/ready" else 200
+        healthy = self.path == "/healthz"
+        status = ready if self.path == "/ready" else 200 if healthy else says
         if self.path not in ("/ready", "/healthz"):
             time.sleep(delay)
         self.send_response(status)
@@ -175,6 +193,9 @@ http {{
 }}
 """
 
+#: An address of the network of clients that nobody has.
+_TRANSLATED: Final = "203.0.113.77"
+
 _FILTER: Final = "filter hook prerouting priority raw"
 _NODE_NAMES: Final = tuple(node.name for node in NODES)
 
@@ -214,13 +235,33 @@ def _runs(program: str, *arguments: str, **fields: Any) -> Change:
     return _app(change)
 
 
-def _server(*, port: int = _PORT, delay: int = 0, ready: int = 200, **fields: Any) -> Change:
-    return _runs(_SERVER, str(port), str(delay), str(ready), **fields)
+def _server(
+    *, port: int = _PORT, delay: int = 0, ready: int = 200, says: int = 200, **fields: Any
+) -> Change:
+    return _runs(_SERVER, *map(str, (port, delay, ready, says)), **fields)
 
 
 def _pod(**fields: Any) -> Change:
     """Change fields of the pods' spec."""
     return _app(lambda spec, container: spec.update(fields))
+
+
+def _unannotated(key: str) -> Alteration:
+    def change(intent: Json, __: Place) -> None:
+        intent["metadata"].get("annotations", {}).pop(key, None)
+
+    return change
+
+
+def _without(*keys: str, **fields: Any) -> Change:
+    """Take fields of the app's container away, and set others."""
+
+    def change(_spec: Json, container: Json) -> None:
+        for key in keys:
+            container.pop(key, None)
+        container.update(fields)
+
+    return _app(change)
 
 
 def _annotated(annotations: Mapping[str, str]) -> Alteration:
@@ -336,6 +377,18 @@ _TABLE: Final = (
         ),
         {"image": _FOREIGN_IMAGE},
     ),
+    Fault(
+        "image-name-malformed",
+        "The image's name is none: it has capital letters.",
+        (_image("registry.example/Team/App:v9"),),
+        {"image": "registry.example/Team/App:v9"},
+    ),
+    Fault(
+        "image-never-pulled",
+        "The image may not be pulled, and no node has it.",
+        (_without(image="registry.example/team/app:v9", imagePullPolicy="Never"),),
+        {"image": "registry.example/team/app:v9"},
+    ),
     # Containers
     Fault(
         "container-crashes",
@@ -367,6 +420,26 @@ _TABLE: Final = (
             ),
         ),
     ),
+    Fault(
+        "config-missing",
+        "The container takes its environment from a ConfigMap that doesn't exist.",
+        (_without(envFrom=[{"configMapRef": {"name": "absent"}}]),),
+    ),
+    Fault(
+        "not-ready-yet",
+        "The readiness probe asks for the first time after an hour.",
+        (
+            _without(
+                "startupProbe",
+                readinessProbe={"tcpSocket": {"port": _PORT}, "initialDelaySeconds": 3600},
+            ),
+        ),
+    ),
+    Fault(
+        "readiness-gate",
+        "The pods wait for a condition that the load balancer has to set, and doesn't.",
+        (_pod(readinessGates=[{"conditionType": "cloud.tencent.com/load-balancer-backendgroup"}]),),
+    ),
     # Scheduling
     Fault(
         "node-tainted",
@@ -394,7 +467,37 @@ _TABLE: Final = (
         "The pods ask for a super node, and there is none.",
         (_pod(nodeSelector={"node.kubernetes.io/instance-type": "eklet"}),),
     ),
+    Fault(
+        "volume-missing",
+        "The pods want a volume whose claim doesn't exist.",
+        (
+            _pod(
+                volumes=[{"name": "lost", "persistentVolumeClaim": {"claimName": "absent"}}],
+            ),
+        ),
+    ),
     # Admission
+    Fault(
+        "deployment-missing",
+        "The Deployment was deleted.",
+        (Gone(DEPLOYMENT),),
+    ),
+    Fault(
+        "scaled-to-zero",
+        "The Deployment wants no pods.",
+        (Change(DEPLOYMENT, _field("spec", "replicas", value=0), admitted=False),),
+    ),
+    Fault(
+        "account-missing",
+        "The pods are to run as a ServiceAccount that doesn't exist.",
+        (
+            Change(
+                DEPLOYMENT,
+                containers(lambda spec, container: spec.update(serviceAccountName="absent")),
+                admitted=False,
+            ),
+        ),
+    ),
     Fault(
         "quota-exceeded",
         "A ResourceQuota allows the namespace no pods.",
@@ -471,6 +574,11 @@ _TABLE: Final = (
         (Change(SERVICE, _field("spec", "selector", value={"app": "another-app"})),),
     ),
     Fault(
+        "selector-missing",
+        "The Service has no selector.",
+        (Change(SERVICE, _field("spec", "selector", value=None)),),
+    ),
+    Fault(
         "target-port-wrong",
         "The Service's targetPort is one where the app doesn't listen.",
         (Change(SERVICE, _field("spec", "ports", 0, "targetPort", value=_CLOSED_PORT)),),
@@ -479,6 +587,23 @@ _TABLE: Final = (
         "ingress-service-missing",
         "The Ingress names a Service that doesn't exist (E4041).",
         (_rule(lambda rule, path: path["backend"]["service"].update(name="misspelt-service")),),
+    ),
+    Fault(
+        "ingress-another-service",
+        "The Ingress names another Service, which has no pods.",
+        (
+            Make(
+                Ref("Service", "another"),
+                {
+                    "spec": {
+                        "type": "NodePort",
+                        "selector": {"app": "another-app"},
+                        "ports": [{"port": 80, "targetPort": _PORT}],
+                    }
+                },
+            ),
+            _rule(lambda rule, path: path["backend"]["service"].update(name="another")),
+        ),
     ),
     Fault(
         "ingress-port-missing",
@@ -496,9 +621,45 @@ _TABLE: Final = (
         (Change(INGRESS, _field("spec", "ingressClassName", value="nginx")),),
     ),
     Fault(
+        "two-classes",
+        "The annotation of the Ingress names another class than its field.",
+        (Change(INGRESS, _annotated({balancing.CLASS_ANNOTATION: "nginx"})),),
+    ),
+    Fault(
         "controller-off",
         "TKE's controller is turned off for Ingresses, and the Ingress is new.",
         (Make(_CONFIG, {"data": {balancing.ENABLED: "false"}}), Renew()),
+    ),
+    Fault(
+        "address-late",
+        "The Ingress is new, and its load balancer takes a day.",
+        (Switches({"address_delay": 86400.0}), Renew()),
+    ),
+    Fault(
+        "direct-by-default",
+        "The Ingress is new and says nothing of direct access, which the cluster turns on then"
+        " (EnableDefaultDirectAccess); a security group closes the pods.",
+        (
+            Make(_CONFIG, {"data": {balancing.DIRECT_DEFAULT: "true"}}),
+            Renew(_unannotated(balancing.INGRESS.direct_annotation), own=True),
+            Nft(
+                _NODE_NAMES,
+                _FILTER,
+                (
+                    f"ip saddr != {{{{ {VPC.ipv4}, {PODS_IPV4} }}}} tcp dport {_PORT} drop",
+                    f"ip6 saddr != {{{{ {VPC.ipv6}, {PODS_IPV6} }}}} tcp dport {_PORT} drop",
+                ),
+            ),
+        ),
+    ),
+    Fault(
+        "direct-not-allowed",
+        "The Ingress asks for direct access, and the cluster doesn't allow it for its pods' network"
+        " (GlobalRouteDirectAccess).",
+        (
+            Make(_CONFIG, {"data": {balancing.GLOBAL_ROUTE: "false"}}),
+            Change(INGRESS, _annotated({balancing.INGRESS.direct_annotation: "true"})),
+        ),
     ),
     Fault(
         "balancer-quota",
@@ -562,6 +723,22 @@ _TABLE: Final = (
         ),
     ),
     Fault(
+        "proxy-only",
+        "The operator's network lets nothing out to load balancers but by an HTTP proxy.",
+        (
+            Nft(
+                (OPERATOR.name,),
+                "filter hook output priority 0",
+                (f"ip daddr {VIPS_IPV4} drop", f"ip6 daddr {VIPS_IPV6} drop"),
+            ),
+        ),
+    ),
+    Fault(
+        "firewall",
+        "A firewall (WAF) in front refuses every request with 403.",
+        (Switches({"firewall": "closed"}),),
+    ),
+    Fault(
         "node-port-closed",
         "A security group closes the node port on the nodes for addresses outside of the network:"
         " the load balancer connects in its client's name.",
@@ -580,6 +757,11 @@ _TABLE: Final = (
         "backend-slow",
         "The app takes longer for an answer than the load balancer waits.",
         (Switches({"read_timeout": 2.0}), _server(delay=20), Ready()),
+    ),
+    Fault(
+        "app-fails",
+        "The app answers every request with 500.",
+        (_server(says=500), Ready()),
     ),
     Fault(
         "backend-protocol",
@@ -665,6 +847,23 @@ _TABLE: Final = (
         (Replica(("python3", "-B", "-c", _STRIPPED)),),
     ),
     Fault(
+        "header-stripped",
+        "All pods take X-Forwarded-For away.",
+        (_runs(_STRIPPED), Ready()),
+    ),
+    Fault(
+        "address-translated",
+        "The operator's connections leave with another address than the one that is expected.",
+        (
+            Address(OPERATOR.name, "inet", _TRANSLATED),
+            Nft(
+                (OPERATOR.name,),
+                "nat hook postrouting priority srcnat",
+                (f"ip daddr {VIPS_IPV4} snat ip to {_TRANSLATED}",),
+            ),
+        ),
+    ),
+    Fault(
         "stale-endpoint",
         "An EndpointSlice of the Service has addresses where nothing answers.",
         (
@@ -715,6 +914,16 @@ _TABLE: Final = (
         "context-wrong",
         "The kubeconfig's context is a cluster where nobody listens.",
         (WrongContext(),),
+    ),
+    Fault(
+        "context-of-another-cluster",
+        "The kubeconfig's context is a cluster where nothing was deployed, and it has another one.",
+        (AnotherServer(),),
+    ),
+    Fault(
+        "ingress-api-off",
+        "The API server doesn't serve networking.k8s.io/v1.",
+        (AnotherServer(("--runtime-config=networking.k8s.io/v1=false",), named=False),),
     ),
     Fault(
         "api-server-down",

@@ -108,6 +108,42 @@ _TABLE = (
         "command",
         "kubectl auth can-i {verb} {resource} {flag}",
     ),
+    Cause(
+        "P004",
+        "error",
+        "client",
+        "the context leads to another cluster",
+        "Nothing of what was deployed is there.",
+        "The cluster at {server}, by the context {context}, has no namespace {namespace}. The "
+        "kubeconfig has other contexts, of which one may be the one that was meant: {others}",
+        "Set real_ip_context to the one that was meant: {others}",
+        "console",
+        "kubectl config get-contexts",
+    ),
+    Cause(
+        "P005",
+        "error",
+        "client",
+        "the API server has no Ingresses",
+        "kubectl: the server doesn't have a resource type ingresses.",
+        "The API server doesn't serve networking.k8s.io/v1, so that there can be no Ingress; it "
+        "serves {served}",
+        "Use Kubernetes 1.22 or newer, or switch the API on: kube-apiserver "
+        "--runtime-config=networking.k8s.io/v1=true",
+        "console",
+        "kubectl api-versions",
+    ),
+    Cause(
+        "P006",
+        "warning",
+        "client",
+        "a part of the cluster can't be read",
+        "Parts of the way are unknown, and the run takes long.",
+        "The API server answers, but not to {read}, so that part of the way is unknown ({detail})",
+        "Run it again; where it stays so, see what the API server's log says of {read}",
+        "console",
+        "kubectl get --raw /readyz?verbose",
+    ),
     # --- Pods that don't run ----------------------------------------------------------------------
     Cause(
         "P101",
@@ -666,6 +702,45 @@ _TABLE = (
         "none",
         "kubectl -n {namespace} get {kind} {name}",
     ),
+    Cause(
+        "P313",
+        "warning",
+        "ingress",
+        "nobody asked for direct access",
+        "The load balancer sends to pods, past the node ports.",
+        "{detail}. Newer clusters turn direct access on wherever it isn't refused "
+        "(EnableDefaultDirectAccess), and then the security group of the pods decides, and no node "
+        "port",
+        "kubectl -n {namespace} annotate {kind} {name} --overwrite {annotation}=false",
+        "command",
+        "kubectl -n {namespace} get {kind} {name} -o yaml",
+    ),
+    Cause(
+        "P314",
+        "error",
+        "ingress",
+        "direct access is off for the pods' network",
+        "TKE's event E4033, or 502 from the load balancer although pods are ready.",
+        "Direct access is asked for, and the pods have addresses of the GlobalRouter network, for "
+        "which the cluster doesn't allow it (GlobalRouteDirectAccess: {seen})",
+        "kubectl -n kube-system patch configmap tke-service-controller-config --type=merge -p "
+        "{patch}",
+        "command",
+        "kubectl -n kube-system get configmap tke-service-controller-config -o yaml",
+    ),
+    Cause(
+        "P315",
+        "error",
+        "balancer",
+        "something in front refuses the request: a WAF",
+        "403 although the Host has a rule.",
+        "The Ingress has a rule for the request, and yet it is refused with 403 ({detail}): a web "
+        "application firewall does so",
+        "Let the firewall (WAF) admit the prober's address and its requests, or probe with what "
+        "it admits",
+        "console",
+        "curl -v http://{address}/",
+    ),
     # --- The network between ----------------------------------------------------------------------
     Cause(
         "P401",
@@ -741,6 +816,44 @@ _TABLE = (
         "command",
         "kubectl -n {namespace} get pods -o wide",
     ),
+    Cause(
+        "P407",
+        "error",
+        "node",
+        "direct access was turned on, and the pods are closed",
+        "502 or 504 from the load balancer although pods are ready and answer.",
+        "{detail}, so that the load balancer sends to pods, and not to the node ports that are "
+        "open for it. Asked directly, the pods answer, but not to the load balancer",
+        "kubectl -n {namespace} annotate {kind} {name} --overwrite {annotation}=false",
+        "command",
+        "kubectl -n {namespace} get {kind} {name} -o yaml",
+    ),
+    Cause(
+        "P408",
+        "error",
+        "client",
+        "the prober's network may let only a proxy out",
+        "V504: the connection times out; {variable} is set where the play runs.",
+        "Packets to {address} are dropped, and the environment names {proxy} as {variable}: where "
+        "only that may leave the network, nothing can be probed. A proxy is never used, since its "
+        "own address would arrive",
+        "Probe from a machine with a way out of its own, for example as one of real_ip_vantages, "
+        "or let the firewall admit this one's",
+        "console",
+        "curl -v --noproxy '*' --max-time 5 http://{address}/",
+    ),
+    Cause(
+        "P409",
+        "error",
+        "balancer",
+        "the load balancer speaks HTTPS to an app that speaks HTTP",
+        "502 from the load balancer although pods are ready.",
+        "The TkeServiceConfig {name} has forwardType: HTTPS, and asked directly, past load "
+        "balancer and nodes, the app answers HTTP",
+        "Set forwardType: HTTP in the TkeServiceConfig",
+        "console",
+        "kubectl -n {namespace} get tkeserviceconfig {name} -o yaml",
+    ),
     # --- An address that doesn't arrive -----------------------------------------------------------
     Cause(
         "P501",
@@ -772,7 +885,7 @@ _TABLE = (
         "no layer-7 load balancer writes the header",
         "V209.",
         "The request arrives without {header}: it crossed no layer-7 load balancer, or that one "
-        "doesn't write it",
+        "doesn't write it, or something behind it takes it away",
         "real_ip_layer=l4",
         "variable",
         _DESCRIBE,
@@ -887,6 +1000,75 @@ _TABLE = (
         "Set externalTrafficPolicy: Local on that proxy's Service",
         "console",
         "kubectl get services -A",
+    ),
+    Cause(
+        "P513",
+        "error",
+        "pod",
+        "something behind the load balancer takes the header away",
+        "V209, V301 although the load balancer's other headers arrive.",
+        "The load balancer's own headers ({marks}) arrive, and X-Forwarded-For doesn't: the app or "
+        "a server in front of it removes it",
+        "Let the app's server hand X-Forwarded-For on",
+        "console",
+        "kubectl -n {namespace} get deployments -o yaml",
+    ),
+    Cause(
+        "P514",
+        "error",
+        "balancer",
+        "a client can choose its address by the PROXY protocol",
+        "V104.",
+        "Something on the way takes the PROXY protocol from anybody ({detail})",
+        "Accept the PROXY protocol from the proxy in front alone, and turn it off where none "
+        "sends it",
+        "console",
+        "ansible-playbook kestrel.real_ip.verify -v",
+    ),
+    Cause(
+        "P515",
+        "error",
+        "pod",
+        "the app takes its peer from a header",
+        "V426.",
+        "What the app tells as its peer it takes from a header that anybody can write ({detail})",
+        "Turn the app's setting for proxies in front off (uvicorn's --proxy-headers, ProxyFix)",
+        "console",
+        "kubectl -n {namespace} get deployments -o yaml",
+    ),
+    Cause(
+        "P516",
+        "error",
+        "pod",
+        "the app tells too little",
+        "V417, V425, V427.",
+        "The app doesn't tell what the verdict rests on ({detail})",
+        "Use an app that tells peer and pod: docs/echo_apps.md lists them",
+        "console",
+        "ansible-playbook kestrel.real_ip.verify -v",
+    ),
+    Cause(
+        "P517",
+        "error",
+        "client",
+        "the expected address holds others too",
+        "V428.",
+        "More than the prober's own address is expected, so that a proxy's may count for it "
+        "({detail})",
+        "Set real_ip_expected_source to the one address with which the prober's traffic arrives",
+        "console",
+        "ansible-playbook kestrel.real_ip.explain -e real_ip_code=V428",
+    ),
+    Cause(
+        "P518",
+        "error",
+        "client",
+        "the prober runs on the proxy in front",
+        "V429.",
+        "The target is an address of the prober's own machine ({detail})",
+        "Run the playbook from another machine, or name other hosts in real_ip_vantages",
+        "console",
+        "ansible-playbook kestrel.real_ip.explain -e real_ip_code=V429",
     ),
 )
 

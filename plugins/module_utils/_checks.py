@@ -18,6 +18,8 @@ from ansible_collections.kestrel.real_ip.plugins.module_utils._causes import ran
 from ansible_collections.kestrel.real_ip.plugins.module_utils._checks_ingress import (
     controller_off,
     deletion_hangs,
+    direct_by_default,
+    direct_refused,
     no_address,
     only_a_name,
     tke_errors,
@@ -25,8 +27,10 @@ from ansible_collections.kestrel.real_ip.plugins.module_utils._checks_ingress im
     unknown_class,
 )
 from ansible_collections.kestrel.real_ip.plugins.module_utils._checks_pods import (
+    another_cluster,
     containers,
     namespace_ends,
+    no_ingress_api,
     nodes_not_ready,
     not_ready,
     nothing_deploys,
@@ -34,6 +38,7 @@ from ansible_collections.kestrel.real_ip.plugins.module_utils._checks_pods impor
     pulls,
     rights,
     scaled_to_zero,
+    unread,
     unschedulable,
 )
 from ansible_collections.kestrel.real_ip.plugins.module_utils._checks_probe import (
@@ -42,6 +47,7 @@ from ansible_collections.kestrel.real_ip.plugins.module_utils._checks_probe impo
     local_without_pod,
     no_rule,
     redirected,
+    refused_in_front,
     replaced_by_nodes,
     sidecar,
     unlike,
@@ -63,6 +69,9 @@ from ansible_collections.kestrel.real_ip.plugins.module_utils._path import Traff
 
 CHECKS: tuple[Check, ...] = (
     rights,
+    unread,
+    another_cluster,
+    no_ingress_api,
     namespace_ends,
     nothing_deploys,
     scaled_to_zero,
@@ -87,9 +96,12 @@ CHECKS: tuple[Check, ...] = (
     tke_errors,
     no_address,
     only_a_name,
+    direct_by_default,
+    direct_refused,
     unresolved,
     unreachable,
     no_rule,
+    refused_in_front,
     redirected,
     behind_the_balancer,
     local_without_pod,

@@ -13,6 +13,7 @@ import typing as t
 from ansible_collections.kestrel.real_ip.plugins.module_utils import _objects as objects
 from ansible_collections.kestrel.real_ip.plugins.module_utils._findings import Seen
 from ansible_collections.kestrel.real_ip.plugins.module_utils._path import (
+    SETTINGS,
     TrafficPath,
     named,
 )
@@ -92,10 +93,38 @@ def controller_off(path: TrafficPath) -> t.Iterator[Seen]:
         yield Seen(
             "P304",
             "ConfigMap",
-            "tke-service-controller-config",
+            SETTINGS,
             'data.EnableIngressController: "false"',
             {"patch": objects.patch({"data": {"EnableIngressController": "true"}})},
         )
+
+
+def direct_by_default(path: TrafficPath) -> t.Iterator[Seen]:
+    """Direct access that nobody asked for: it is there, or comes when the object is made anew."""
+    detail = objects.turned_direct(path) or objects.by_default(path)
+    if detail:
+        facts = {"detail": detail, "annotation": objects.direct_key(path)}
+        yield Seen("P313", path.kind, path.name, detail, facts)
+
+
+_GLOBAL_ROUTE = "GlobalRouteDirectAccess"
+
+
+def direct_refused(path: TrafficPath) -> t.Iterator[Seen]:
+    """Direct access to pods of the GlobalRouter network, for which the cluster doesn't allow it."""
+    if path.settings is None or not objects.direct_access(path) or _works(path):
+        return
+    seen = path.settings.get(_GLOBAL_ROUTE)
+    if seen == "true" or not objects.on_global_router(path):
+        return
+    yield Seen(
+        "P314",
+        path.kind,
+        path.name,
+        f"data.{_GLOBAL_ROUTE} of ConfigMap {SETTINGS}: {seen or 'not set'}; "
+        f'annotation {objects.direct_key(path)}: "true"{objects.tke_event(path, "E4033")}',
+        {"seen": seen or "not set", "patch": objects.patch({"data": {_GLOBAL_ROUTE: "true"}})},
+    )
 
 
 #: Codes that the checks of the objects themselves tell better: an event stays for an hour.

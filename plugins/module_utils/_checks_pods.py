@@ -39,6 +39,54 @@ def rights(path: TrafficPath) -> t.Iterator[Seen]:
         yield Seen("P003", "Right", f"{one.verb} {one.resource}{group}", one.message, facts)
 
 
+def unread(path: TrafficPath) -> t.Iterator[Seen]:
+    """Each read that came to nothing, although the API server answers others."""
+    for one in path.failed:
+        facts = {"read": one.resource, "detail": one.message}
+        yield Seen("P006", "Read", one.resource, one.message, facts)
+
+
+def another_cluster(path: TrafficPath) -> t.Iterator[Seen]:
+    """There is no such namespace, and there are other contexts."""
+    others = path.context.others
+    if path.space is not None or objects.is_unread(path, "namespaces") or not others:
+        return
+    yield Seen(
+        "P004",
+        "Cluster",
+        path.context.name or path.context.server,
+        f"404 for the namespace {path.namespace} from {path.context.server}; other contexts: "
+        f"{', '.join(others)}",
+        {
+            "server": path.context.server,
+            "context": path.context.name or "none",
+            "others": ", ".join(others),
+        },
+        *(_context(others[0]) if len(others) == 1 else (None, "")),
+    )
+
+
+def _context(name: str) -> tuple[str | None, str]:
+    """The fix that chooses a context, and its kind: whatever can't be typed is told."""
+    typed = re.fullmatch(r"[\w.@:/-]+", name)
+    return (f"real_ip_context={name}", "variable") if typed else (None, "")
+
+
+def no_ingress_api(path: TrafficPath) -> t.Iterator[Seen]:
+    """No version of Ingresses is served."""
+    if path.kind != "Ingress" or objects.serves_ingresses(path):
+        return
+    served = ", ".join(
+        f"{group}/{version}"
+        for group, versions in sorted(path.versions.items())
+        for version in versions
+        if group
+    )
+    yield Seen(
+        "P005", "Cluster", "API server", f"/apis: {served or 'no groups'}", {"served": served}
+    )
+
+
 def _grant(one: Denied) -> str:
     """The command that gives the right, to whom the refusal names."""
     found = re.search(r'User "([^"]+)"', one.message)

@@ -70,9 +70,16 @@ def unresolved(path: TrafficPath) -> t.Iterator[Seen]:
 def unreachable(path: TrafficPath) -> t.Iterator[Seen]:
     """The load balancer takes no connection."""
     number = {"V503": "P402", "V504": "P401", "V505": "P401"}.get(_code(path))
-    if number:
-        kind, name, facts = _balancer(path)
-        yield Seen(number, kind, name, _reason(path), facts)
+    if not number:
+        return
+    kind, name, facts = _balancer(path)
+    evidence = _reason(path)
+    if path.proxies and number == "P401":
+        number = "P408"
+        variable, proxy = next(iter(path.proxies.items()))
+        evidence = f"{evidence}; environment: {variable}={proxy}"
+        facts = {**facts, "variable": variable, "proxy": proxy}
+    yield Seen(number, kind, name, evidence, facts)
 
 
 def _hosts(path: TrafficPath) -> list[str]:
@@ -108,6 +115,22 @@ def no_rule(path: TrafficPath) -> t.Iterator[Seen]:
         yield Seen(
             "P309", "Ingress", path.name, f"spec.rules.http.paths: {', '.join(paths)}", facts
         )
+
+
+def refused_in_front(path: TrafficPath) -> t.Iterator[Seen]:
+    """A 403 although there is a rule for the request, and it isn't the app's own."""
+    if path.ingress is None or _http_status(path) != 403 or any(no_rule(path)):
+        return
+    said = path.direct[0] if path.direct else None
+    if not _hosts(path) or (said and said.status == 403):
+        return
+    detail = (
+        f"asked directly, the app answers {said.status}"
+        if said and said.outcome == "answers"
+        else "whether the app itself refuses it could not be asked"
+    )
+    kind, name, facts = _balancer(path)
+    yield Seen("P315", kind, name, f"{_reason(path)}; {detail}", {**facts, "detail": detail})
 
 
 _REWRITE = "ingress.cloud.tencent.com/auto-rewrite"
@@ -192,9 +215,25 @@ def behind_the_balancer(path: TrafficPath) -> t.Iterator[Seen]:
     elif (
         first.outcome == "answers" and status and first.status == status and status not in _GATEWAY
     ):
-        yield Seen("P310", "Pod", first.pod, evidence, facts)
+        # Another path may be all that is wrong; a server's error comes of what it runs.
+        fix = _without_change(path, first) if status >= 500 else (None, "")
+        yield Seen("P310", "Pod", first.pod, evidence, facts, *fix)
     elif first.outcome == "answers" and (status in _GATEWAY or _code(path) in _HANGS):
         yield _node_port(path, evidence, facts)
+
+
+_FORWARD = "forwardType"
+
+
+def _speaks_https(found: Object | None) -> bool:
+    """Does a TkeServiceConfig have the load balancer speak HTTPS to backends?"""
+    balancer = objects.spec(found).get("loadBalancer") or {}
+    return any(
+        rule.get(_FORWARD) == "HTTPS"
+        for listener in balancer.get("l7Listeners") or []
+        for domain in listener.get("domains") or []
+        for rule in domain.get("rules") or []
+    )
 
 
 def _said(one: t.Any) -> str:
@@ -228,18 +267,30 @@ def _wrong_port(
     return Seen("P208", "Service", path.service_name, evidence, facts, fix, "console")
 
 
+#: What of a container decides what it does
+_RUN_BY = ("image", "command", "args", "env")
+
+
 def _without_change(path: TrafficPath, first: t.Any) -> tuple[str | None, str]:
     """Fix and its kind where an older revision ran something else, else the row's own."""
     pod = named(path.pods, first.pod)
     if pod is None:
         return None, ""
     container = str((objects.spec(pod).get("containers") or [{}])[0].get("name", ""))
-    runs = objects.container_field(container, "image", "command", "args", "env")
+    runs = objects.container_field(container, *_RUN_BY)
     back = objects.undo(path, objects.deployment_of(path, pod), runs)
     return (back, "command") if back else (None, "")
 
 
 def _node_port(path: TrafficPath, evidence: str, facts: dict[str, t.Any]) -> Seen:
+    config = path.balancing
+    if config is not None and _speaks_https(config) and path.direct[0].scheme == "http":
+        told = f"spec.loadBalancer.l7Listeners.domains.rules.{_FORWARD}: HTTPS; {evidence}"
+        return Seen("P409", "TkeServiceConfig", objects.name(config), told, facts)
+    turned = objects.turned_direct(path)
+    if turned:
+        more = {"detail": turned, "annotation": objects.direct_key(path)}
+        return Seen("P407", path.kind, path.name, f"{turned}; {evidence}", {**facts, **more})
     ports = objects.node_ports(path)
     shown = {**facts, "port": ", ".join(ports) or facts["port"]}
     if not ports or objects.direct_access(path):
@@ -288,6 +339,13 @@ _BY_VERDICT = {
     "V103": "P505",
     "V421": "P509",
     "V423": "P509",
+    "V429": "P518",
+    "V104": "P514",
+    "V426": "P515",
+    "V417": "P516",
+    "V425": "P516",
+    "V427": "P516",
+    "V428": "P517",
     "V401": "P510",
     "V402": "P510",
     "V412": "P510",
@@ -310,6 +368,14 @@ def by_verdict(path: TrafficPath) -> t.Iterator[Seen]:
         "seen": ", ".join(probe.get("observed") or {}) or "another address",
     }
     setting = _variables(probe.get("safe_strategy"))
+    if number == "P503" and _is_stripped(probe):
+        yield from _stripped(path, probe)
+        return
+    if number in ("P515", "P516"):
+        deployments = [one for one in objects.behind(path) if objects.is_managed(one)]
+        instead = objects.bundled_instead(deployments[0] if deployments else None)
+        yield Seen(number, path.kind, path.name, _reason(path), facts, *instead)
+        return
     if number in ("P502", "P503", "P504") and setting and path.kind == "Ingress":
         yield Seen(number, path.kind, path.name, _reason(path), facts, setting, "variable")
         return
@@ -318,6 +384,36 @@ def by_verdict(path: TrafficPath) -> t.Iterator[Seen]:
         yield Seen(number, path.kind, path.name, _reason(path), facts, fix, "console")
         return
     yield Seen(number, path.kind, path.name, _reason(path), facts)
+
+
+_FORWARDED = "X-Forwarded-For"
+
+
+def _is_stripped(probe: Object) -> bool:
+    """Do the balancer's own headers arrive, and X-Forwarded-For not even as a client wrote it?
+
+    A load balancer that doesn't write it hands on what the client wrote.
+    """
+    fate = (probe.get("forgery") or {}).get(_FORWARDED)
+    return bool(probe.get("load_balancer_headers")) and fate == "dropped"
+
+
+def _stripped(path: TrafficPath, probe: Object) -> t.Iterator[Seen]:
+    found = objects.behind(path)
+    evidence = f"{_reason(path)}; a forged {_FORWARDED}: dropped"
+    if len(found) != 1:
+        yield _stripped_by(path.kind, path.name, evidence, probe)
+        return
+    [deployment] = found
+    container = str((objects.containers(deployment) or [{}])[0].get("name", ""))
+    back = objects.undo(path, deployment, objects.container_field(container, *_RUN_BY))
+    seen = _stripped_by("Deployment", objects.name(deployment), evidence, probe)
+    yield seen._replace(fix=back, fix_kind="command" if back else "")
+
+
+def _stripped_by(kind: str, name: str, evidence: str, probe: Object) -> Seen:
+    marks = ", ".join(probe.get("load_balancer_headers") or []) or "none is known"
+    return Seen("P513", kind, name, f"{evidence}; arrived: {marks}", {"marks": marks})
 
 
 def replaced_by_nodes(path: TrafficPath) -> t.Iterator[Seen]:
@@ -358,6 +454,10 @@ def unlike(path: TrafficPath) -> t.Iterator[Seen]:
         elsewhere = {other.get("node") or "" for other in fine}
         if pod is not None and not current:
             yield Seen("P506", "Pod", objects.name(pod), evidence, {"seen": seen})
+        elif pod is not None and set(one.get("observed") or {}) == {"none"}:
+            # A node can change an address, and no header.
+            yield _stripped_by("Pod", objects.name(pod), evidence, probe)
+            return
         elif node and node not in elsewhere:
             yield Seen("P507", "Node", str(node), evidence, {"seen": seen})
             return

@@ -26,10 +26,18 @@ from ansible_collections.kestrel.real_ip.plugins.module_utils._path import (
 
 def ingress_missing(path: TrafficPath) -> t.Iterator[Seen]:
     """There is no Ingress of this name, and it may be read."""
-    unread = any(one.resource == "ingresses" for one in path.denied)
-    if path.kind == "Ingress" and path.ingress is None and not unread:
+    known = not objects.is_unread(path, "ingresses") and objects.serves_ingresses(path)
+    if path.kind == "Ingress" and path.ingress is None and known:
         fix = objects.deploying(path)
-        yield Seen("P201", "Ingress", path.name, "404 from the API server", {}, *fix)
+        yield Seen("P201", "Ingress", path.name, f"404 from {_asked(path)}", {}, *fix)
+
+
+def _asked(path: TrafficPath) -> str:
+    """Which API server said so, where another context may be the one that was meant."""
+    server, name, others = path.context
+    if not others:
+        return "the API server"
+    return f"{server} (context {name}; the kubeconfig has {', '.join(others)} as well)"
 
 
 def _backend_place(path: TrafficPath) -> tuple[str, t.Mapping[str, t.Any]]:
@@ -70,7 +78,7 @@ def service_missing(path: TrafficPath) -> t.Iterator[Seen]:
             "P202",
             "Service",
             path.service_name,
-            "404 from the API server",
+            f"404 from {_asked(path)}",
             {"by": "The playbook", "ingress": "", "patch": ""},
             "Name a Service that exists",
             "console",

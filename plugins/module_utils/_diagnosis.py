@@ -8,6 +8,10 @@
 
 from __future__ import annotations
 
+import contextlib
+import ipaddress
+import os
+import re
 import typing as t
 
 from ansible_collections.kestrel.real_ip.plugins.module_utils._addresses import ready_pods
@@ -23,9 +27,11 @@ from ansible_collections.kestrel.real_ip.plugins.module_utils._findings import S
 from ansible_collections.kestrel.real_ip.plugins.module_utils._kubernetes import (
     Cluster,
     ClusterError,
+    contexts_of,
 )
 from ansible_collections.kestrel.real_ip.plugins.module_utils._objects import node_ports
 from ansible_collections.kestrel.real_ip.plugins.module_utils._path import (
+    Context,
     Direct,
     Log,
     Object,
@@ -50,7 +56,10 @@ def diagnosis(module: t.Any) -> Result:
     try:
         cluster = Cluster(module)
         path = read_path(cluster, params["namespace"], params, params["probe"])
+        context, others = contexts_of(params)
         path = path._replace(
+            context=Context(cluster.server, context or "", others),
+            proxies=proxies_of(os.environ, addresses(path.front or {})),
             direct=tuple(_direct(cluster, path)),
             logs=tuple(_logs(cluster, path, params["show_logs"])),
         )
@@ -58,7 +67,7 @@ def diagnosis(module: t.Any) -> Result:
     except ClusterError as error:
         kind = "Ingress" if params["ingress"] else "Service"
         path = TrafficPath(params["namespace"], kind, params["ingress"] or params["service"])
-        findings = [_unread(path, error)]
+        findings = [_unread(path, error, *contexts_of(params))]
     cause = next((one for one in findings if one["severity"] == "error"), None)
     return {
         "path": picture(path, cause),
@@ -72,10 +81,41 @@ def diagnosis(module: t.Any) -> Result:
     }
 
 
-def _unread(path: TrafficPath, error: ClusterError) -> Result:
+def _unread(
+    path: TrafficPath, error: ClusterError, context: str | None, others: t.Sequence[str]
+) -> Result:
     """The finding of an API server that didn't answer, or knew us not."""
     number = "P002" if error.status == 401 else "P001"
-    return finding(path, Seen(number, "Cluster", "API server", str(error), {"detail": str(error)}))
+    told = f"; context: {context}, others: {', '.join(others)}" if others else ""
+    detail = {"detail": f"{error}{told}"}
+    return finding(path, Seen(number, "Cluster", "API server", f"{error}{told}", detail))
+
+
+def proxies_of(environment: t.Mapping[str, str], balancer: t.Iterable[str]) -> dict[str, str]:
+    """The HTTP proxies of an environment, without passwords, that a client of ``balancer`` uses.
+
+    Names in lower case count as well, as curl and Python have it.
+    """
+    lower = {name.lower(): value for name, value in environment.items() if value}
+    past = [one.strip().lstrip(".") for one in lower.get("no_proxy", "").split(",") if one.strip()]
+    if any(goes_past(address, past) for address in balancer):
+        return {}
+    return {
+        name: re.sub(r"//[^/@]*@", "//", lower[name])
+        for name in ("http_proxy", "https_proxy", "all_proxy")
+        if name in lower
+    }
+
+
+def goes_past(address: str, past: t.Iterable[str]) -> bool:
+    """Does ``no_proxy`` have the address: everything, itself, its domain, or its network?"""
+    for one in past:
+        if one in ("*", address) or address.endswith(f".{one}"):
+            return True
+        with contextlib.suppress(ValueError):
+            if ipaddress.ip_address(address) in ipaddress.ip_network(one, strict=False):
+                return True
+    return False
 
 
 def _direct(cluster: Cluster, path: TrafficPath) -> t.Iterator[Direct]:

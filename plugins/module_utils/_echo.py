@@ -527,7 +527,10 @@ def _check_head(answer: Answer) -> None:
     if 300 <= answer.status < 400 and location:
         raise NoEcho("V517", location)
     if not 200 <= answer.status < 300:
-        raise NoEcho("V516", f"{answer.status} {answer.phrase}".strip())
+        # Of a refusal it counts who says it: a firewall is known by its name.
+        server = answer.fields.get("server") if answer.status == 403 else None
+        named = f", Server: {server}" if server else ""
+        raise NoEcho("V516", f"{answer.status} {answer.phrase}".strip() + named)
     encoding = answer.fields.get("content-encoding", "").strip()
     if encoding.lower() not in ("", "identity"):
         raise NoEcho("V520", encoding)

@@ -157,6 +157,28 @@ class Cluster:
         return _explain(error, self._params, getattr(self, "server", None))
 
 
+def contexts_of(params: t.Mapping[str, t.Any]) -> tuple[str | None, list[str]]:
+    """The context in use and the others of its kubeconfig; None where there is no kubeconfig."""
+    from kubernetes import config
+
+    source: t.Any = params.get("kubeconfig") or os.environ.get("K8S_AUTH_KUBECONFIG")
+    context = params.get("context") or os.environ.get("K8S_AUTH_CONTEXT")
+    in_pod = not (source or context) and "KUBERNETES_SERVICE_HOST" in os.environ
+    if params.get("host") or os.environ.get("K8S_AUTH_HOST") or in_pod:
+        return None, []
+    try:
+        if isinstance(source, dict):
+            names = [str(one["name"]) for one in source.get("contexts") or []]
+            current = source.get("current-context")
+        else:
+            found, chosen = config.list_kube_config_contexts(config_file=source)
+            names, current = [str(one["name"]) for one in found], chosen["name"]
+    except (config.ConfigException, OSError, TypeError, KeyError):
+        names, current = [], None
+    used = str(context or current) if context or current else None
+    return used, [name for name in names if name != used]
+
+
 def _bound_requests() -> None:
     """Give every request of this process a timeout, one repetition, and a kept connection."""
     plain: t.Any = rest.RESTClientObject.request

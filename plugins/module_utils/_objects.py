@@ -8,25 +8,25 @@
 
 from __future__ import annotations
 
+import ipaddress
 import json
 import typing as t
 from shlex import quote
 
 from ansible_collections.kestrel.real_ip.plugins.module_utils._ownership import MANAGED_BY, MANAGER
 from ansible_collections.kestrel.real_ip.plugins.module_utils._path import (
+    DIRECT,
+    INGRESSES,
     Object,
     TrafficPath,
     labels_match,
     named,
 )
+from ansible_collections.kestrel.real_ip.plugins.module_utils._settings import value_of
 from ansible_collections.kestrel.real_ip.plugins.module_utils._tke_errors import mentions
 
 CLASS = "qcloud"
 CLASS_ANNOTATION = "kubernetes.io/ingress.class"
-_DIRECT = {
-    "Ingress": "ingress.cloud.tencent.com/direct-access",
-    "Service": "service.cloud.tencent.com/direct-access",
-}
 
 
 # --- Reading objects ------------------------------------------------------------------------------
@@ -170,7 +170,42 @@ def rule_places(path: TrafficPath) -> t.Iterator[tuple[str, str, t.Mapping[str, 
 
 def direct_access(path: TrafficPath) -> bool:
     """Does the load balancer send to pods, past the nodes?"""
-    return annotations_of(path.front).get(_DIRECT[path.kind]) == "true"
+    return annotations_of(path.front).get(direct_key(path)) == "true"
+
+
+def direct_key(path: TrafficPath) -> str:
+    """The annotation that asks what stands in front for direct access."""
+    return DIRECT[path.kind]
+
+
+def turned_direct(path: TrafficPath) -> str:
+    """How direct access came to be on that nobody asked for; empty where it didn't.
+
+    The annotation was written by another one than who wrote the object, and the cluster's switch
+    says that TKE does so.
+    """
+    key = direct_key(path)
+    history = (path.front or {}).get("metadata", {}).get("managedFields") or []
+    others = [str(one["manager"]) for one in history if one.get("annotation") == key]
+    if not (direct_access(path) and others and _is_default(path)):
+        return ""
+    return f'{key} is "true", written by {others[0]} and not by who made the {path.kind}'
+
+
+def _is_default(path: TrafficPath) -> bool:
+    return (path.settings or {}).get("EnableDefaultDirectAccess") == "true"
+
+
+def by_default(path: TrafficPath) -> str:
+    """What direct access will be turned on for, when it is made anew; empty where nothing is."""
+    key = direct_key(path)
+    ours = is_clb(path) if path.kind == "Ingress" else spec(path.front).get("type") == _BALANCED
+    if not ours or key in annotations_of(path.front) or not _is_default(path):
+        return ""
+    return f'{key} is not set, and EnableDefaultDirectAccess is "true" for what is made from now on'
+
+
+_BALANCED = "LoadBalancer"
 
 
 def ingress_class(path: TrafficPath) -> str:
@@ -179,10 +214,43 @@ def ingress_class(path: TrafficPath) -> str:
     return str(named_class or annotations_of(path.ingress).get(CLASS_ANNOTATION) or "")
 
 
+def serves_ingresses(path: TrafficPath) -> bool:
+    """Does the API server have any version of Ingresses, as far as that is known?"""
+    return not path.versions or any(
+        version in path.versions.get(one.group, ()) for one in INGRESSES for version in one.versions
+    )
+
+
+def is_unread(path: TrafficPath, resource: str) -> bool:
+    """Is nothing known of a resource, as it may not be read or that failed?"""
+    return any(one.resource == resource for one in path.denied) or any(
+        one.resource.endswith(f" {resource}") for one in path.failed
+    )
+
+
 def is_clb(path: TrafficPath) -> bool:
     """Does TKE's controller take the Ingress? One without a class only where nobody else does."""
     seen = ingress_class(path)
     return path.ingress is not None and (seen == CLASS or (not seen and path.classes == []))
+
+
+def on_global_router(path: TrafficPath) -> bool:
+    """Has each pod an address of its node's own range, as TKE's GlobalRouter gives it?
+
+    With VPC-CNI pods have addresses of the VPC, which are in no node's range.
+    """
+    ranges = [
+        ipaddress.ip_network(text)
+        for node in path.nodes or ()
+        for text in spec(node).get("podCIDRs") or [spec(node).get("podCIDR")]
+        if text
+    ]
+    own = [
+        ipaddress.ip_address(one["ip"])
+        for pod in alive(path)
+        for one in status(pod).get("podIPs") or []
+    ]
+    return bool(own) and all(any(one in range_ for range_ in ranges) for one in own)
 
 
 def node_ports(path: TrafficPath) -> list[str]:
@@ -212,7 +280,16 @@ def deploying(path: TrafficPath) -> tuple[str | None, str]:
 
     Who looks at its own deployment names the Ingress and the Service that it has to lead to.
     """
-    return (_DEPLOY, "command") if path.expected_service else (None, "")
+    if not path.expected_service:
+        return None, ""
+    prefix = path.expected_service.removesuffix("-service")
+    given = {"namespace": path.namespace, "name_prefix": prefix}
+    words = [
+        f" -e real_ip_{key}={value}"
+        for key, value in given.items()
+        if value != value_of(f"real_ip_{key}", None)
+    ]
+    return f"{_DEPLOY}{''.join(words)}", "command"
 
 
 # --- Going back -----------------------------------------------------------------------------------

@@ -46,6 +46,21 @@ class Denied(t.NamedTuple):
     message: str
 
 
+class Failed(t.NamedTuple):
+    """A read that came to nothing, although the API server answers others."""
+
+    resource: str
+    message: str
+
+
+class Context(t.NamedTuple):
+    """Which cluster was asked: its address, by which context, and which others there were."""
+
+    server: str = ""
+    name: str = ""
+    others: t.Sequence[str] = ()
+
+
 class Direct(t.NamedTuple):
     """What an app said that was asked past balancer and node, through the API server.
 
@@ -74,7 +89,9 @@ class TrafficPath(t.NamedTuple):
 
     ``kind`` and ``name``: of what stands in front, an Ingress or a Service; ``service_name``: the
     Service that a request is led to; ``expected_service``: that it should be, if that was said;
-    ``versions``: group to the versions that the server has; ``settings``: data of TKE's ConfigMap.
+    ``versions``: group to the versions that the server has; ``settings``: data of TKE's ConfigMap;
+    ``balancing``: the TkeServiceConfig that an Ingress names; ``proxies``: those of HTTP that the
+    environment names, without what is said to go past them.
     """
 
     namespace: str
@@ -96,7 +113,11 @@ class TrafficPath(t.NamedTuple):
     space: Object | None = None
     settings: t.Mapping[str, str] | None = None
     versions: t.Mapping[str, t.Sequence[str]] = {}
+    balancing: Object | None = None
     denied: t.Sequence[Denied] = ()
+    failed: t.Sequence[Failed] = ()
+    context: Context = Context()
+    proxies: t.Mapping[str, str] = {}
     direct: t.Sequence[Direct] = ()
     logs: t.Sequence[Log] = ()
     probe: Object | None = None
@@ -138,6 +159,11 @@ _POD_SPEC = ("nodeName", "nodeSelector", "tolerations", "readinessGates", "hostN
 _CONTAINER = ("name", "image", "ports", "resources", "readinessProbe")
 _POD_STATUS = ("phase", "reason", "message", "conditions", "containerStatuses", "podIPs")
 _EVENT = ("type", "reason", "message", "count", "involvedObject", "lastTimestamp", "eventTime")
+#: Annotation by which TKE sends to pods, past the nodes, by the kind that has it.
+DIRECT = {
+    "Ingress": "ingress.cloud.tencent.com/direct-access",
+    "Service": "service.cloud.tencent.com/direct-access",
+}
 #: What of other objects is left out: who wrote which field, but when the status was written, and
 #: the object once more as a text.
 _HISTORY = "managedFields"
@@ -167,6 +193,20 @@ def keep_event(event: Object) -> dict[str, t.Any]:
     return {**_only(event, _EVENT), "metadata": _only(event["metadata"], ("creationTimestamp",))}
 
 
+def _owns(entry: Object, *path: str) -> bool:
+    """Does an entry of managedFields list this field? Format: FieldsV1 of Kubernetes' meta/v1."""
+    fields: t.Any = entry.get("fieldsV1") or {}
+    for part in path:
+        fields = fields.get(f"f:{part}")
+        if fields is None:
+            return False
+    return True
+
+
+def _is_by(entry: Object, other: Object) -> bool:
+    return bool(entry.get("manager") == other.get("manager"))
+
+
 def _without(found: Object, fields: t.Container[str]) -> dict[str, t.Any]:
     return {field: value for field, value in found.items() if field not in fields}
 
@@ -174,10 +214,19 @@ def _without(found: Object, fields: t.Container[str]) -> dict[str, t.Any]:
 def keep_object(found: Object) -> dict[str, t.Any]:
     """An object without its history, but for when its status was written."""
     metadata = _without(found["metadata"], (_HISTORY,))
+    history = found["metadata"].get(_HISTORY) or []
     written = [
         _only(one, ("manager", "subresource", "time"))
-        for one in found["metadata"].get(_HISTORY) or []
+        for one in history
         if one.get("subresource") == "status"
+    ]
+    # Who wrote direct access, where that is not who asked for the object.
+    written += [
+        {"manager": one.get("manager", ""), "annotation": key}
+        for one in history
+        for key in DIRECT.values()
+        if _owns(one, "metadata", "annotations", key)
+        and not any(_is_by(one, other) and _owns(other, "spec") for other in history)
     ]
     if written:
         metadata[_HISTORY] = written
@@ -285,6 +334,9 @@ LISTS: dict[str, List] = {
 PODS = List("", ("v1",), "pods", keep=keep_pod)
 NAMESPACES = List("", ("v1",), "namespaces", namespaced=False)
 CONFIG_MAPS = List("", ("v1",), "configmaps")
+#: What TKE sets at layer 7 beside the Ingress (Tencent Cloud, document 457/45700).
+BALANCING = List("cloud.tencent.com", ("v1alpha1",), "tkeserviceconfigs")
+BALANCING_ANNOTATION = "ingress.cloud.tencent.com/tke-service-config"
 SLICES = List("discovery.k8s.io", ("v1", "v1beta1"), "endpointslices")
 ENDPOINTS = List("", ("v1",), "endpoints")
 INGRESSES = (
@@ -294,13 +346,17 @@ INGRESSES = (
 
 
 class Reader:
-    """Reads for :func:`read_path`; what may not be read is remembered in ``denied``."""
+    """Reads for :func:`read_path`.
+
+    What may not be read is remembered in ``denied``, what fails otherwise in ``failed``.
+    """
 
     def __init__(self, cluster: Cluster, namespace: str) -> None:
         """Ask which APIs there are. Raises ClusterError where nothing answers."""
         self.cluster = cluster
         self.namespace = namespace
         self.denied: list[Denied] = []
+        self.failed: list[Failed] = []
         groups = cluster.get("/apis").get("groups") or []
         self.versions: dict[str, list[str]] = {
             group["name"]: [one["version"] for one in group["versions"]] for group in groups
@@ -329,9 +385,23 @@ class Reader:
                     denied = Denied(verb, wanted.group, wanted.resource, where, str(error))
                     self.denied.append(denied)
                     return None
-                if error.status != 404:
+                if error.status == 401:
                     raise
+                if error.status != 404:
+                    self.failed.append(Failed(f"{verb} {wanted.resource}", str(error)))
+                    return None
         return None
+
+    def unread(self, wanted: List) -> bool:
+        """Is nothing known of this, as it may not be read or that failed?"""
+        return self.refused(wanted) or any(
+            one.resource.endswith(f" {wanted.resource}") for one in self.failed
+        )
+
+    def confirm(self) -> None:
+        """Where a read failed: does the API server answer at all? Raises ClusterError."""
+        if self.failed:
+            self.cluster.get("/apis")
 
     def refused(self, wanted: List) -> bool:
         """Was reading this not allowed?"""
@@ -362,8 +432,8 @@ class Reader:
         for wanted in INGRESSES:
             found = self.one(wanted, name)
             if found is not None:
-                return modern_ingress(found)
-            if self.refused(wanted):
+                return modern_ingress(keep_object(found))
+            if self.unread(wanted):
                 break
         return None
 
@@ -373,7 +443,7 @@ class Reader:
             return self.all(SLICES, labelSelector=f"kubernetes.io/service-name={service}")
         found = self.one(ENDPOINTS, service)
         if found is None:
-            return None if self.refused(ENDPOINTS) else []
+            return None if self.unread(ENDPOINTS) else []
         return list(slices_of(found))
 
 
@@ -405,9 +475,11 @@ def read_path(
         # Which pods a Service takes that may not be read is not known.
         no_pods: list[Object] | None = None if services is None else []
         slices = pool.submit(reader.slices, service_name) if service_name else None
+        wanted = annotated(front, BALANCING_ANNOTATION)
+        balancing = pool.submit(reader.one, BALANCING, wanted) if wanted else None
         found = {name: future.result() for name, future in futures.items()}
         data = settings.result()
-        return TrafficPath(
+        read = TrafficPath(
             namespace=namespace,
             kind=kind,
             name=options["ingress"] or options["service"],
@@ -421,7 +493,7 @@ def read_path(
             space=space.result(),
             settings=None if data is None else data.get("data") or {},
             versions=reader.versions,
-            denied=tuple(dict.fromkeys(reader.denied)),
+            balancing=balancing.result() if balancing else None,
             probe=probe,
             deployments=found["deployments"],
             replica_sets=found["replica_sets"],
@@ -430,6 +502,15 @@ def read_path(
             classes=found["classes"],
             services=services,
         )
+    reader.confirm()
+    return read._replace(
+        denied=tuple(dict.fromkeys(reader.denied)), failed=tuple(dict.fromkeys(reader.failed))
+    )
+
+
+def annotated(found: Object | None, key: str) -> str:
+    """The value of an annotation; empty without it."""
+    return str(((found or {}).get("metadata", {}).get("annotations") or {}).get(key) or "")
 
 
 def _any_service(ingress: Object | None) -> str:

@@ -126,7 +126,6 @@ namespace_exists:
   type: bool
 """
 
-import os
 import re
 import typing as t
 from concurrent.futures import ThreadPoolExecutor
@@ -134,6 +133,7 @@ from concurrent.futures import ThreadPoolExecutor
 from ansible_collections.kestrel.real_ip.plugins.module_utils._kubernetes import (
     Cluster,
     ClusterError,
+    contexts_of,
     open_module,
 )
 from ansible_collections.kestrel.real_ip.plugins.module_utils._rights import Right, needed
@@ -185,23 +185,6 @@ def readable(cluster: Cluster, path: str) -> dict[str, t.Any] | None:
         raise
 
 
-def context_of(params: t.Mapping[str, t.Any]) -> str | None:
-    """The name of the context in use, None where the connection comes from elsewhere."""
-    from kubernetes import config
-
-    source: t.Any = params.get("kubeconfig") or os.environ.get("K8S_AUTH_KUBECONFIG")
-    context = params.get("context") or os.environ.get("K8S_AUTH_CONTEXT")
-    in_pod = not (source or context) and "KUBERNETES_SERVICE_HOST" in os.environ
-    if params.get("host") or os.environ.get("K8S_AUTH_HOST") or in_pod:
-        return None
-    if context or isinstance(source, dict):
-        return str(context or source.get("current-context"))
-    try:
-        return str(config.list_kube_config_contexts(config_file=source)[1]["name"])
-    except (config.ConfigException, OSError, TypeError):
-        return None
-
-
 def main() -> None:
     """Entry point."""
     module = open_module(
@@ -239,7 +222,7 @@ def main() -> None:
     module.exit_json(
         changed=False,
         server=cluster.server,
-        context=context_of(module.params),
+        context=contexts_of(module.params)[0],
         version=version,
         cluster=identity,
         deployment=f"{identity}/{namespace}/{module.params['name_prefix']}",

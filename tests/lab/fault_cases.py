@@ -11,6 +11,7 @@ from typing import NamedTuple
 from ansible_collections.kestrel.real_ip.plugins.module_utils._causes import CAUSES
 
 from lab.faults import FAULTS
+from lab.settings import MASTER
 
 BUNDLED = ("-e", "real_ip_echo=bundled")
 LAYER_4 = ("-e", "real_ip_service=layer-4")
@@ -21,7 +22,7 @@ class Case(NamedTuple):
 
     ``found``: kind and name of the cause's object, its name left out where it is made up by the
     cluster; ``kind``: of the fix; ``playbook``: which one is run; ``facts``: what the fault tells
-    that is passed on, as variable to fact.
+    that is passed on, as variable to fact; ``environment``: that of the run.
     """
 
     verdict: str
@@ -32,6 +33,7 @@ class Case(NamedTuple):
     echo: tuple[str, ...] = ()
     arguments: tuple[str, ...] = ()
     facts: tuple[tuple[str, str], ...] = ()
+    environment: tuple[tuple[str, str], ...] = ()
 
 
 SERVICE = "Service real-ip-service"
@@ -44,26 +46,43 @@ CASES: dict[str, Case] = {
     "image-forbidden": Case("no_answer", "P132", "Pod "),
     "image-rate-limited": Case("no_answer", "P133", "Pod "),
     "registry-unreachable": Case("no_answer", "P134", "Pod "),
+    "image-name-malformed": Case("no_answer", "P136", "Pod "),
+    "image-never-pulled": Case("no_answer", "P139", "Pod "),
     "image-wrong-architecture": Case("no_answer", "P135", "Pod "),
     "container-crashes": Case("no_answer", "P142", "Pod "),
     "out-of-memory": Case("no_answer", "P141", "Pod "),
     "app-wrong-port": Case("no_answer", "P151", "Pod "),
     "readiness-fails": Case("no_answer", "P152", "Pod "),
+    "config-missing": Case("no_answer", "P143", "Pod "),
+    "not-ready-yet": Case("no_answer", "P209", SERVICE, "console"),
+    "readiness-gate": Case("no_answer", "P153", "Pod ", "console"),
     "node-tainted": Case("no_answer", "P121", "Pod "),
     "node-cordoned": Case("no_answer", "P122", "Pod "),
     "too-little-cpu": Case("no_answer", "P123", "Pod "),
     "node-selector": Case("no_answer", "P124", "Pod "),
+    "volume-missing": Case("no_answer", "P129", "Pod ", "console"),
+    "deployment-missing": Case("no_answer", "P102", SERVICE),
+    "scaled-to-zero": Case("no_answer", "P103", DEPLOYMENT),
+    "account-missing": Case("no_answer", "P119", DEPLOYMENT, "console"),
     "quota-exceeded": Case("no_answer", "P111", DEPLOYMENT),
     "pod-security": Case("no_answer", "P112", DEPLOYMENT, "variable"),
     "admission-policy": Case("no_answer", "P113", DEPLOYMENT, "console"),
     "webhook-unreachable": Case("no_answer", "P114", DEPLOYMENT, "console"),
     "selector-mismatch": Case("no_answer", "P206", SERVICE),
+    # Kubernetes leaves the endpoints there that it made as long as there was a selector.
+    "selector-missing": Case("preserved", "P207", SERVICE, playbook="diagnose"),
     "target-port-wrong": Case("no_answer", "P208", SERVICE),
     "ingress-service-missing": Case("not_run", "P202", "Service misspelt-service"),
+    "ingress-another-service": Case("not_run", "P203", INGRESS),
     "ingress-port-missing": Case("no_answer", "P204", SERVICE),
     "service-cluster-ip": Case("no_answer", "P205", SERVICE),
     "ingress-class": Case("not_run", "P303", INGRESS),
+    # Only where it is new, or its load balancer is, the contradiction does more than wait.
+    "two-classes": Case("preserved", "P302", INGRESS, playbook="diagnose"),
     "controller-off": Case("not_run", "P304", "ConfigMap tke-service-controller-config"),
+    "address-late": Case("not_run", "P306", INGRESS, "console"),
+    "direct-by-default": Case("no_answer", "P407", INGRESS),
+    "direct-not-allowed": Case("no_answer", "P314", INGRESS),
     "balancer-quota": Case("not_run", "P305", INGRESS, "console"),
     "balancer-arrears": Case("not_run", "P305", INGRESS, "console"),
     "existing-balancer-unknown": Case("not_run", "P305", INGRESS, "console"),
@@ -75,8 +94,20 @@ CASES: dict[str, Case] = {
     "listener-missing": Case("no_answer", "P402", INGRESS, "console"),
     "balancer-closed": Case("no_answer", "P401", INGRESS, "console"),
     "client-closed": Case("no_answer", "P401", INGRESS, "console"),
+    "proxy-only": Case(
+        "no_answer",
+        "P408",
+        INGRESS,
+        "console",
+        environment=(
+            ("http_proxy", "http://127.0.0.1:3128"),
+            ("no_proxy", MASTER.ipv4("vpc")),
+        ),
+    ),
+    "firewall": Case("no_answer", "P315", INGRESS, "console"),
     "node-port-closed": Case("no_answer", "P403", SERVICE, "console"),
     "backend-slow": Case("no_answer", "P404", "Pod "),
+    "app-fails": Case("no_answer", "P310", "Pod "),
     "backend-protocol": Case("no_answer", "P405", "Pod "),
     "hostname-unresolved": Case("no_answer", "P307", INGRESS, "console"),
     "redirect": Case("no_answer", "P311", INGRESS),
@@ -99,6 +130,8 @@ CASES: dict[str, Case] = {
     "policy-cluster": Case("lost", "P501", "Service layer-4", **FOUR),
     "node-translates": Case("mixed", "P507", "Node node1", "console", **FOUR),
     "replica-differs": Case("mixed", "P506", "Pod ", echo=BUNDLED),
+    "header-stripped": Case("lost", "P513", DEPLOYMENT, echo=BUNDLED),
+    "address-translated": Case("lost", "P511", INGRESS, "console"),
     "stale-endpoint": Case("unproven", "P210", "EndpointSlice real-ip-service-stale"),
     "header-dropped": Case("lost", "P503", INGRESS, "variable"),
     "header-believed": Case("forgeable", "P504", INGRESS, "variable"),
@@ -117,8 +150,42 @@ CASES: dict[str, Case] = {
         "console",
         facts=(("real_ip_kubeconfig", "kubeconfig"),),
     ),
+    "context-of-another-cluster": Case(
+        "not_run",
+        "P004",
+        "Cluster another",
+        "variable",
+        facts=(("real_ip_kubeconfig", "kubeconfig"),),
+    ),
+    "ingress-api-off": Case(
+        "not_run",
+        "P005",
+        "Cluster API server",
+        "console",
+        facts=(("real_ip_kubeconfig", "kubeconfig"),),
+    ),
     "api-server-down": Case("not_run", "P001", "Cluster API server", "console"),
     "api-server-silent": Case("not_run", "P001", "Cluster API server", "console"),
+}
+
+#: Causes without a fault, and why.
+UNPRODUCED = {
+    "P003": "what it costs to lack a right is tested for each right by itself (test_path.py)",
+    "P006": "a list that alone isn't answered needs an API server that is made so (test_path.py)",
+    "P125": "a node that stops reporting is noticed after most of a minute, and its pods are moved"
+    " minutes later: too slow to be mended in a test",
+    "P201": "the Ingress is missing in tests of the playbooks (test_play_diagnose.py)",
+    "P312": "it is no error; a name instead of an address is tested as a healthy way",
+    "P313": "it is a warning, which stands beside the cause of direct-by-default",
+    "P409": "the load balancer's stand-in has no TkeServiceConfig",
+    "P509": "where the prober stands is no state of the cluster (test_play_vantages.py)",
+    "P510": "what was not said is no state of the cluster (test_play_diagnose.py)",
+    "P512": "a second proxy inside of the cluster would have to be deployed and reached",
+    "P514": "the load balancer's stand-in doesn't speak the PROXY protocol",
+    "P515": "the echo apps of the collection don't take their peer from headers",
+    "P516": "which apps tell too little is tested with each of them (test_applications.py)",
+    "P517": "what is expected is no state of the cluster",
+    "P518": "where the prober stands is no state of the cluster (test_play_vantages.py)",
 }
 
 _MENDED = {
@@ -138,16 +205,28 @@ some.
 | fault | what is broken | verdict | cause | mended by |
 | --- | --- | --- | --- | --- |
 """
+_OTHERS = """
+## Causes without a fault
+
+| cause | why |
+| --- | --- |
+"""
+
+
+def _cause(code: str) -> str:
+    row = CAUSES[code]
+    return f"[{code}]({row.link.removeprefix('docs/')}): {row.title}"
 
 
 def page() -> str:
     """The table as a Markdown page."""
     rows = []
     for name, case in CASES.items():
-        row = CAUSES[case.code]
-        cause = f"[{case.code}]({row.link.removeprefix('docs/')}): {row.title}"
-        cells = (name, FAULTS[name].broken, f"`{case.verdict}`", cause, _MENDED[case.kind])
+        verdict = f"`{case.verdict}`"
+        cells = (name, FAULTS[name].broken, verdict, _cause(case.code), _MENDED[case.kind])
         rows.append(f"| {' | '.join(cells)} |\n")
     counts = {kind: sum(case.kind == kind for case in CASES.values()) for kind in _MENDED}
     told = ", ".join(f"{count} by {_MENDED[kind]}" for kind, count in counts.items())
-    return f"{_HEAD}{''.join(rows)}\nOf {len(CASES)} faults, {told}.\n"
+    others = "".join(f"| {_cause(code)} | {why} |\n" for code, why in UNPRODUCED.items())
+    summary = f"Of {len(CASES)} faults, {told}."
+    return f"{_HEAD}{''.join(rows)}\n{summary}\n{_OTHERS}{others}"

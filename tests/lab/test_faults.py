@@ -226,7 +226,8 @@ def kubectl(output: str, *words: str) -> Check:
     def check(seen: Seen) -> None:
         config = seen.facts.get("kubeconfig")
         options = (f"--kubeconfig={config}",) if config else ()
-        command = ("kubectl", *options, "--request-timeout=2s", *words)
+        filled = [word.replace("{namespace}", seen.playbooks.namespace) for word in words]
+        command = ("kubectl", *options, "--request-timeout=2s", *filled)
         __, said = seen.playbooks.execute(OPERATOR.name, *command)
         assert re.search(output, said), said
 
@@ -244,32 +245,69 @@ def held(ref: Ref) -> Check:
     return check
 
 
+def translated(seen: Seen) -> None:
+    """The app sees another address than the operator's."""
+    found = seen.ask(OPERATOR.name).json()["headers"]
+    [value] = [value for name, value in found if name.lower() == "x-forwarded-for"]
+    assert value != OPERATOR.ipv4("inet")
+
+
+def of_ingress(path: str) -> tuple[str, ...]:
+    """What kubectl is asked for a field of the Ingress."""
+    return ("get", "ingress", "real-ip-ingress", "-n", "{namespace}", "-o", f"jsonpath={path}")
+
+
+_ANNOTATION: Final = ".metadata.annotations"
+_DIRECT: Final = of_ingress(f"{{{_ANNOTATION}.ingress\\.cloud\\.tencent\\.com/direct-access}}")
+_CLASSES: Final = of_ingress(
+    f"{{.spec.ingressClassName}} {{{_ANNOTATION}.kubernetes\\.io/ingress\\.class}}"
+)
+_SELECTOR: Final = (
+    *("get", "service", "real-ip-service", "-n", "{namespace}"),
+    *("-o", "jsonpath=no selector{.spec.selector}"),
+)
+
 #: Fault → what shows it; each of them must be seen, one after the other.
 SHOWN: Final[Mapping[str, tuple[Check, ...]]] = {
     "image-not-found": (waits("ErrImagePull|ImagePullBackOff", "not found"), answers(502)),
     "image-forbidden": (waits("ErrImagePull|ImagePullBackOff", "insufficient_scope|denied"),),
     "image-rate-limited": (waits("ErrImagePull|ImagePullBackOff", "429 Too Many Requests"),),
     "registry-unreachable": (waits("ErrImagePull|ImagePullBackOff", "connection refused"),),
+    "image-name-malformed": (waits("InvalidImageName", "couldn't parse"),),
+    "image-never-pulled": (waits("ErrImageNeverPull", "pull policy of Never"),),
     "image-wrong-architecture": (ended(1, "Error", "exec format error"),),
     "container-crashes": (ended(3, "Error", "DATABASE_URL is not set"), answers(502)),
     "out-of-memory": (ended(137, "OOMKilled", ""),),
     "app-wrong-port": (says("Pod", "connection refused"), answers(502)),
     "readiness-fails": (says("Pod", "Readiness probe failed: .*statuscode: 500"), answers(502)),
+    "config-missing": (waits("CreateContainerConfigError", "not found"),),
+    "not-ready-yet": (answers(502),),
+    "readiness-gate": (answers(502),),
     "node-tainted": (says("Pod", r"had untolerated taint"), answers(502)),
     "node-cordoned": (says("Pod", "were unschedulable"),),
     "too-little-cpu": (says("Pod", "Insufficient cpu"),),
     "node-selector": (says("Pod", "didn't match Pod's node affinity/selector"),),
+    "volume-missing": (says("Pod", 'persistentvolumeclaim "absent" not found'),),
+    "deployment-missing": (answers(502),),
+    "scaled-to-zero": (refused_pods, answers(502)),
+    "account-missing": (refused_pods, says("ReplicaSet", 'serviceaccount "absent" not found')),
     "quota-exceeded": (refused_pods, says("ReplicaSet", "exceeded quota"), answers(502)),
     "pod-security": (refused_pods, says("ReplicaSet", 'violates PodSecurity "restricted')),
     "admission-policy": (refused_pods, says("ReplicaSet", "No pods without an owner")),
     "webhook-unreachable": (refused_pods, says("ReplicaSet", "failed calling webhook")),
     "selector-mismatch": (answers(502),),
+    "selector-missing": (kubectl("^no selector", *_SELECTOR), answers(200)),
     "target-port-wrong": (answers(502),),
     "ingress-service-missing": (answers(404), says("Ingress", '"E4041"')),
+    "ingress-another-service": (answers(502),),
     "ingress-port-missing": (answers(404), says("Ingress", '"E4042"')),
     "service-cluster-ip": (answers(404), says("Ingress", '"E4047"')),
     "ingress-class": (no_address,),
+    "two-classes": (kubectl("^qcloud nginx", *_CLASSES), answers(200)),
     "controller-off": (no_address,),
+    "address-late": (no_address,),
+    "direct-by-default": (kubectl("^true", *_DIRECT), fails("timed out")),
+    "direct-not-allowed": (kubectl("^true", *_DIRECT), answers(502)),
     "balancer-quota": (no_address, says("Ingress", '"E4003".*Retry:true')),
     "balancer-arrears": (no_address, says("Ingress", '"E4027".*Retry:true')),
     "existing-balancer-unknown": (no_address, says("Ingress", '"E4018"')),
@@ -280,8 +318,11 @@ SHOWN: Final[Mapping[str, tuple[Check, ...]]] = {
     "listener-missing": (fails("refused"),),
     "balancer-closed": (fails("timed out"), fails("timed out", OPERATOR.name)),
     "client-closed": (answers(200), fails("timed out", OPERATOR.name)),
+    "proxy-only": (answers(200), fails("timed out|not permitted", OPERATOR.name)),
+    "firewall": (answers(403),),
     "node-port-closed": (answers(504),),
     "backend-slow": (answers(504),),
+    "app-fails": (answers(500),),
     "backend-protocol": (answers(502),),
     "hostname-only": (resolves(0, "kestrel"),),
     "hostname-unresolved": (resolves(6, "Could not resolve"),),
@@ -294,6 +335,8 @@ SHOWN: Final[Mapping[str, tuple[Check, ...]]] = {
     "policy-cluster": (peer(r"10\.(244|255)\..*"),),
     "node-translates": (peer(r"10\.244\.1\.1"), peer(re.escape(CLIENT_ADDRESS))),
     "replica-differs": (forwarded(None), forwarded(None, CLIENT_ADDRESS)),
+    "header-stripped": (forwarded("6.6.6.6"), forwarded(None)),
+    "address-translated": (translated,),
     "stale-endpoint": (answers(502), answers(200)),
     "header-dropped": (forwarded(None), forwarded("6.6.6.6", "6.6.6.6")),
     "header-believed": (forwarded("6.6.6.6", "6.6.6.6"),),
@@ -304,6 +347,15 @@ SHOWN: Final[Mapping[str, tuple[Check, ...]]] = {
         kubectl("^yes", "auth", "can-i", "list", "ingresses.networking.k8s.io"),
     ),
     "context-wrong": (kubectl("refused", "get", "pods"),),
+    "context-of-another-cluster": (
+        kubectl("another", "config", "current-context"),
+        kubectl("default", "get", "namespaces"),
+        kubectl("NotFound", "get", "deployments", "-n", "absent", "none"),
+    ),
+    "ingress-api-off": (
+        kubectl("doesn't have a resource type", "get", "ingresses"),
+        kubectl("default", "get", "namespaces"),
+    ),
     "api-server-down": (kubectl("refused", "get", "pods"),),
     "api-server-silent": (kubectl("imeout|deadline", "get", "pods"),),
 }

@@ -7,6 +7,7 @@ Only where a person has to act (``console``), the fault's own switch stands for 
 
 from __future__ import annotations
 
+import os
 import re
 import secrets
 import time
@@ -14,11 +15,12 @@ from collections.abc import Iterator
 from typing import Any, NamedTuple
 
 import pytest
+from ansible_collections.kestrel.real_ip.plugins.module_utils._causes import CAUSES
 
 from lab import faults
 from lab.settings import Lab
-from tests.lab.fault_cases import BUNDLED, CASES, LAYER_4, Case
-from tests.lab.playbooks import EXPECTED, Playbooks, Run
+from tests.lab.fault_cases import BUNDLED, CASES, LAYER_4, UNPRODUCED, Case
+from tests.lab.playbooks import EXPECTED, VENV, Playbooks, Run
 
 MINE = ("-e", f"real_ip_expected_source={EXPECTED}", "-e", "real_ip_wait_timeout=60")
 #: Seconds that what was mended may take until it works: pods that start, a balancer that is made.
@@ -50,6 +52,12 @@ class Page(NamedTuple):
     def fix(self) -> str:
         return str(self.cause["fix"]) if self.cause else ""
 
+    @property
+    def command(self) -> str:
+        """The command that the page says to type."""
+        [found] = re.findall(r"^  type +(.+)$", self.run.output, re.MULTILINE)
+        return str(found)
+
 
 class Matrix:
     """A deployment on which faults are turned on and mended."""
@@ -59,6 +67,7 @@ class Matrix:
         self.echo = echo
         self.namespace = f"faults-{secrets.token_hex(3)}"
         self.playbooks = Playbooks(lab.name, self.namespace)
+        self.environment: dict[str, str] = {}
 
     def deploy(self) -> None:
         """Bring the deployment to what it should be."""
@@ -70,7 +79,7 @@ class Matrix:
 
     def run(self, playbook: str, *arguments: str) -> Page:
         """Run a playbook as an operator does."""
-        shown = {"ANSIBLE_SHOW_CUSTOM_STATS": "1"}
+        shown = {"ANSIBLE_SHOW_CUSTOM_STATS": "1", **self.environment}
         run = self.playbooks.run(playbook, *MINE, *arguments, environment=shown)
         result = run.statistics()["real_ip_results"]["localhost"]
         verdict = result["verdict"]
@@ -81,8 +90,10 @@ class Matrix:
         return Page(run, verdict, result["cause"])
 
     def type(self, command: str) -> None:
-        """Type a command as it stands."""
-        status, output = self.playbooks.execute("operator", "bash", "-c", command)
+        """Type a command as it stands, where playbooks are at hand."""
+        path = {"PATH": f"{VENV}:{os.environ['PATH']}"}
+        words = ("operator", "bash", "-c", command)
+        status, output = self.playbooks.execute(*words, environment=path)
         assert status == 0, f"{command}\n{output}"
 
     def settle(self, playbook: str, *arguments: str) -> Page:
@@ -130,6 +141,7 @@ def test_the_cause_is_named_and_its_fix_mends(lab: Lab, matrices: Matrices, faul
     namespace = matrix.namespace
     facts = faults.turn_on(lab, fault, namespace)
     arguments = [*case.arguments]
+    matrix.environment = dict(case.environment)
     for variable, fact in case.facts:
         arguments += ["-e", f"{variable}={facts[fact]}"]
     try:
@@ -142,7 +154,7 @@ def test_the_cause_is_named_and_its_fix_mends(lab: Lab, matrices: Matrices, faul
         # The page says the same, and a command stands on it whole.
         assert page.fix.split()[0] in page.run.output
         if case.kind == "command":
-            matrix.type(page.fix)
+            matrix.type(page.command)
         elif case.kind == "variable":
             arguments += ["-e", page.fix]
             if "real_ip_echo" in page.fix:
@@ -156,6 +168,7 @@ def test_the_cause_is_named_and_its_fix_mends(lab: Lab, matrices: Matrices, faul
         assert page.cause is None, page.run.output
     finally:
         faults.turn_off(lab, fault, namespace)
+        matrix.environment = {}
         # What a fix has left is made as the next fault wants to find it.
         matrix.deploy()
 
@@ -177,6 +190,11 @@ def test_every_fault_has_a_case() -> None:
     assert {*CASES} | others == {*faults.FAULTS}
     assert {*QUICK} <= {*CASES}
     assert len(CASES) >= 30
+
+
+def test_every_cause_has_a_fault_or_a_reason_why_not() -> None:
+    assert {case.code for case in CASES.values()} | {*UNPRODUCED} == {*CAUSES}
+    assert not {case.code for case in CASES.values()} & {*UNPRODUCED}
 
 
 INGRESS_WAY = {"ingress": "real-ip-ingress", "service": "real-ip-service"}

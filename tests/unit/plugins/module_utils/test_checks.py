@@ -19,8 +19,10 @@ from ansible_collections.kestrel.real_ip.plugins.module_utils._checks_probe impo
 )
 from ansible_collections.kestrel.real_ip.plugins.module_utils._findings import Seen, finding
 from ansible_collections.kestrel.real_ip.plugins.module_utils._path import (
+    Context,
     Denied,
     Direct,
+    Failed,
     Log,
     TrafficPath,
     keep_pod,
@@ -353,6 +355,52 @@ def other_command(way: Json) -> None:
         found["spec"]["template"]["spec"]["containers"][0]["command"] = ["false"]
 
 
+DIRECT_KEY = "ingress.cloud.tencent.com/direct-access"
+
+
+def switched(**data: str) -> Break:
+    return put("settings", value=data)
+
+
+def direct_access(manager: str = "") -> Break:
+    """Direct access is on; ``manager`` says who wrote that, where it isn't who made the Ingress."""
+
+    def change(way: Json) -> None:
+        metadata = way["ingress"]["metadata"]
+        metadata["annotations"] = {DIRECT_KEY: "true"}
+        if manager:
+            metadata["managedFields"] = [{"manager": manager, "annotation": DIRECT_KEY}]
+
+    return change
+
+
+def ranged(way: Json) -> None:
+    """Pods have addresses of their nodes' ranges."""
+    for node in way["nodes"]:
+        node["spec"]["podCIDRs"] = ["10.244.1.0/24"]
+
+
+def forwarding(kind: str) -> Break:
+    rule = {"url": "/", "forwardType": kind}
+    listener = {"protocol": "HTTP", "port": 80, "domains": [{"domain": "", "rules": [rule]}]}
+    config = {"metadata": {"name": "way"}, "spec": {"loadBalancer": {"l7Listeners": [listener]}}}
+    return put("balancing", value=config)
+
+
+def stripped(way: Json) -> None:
+    """Of the load balancer's headers all but one arrive, and that one not even from a client."""
+    probe(
+        "V209",
+        forgery={"X-Forwarded-For": "dropped"},
+        load_balancer_headers=["X-Stgw-Time"],
+        safe_strategy={"strategy": "single_header", "header": "X-Real-IP"},
+    )(way)
+
+
+def not_ours(way: Json) -> None:
+    del way["deployments"][0]["metadata"]["labels"]
+
+
 UNDO = "kubectl -n shop rollout undo deployment/echo --to-revision=1"
 OUTSIDE = "203.0.113.20"
 GATE = "cloud.tencent.com/load-balancer-backendgroup-ready"
@@ -401,6 +449,40 @@ ROWS: dict[str, Row] = {
         "real-ip-list-deployments-ops-bot --role=real-ip-list-deployments-ops-bot "
         "--serviceaccount=ops:bot",
     ),
+    "another cluster": Row(
+        both(
+            put("space", value=None),
+            put("context", value=Context("https://192.0.2.1:6443", "test", ["live"])),
+        ),
+        "P004",
+        "Cluster test",
+        "real_ip_context=live",
+        "variable",
+    ),
+    "one of many other clusters": Row(
+        both(
+            put("space", value=None),
+            put("context", value=Context("https://192.0.2.1:6443", "test", ["a", "b"])),
+        ),
+        "P004",
+        "Cluster test",
+        "Set real_ip_context to the one that was meant: a, b",
+        "console",
+    ),
+    "no Ingress API": Row(
+        both(put("ingress", value=None), put("versions", value={"": ["v1"], "apps": ["v1"]})),
+        "P005",
+        "Cluster API server",
+        "Use Kubernetes 1.22",
+        "console",
+    ),
+    "a read that fails": Row(
+        both(put("events", value=None), put("failed", value=[Failed("list events", "timed out")])),
+        "P006",
+        "Read list events",
+        "Run it again",
+        "console",
+    ),
     "namespace ends": Row(
         put("space", value={"metadata": {"name": "shop", "deletionTimestamp": "t"}, "status": {}}),
         "P101",
@@ -412,7 +494,8 @@ ROWS: dict[str, Row] = {
         both(put("pods", value=[]), put("deployments", value=[]), put("slices", value=[])),
         "P102",
         "Service echo",
-        "ansible-playbook kestrel.real_ip.deploy",
+        "ansible-playbook kestrel.real_ip.deploy -e real_ip_namespace=shop "
+        "-e real_ip_name_prefix=echo",
         also=("P209",),
     ),
     "scaled to zero": Row(
@@ -661,7 +744,8 @@ ROWS: dict[str, Row] = {
         put("ingress", value=None),
         "P201",
         "Ingress front",
-        "ansible-playbook kestrel.real_ip.deploy",
+        "ansible-playbook kestrel.real_ip.deploy -e real_ip_namespace=shop "
+        "-e real_ip_name_prefix=echo",
     ),
     "no Service": Row(
         both(
@@ -842,6 +926,9 @@ ROWS: dict[str, Row] = {
         "Deploy an app that answers /",
         "console",
     ),
+    "app fails since the newest revision": Row(
+        both(status("500 Oops"), directly(direct("answers", 500))), "P310", "Pod echo-a", UNDO
+    ),
     "redirect": Row(
         probe("V517", "198.51.100.1:80 redirects to https://198.51.100.1/, which is not followed"),
         "P311",
@@ -863,6 +950,61 @@ ROWS: dict[str, Row] = {
         "Ingress front",
         "kubectl -n shop annotate ingress front --overwrite "
         "ingress.cloud.tencent.com/auto-rewrite=false",
+    ),
+    "direct by default": Row(
+        both(switched(EnableDefaultDirectAccess="true"), direct_access("tke")),
+        "P313",
+        "Ingress front",
+        f"kubectl -n shop annotate ingress front --overwrite {DIRECT_KEY}=false",
+    ),
+    "direct when made anew": Row(
+        switched(EnableDefaultDirectAccess="true"),
+        "P313",
+        "Ingress front",
+        f"kubectl -n shop annotate ingress front --overwrite {DIRECT_KEY}=false",
+    ),
+    "direct, not on GlobalRouter": Row(
+        both(switched(), direct_access(), ranged, status("502 Bad Gateway")),
+        "P314",
+        "Ingress front",
+        "kubectl -n kube-system patch configmap tke-service-controller-config --type=merge -p "
+        '\'{"data":{"GlobalRouteDirectAccess":"true"}}\'',
+    ),
+    "firewall": Row(
+        both(status("403 Forbidden, Server: waf"), directly(direct("answers", 200))),
+        "P315",
+        "Ingress front",
+        "Let the firewall (WAF)",
+        "console",
+    ),
+    "firewall, and the app could not be asked": Row(
+        status("403 Forbidden"), "P315", "Ingress front", "Let the firewall (WAF)", "console"
+    ),
+    "direct by default, and closed": Row(
+        both(
+            switched(EnableDefaultDirectAccess="true"),
+            direct_access("tke"),
+            status("504 Gateway Timeout"),
+            directly(direct("answers", 200)),
+        ),
+        "P407",
+        "Ingress front",
+        f"kubectl -n shop annotate ingress front --overwrite {DIRECT_KEY}=false",
+        also=("P313",),
+    ),
+    "a proxy of the prober": Row(
+        both(probe("V504"), put("proxies", value={"http_proxy": "http://192.0.2.8:3128"})),
+        "P408",
+        "Ingress front",
+        "Probe from a machine",
+        "console",
+    ),
+    "HTTPS to HTTP": Row(
+        both(status("502 Bad Gateway"), directly(direct("answers", 200)), forwarding("HTTPS")),
+        "P409",
+        "TkeServiceConfig way",
+        "Set forwardType: HTTP",
+        "console",
     ),
     "security group": Row(
         probe("V504"), "P401", "Ingress front", "Open the port for the client", "console"
@@ -995,6 +1137,35 @@ ROWS: dict[str, Row] = {
     "NAT": Row(
         probe("V207", observed={"8.8.8.8": 10}), "P511", "Ingress front", "Find out with", "console"
     ),
+    "header taken away": Row(
+        both(other_command, stripped),
+        "P513",
+        "Deployment echo",
+        UNDO,
+    ),
+    "header taken away by one pod": Row(
+        probe("V301", **backends("none", OUTSIDE)),
+        "P513",
+        "Pod echo-a",
+        "Let the app's server",
+        "console",
+    ),
+    "PROXY protocol": Row(
+        probe("V104"), "P514", "Ingress front", "Accept the PROXY protocol from", "console"
+    ),
+    "peer from a header": Row(
+        both(layer_4(), probe("V426")), "P515", "Service echo", "real_ip_echo=bundled", "variable"
+    ),
+    "no peer": Row(probe("V427"), "P516", "Ingress front", "real_ip_echo=bundled", "variable"),
+    "no peer, and no app of ours": Row(
+        both(not_ours, probe("V417")), "P516", "Ingress front", "Use an app that tells", "console"
+    ),
+    "expected too much": Row(
+        probe("V428"), "P517", "Ingress front", "Set real_ip_expected_source", "console"
+    ),
+    "on the proxy itself": Row(
+        probe("V429"), "P518", "Ingress front", "Run the playbook from another", "console"
+    ),
     "proxy in the cluster": Row(
         probe("V202", observed={"10.244.1.7": 10}),
         "P512",
@@ -1025,6 +1196,73 @@ def test_the_cause(row: Row) -> None:
     for text in (cause["evidence"], cause["cause"], cause["fix"], cause["see"]):
         assert text
         assert not re.search(r"[{]\w+[}]", text), text
+
+
+@pytest.mark.parametrize(
+    ("change", "expected"),
+    [
+        # Said by who made the Ingress, or not by the switch
+        (both(switched(EnableDefaultDirectAccess="true"), direct_access()), []),
+        (direct_access("tke"), []),
+        (both(switched(EnableDefaultDirectAccess="false"), direct_access("tke")), []),
+        # Allowed, another network, or it works all the same
+        (
+            both(
+                switched(GlobalRouteDirectAccess="true"),
+                direct_access(),
+                ranged,
+                status("502 Bad Gateway"),
+            ),
+            [],
+        ),
+        (both(switched(), direct_access(), status("502 Bad Gateway")), []),
+        (both(switched(), direct_access(), ranged, probe("V001")), []),
+        (both(put("settings", value=None), direct_access(), ranged, status("502 x")), []),
+        # Another context, and the namespace is there, may not be read, or there is no other one
+        (put("context", value=Context("s", "test", ["live"])), []),
+        (both(put("space", value=None), put("context", value=Context("s", "test"))), []),
+        (
+            both(
+                put("space", value=None),
+                put("failed", value=[Failed("get namespaces", "timed out")]),
+                put("context", value=Context("s", "test", ["live"])),
+            ),
+            ["P006"],
+        ),
+        # What only forged requests meet, the app's own refusal, and a Host without a rule
+        (probe("V001", forgery={"X-Forwarded-For": "refused"}), []),
+        (both(status("403 Forbidden"), directly(direct("answers", 403))), ["P310"]),
+        (
+            both(status("403 Forbidden"), put("ingress", "spec", "rules", 0, "host", value="a.b")),
+            ["P308"],
+        ),
+        # A proxy in the environment of a probe that arrives
+        (both(probe("V001"), put("proxies", value={"http_proxy": "http://192.0.2.8"})), []),
+        (both(probe("V503"), put("proxies", value={"http_proxy": "http://192.0.2.8"})), ["P402"]),
+        # HTTP to HTTP, and HTTPS to HTTPS
+        (
+            both(status("504 x"), directly(direct("answers", 200)), forwarding("HTTP")),
+            ["P403"],
+        ),
+        (both(probe("V001"), forwarding("HTTPS")), []),
+        # A balancer that hands on what the client writes doesn't write the header itself
+        (
+            probe(
+                "V209",
+                forgery={"X-Forwarded-For": "passed_through"},
+                load_balancer_headers=["X-Stgw-Time"],
+            ),
+            ["P503"],
+        ),
+        (probe("V209", forgery={"X-Forwarded-For": "dropped"}), ["P503"]),
+        # Another address isn't a header that is missing
+        (probe("V301", **backends("10.244.1.1", OUTSIDE)), ["P507"]),
+    ],
+)
+def test_the_neighbour_is_another(change: Break, expected: list[str]) -> None:
+    way = healthy()
+    change(way)
+    assert [one["code"] for one in diagnose(TrafficPath(**way))] == expected
 
 
 def test_a_healthy_way_has_no_finding() -> None:

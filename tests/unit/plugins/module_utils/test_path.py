@@ -49,6 +49,7 @@ class Server:
         self.refuse = refuse or {}
         self.asked: list[str] = []
         self.requests = 0
+        self.server = "https://192.0.2.1:6443"
         self.groups = [
             {"name": name, "versions": [{"version": one} for one in versions]}
             for name, versions in groups.items()
@@ -388,8 +389,6 @@ class Module:
         ("/apis", 0, "P001"),
         # The token expires, or the server goes away, while it is read.
         ("/services", 401, "P002"),
-        ("/pods", 0, "P001"),
-        ("/events", 500, "P001"),
     ],
 )
 def test_a_server_that_does_not_answer_is_a_finding(
@@ -402,6 +401,73 @@ def test_a_server_that_does_not_answer_is_a_finding(
     assert found["cause"] == found["findings"][0]
     assert found["requests"] == server.requests > 0
     assert ("ingress" in [one["hop"] for one in found["path"]]) == ("ingress" in front)
+
+
+@pytest.mark.parametrize("row", UNREAD, ids=lambda row: row.found)
+@pytest.mark.parametrize("status", [0, 500])
+@pytest.mark.parametrize("broken", WAYS)
+def test_one_read_that_fails_leaves_the_others(
+    monkeypatch: pytest.MonkeyPatch, row: Unread, status: int, broken: str
+) -> None:
+    way, expected = WAYS[broken]
+    server = serve(RELEASES["today"], way, **{row.path: status})
+    monkeypatch.setattr(_diagnosis, "Cluster", lambda module: server)
+    found = _diagnosis.diagnosis(Module(ingress="front", service="echo"))["findings"]
+    failed = [(one["object"], one["severity"]) for one in found if one["code"] == "P006"]
+    [told] = {(f"Read {row.found.partition('.')[0]}", "warning")}
+    assert failed == [told]
+    assert {one["code"] for one in found} <= {"P006", *expected}
+
+
+class Leaving(Server):
+    """A server that goes away after a number of answers."""
+
+    left = 1
+
+    def _ask(self, path: str) -> None:
+        super()._ask(path)
+        self.left -= 1
+        if self.left < 0:
+            raise ClusterError("The API server https://192.0.2.1:6443 doesn't answer", 0)
+
+
+@pytest.mark.parametrize("left", [0, 1, 4, 9])
+def test_a_server_that_goes_away_meanwhile_is_no_list_that_fails(
+    monkeypatch: pytest.MonkeyPatch, left: int
+) -> None:
+    server = Leaving(RELEASES["today"].groups, serve(RELEASES["today"], Way()).collections)
+    server.left = left
+    monkeypatch.setattr(_diagnosis, "Cluster", lambda module: server)
+    found = _diagnosis.diagnosis(Module(ingress="front"))
+    assert [one["code"] for one in found["findings"]] == ["P001"]
+
+
+@pytest.mark.parametrize(
+    ("environment", "expected"),
+    [
+        ({}, {}),
+        (
+            {"HTTP_PROXY": "http://me:secret@192.0.2.8:3128"},
+            {"http_proxy": "http://192.0.2.8:3128"},
+        ),
+        ({"http_proxy": "http://p", "no_proxy": "198.51.100.0/24"}, {}),
+        ({"http_proxy": "http://p", "NO_PROXY": "*"}, {}),
+        ({"http_proxy": "http://p", "no_proxy": "198.51.100.1, x"}, {}),
+        ({"http_proxy": "http://p", "no_proxy": ".example"}, {"http_proxy": "http://p"}),
+        ({"http_proxy": ""}, {}),
+    ],
+)
+def test_proxies(environment: dict[str, str], expected: dict[str, str]) -> None:
+    assert _diagnosis.proxies_of(environment, ["198.51.100.1"]) == expected
+
+
+def test_who_asked_for_direct_access() -> None:
+    key = "ingress.cloud.tencent.com/direct-access"
+    mine = {"f:metadata": {"f:annotations": {f"f:{key}": {}}}}
+    for spec, expected in (({}, [{"manager": "tke", "annotation": key}]), ({"f:spec": {}}, [])):
+        entries = [{"manager": "tke", "fieldsV1": {**mine, **spec}}]
+        found = keep_object({"metadata": {"name": "front", "managedFields": entries}})
+        assert found["metadata"].get("managedFields", []) == expected
 
 
 @pytest.mark.parametrize(("status", "code"), [(401, "P002"), (0, "P001")])
