@@ -335,6 +335,7 @@ def _admission(*steps: Step) -> tuple[Step, ...]:
     return (Retry(), *steps, Refused(), Restart(admitted=False))
 
 
+_LOST_VOLUME: Final = {"name": "lost", "persistentVolumeClaim": {"claimName": "absent"}}
 _HELD: Final = Ref("ConfigMap", "fault-held")
 
 # --------------------------------------------------------------------------------------------
@@ -471,8 +472,10 @@ _TABLE: Final = (
         "volume-missing",
         "The pods want a volume whose claim doesn't exist.",
         (
-            _pod(
-                volumes=[{"name": "lost", "persistentVolumeClaim": {"claimName": "absent"}}],
+            _app(
+                lambda spec, container: spec.update(
+                    volumes=[*(spec.get("volumes") or ()), _LOST_VOLUME]
+                )
             ),
         ),
     ),
@@ -922,8 +925,8 @@ _TABLE: Final = (
     ),
     Fault(
         "ingress-api-off",
-        "The API server doesn't serve networking.k8s.io/v1.",
-        (AnotherServer(("--runtime-config=networking.k8s.io/v1=false",), named=False),),
+        "The API server has no Ingresses.",
+        (AnotherServer(("--runtime-config=networking.k8s.io/v1/ingresses=false",), named=False),),
     ),
     Fault(
         "api-server-down",

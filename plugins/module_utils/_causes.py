@@ -126,10 +126,10 @@ _TABLE = (
         "client",
         "the API server has no Ingresses",
         "kubectl: the server doesn't have a resource type ingresses.",
-        "The API server doesn't serve networking.k8s.io/v1, so that there can be no Ingress; it "
+        "The API server has no Ingresses in networking.k8s.io/v1, nor in an older version; it "
         "serves {served}",
         "Use Kubernetes 1.22 or newer, or switch the API on: kube-apiserver "
-        "--runtime-config=networking.k8s.io/v1=true",
+        "--runtime-config=networking.k8s.io/v1/ingresses=true",
         "console",
         "kubectl api-versions",
     ),

@@ -74,7 +74,7 @@ def _context(name: str) -> tuple[str | None, str]:
 
 def no_ingress_api(path: TrafficPath) -> t.Iterator[Seen]:
     """No version of Ingresses is served."""
-    if path.kind != "Ingress" or objects.serves_ingresses(path):
+    if not path.unserved:
         return
     served = ", ".join(
         f"{group}/{version}"
@@ -82,9 +82,7 @@ def no_ingress_api(path: TrafficPath) -> t.Iterator[Seen]:
         for version in versions
         if group
     )
-    yield Seen(
-        "P005", "Cluster", "API server", f"/apis: {served or 'no groups'}", {"served": served}
-    )
+    yield Seen("P005", "Cluster", "API server", f"no ingresses in {served}", {"served": served})
 
 
 def _grant(one: Denied) -> str:

@@ -26,7 +26,7 @@ from ansible_collections.kestrel.real_ip.plugins.module_utils._path import (
 
 def ingress_missing(path: TrafficPath) -> t.Iterator[Seen]:
     """There is no Ingress of this name, and it may be read."""
-    known = not objects.is_unread(path, "ingresses") and objects.serves_ingresses(path)
+    known = not objects.is_unread(path, "ingresses") and not path.unserved
     if path.kind == "Ingress" and path.ingress is None and known:
         fix = objects.deploying(path)
         yield Seen("P201", "Ingress", path.name, f"404 from {_asked(path)}", {}, *fix)

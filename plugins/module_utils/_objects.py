@@ -16,7 +16,6 @@ from shlex import quote
 from ansible_collections.kestrel.real_ip.plugins.module_utils._ownership import MANAGED_BY, MANAGER
 from ansible_collections.kestrel.real_ip.plugins.module_utils._path import (
     DIRECT,
-    INGRESSES,
     Object,
     TrafficPath,
     labels_match,
@@ -212,13 +211,6 @@ def ingress_class(path: TrafficPath) -> str:
     """The class of the Ingress, by field or annotation; empty without either."""
     named_class = spec(path.ingress).get("ingressClassName")
     return str(named_class or annotations_of(path.ingress).get(CLASS_ANNOTATION) or "")
-
-
-def serves_ingresses(path: TrafficPath) -> bool:
-    """Does the API server have any version of Ingresses, as far as that is known?"""
-    return not path.versions or any(
-        version in path.versions.get(one.group, ()) for one in INGRESSES for version in one.versions
-    )
 
 
 def is_unread(path: TrafficPath, resource: str) -> bool:

@@ -90,7 +90,7 @@ class TrafficPath(t.NamedTuple):
     ``kind`` and ``name``: of what stands in front, an Ingress or a Service; ``service_name``: the
     Service that a request is led to; ``expected_service``: that it should be, if that was said;
     ``versions``: group to the versions that the server has; ``settings``: data of TKE's ConfigMap;
-    ``balancing``: the TkeServiceConfig that an Ingress names; ``proxies``: those of HTTP that the
+    ``unserved``: the API server has no Ingresses at all; ``balancing``: the TkeServiceConfig that an Ingress names; ``proxies``: those of HTTP that the
     environment names, without what is said to go past them.
     """
 
@@ -113,6 +113,7 @@ class TrafficPath(t.NamedTuple):
     space: Object | None = None
     settings: t.Mapping[str, str] | None = None
     versions: t.Mapping[str, t.Sequence[str]] = {}
+    unserved: bool = False
     balancing: Object | None = None
     denied: t.Sequence[Denied] = ()
     failed: t.Sequence[Failed] = ()
@@ -345,6 +346,10 @@ INGRESSES = (
 )
 
 
+#: What API servers say to a resource that they don't have; of an object they name the object.
+_NO_RESOURCE = ("the server could not find the requested resource", "page not found")
+
+
 class Reader:
     """Reads for :func:`read_path`.
 
@@ -357,6 +362,8 @@ class Reader:
         self.namespace = namespace
         self.denied: list[Denied] = []
         self.failed: list[Failed] = []
+        #: Group and resource of what the API server has: it found an object, or knew of none.
+        self.present: set[tuple[str, str]] = set()
         groups = cluster.get("/apis").get("groups") or []
         self.versions: dict[str, list[str]] = {
             group["name"]: [one["version"] for one in group["versions"]] for group in groups
@@ -378,7 +385,9 @@ class Reader:
         """
         for version in self.served(wanted):
             try:
-                return call(wanted.url(version, namespace))
+                found = call(wanted.url(version, namespace))
+                self.present.add((wanted.group, wanted.resource))
+                return found
             except ClusterError as error:
                 if error.status == 403:
                     where = namespace if wanted.namespaced else ""
@@ -390,6 +399,8 @@ class Reader:
                 if error.status != 404:
                     self.failed.append(Failed(f"{verb} {wanted.resource}", str(error)))
                     return None
+                if not any(text in str(error) for text in _NO_RESOURCE):
+                    self.present.add((wanted.group, wanted.resource))
         return None
 
     def unread(self, wanted: List) -> bool:
@@ -436,6 +447,12 @@ class Reader:
             if self.unread(wanted):
                 break
         return None
+
+    def has_no_ingresses(self) -> bool:
+        """Does the API server not even know what an Ingress is, once one was asked for?"""
+        return not any(
+            (one.group, one.resource) in self.present or self.unread(one) for one in INGRESSES
+        )
 
     def slices(self, service: str) -> list[Object] | None:
         """The EndpointSlices of a Service, made from its Endpoints on servers without them."""
@@ -493,6 +510,7 @@ def read_path(
             space=space.result(),
             settings=None if data is None else data.get("data") or {},
             versions=reader.versions,
+            unserved=bool(ingress) and reader.has_no_ingresses(),
             balancing=balancing.result() if balancing else None,
             probe=probe,
             deployments=found["deployments"],

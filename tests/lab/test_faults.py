@@ -248,8 +248,9 @@ def held(ref: Ref) -> Check:
 def translated(seen: Seen) -> None:
     """The app sees another address than the operator's."""
     found = seen.ask(OPERATOR.name).json()["headers"]
-    [value] = [value for name, value in found if name.lower() == "x-forwarded-for"]
-    assert value != OPERATOR.ipv4("inet")
+    lines = [value for name, value in found if name.lower() == "x-forwarded-for"]
+    assert lines
+    assert OPERATOR.ipv4("inet") not in lines
 
 
 def of_ingress(path: str) -> tuple[str, ...]:
@@ -273,9 +274,9 @@ SHOWN: Final[Mapping[str, tuple[Check, ...]]] = {
     "image-forbidden": (waits("ErrImagePull|ImagePullBackOff", "insufficient_scope|denied"),),
     "image-rate-limited": (waits("ErrImagePull|ImagePullBackOff", "429 Too Many Requests"),),
     "registry-unreachable": (waits("ErrImagePull|ImagePullBackOff", "connection refused"),),
+    "image-wrong-architecture": (ended(1, "Error", "exec format error"),),
     "image-name-malformed": (waits("InvalidImageName", "couldn't parse"),),
     "image-never-pulled": (waits("ErrImageNeverPull", "pull policy of Never"),),
-    "image-wrong-architecture": (ended(1, "Error", "exec format error"),),
     "container-crashes": (ended(3, "Error", "DATABASE_URL is not set"), answers(502)),
     "out-of-memory": (ended(137, "OOMKilled", ""),),
     "app-wrong-port": (says("Pod", "connection refused"), answers(502)),

@@ -470,7 +470,11 @@ ROWS: dict[str, Row] = {
         "console",
     ),
     "no Ingress API": Row(
-        both(put("ingress", value=None), put("versions", value={"": ["v1"], "apps": ["v1"]})),
+        both(
+            put("ingress", value=None),
+            put("unserved", value=True),
+            put("versions", value={"": ["v1"], "apps": ["v1"]}),
+        ),
         "P005",
         "Cluster API server",
         "Use Kubernetes 1.22",

@@ -308,6 +308,30 @@ def test_an_ingress_that_no_api_has_is_missing(release: str) -> None:
     assert codes(path) == ["P201"]
 
 
+@pytest.mark.parametrize(
+    ("groups", "message", "expected"),
+    [
+        # The group is there, and not the resource; neither is; and an object that there isn't
+        ({"networking.k8s.io": ["v1"]}, "the server could not find the requested resource", True),
+        ({"networking.k8s.io": ["v1"]}, "404 page not found", True),
+        ({"apps": ["v1"]}, "not asked", True),
+        ({"networking.k8s.io": ["v1"]}, 'ingresses.networking.k8s.io "front" not found', False),
+    ],
+)
+def test_a_server_without_ingresses(
+    groups: dict[str, list[str]], message: str, expected: bool
+) -> None:
+    class Without(Server):
+        def get(self, path: str) -> Json:
+            if path.endswith("/ingresses/front"):
+                raise ClusterError(message, 404)
+            return super().get(path)
+
+    path = read(Without(groups, serve(RELEASES["today"], Way()).collections))
+    assert path.unserved == expected
+    assert codes(path)[0] == ("P005" if expected else "P201")
+
+
 # --- What may not be read -------------------------------------------------------------------------
 
 
