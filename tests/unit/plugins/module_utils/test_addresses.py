@@ -11,6 +11,7 @@ from ansible_collections.kestrel.real_ip.plugins.module_utils._addresses import 
     around,
     backends,
     collect,
+    port_of,
     ready_pods,
     targets,
 )
@@ -103,6 +104,30 @@ def test_targets(
     addresses: list[str], host: str, path: str, expected: list[dict[str, str]]
 ) -> None:
     assert targets(addresses, host, path) == expected
+
+
+PORTS = [
+    ({}, 80),
+    ({"spec": {"rules": []}}, 80),
+    ({"spec": {"ports": [{"port": 8443}]}}, 8443),
+    # HTTP is spoken over TCP alone.
+    ({"spec": {"ports": [{"port": 53, "protocol": "UDP"}, {"port": 81, "protocol": "TCP"}]}}, 81),
+    ({"spec": {"ports": [{"port": 53, "protocol": "UDP"}]}}, 80),
+]
+
+
+@pytest.mark.parametrize(("front", "port"), PORTS)
+def test_the_port_that_is_listened_on(front: dict[str, Any], port: int) -> None:
+    assert port_of(front) == port
+
+
+def test_a_port_stands_in_the_url_where_it_is_not_http() -> None:
+    named = ["198.51.100.1", "2001:db8::1"]
+    urls = [one["url"] for one in targets(named, "", "/", 8080)]
+    assert urls == ["http://198.51.100.1:8080/", "http://[2001:db8::1]:8080/"]
+    there = targets(named[:1], "a.example", "/", 8080)
+    assert there[0]["url"] == "http://a.example:8080/"
+    assert there[0]["connect_to"] == "198.51.100.1"
 
 
 def test_collect_knows_the_pods_of_the_whole_cluster_or_says_nothing_about_them() -> None:

@@ -37,6 +37,14 @@ def test_config_maps_matter_where_the_bundled_app_is_or_may_have_been() -> None:
     assert verbs("teardown", "image") == ["get", "delete"]
 
 
+def test_without_an_ingress_a_former_one_is_only_looked_for() -> None:
+    rights = needed(["deploy", "verify"], True, "bundled", "Service")
+    assert [right.verb for right in rights if right.resource == "ingresses"] == ["get"]
+    assert [right.verb for right in rights if right.resource == "services"] == [
+        *("get", "create", "patch")
+    ]
+
+
 def test_a_right_reads_as_kubectl_names_it() -> None:
     assert str(needed(["deploy"], True)[0]) == "get deployments.apps"
     assert str(needed(["verify"], True)[2]) == "list pods"
