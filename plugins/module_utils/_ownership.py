@@ -43,6 +43,12 @@ def is_ours(existing: Object, instance: str) -> bool:
     return labels.get(MANAGED_BY) == MANAGER and labels.get(INSTANCE) == instance
 
 
+def is_anothers(existing: Object, instance: str) -> bool:
+    """Does ``existing`` belong to another deployment of this collection?"""
+    labels = existing.get("metadata", {}).get("labels") or {}
+    return labels.get(MANAGED_BY) == MANAGER and labels.get(INSTANCE) != instance
+
+
 def without_server_fields(existing: Object) -> dict[str, t.Any]:
     """``existing`` without status and what the server keeps: two of them compare by intent."""
     metadata = {

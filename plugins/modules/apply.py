@@ -18,8 +18,7 @@ description:
     deletes them.
   - Every object gets the labels C(app.kubernetes.io/managed-by=kestrel.real_ip) and
     C(app.kubernetes.io/instance) with the value of O(instance). An object of the same name that
-    does not carry them is
-    never changed and never deleted.
+    does not carry them is never changed, unless O(adopt) says so, and never deleted.
   - A namespace that exists already is used as it is. Any other object that exists and is not ours
     fails the task, before any object is applied.
   - A namespace of ours that holds objects of somebody else is not deleted; RV(left) lists them.
@@ -57,6 +56,13 @@ options:
     type: str
     choices: [present, absent]
     default: present
+  adopt:
+    description:
+      - Whether an object of the same name that is not ours becomes ours. From then on it is changed
+        and deleted like any other one.
+      - Never a namespace, and never an object of another deployment of this collection.
+    type: bool
+    default: false
 seealso:
   - module: kubernetes.core.k8s
 requirements:
@@ -91,8 +97,8 @@ objects:
       description: The name.
       type: str
     action:
-      description: V(created), V(changed), V(unchanged), V(deleted), V(absent), or V(kept) for
-        what is not ours to touch.
+      description: V(created), V(adopted), V(changed), V(unchanged), V(deleted), V(absent), or
+        V(kept) for what is not ours to touch.
       type: str
 left:
   description: What somebody else put into the namespace and what kept it from being deleted, as
@@ -116,6 +122,7 @@ from ansible_collections.kestrel.real_ip.plugins.module_utils._ownership import 
     MANAGED_BY,
     MANAGER,
     foreign,
+    is_anothers,
     is_ours,
     labelled,
     without_server_fields,
@@ -187,17 +194,23 @@ class Applier:
             raise self.cluster.explain(error) from error
 
     def _check(self, wanted: dict[str, t.Any], before: dict[str, t.Any]) -> None:
-        if before and wanted["kind"] != "Namespace" and not is_ours(before, self.instance):
+        if before and wanted["kind"] != "Namespace" and not self._may_change(before):
             raise ClusterError(self._not_ours(wanted))
         # It would be applied without an error, and be gone a moment later.
         if before and before["metadata"].get("deletionTimestamp"):
             raise ClusterError(_ending(wanted, before))
 
+    def _may_change(self, before: dict[str, t.Any]) -> bool:
+        """Whether an object is ours, or becomes so."""
+        adopted = self.module.params["adopt"] and not is_anothers(before, self.instance)
+        return is_ours(before, self.instance) or adopted
+
     def apply(
         self, resource: t.Any, wanted: dict[str, t.Any], before: dict[str, t.Any], existing: t.Any
     ) -> str:
         """Apply one definition and say what that did."""
-        if before and not is_ours(before, self.instance):
+        taken = bool(before) and not is_ours(before, self.instance)
+        if taken and wanted["kind"] == "Namespace":
             return "kept"
         try:
             after = self.service.apply(resource, wanted, existing)[0]
@@ -206,7 +219,8 @@ class Applier:
             if not (self.module.check_mode and not before and _namespace_missing(explained)):
                 raise explained from error
             after = wanted
-        return self._compare(without_server_fields(before), without_server_fields(after))
+        done = self._compare(without_server_fields(before), without_server_fields(after))
+        return "adopted" if taken else done
 
     def delete(
         self, resource: t.Any, wanted: dict[str, t.Any], before: dict[str, t.Any], existing: t.Any
@@ -265,7 +279,8 @@ class Applier:
             f"{wanted['kind']} {wanted['metadata']['name']} exists and isn't ours: expected the "
             f"labels {MANAGED_BY}={MANAGER} and {INSTANCE}={self.instance}. Nothing of it was "
             f"changed. Next: {_kubectl_get(wanted)} --show-labels; then set real_ip_name_prefix "
-            "or real_ip_namespace to names that are free"
+            "or real_ip_namespace to names that are free, or real_ip_adopt=true where it may be "
+            "taken over, and be removed by teardown"
         )
 
 
@@ -294,6 +309,7 @@ def main() -> None:
             "instance": {"type": "str", "required": True},
             "definitions": {"type": "list", "elements": "dict", "required": True},
             "state": {"type": "str", "choices": ["present", "absent"], "default": "present"},
+            "adopt": {"type": "bool", "default": False},
         }
     )
     try:
@@ -303,7 +319,7 @@ def main() -> None:
         module.fail_json(msg=str(error), status=error.status)
     done = {one["action"] for one in applier.objects}
     module.exit_json(
-        changed=bool(done & {"created", "changed", "deleted"}),
+        changed=bool(done & {"created", "adopted", "changed", "deleted"}),
         objects=applier.objects,
         left=applier.left,
         **({"diff": applier.diffs} if module._diff else {}),

@@ -157,6 +157,41 @@ def test_an_object_that_is_not_ours_is_refused_and_unchanged(playbooks: Playbook
     assert playbooks.kubectl(*version) == before
 
 
+def test_an_object_that_is_not_ours_is_adopted_where_that_is_asked_for(
+    playbooks: Playbooks,
+) -> None:
+    service = ("service", "real-ip-service", "-n", playbooks.namespace)
+    playbooks.kubectl("create", "namespace", playbooks.namespace)
+    playbooks.kubectl(
+        *("create", "service", "clusterip", "real-ip-service", "--tcp=80:80"),
+        *("-n", playbooks.namespace),
+    )
+    playbooks.kubectl("annotate", *service, "example/team=payments")
+    adopt = ("-e", "real_ip_adopt=true")
+    labels = ("-o", "jsonpath={.metadata.labels.app\\.kubernetes\\.io/managed-by}")
+
+    check = playbooks.run("deploy", "--check", *adopt)
+    assert (check.status, check.changed) == (0, 3), check.output
+    assert playbooks.kubectl("get", *service, *labels) == ""
+    run = playbooks.run("site", *MINE, *adopt)
+    assert (run.status, run.verdict) == (0, "preserved"), run.output
+    assert playbooks.kubectl("get", *service, *labels) == "kestrel.real_ip"
+    team = ("-o", "jsonpath={.metadata.annotations.example/team}")
+    assert playbooks.kubectl("get", *service, *team) == "payments"
+    again = playbooks.run("deploy", *adopt)
+    assert (again.status, again.changed) == (0, 0), again.output
+
+    # One of another deployment isn't for the taking.
+    playbooks.kubectl("label", *service, "--overwrite", "app.kubernetes.io/instance=other")
+    run = playbooks.run("deploy", *adopt)
+    assert run.status == 2
+    assert "Service real-ip-service exists and isn't ours" in run.output
+    playbooks.kubectl("label", *service, "--overwrite", "app.kubernetes.io/instance=real-ip")
+    assert playbooks.run("teardown").status == 0
+    left = playbooks.kubectl("get", "services", "-n", playbooks.namespace, "-o", "name")
+    assert left == "", "what was adopted is ours"
+
+
 def test_two_deployments_in_one_namespace(playbooks: Playbooks) -> None:
     assert playbooks.run("deploy").status == 0
     other = ("-e", "real_ip_name_prefix=other")

@@ -7,6 +7,7 @@ from __future__ import annotations
 import pytest
 from ansible_collections.kestrel.real_ip.plugins.module_utils._ownership import (
     foreign,
+    is_anothers,
     is_ours,
     labelled,
     without_server_fields,
@@ -25,17 +26,20 @@ def test_labelled_is_a_copy_that_is_ours() -> None:
 
 
 @pytest.mark.parametrize(
-    ("labels", "expected"),
+    ("labels", "ours", "anothers"),
     [
-        (OURS, True),
-        ({**OURS, "app.kubernetes.io/instance": "other"}, False),
-        ({**OURS, "app.kubernetes.io/managed-by": "Helm"}, False),
-        ({}, False),
-        (None, False),
+        (OURS, True, False),
+        ({**OURS, "app.kubernetes.io/instance": "other"}, False, True),
+        ({"app.kubernetes.io/managed-by": "kestrel.real_ip"}, False, True),
+        ({**OURS, "app.kubernetes.io/managed-by": "Helm"}, False, False),
+        ({}, False, False),
+        (None, False, False),
     ],
 )
-def test_is_ours(labels: dict[str, str] | None, expected: bool) -> None:
-    assert is_ours({"metadata": {"labels": labels}}, "real-ip") is expected
+def test_whose_it_is(labels: dict[str, str] | None, ours: bool, anothers: bool) -> None:
+    existing = {"metadata": {"labels": labels}}
+    assert is_ours(existing, "real-ip") is ours
+    assert is_anothers(existing, "real-ip") is anothers
 
 
 def test_without_server_fields() -> None:
