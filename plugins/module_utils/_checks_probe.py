@@ -76,7 +76,7 @@ def unreachable(path: TrafficPath) -> t.Iterator[Seen]:
     evidence = _reason(path)
     if path.proxies and number == "P401":
         number = "P408"
-        (variable, proxy), *_others = path.proxies.items()
+        variable, proxy = min(path.proxies.items())
         evidence = f"{evidence}; environment: {variable}={proxy}"
         facts = {**facts, "variable": variable, "proxy": proxy}
     yield Seen(number, kind, name, evidence, facts)
