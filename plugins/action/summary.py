@@ -15,6 +15,7 @@ from ansible.utils.display import Display
 from ansible_collections.kestrel.real_ip.plugins.module_utils._summary import (
     combined,
     diagnosed,
+    done_before,
     entry,
     following,
     line,
@@ -48,6 +49,7 @@ class ActionModule(ActionBase):
                 "vantages": {"type": "dict", "default": {}},
                 "failure": {"type": "dict"},
                 "way": {"type": "dict"},
+                "applied": {"type": "list", "elements": "dict", "default": []},
                 "diagnosis": {"type": "bool", "default": False},
                 "kubernetes_version": {"type": "str"},
                 "accept": {"type": "list", "elements": "str", "default": []},
@@ -75,7 +77,8 @@ class ActionModule(ActionBase):
         host = (task_vars or {}).get("inventory_hostname", "localhost")
         excused = not failure and bool(arguments["diagnosis"] or not probe or probe.get("skipped"))
         if way or not (failure or excused):
-            told = page(host, found, rows(found, probe, following(), way))
+            done = done_before(arguments["applied"]) if failure else []
+            told = page(host, found, rows(found, probe, [*done, *following()], way))
             text = with_playbooks(told, arguments["playbooks"])
             display.display(f"\n{text}\n", color=COLOURS.get(str(found["verdict"]), "red"))
         display.display(line(host, found))

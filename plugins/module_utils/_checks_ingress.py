@@ -115,7 +115,9 @@ def direct_refused(path: TrafficPath) -> t.Iterator[Seen]:
     if path.settings is None or not objects.direct_access(path) or _works(path):
         return
     seen = path.settings.get(_GLOBAL_ROUTE)
-    if seen == "true" or not objects.on_global_router(path):
+    # Clusters that turn direct access on by themselves allow it as well, whatever isn't written.
+    allowed = seen == "true" or (seen is None and objects.is_direct_default(path))
+    if allowed or not objects.on_global_router(path):
         return
     yield Seen(
         "P314",

@@ -392,7 +392,7 @@ def _pull_message(path: TrafficPath, pod: Object, message: str) -> str:
 _STARTS = ("CreateContainerConfigError", "CreateContainerError", "RunContainerError", "StartError")
 _FORMAT = "exec format error"
 #: What of a container decides whether it starts
-_STARTED_BY = ("image", "command", "args", "env", "volumeMounts")
+_STARTED_BY = ("image", "command", "args", "env", "envFrom", "volumeMounts")
 
 
 def containers(path: TrafficPath) -> t.Iterator[Seen]:
@@ -536,7 +536,16 @@ def _gate(pod: Object) -> str:
 def _unhealthy(path: TrafficPath, pod: Object, event: Object, container: str) -> Seen:
     message = " ".join(str(event.get("message", "")).split())
     deployment = objects.deployment_of(path, pod)
-    probed = ("readinessProbe", "startupProbe", "ports", "image", "command", "args", "env")
+    probed = (
+        "readinessProbe",
+        "startupProbe",
+        "ports",
+        "image",
+        "command",
+        "args",
+        "env",
+        "envFrom",
+    )
     undo = objects.undo(path, deployment, objects.container_field(container, *probed))
     number = "P151" if re.search(_REFUSED, message) else "P152"
     fix, kind = (undo, "command") if undo else (None, "")

@@ -268,7 +268,7 @@ def _wrong_port(
 
 
 #: What of a container decides what it does
-_RUN_BY = ("image", "command", "args", "env")
+_RUN_BY = ("image", "command", "args", "env", "envFrom")
 
 
 def _without_change(path: TrafficPath, first: t.Any) -> tuple[str | None, str]:

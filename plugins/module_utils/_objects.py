@@ -186,12 +186,13 @@ def turned_direct(path: TrafficPath) -> str:
     key = direct_key(path)
     history = (path.front or {}).get("metadata", {}).get("managedFields") or []
     others = [str(one["manager"]) for one in history if one.get("annotation") == key]
-    if not (direct_access(path) and others and _is_default(path)):
+    if not (direct_access(path) and others and is_direct_default(path)):
         return ""
     return f'{key} is "true", written by {others[0]} and not by who made the {path.kind}'
 
 
-def _is_default(path: TrafficPath) -> bool:
+def is_direct_default(path: TrafficPath) -> bool:
+    """Does the cluster turn direct access on where nothing is said of it?"""
     return (path.settings or {}).get("EnableDefaultDirectAccess") == "true"
 
 
@@ -199,7 +200,7 @@ def by_default(path: TrafficPath) -> str:
     """What direct access will be turned on for, when it is made anew; empty where nothing is."""
     key = direct_key(path)
     ours = is_clb(path) if path.kind == "Ingress" else spec(path.front).get("type") == _BALANCED
-    if not ours or key in annotations_of(path.front) or not _is_default(path):
+    if not ours or key in annotations_of(path.front) or not is_direct_default(path):
         return ""
     return f'{key} is not set, and EnableDefaultDirectAccess is "true" for what is made from now on'
 

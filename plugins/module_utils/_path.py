@@ -89,10 +89,9 @@ class TrafficPath(t.NamedTuple):
 
     ``kind`` and ``name``: of what stands in front, an Ingress or a Service; ``service_name``: the
     Service that a request is led to; ``expected_service``: that it should be, if that was said;
-    ``versions``: group to the versions that the server has; ``settings``: data of TKE's ConfigMap;
-    ``unserved``: the API server has no Ingresses at all; ``balancing``: the TkeServiceConfig that
-    an Ingress names; ``proxies``: those of HTTP that the environment names, without what is said to
-    go past them.
+    ``versions``: group to the versions that the server has; ``unserved``: it has no Ingresses at
+    all; ``settings``: data of TKE's ConfigMap; ``balancing``: the TkeServiceConfig that an Ingress
+    names; ``proxies``: those of HTTP that the environment names, but for what goes past them.
     """
 
     namespace: str

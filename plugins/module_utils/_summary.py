@@ -198,6 +198,15 @@ _FIXES = {"command": "type", "variable": "set", "console": "fix", "none": "fix"}
 _WHOLE = ("type", "set", "explain")
 
 
+def done_before(applied: t.Iterable[Data]) -> list[tuple[str, str]]:
+    """What a run had done before a step failed, by action; ``applied``: what ``apply`` returned."""
+    actions: dict[str, list[str]] = {}
+    for one in applied:
+        actions.setdefault(str(one["action"]), []).append(f"{one['kind']} {one['name']}")
+    told = "; ".join(f"{action}: {', '.join(objects)}" for action, objects in actions.items())
+    return [("done", told)] if told else []
+
+
 def following() -> list[tuple[str, str]]:
     """What comes next, and its command."""
     return [

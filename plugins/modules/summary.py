@@ -51,6 +51,12 @@ options:
   failure:
     description: The step that failed before the probe, with C(task) and C(msg).
     type: dict
+  applied:
+    description: What the run had done before the step failed, as C(objects) of M(kestrel.real_ip.apply)
+      has it. Shown where something failed.
+    type: list
+    elements: dict
+    default: []
   kubernetes_version:
     description: The version of Kubernetes, for the result.
     type: str

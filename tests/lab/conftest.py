@@ -62,13 +62,13 @@ def run_lab(
 
 @pytest.fixture(scope="session")
 def lab() -> Iterator[Lab]:
-    """A test cluster that is up; its name is $REAL_IP_LAB or ``test``, with several workers of
-    pytest-xdist that of each ``testgw0`` and so on.
+    """A test cluster that is up; its name is $REAL_IP_LAB or ``test``, and with several workers of
+    pytest-xdist that of each ends in ``gw0`` and so on: two would break each other's.
 
     It is taken down at the end, unless it was up already or REAL_IP_LAB_KEEP=1.
     """
     worker = os.environ.get("PYTEST_XDIST_WORKER", "")
-    found = Lab(os.environ.get("REAL_IP_LAB") or f"test{worker}")
+    found = Lab(f"{os.environ.get('REAL_IP_LAB') or 'test'}{worker}")
     was_up = found.root.exists()
     run_lab(found.name, "up")
     yield found

@@ -354,7 +354,7 @@ SHOWN: Final[Mapping[str, tuple[Check, ...]]] = {
         kubectl("NotFound", "get", "deployments", "-n", "absent", "none"),
     ),
     "ingress-api-off": (
-        kubectl("doesn't have a resource type", "get", "ingresses"),
+        kubectl("have a resource type|could not find the requested resource", "get", "ingresses"),
         kubectl("default", "get", "namespaces"),
     ),
     "api-server-down": (kubectl("refused", "get", "pods"),),

@@ -12,6 +12,7 @@ import re
 import secrets
 import time
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any, NamedTuple
 
 import pytest
@@ -19,7 +20,16 @@ from ansible_collections.kestrel.real_ip.plugins.module_utils._causes import CAU
 
 from lab import faults
 from lab.settings import Lab
-from tests.lab.fault_cases import BUNDLED, CASES, LAYER_4, UNPRODUCED, Case
+from tests.lab.fault_cases import (
+    BUNDLED,
+    CASES,
+    DEPLOYMENT,
+    INGRESS,
+    LAYER_4,
+    SERVICE,
+    UNPRODUCED,
+    Case,
+)
 from tests.lab.playbooks import EXPECTED, VENV, Playbooks, Run
 
 MINE = ("-e", f"real_ip_expected_source={EXPECTED}", "-e", "real_ip_wait_timeout=60")
@@ -195,6 +205,46 @@ def test_every_fault_has_a_case() -> None:
 def test_every_cause_has_a_fault_or_a_reason_why_not() -> None:
     assert {case.code for case in CASES.values()} | {*UNPRODUCED} == {*CAUSES}
     assert not {case.code for case in CASES.values()} & {*UNPRODUCED}
+
+
+def test_what_only_forged_requests_meet_is_no_cause(lab: Lab, matrices: Matrices) -> None:
+    matrix = deployed(lab, matrices, ())
+    matrix.playbooks.switch("firewall=forged")
+    try:
+        page = matrix.run("verify", "--tags", "verify,diagnose")
+        assert page.verdict == "preserved", page.run.output
+        assert page.cause is None, page.run.output
+        assert "NOTHING" in page.run.output or "PRESERVED" in page.run.output
+    finally:
+        matrix.playbooks.switch("firewall=open")
+
+
+def test_an_api_server_that_ends_half_way(lab: Lab) -> None:
+    own = Playbooks(lab.name, f"faults-{secrets.token_hex(3)}")
+    # The run waits for an address that doesn't come, once all was applied.
+    own.switch("address_delay=600")
+    try:
+        with ThreadPoolExecutor(max_workers=1) as pool:
+            running = pool.submit(own.run, "site", *MINE)
+            end = time.monotonic() + PATIENCE
+            while own.execute(
+                "operator", "kubectl", "get", "ingress/real-ip-ingress", "-n", own.namespace
+            )[0]:
+                assert time.monotonic() < end, "no Ingress was made"
+                time.sleep(0.2)
+            faults.turn_on(lab, "api-server-down", own.namespace)
+            run = running.result()
+        assert run.status == 2
+        assert re.search(r"^real_ip: localhost not_run P001 ", run.output, re.MULTILINE), run.output
+        [done] = re.findall(r"^  done +((?:.+\n)(?: {11}.+\n)*)", run.output, re.MULTILINE)
+        told = " ".join(done.split())
+        for found in ("Namespace " + own.namespace, DEPLOYMENT, SERVICE, INGRESS):
+            assert found in told, run.output
+        assert "created: " in told
+    finally:
+        faults.turn_off(lab, "api-server-down", own.namespace)
+        own.switch("address_delay=1")
+        own.kubectl("delete", "namespace", own.namespace, "--ignore-not-found", "--wait=false")
 
 
 INGRESS_WAY = {"ingress": "real-ip-ingress", "service": "real-ip-service"}

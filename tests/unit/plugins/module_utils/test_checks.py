@@ -17,6 +17,11 @@ from ansible_collections.kestrel.real_ip.plugins.module_utils._checks_probe impo
     direct_ports,
     needs_direct,
 )
+from ansible_collections.kestrel.real_ip.plugins.module_utils._codes import (
+    CODES,
+    UNTESTED,
+    VERDICTS,
+)
 from ansible_collections.kestrel.real_ip.plugins.module_utils._findings import Seen, finding
 from ansible_collections.kestrel.real_ip.plugins.module_utils._path import (
     Context,
@@ -30,6 +35,7 @@ from ansible_collections.kestrel.real_ip.plugins.module_utils._path import (
     outcome_of,
     slices_of,
 )
+from ansible_collections.kestrel.real_ip.plugins.module_utils._summary import rows
 
 OURS = {"app.kubernetes.io/managed-by": "kestrel.real_ip"}
 APP = {"app": "echo"}
@@ -397,6 +403,16 @@ def stripped(way: Json) -> None:
     )(way)
 
 
+def older_that_failed(way: Json) -> None:
+    """The newest revision differs in envFrom only; an older one had another image, and failed."""
+    newest = replica_set(3, image="example.com/echo:2", envFrom=[{"configMapRef": {"name": "x"}}])
+    way["replica_sets"] = [replica_set(1), replica_set(2), newest]
+    way["deployments"][0]["spec"]["template"] = newest["spec"]["template"]
+    way["deployments"][0]["metadata"]["annotations"]["deployment.kubernetes.io/revision"] = "3"
+    for one in way["pods"]:
+        one["metadata"]["ownerReferences"][0]["name"] = "echo-3"
+
+
 def not_ours(way: Json) -> None:
     del way["deployments"][0]["metadata"]["labels"]
 
@@ -705,6 +721,16 @@ ROWS: dict[str, Row] = {
         "P143",
         "Pod echo-a",
         UNDO,
+        also=("P209",),
+    ),
+    "config, after another revision that failed": Row(
+        both(
+            waiting("CreateContainerConfigError", 'configmap "x" not found'),
+            older_that_failed,
+        ),
+        "P143",
+        "Pod echo-a",
+        "kubectl -n shop rollout undo deployment/echo --to-revision=2",
         also=("P209",),
     ),
     "app's port": Row(
@@ -1219,6 +1245,15 @@ def test_the_cause(row: Row) -> None:
             ),
             [],
         ),
+        (
+            both(
+                switched(EnableDefaultDirectAccess="true"),
+                direct_access(),
+                ranged,
+                status("502 Bad Gateway"),
+            ),
+            [],
+        ),
         (both(switched(), direct_access(), status("502 Bad Gateway")), []),
         (both(switched(), direct_access(), ranged, probe("V001")), []),
         (both(put("settings", value=None), direct_access(), ranged, status("502 x")), []),
@@ -1315,6 +1350,32 @@ def test_only_clb_needs_node_ports(name: str, classes: list[str], expected: bool
     put("settings", value={"EnableIngressController": "false"})(way)
     codes = [one["code"] for one in diagnose(TrafficPath(**way))]
     assert codes == (["P205", "P304"] if expected else [])
+
+
+#: Bad verdicts for which the objects have no cause, so that the page shows the verdict's own fix.
+OWN_FIX = {
+    *("V203", "V204", "V303", "V403", "V404", "V405", "V407", "V409", "V410", "V411", "V413"),
+    *("V414", "V415", "V416", "V418", "V419", "V420", "V422", "V424", "V506", "V507", "V508"),
+    *("V514", "V515", "V516", "V518", "V519", "V520", "V521", "V522", "V523", "V524", "V525"),
+    # With an app that was asked itself, or backends that differ, they have a cause; see above.
+    *("V301", "V302", "V509", "V510", "V511", "V512", "V513"),
+}
+
+
+@pytest.mark.parametrize(
+    "code", [code for code, row in CODES.items() if row.verdict not in (UNTESTED, VERDICTS[-1])]
+)
+def test_a_bad_verdict_has_a_cause_or_its_own_fix(code: str) -> None:
+    way = healthy()
+    probe(code, fix="what the verdict says")(way)
+    found = diagnose(TrafficPath(**way))
+    causes = [one for one in found if one["severity"] == "error"]
+    assert (not causes) == (code in OWN_FIX)
+    cause = causes[0] if causes else None
+    result = {**way["probe"], "address": [], "observed": {}, "expected": [], "expected_from": None}
+    told = rows(result, way["probe"], [], {"cause": cause, "findings": found})
+    [(_label, fix)] = [one for one in told if one[0] in ("type", "set", "fix")]
+    assert fix == (cause["fix"] if cause else "what the verdict says")
 
 
 def test_what_somebody_else_misspelt_is_not_deployed() -> None:

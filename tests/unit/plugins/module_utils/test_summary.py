@@ -10,6 +10,7 @@ import pytest
 from ansible_collections.kestrel.real_ip.plugins.module_utils._summary import (
     combined,
     diagnosed,
+    done_before,
     entry,
     following,
     line,
@@ -187,6 +188,17 @@ def test_a_diagnosis_never_says_preserved() -> None:
     text = page("a", found, rows(found, good, [], HEALTHY))
     assert text.startswith("a: NOTHING WRONG\n  probe    all 9 answers showed it\n")
     assert "preserved" not in text
+
+
+def test_what_was_done_before_a_step_failed() -> None:
+    applied = [
+        {"kind": "Namespace", "name": "shop", "action": "created"},
+        {"kind": "Deployment", "name": "echo", "action": "unchanged"},
+        {"kind": "Service", "name": "echo", "action": "created"},
+    ]
+    told = "created: Namespace shop, Service echo; unchanged: Deployment echo"
+    assert done_before(applied) == [("done", told)]
+    assert done_before([]) == []
 
 
 def test_nothing_seen_and_nothing_expected_is_said() -> None:
