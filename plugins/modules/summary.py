@@ -52,8 +52,8 @@ options:
     description: The step that failed before the probe, with C(task) and C(msg).
     type: dict
   applied:
-    description: What the run had done before the step failed, as C(objects) of M(kestrel.real_ip.apply)
-      has it. Shown where something failed.
+    description: What the run had done before the step failed, as C(objects) of
+      M(kestrel.real_ip.apply) has it. Shown where something failed.
     type: list
     elements: dict
     default: []
