@@ -215,40 +215,21 @@ def kubeconfig(
     With ``another`` there is a context of that name, too, for the same user at ``server``, and it
     is the current one; the lab's own leads to the lab.
     """
-    data = base64.b64encode(authority(lab).read_bytes()).decode()
-    if another:
-        servers = {lab.name: API_URL, another: server}
-        trust = {"certificate-authority-data": data}
-        config = {
-            "apiVersion": "v1",
-            "kind": "Config",
-            "clusters": [
-                {"name": name, "cluster": {"server": url, **trust}} for name, url in servers.items()
-            ],
-            "users": [{"name": user, "user": {"token": secret}}],
-            "contexts": [
-                {"name": name, "context": {"cluster": name, "user": user}} for name in servers
-            ],
-            "current-context": another,
-        }
-        # Every YAML reader reads JSON.
-        return json.dumps(config, indent=2) + "\n"
-    return f"""\
-apiVersion: v1
-kind: Config
-clusters:
-- name: {lab.name}
-  cluster:
-    server: {server}
-    certificate-authority-data: {data}
-users:
-- name: "{user}"
-  user:
-    token: {secret}
-contexts:
-- name: {lab.name}
-  context:
-    cluster: {lab.name}
-    user: "{user}"
-current-context: {lab.name}
-"""
+    current = another or lab.name
+    servers = {lab.name: API_URL, current: server}
+    trust = base64.b64encode(authority(lab).read_bytes()).decode()
+    config = {
+        "apiVersion": "v1",
+        "kind": "Config",
+        "clusters": [
+            {"name": name, "cluster": {"server": url, "certificate-authority-data": trust}}
+            for name, url in servers.items()
+        ],
+        "users": [{"name": user, "user": {"token": secret}}],
+        "contexts": [
+            {"name": name, "context": {"cluster": name, "user": user}} for name in servers
+        ],
+        "current-context": current,
+    }
+    # Every YAML reader reads JSON.
+    return json.dumps(config, indent=2) + "\n"

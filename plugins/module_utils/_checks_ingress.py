@@ -18,6 +18,7 @@ from ansible_collections.kestrel.real_ip.plugins.module_utils._path import (
     named,
 )
 from ansible_collections.kestrel.real_ip.plugins.module_utils._readiness import addresses
+from ansible_collections.kestrel.real_ip.plugins.module_utils._scenarios import TKE_CLASS
 from ansible_collections.kestrel.real_ip.plugins.module_utils._tke_errors import TkeError, look_up
 
 # --- Ingress and load balancer --------------------------------------------------------------------
@@ -61,13 +62,13 @@ def unknown_class(path: TrafficPath) -> t.Iterator[Seen]:
     seen = objects.ingress_class(path)
     if path.ingress is None or path.classes is None or addresses(path.ingress):
         return
-    if seen in ("", objects.CLASS) or named(path.classes, seen) is not None:
+    if seen in ("", TKE_CLASS) or named(path.classes, seen) is not None:
         return
     field = "ingressClassName" if objects.spec(path.ingress).get("ingressClassName") else ""
     change: dict[str, t.Any] = (
-        {"spec": {"ingressClassName": objects.CLASS}}
+        {"spec": {"ingressClassName": TKE_CLASS}}
         if field
-        else {"metadata": {"annotations": {objects.CLASS_ANNOTATION: objects.CLASS}}}
+        else {"metadata": {"annotations": {objects.CLASS_ANNOTATION: TKE_CLASS}}}
     )
     clb = objects.is_managed(path.ingress) or any(
         "cloud.tencent.com" in one for one in objects.annotations_of(path.ingress)
@@ -78,7 +79,7 @@ def unknown_class(path: TrafficPath) -> t.Iterator[Seen]:
         path.name,
         f"{field or objects.CLASS_ANNOTATION}: {seen}; IngressClasses: "
         f"{', '.join(map(objects.name, path.classes)) or 'none'}",
-        {"seen": seen, "wanted": objects.CLASS, "patch": objects.patch(change)},
+        {"seen": seen, "wanted": TKE_CLASS, "patch": objects.patch(change)},
         None if clb else "Name a class that the cluster has",
         "" if clb else "console",
     )
@@ -180,7 +181,7 @@ def no_address(path: TrafficPath) -> t.Iterator[Seen]:
         path.kind,
         path.name,
         "status.loadBalancer.ingress: empty",
-        {"seen": objects.ingress_class(path) or objects.CLASS},
+        {"seen": objects.ingress_class(path) or TKE_CLASS},
     )
 
 

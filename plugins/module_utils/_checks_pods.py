@@ -15,9 +15,9 @@ from shlex import quote
 from ansible_collections.kestrel.real_ip.plugins.module_utils import _objects as objects
 from ansible_collections.kestrel.real_ip.plugins.module_utils._findings import Seen
 from ansible_collections.kestrel.real_ip.plugins.module_utils._path import (
-    Denied,
     Object,
     TrafficPath,
+    Unread,
 )
 
 # --- What the tool itself lacks -------------------------------------------------------------------
@@ -42,8 +42,9 @@ def rights(path: TrafficPath) -> t.Iterator[Seen]:
 def unread(path: TrafficPath) -> t.Iterator[Seen]:
     """Each read that came to nothing, although the API server answers others."""
     for one in path.failed:
-        facts = {"read": one.resource, "detail": one.message}
-        yield Seen("P006", "Read", one.resource, one.message, facts)
+        read = f"{one.verb} {one.resource}"
+        facts = {"read": read, "detail": one.message}
+        yield Seen("P006", "Read", read, one.message, facts)
 
 
 def another_cluster(path: TrafficPath) -> t.Iterator[Seen]:
@@ -85,7 +86,7 @@ def no_ingress_api(path: TrafficPath) -> t.Iterator[Seen]:
     yield Seen("P005", "Cluster", "API server", f"no ingresses in {served}", {"served": served})
 
 
-def _grant(one: Denied) -> str:
+def _grant(one: Unread) -> str:
     """The command that gives the right, to whom the refusal names."""
     found = re.search(r'User "([^"]+)"', one.message)
     user = found.group(1) if found else "USER"
@@ -382,7 +383,7 @@ def _pull_message(path: TrafficPath, pod: Object, message: str) -> str:
         tried = [
             str(event.get("message", ""))
             for event in objects.events_of(path, "Pod", objects.name(pod))
-            if event.get("reason") == "Failed" and "pull" in str(event.get("message", ""))
+            if event.get("reason") == "Unread" and "pull" in str(event.get("message", ""))
         ]
         message = tried[-1] if tried else message
     # Who retries with HTTP after HTTPS names both; the last failure is the one that counts.
@@ -392,7 +393,7 @@ def _pull_message(path: TrafficPath, pod: Object, message: str) -> str:
 _STARTS = ("CreateContainerConfigError", "CreateContainerError", "RunContainerError", "StartError")
 _FORMAT = "exec format error"
 #: What of a container decides whether it starts
-_STARTED_BY = ("image", "command", "args", "env", "envFrom", "volumeMounts")
+_STARTED_BY = (*objects.RUN_BY, "volumeMounts")
 
 
 def containers(path: TrafficPath) -> t.Iterator[Seen]:
@@ -536,16 +537,7 @@ def _gate(pod: Object) -> str:
 def _unhealthy(path: TrafficPath, pod: Object, event: Object, container: str) -> Seen:
     message = " ".join(str(event.get("message", "")).split())
     deployment = objects.deployment_of(path, pod)
-    probed = (
-        "readinessProbe",
-        "startupProbe",
-        "ports",
-        "image",
-        "command",
-        "args",
-        "env",
-        "envFrom",
-    )
+    probed = ("readinessProbe", "startupProbe", "ports", *objects.RUN_BY)
     undo = objects.undo(path, deployment, objects.container_field(container, *probed))
     number = "P151" if re.search(_REFUSED, message) else "P152"
     fix, kind = (undo, "command") if undo else (None, "")

@@ -267,17 +267,13 @@ def _wrong_port(
     return Seen("P208", "Service", path.service_name, evidence, facts, fix, "console")
 
 
-#: What of a container decides what it does
-_RUN_BY = ("image", "command", "args", "env", "envFrom")
-
-
 def _without_change(path: TrafficPath, first: t.Any) -> tuple[str | None, str]:
     """Fix and its kind where an older revision ran something else, else the row's own."""
     pod = named(path.pods, first.pod)
     if pod is None:
         return None, ""
     container = str((objects.spec(pod).get("containers") or [{}])[0].get("name", ""))
-    runs = objects.container_field(container, *_RUN_BY)
+    runs = objects.container_field(container, *objects.RUN_BY)
     back = objects.undo(path, objects.deployment_of(path, pod), runs)
     return (back, "command") if back else (None, "")
 
@@ -406,7 +402,7 @@ def _stripped(path: TrafficPath, probe: Object) -> t.Iterator[Seen]:
         return
     [deployment] = found
     container = str((objects.containers(deployment) or [{}])[0].get("name", ""))
-    back = objects.undo(path, deployment, objects.container_field(container, *_RUN_BY))
+    back = objects.undo(path, deployment, objects.container_field(container, *objects.RUN_BY))
     seen = _stripped_by("Deployment", objects.name(deployment), evidence, probe)
     yield seen._replace(fix=back, fix_kind="command" if back else "")
 

@@ -21,10 +21,12 @@ from ansible_collections.kestrel.real_ip.plugins.module_utils._path import (
     labels_match,
     named,
 )
+from ansible_collections.kestrel.real_ip.plugins.module_utils._scenarios import TKE_CLASS
 from ansible_collections.kestrel.real_ip.plugins.module_utils._settings import value_of
 from ansible_collections.kestrel.real_ip.plugins.module_utils._tke_errors import mentions
 
-CLASS = "qcloud"
+#: What of a container decides what it does
+RUN_BY = ("image", "command", "args", "env", "envFrom")
 CLASS_ANNOTATION = "kubernetes.io/ingress.class"
 
 
@@ -150,7 +152,7 @@ def alive(path: TrafficPath) -> list[Object]:
         pod
         for pod in path.pods or ()
         if not pod["metadata"].get("deletionTimestamp")
-        and status(pod).get("phase") not in ("Succeeded", "Failed")
+        and status(pod).get("phase") not in ("Succeeded", "Unread")
     ]
 
 
@@ -216,15 +218,13 @@ def ingress_class(path: TrafficPath) -> str:
 
 def is_unread(path: TrafficPath, resource: str) -> bool:
     """Is nothing known of a resource, as it may not be read or that failed?"""
-    return any(one.resource == resource for one in path.denied) or any(
-        one.resource.endswith(f" {resource}") for one in path.failed
-    )
+    return any(one.resource == resource for one in (*path.denied, *path.failed))
 
 
 def is_clb(path: TrafficPath) -> bool:
     """Does TKE's controller take the Ingress? One without a class only where nobody else does."""
     seen = ingress_class(path)
-    return path.ingress is not None and (seen == CLASS or (not seen and path.classes == []))
+    return path.ingress is not None and (seen == TKE_CLASS or (not seen and path.classes == []))
 
 
 def on_global_router(path: TrafficPath) -> bool:

@@ -36,20 +36,16 @@ SIDE_BY_SIDE = 11
 _DIRECT_TIMEOUT = 5.0
 
 
-class Denied(t.NamedTuple):
-    """A read that the API server refused. ``namespace`` is empty for the whole cluster."""
+class Unread(t.NamedTuple):
+    """A read that came to nothing, although the API server answers others.
+
+    ``namespace`` is empty for the whole cluster.
+    """
 
     verb: str
     group: str
     resource: str
     namespace: str
-    message: str
-
-
-class Failed(t.NamedTuple):
-    """A read that came to nothing, although the API server answers others."""
-
-    resource: str
     message: str
 
 
@@ -115,8 +111,8 @@ class TrafficPath(t.NamedTuple):
     versions: t.Mapping[str, t.Sequence[str]] = {}
     unserved: bool = False
     balancing: Object | None = None
-    denied: t.Sequence[Denied] = ()
-    failed: t.Sequence[Failed] = ()
+    denied: t.Sequence[Unread] = ()
+    failed: t.Sequence[Unread] = ()
     context: Context = Context()
     proxies: t.Mapping[str, str] = {}
     direct: t.Sequence[Direct] = ()
@@ -360,8 +356,8 @@ class Reader:
         """Ask which APIs there are. Raises ClusterError where nothing answers."""
         self.cluster = cluster
         self.namespace = namespace
-        self.denied: list[Denied] = []
-        self.failed: list[Failed] = []
+        self.denied: list[Unread] = []
+        self.failed: list[Unread] = []
         #: Group and resource of what the API server has: it found an object, or knew of none.
         self.present: set[tuple[str, str]] = set()
         groups = cluster.get("/apis").get("groups") or []
@@ -383,21 +379,21 @@ class Reader:
         version doesn't say that the resource is in it: v1 of networking.k8s.io had NetworkPolicies
         long before Ingresses.
         """
+        where = namespace if wanted.namespaced else ""
         for version in self.served(wanted):
             try:
                 found = call(wanted.url(version, namespace))
                 self.present.add((wanted.group, wanted.resource))
                 return found
             except ClusterError as error:
+                nothing = Unread(verb, wanted.group, wanted.resource, where, str(error))
                 if error.status == 403:
-                    where = namespace if wanted.namespaced else ""
-                    denied = Denied(verb, wanted.group, wanted.resource, where, str(error))
-                    self.denied.append(denied)
+                    self.denied.append(nothing)
                     return None
                 if error.status == 401:
                     raise
                 if error.status != 404:
-                    self.failed.append(Failed(f"{verb} {wanted.resource}", str(error)))
+                    self.failed.append(nothing)
                     return None
                 if not any(text in str(error) for text in _NO_RESOURCE):
                     self.present.add((wanted.group, wanted.resource))
@@ -405,20 +401,15 @@ class Reader:
 
     def unread(self, wanted: List) -> bool:
         """Is nothing known of this, as it may not be read or that failed?"""
-        return self.refused(wanted) or any(
-            one.resource.endswith(f" {wanted.resource}") for one in self.failed
+        return any(
+            (one.group, one.resource) == (wanted.group, wanted.resource)
+            for one in (*self.denied, *self.failed)
         )
 
     def confirm(self) -> None:
         """Where a read failed: does the API server answer at all? Raises ClusterError."""
         if self.failed:
             self.cluster.get("/apis")
-
-    def refused(self, wanted: List) -> bool:
-        """Was reading this not allowed?"""
-        return any(
-            (one.group, one.resource) == (wanted.group, wanted.resource) for one in self.denied
-        )
 
     def all(self, wanted: List, **query: str) -> list[Object] | None:
         """The items; None where they may not be read, or where there is no such API."""

@@ -46,9 +46,9 @@ _NON_DIRECT = Scenario(INGRESS, "l7", "NodePort", False, "image")
 # The document's image doesn't tell the socket's peer, which decides on layer 4.
 _DIRECT = Scenario(SERVICE, "l4", "LoadBalancer", True, "bundled")
 
-DEFAULT = "gr-clb-non-direct-pod"
+DEFAULT_SCENARIO = "gr-clb-non-direct-pod"
 SCENARIOS: dict[str, Scenario] = {
-    DEFAULT: _NON_DIRECT,
+    DEFAULT_SCENARIO: _NON_DIRECT,
     "eni-clb-non-direct-pod": _NON_DIRECT,
     "gr-clb-direct-pod": _DIRECT,
     "eni-clb-direct-pod": _DIRECT,

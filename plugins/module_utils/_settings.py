@@ -23,9 +23,7 @@ from ansible_collections.kestrel.real_ip.plugins.module_utils._derive import STR
 from ansible_collections.kestrel.real_ip.plugins.module_utils._echo import ECHO_FORMATS
 from ansible_collections.kestrel.real_ip.plugins.module_utils._queries import NAMES
 from ansible_collections.kestrel.real_ip.plugins.module_utils._scenarios import (
-    DEFAULT as DEFAULT_SCENARIO,
-)
-from ansible_collections.kestrel.real_ip.plugins.module_utils._scenarios import (
+    DEFAULT_SCENARIO,
     INGRESS,
     SCENARIOS,
     TKE_CLASS,
@@ -168,12 +166,6 @@ class Setting:
     default: t.Any = None
     by_scenario: str = ""
 
-    def default_in(self, scenario: str) -> t.Any:
-        """What unset stands for in a scenario."""
-        if self.by_scenario:
-            return getattr(SCENARIOS[scenario], self.by_scenario)
-        return self.default
-
 
 _name = _matching(_LABEL, "a DNS label (lower-case letters, digits, dashes)", 63)
 # The longest suffix that is put behind the prefix is "-deployment".
@@ -256,7 +248,7 @@ def value_of(name: str, given: t.Any, scenario: t.Any = None) -> t.Any:
     if given is None or (isinstance(given, str) and not given.strip()):
         if not setting.by_scenario:
             return setting.default
-        return setting.default_in(value_of("real_ip_scenario", scenario))
+        return getattr(SCENARIOS[value_of("real_ip_scenario", scenario)], setting.by_scenario)
     try:
         return setting.convert(given)
     except ValueError as error:

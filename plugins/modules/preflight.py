@@ -138,7 +138,7 @@ from ansible_collections.kestrel.real_ip.plugins.module_utils._kubernetes import
 )
 from ansible_collections.kestrel.real_ip.plugins.module_utils._rights import Right, needed
 from ansible_collections.kestrel.real_ip.plugins.module_utils._scenarios import (
-    DEFAULT,
+    DEFAULT_SCENARIO,
     INGRESS,
     SCENARIOS,
 )
@@ -192,7 +192,7 @@ def main() -> None:
             "namespace": {"type": "str"},
             "name_prefix": {"type": "str"},
             "echo": {"type": "str", "choices": ["image", "bundled"]},
-            "scenario": {"type": "str", "choices": list(SCENARIOS), "default": DEFAULT},
+            "scenario": {"type": "str", "choices": list(SCENARIOS), "default": DEFAULT_SCENARIO},
             "purposes": {
                 "type": "list",
                 "elements": "str",

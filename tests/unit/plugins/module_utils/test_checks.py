@@ -25,11 +25,10 @@ from ansible_collections.kestrel.real_ip.plugins.module_utils._codes import (
 from ansible_collections.kestrel.real_ip.plugins.module_utils._findings import Seen, finding
 from ansible_collections.kestrel.real_ip.plugins.module_utils._path import (
     Context,
-    Denied,
     Direct,
-    Failed,
     Log,
     TrafficPath,
+    Unread,
     keep_pod,
     modern_ingress,
     outcome_of,
@@ -449,7 +448,7 @@ ROWS: dict[str, Row] = {
         put(
             "denied",
             value=[
-                Denied(
+                Unread(
                     "list",
                     "apps",
                     "deployments",
@@ -497,7 +496,10 @@ ROWS: dict[str, Row] = {
         "console",
     ),
     "a read that fails": Row(
-        both(put("events", value=None), put("failed", value=[Failed("list events", "timed out")])),
+        both(
+            put("events", value=None),
+            put("failed", value=[Unread("list", "", "events", "", "timed out")]),
+        ),
         "P006",
         "Read list events",
         "Run it again",
@@ -1263,7 +1265,7 @@ def test_the_cause(row: Row) -> None:
         (
             both(
                 put("space", value=None),
-                put("failed", value=[Failed("get namespaces", "timed out")]),
+                put("failed", value=[Unread("get", "", "namespaces", "", "timed out")]),
                 put("context", value=Context("s", "test", ["live"])),
             ),
             ["P006"],

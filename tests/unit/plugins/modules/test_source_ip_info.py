@@ -475,6 +475,13 @@ def test_one_replica_that_believes_the_client() -> None:
 CDN = "151.101.1.140"
 #: The load balancer's own address, beside the CDN's on the usual one
 OWN = "127.0.0.2"
+#: What is asked where the CDN and the load balancer both append
+PAST: dict[str, Any] = {
+    "expected_source": [CLIENT],
+    "trusted_count": 2,
+    "forge": True,
+    "bypass": {"load_balancer": [OWN]},
+}
 
 
 def around(
@@ -507,9 +514,7 @@ def around(
                 behaviour = only_for("lb.example.com", proxied("append", "203.0.113.9"))
             stack.enter_context(Server(behaviour, address=(OWN, front.port)))
         url = f"http://echo.example.com:{front.port}/"
-        asked = {"expected_source": [CLIENT], "trusted_count": 2, "forge": True, **options}
-        asked.setdefault("bypass", {"load_balancer": [OWN]})
-        return probe(url=url, **asked)
+        return probe(url=url, **{**PAST, **options})
 
 
 def test_a_load_balancer_behind_a_cdn_that_answers_directly(
@@ -578,10 +583,7 @@ def test_a_load_balancer_that_wants_the_same_host_in_tls(
             url=f"https://echo.example.com:{front.port}/",
             host_header="app.example.com",
             ca_path=str(file),
-            expected_source=[CLIENT],
-            trusted_count=2,
-            forge=True,
-            bypass={"load_balancer": [OWN]},
+            **PAST,
         )
     assert (result["verdict"], result["code"]) == ("forgeable", "V103"), result["reason"]
 
@@ -600,10 +602,7 @@ def test_a_load_balancer_that_wants_the_clients_certificate_as_well(
             url=f"https://echo.example.com:{front.port}/",
             ca_path=str(file),
             tls_client_cert=str(client),
-            expected_source=[CLIENT],
-            trusted_count=2,
-            forge=True,
-            bypass={"load_balancer": [OWN]},
+            **PAST,
         )
     assert (result["verdict"], result["code"]) == ("forgeable", "V103"), result["reason"]
 
