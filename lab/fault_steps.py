@@ -237,12 +237,17 @@ def _rewrite(
                 raise
 
 
-def _delete(place: Place, path: str) -> None:
+def _unless_gone(place: Place, path: str, verb: str, body: Json | None = None) -> None:
+    """Send a request about an object that may not be there any more."""
     try:
-        api(place.lab, path, "DELETE")
+        api(place.lab, path, verb, body)
     except Unanswered as error:
         if error.status != HTTPStatus.NOT_FOUND:
             raise
+
+
+def _delete(place: Place, path: str) -> None:
+    _unless_gone(place, path, "DELETE")
 
 
 _METADATA: Final = ("labels", "annotations", "finalizers")
@@ -696,7 +701,8 @@ class Renew(Step):
         """Delete it, whoever holds it, and make it again."""
         _delete(place, INGRESS.path(place))
         if read(place, INGRESS) is not None:
-            api(place.lab, INGRESS.path(place), "PATCH", {"metadata": {"finalizers": None}})
+            # Its controller may have let it go meanwhile.
+            _unless_gone(place, INGRESS.path(place), "PATCH", {"metadata": {"finalizers": None}})
         until("The Ingress should go", lambda: read(place, INGRESS) is None)
         if self.own:
             _apply(place, INGRESS, record["after"])
