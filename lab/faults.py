@@ -172,6 +172,9 @@ _FOREIGN_IMAGE: Final = "lab.kestrel.example/foreign:1"
 
 #: Where the app listens and a port where nobody does, in pods.
 _PORT: Final = 5000
+_PROBES: Final = ("startupProbe", "readinessProbe", "livenessProbe")
+#: A probe that asks no HTTP: what doesn't speak it is ready all the same.
+_TAKES_CONNECTIONS: Final = {"tcpSocket": {"port": _PORT}, "periodSeconds": 1}
 _CLOSED_PORT: Final = 5999
 
 _FRONT: Final = """\
@@ -769,7 +772,7 @@ _TABLE: Final = (
     Fault(
         "backend-protocol",
         "The app speaks something else than the HTTP that the load balancer speaks.",
-        (_runs(_BANNER, str(_PORT)), Ready()),
+        (_runs(_BANNER, str(_PORT), **dict.fromkeys(_PROBES, _TAKES_CONNECTIONS)), Ready()),
     ),
     Fault(
         "hostname-only",

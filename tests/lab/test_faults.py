@@ -324,7 +324,8 @@ SHOWN: Final[Mapping[str, tuple[Check, ...]]] = {
     "node-port-closed": (answers(504),),
     "backend-slow": (answers(504),),
     "app-fails": (answers(500),),
-    "backend-protocol": (answers(502),),
+    # nginx takes what isn't HTTP for HTTP/0.9, and passes it on.
+    "backend-protocol": (fails(r"SSH-2\.0-fault"),),
     "hostname-only": (resolves(0, "kestrel"),),
     "hostname-unresolved": (resolves(6, "Could not resolve"),),
     "redirect": (answers(301),),

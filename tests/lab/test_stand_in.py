@@ -109,6 +109,9 @@ def fetch(
         connection.endheaders()
         response = connection.getresponse()
         return Answer(response.status, response.read(65536))
+    except http.client.BadStatusLine as error:
+        # Where nothing was said it is an OSError already.
+        raise (error if isinstance(error, OSError) else OSError(str(error))) from None
     finally:
         connection.close()
 
