@@ -33,7 +33,8 @@ _value:
   description:
     - The keys V(front) (C(Ingress) or C(Service)), V(layer), V(service_type), V(direct_access) and
       V(echo).
-    - And V(pod), fields of the pods' specification.
+    - And V(pod), fields of the pods' specification, V(external_traffic_policy), and V(tke), whether
+      annotations of TKE are written.
   type: dict
 """
 

@@ -632,7 +632,7 @@ _TABLE = (
         "The object stays without an address, and without events.",
         "No address stands in its status, and no event says why: the controller is absent, slow, "
         "or has no rights",
-        "See that the controller of the class {seen} runs, and wait for the address",
+        "See that {controller} runs, and wait for the address",
         "console",
         _DESCRIBE,
     ),

@@ -13,6 +13,7 @@ import typing as t
 from ansible_collections.kestrel.real_ip.plugins.module_utils import _objects as objects
 from ansible_collections.kestrel.real_ip.plugins.module_utils._findings import Seen
 from ansible_collections.kestrel.real_ip.plugins.module_utils._path import (
+    CONFIG_MAPS,
     SETTINGS,
     TrafficPath,
     named,
@@ -65,14 +66,14 @@ def unknown_class(path: TrafficPath) -> t.Iterator[Seen]:
     if seen in ("", TKE_CLASS) or named(path.classes, seen) is not None:
         return
     field = "ingressClassName" if objects.spec(path.ingress).get("ingressClassName") else ""
+    known = _classes_to_choose_from(path)
     change: dict[str, t.Any] = (
-        {"spec": {"ingressClassName": TKE_CLASS}}
+        {"spec": {"ingressClassName": known[0]}}
         if field
-        else {"metadata": {"annotations": {objects.CLASS_ANNOTATION: TKE_CLASS}}}
+        else {"metadata": {"annotations": {objects.CLASS_ANNOTATION: known[0]}}}
     )
-    clb = objects.is_managed(path.ingress) or any(
-        "cloud.tencent.com" in one for one in objects.annotations_of(path.ingress)
-    )
+    of_tke = any("cloud.tencent.com" in one for one in objects.annotations_of(path.ingress))
+    sure = len(known) == 1 and (objects.is_managed(path.ingress) or of_tke)
     yield Seen(
         "P303",
         "Ingress",
@@ -80,9 +81,15 @@ def unknown_class(path: TrafficPath) -> t.Iterator[Seen]:
         f"{field or objects.CLASS_ANNOTATION}: {seen}; IngressClasses: "
         f"{', '.join(map(objects.name, path.classes)) or 'none'}",
         {"seen": seen, "wanted": TKE_CLASS, "patch": objects.patch(change)},
-        None if clb else "Name a class that the cluster has",
-        "" if clb else "console",
+        None if sure else "Name a class that the cluster has",
+        "" if sure else "console",
     )
+
+
+def _classes_to_choose_from(path: TrafficPath) -> list[str]:
+    """What the class could have to be: TKE's, where nothing tells that this isn't TKE."""
+    elsewhere = path.settings is None and not objects.is_unread(path, CONFIG_MAPS.resource)
+    return (elsewhere and [*map(objects.name, path.classes or ())]) or [TKE_CLASS]
 
 
 def controller_off(path: TrafficPath) -> t.Iterator[Seen]:
@@ -181,8 +188,17 @@ def no_address(path: TrafficPath) -> t.Iterator[Seen]:
         path.kind,
         path.name,
         "status.loadBalancer.ingress: empty",
-        {"seen": objects.ingress_class(path) or TKE_CLASS},
+        {"controller": _controller(path)},
     )
+
+
+def _controller(path: TrafficPath) -> str:
+    """Who should have made the load balancer."""
+    if path.kind == "Ingress":
+        return f"the controller of the class {objects.ingress_class(path) or TKE_CLASS}"
+    named_class = objects.spec(path.front).get("loadBalancerClass")
+    of_class = f" of the class {named_class}" if named_class else ""
+    return f"what makes load balancers{of_class} for Services, such as the cloud's controller,"
 
 
 def only_a_name(path: TrafficPath) -> t.Iterator[Seen]:

@@ -56,6 +56,7 @@ options:
       - gr-clb-direct-pod
       - eni-clb-direct-pod
       - super-clb-direct-pod
+      - load-balancer-service
     default: gr-clb-non-direct-pod
   purposes:
     description: What the run is going to do.

@@ -16,6 +16,7 @@ MINE = ("-e", f"real_ip_expected_source={EXPECTED}")
 LAYER_7 = ("gr-clb-non-direct-pod", "eni-clb-non-direct-pod")
 LAYER_4 = ("gr-clb-direct-pod", "eni-clb-direct-pod")
 SUPER = "super-clb-direct-pod"
+ANYBODY = "load-balancer-service"
 SUPER_NODE = "node.kubernetes.io/instance-type"
 TAINT = "eks.tke.cloud.tencent.com/eklet"
 
@@ -107,6 +108,25 @@ def _layer_4(own: Playbooks, scenario: str) -> None:
 def test_layer_4(own: Playbooks, scenario: str) -> None:
     _layer_4(own, scenario)
     _removed(own, *_by_name(scenario))
+
+
+def test_a_load_balancer_of_whoever_makes_one(own: Playbooks) -> None:
+    run = own.run("site", *_by_name(ANYBODY))
+    assert (run.status, run.verdict) == (0, "preserved"), run.output
+    assert _kinds(own) == {"service", "deployment", "configmap"}
+    service = ("get", "service", "real-ip-service", "-n", own.namespace, "-o")
+    assert own.kubectl(*service, "jsonpath={.spec.externalTrafficPolicy}") == "Local"
+    # What the stand-in itself writes has names of its own.
+    assert "direct-access" not in own.kubectl(*service, "jsonpath={.metadata.annotations}")
+    again = own.run("site", *_by_name(ANYBODY))
+    assert (again.status, again.changed) == (0, 0), again.output
+
+    run = own.run("site", *_by_name(ANYBODY), "-e", "real_ip_external_traffic_policy=Cluster")
+    assert (run.status, run.verdict) == (2, "lost"), run.output
+    assert "cause    P501 Service real-ip-service" in run.output
+    run = own.run("site", *_by_name(ANYBODY))
+    assert (run.status, run.verdict) == (0, "preserved"), run.output
+    _removed(own, *_by_name(ANYBODY))
 
 
 def test_super_nodes(own: Playbooks) -> None:
