@@ -128,7 +128,7 @@ _TABLE = (
         "kubectl: the server doesn't have a resource type ingresses.",
         "The API server has no Ingresses in networking.k8s.io/v1, nor in an older version; it "
         "serves {served}",
-        "Use Kubernetes 1.22 or newer, or switch the API on: kube-apiserver "
+        "Use Kubernetes 1.14 or newer, or switch the API on: kube-apiserver "
         "--runtime-config=networking.k8s.io/v1/ingresses=true",
         "console",
         "kubectl api-versions",

@@ -20,6 +20,7 @@ from ansible_collections.kestrel.real_ip.plugins.module_utils._path import (
 )
 from ansible_collections.kestrel.real_ip.plugins.module_utils._readiness import addresses
 from ansible_collections.kestrel.real_ip.plugins.module_utils._scenarios import TKE_CLASS
+from ansible_collections.kestrel.real_ip.plugins.module_utils._shapes import CLASS_ANNOTATION
 from ansible_collections.kestrel.real_ip.plugins.module_utils._tke_errors import TkeError, look_up
 
 # --- Ingress and load balancer --------------------------------------------------------------------
@@ -47,13 +48,13 @@ def deletion_hangs(path: TrafficPath) -> t.Iterator[Seen]:
 def two_classes(path: TrafficPath) -> t.Iterator[Seen]:
     """Field and annotation name different classes."""
     field = objects.spec(path.ingress).get("ingressClassName")
-    annotation = objects.annotations_of(path.ingress).get(objects.CLASS_ANNOTATION)
+    annotation = objects.annotations_of(path.ingress).get(CLASS_ANNOTATION)
     if field and annotation and field != annotation:
         yield Seen(
             "P302",
             "Ingress",
             path.name,
-            f"spec.ingressClassName: {field}, annotation {objects.CLASS_ANNOTATION}: {annotation}",
+            f"spec.ingressClassName: {field}, annotation {CLASS_ANNOTATION}: {annotation}",
             {"seen": field, "other": annotation},
         )
 
@@ -70,7 +71,7 @@ def unknown_class(path: TrafficPath) -> t.Iterator[Seen]:
     change: dict[str, t.Any] = (
         {"spec": {"ingressClassName": known[0]}}
         if field
-        else {"metadata": {"annotations": {objects.CLASS_ANNOTATION: known[0]}}}
+        else {"metadata": {"annotations": {CLASS_ANNOTATION: known[0]}}}
     )
     of_tke = any("cloud.tencent.com" in one for one in objects.annotations_of(path.ingress))
     sure = len(known) == 1 and (objects.is_managed(path.ingress) or of_tke)
@@ -78,7 +79,7 @@ def unknown_class(path: TrafficPath) -> t.Iterator[Seen]:
         "P303",
         "Ingress",
         path.name,
-        f"{field or objects.CLASS_ANNOTATION}: {seen}; IngressClasses: "
+        f"{field or CLASS_ANNOTATION}: {seen}; IngressClasses: "
         f"{', '.join(map(objects.name, path.classes)) or 'none'}",
         {"seen": seen, "wanted": TKE_CLASS, "patch": objects.patch(change)},
         None if sure else "Name a class that the cluster has",

@@ -12,6 +12,8 @@ import copy
 import typing as t
 from collections.abc import Collection, Iterable, Mapping
 
+from ansible_collections.kestrel.real_ip.plugins.module_utils._shapes import LAST_APPLIED
+
 Object = t.Mapping[str, t.Any]
 
 MANAGER = "kestrel.real_ip"
@@ -56,6 +58,11 @@ def without_server_fields(existing: Object) -> dict[str, t.Any]:
         for key, value in (existing.get("metadata") or {}).items()
         if key not in _BY_SERVER
     }
+    # It says once more what was applied last, and stands there only on older servers.
+    annotations = dict(metadata.pop("annotations", None) or {})
+    annotations.pop(LAST_APPLIED, None)
+    if annotations:
+        metadata["annotations"] = annotations
     rest = {key: value for key, value in existing.items() if key not in ("metadata", "status")}
     return {**rest, "metadata": metadata} if existing else {}
 

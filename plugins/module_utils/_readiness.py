@@ -11,6 +11,7 @@ from __future__ import annotations
 import typing as t
 
 from ansible_collections.kestrel.real_ip.plugins.module_utils._codes import printable
+from ansible_collections.kestrel.real_ip.plugins.module_utils._shapes import INGRESS_APIS
 
 Object = t.Mapping[str, t.Any]
 
@@ -59,19 +60,27 @@ def _exists(existing: Object) -> State:
 
 
 class Kind(t.NamedTuple):
-    """Where a kind is served, and when one of it is ready."""
+    """Where a kind is served, the newest API first, and when one of it is ready."""
 
-    path: str
+    paths: tuple[str, ...]
     state: t.Callable[[Object], State]
 
 
 KINDS: dict[str, Kind] = {
-    "Namespace": Kind("/api/v1/namespaces/{name}", _exists),
-    "ConfigMap": Kind("/api/v1/namespaces/{namespace}/configmaps/{name}", _exists),
-    "Deployment": Kind("/apis/apps/v1/namespaces/{namespace}/deployments/{name}", _deployment),
-    "Service": Kind("/api/v1/namespaces/{namespace}/services/{name}", _service),
-    "Ingress": Kind("/apis/networking.k8s.io/v1/namespaces/{namespace}/ingresses/{name}", _ingress),
+    "Namespace": Kind(("/api/v1/namespaces/{name}",), _exists),
+    "ConfigMap": Kind(("/api/v1/namespaces/{namespace}/configmaps/{name}",), _exists),
+    "Deployment": Kind(("/apis/apps/v1/namespaces/{namespace}/deployments/{name}",), _deployment),
+    "Service": Kind(("/api/v1/namespaces/{namespace}/services/{name}",), _service),
+    "Ingress": Kind(
+        tuple(f"/apis/{api}/namespaces/{{namespace}}/ingresses/{{name}}" for api in INGRESS_APIS),
+        _ingress,
+    ),
 }
+
+
+def paths_of(kind: str, namespace: str, name: str) -> list[str]:
+    """Where one object is, in each API that may have its kind."""
+    return [path.format(namespace=namespace, name=name) for path in KINDS[kind].paths]
 
 
 def state_of(kind: str, existing: Object | None, wanted: str) -> State:

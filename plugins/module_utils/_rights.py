@@ -68,11 +68,16 @@ CREATE_NAMESPACE = (
 
 
 def needed(
-    purposes: t.Iterable[str], namespace_exists: bool, echo: str = "image", front: str = INGRESS
+    purposes: t.Iterable[str],
+    namespace_exists: bool,
+    echo: str = "image",
+    front: str = INGRESS,
+    ingress_group: str = _INGRESSES[0],
 ) -> list[Right]:
     """The rights that a run for ``purposes`` must have, without repetitions, in a fixed order.
 
-    ``echo``: as the variable ``real_ip_echo``; ``front``: the kind that has the load balancer.
+    ``echo``: as the variable ``real_ip_echo``; ``front``: the kind that has the load balancer;
+    ``ingress_group``: the API group in which the server has Ingresses.
     """
     rights = [right for purpose in purposes for right in NEEDED[purpose]]
     if "deploy" in purposes and echo == "bundled":
@@ -81,4 +86,8 @@ def needed(
         rights += CREATE_NAMESPACE
     # Where a Service has the load balancer, an Ingress is a former scenario's and only looked for.
     unneeded = () if front == INGRESS else _each("create", "patch", objects=(_INGRESSES,))
-    return [right for right in dict.fromkeys(rights) if right not in unneeded]
+    return [
+        right._replace(group=ingress_group) if right.resource == _INGRESSES[1] else right
+        for right in dict.fromkeys(rights)
+        if right not in unneeded
+    ]

@@ -16,6 +16,10 @@ author: The kestrel.real_ip contributors (!UNKNOWN)
 description:
   - Applies Kubernetes objects by server-side apply with the field manager V(kestrel.real_ip), or
     deletes them.
+  - To servers before Kubernetes 1.22 they are applied as C(kubectl apply) does without the server's
+    help, which keeps what was applied last in an annotation. Ingresses and pods get the shape that
+    the server has, such as C(networking.k8s.io/v1beta1) with the annotation
+    C(kubernetes.io/ingress.class).
   - Every object gets the labels C(app.kubernetes.io/managed-by=kestrel.real_ip) and
     C(app.kubernetes.io/instance) with the value of O(instance). An object of the same name that
     does not carry them is never changed, unless O(adopt) says so, and never deleted.
@@ -128,12 +132,22 @@ from ansible_collections.kestrel.real_ip.plugins.module_utils._ownership import 
     without_server_fields,
 )
 from ansible_collections.kestrel.real_ip.plugins.module_utils._readiness import state_of
+from ansible_collections.kestrel.real_ip.plugins.module_utils._shapes import (
+    INGRESS_APIS,
+    SERVER_SIDE_APPLY,
+    shaped,
+    version_of,
+)
 from ansible_collections.kubernetes.core.plugins.module_utils.k8s.service import (
     K8sService,
     diff_objects,
 )
 
-METADATA_ONLY = "application/json;as=PartialObjectMetadataList;g=meta.k8s.io;v=v1"
+# Servers before 1.15 have the second one alone, which they were given as a beta.
+METADATA_ONLY = ",".join(
+    f"application/json;as=PartialObjectMetadataList;g=meta.k8s.io;v={version}"
+    for version in ("v1", "v1beta1")
+)
 # Deleted with its pods, so that the object is there until they are gone.
 FOREGROUND = {"propagationPolicy": "Foreground"}
 
@@ -152,11 +166,13 @@ class Applier:
 
     def __init__(self, module: t.Any) -> None:
         self.module = module
+        self.cluster = Cluster(module)
+        self.version = version_of(self.cluster.get("/version")) or SERVER_SIDE_APPLY
         # what kubernetes.core's service reads beside the options of a module of its own
-        module.params["server_side_apply"] = {"field_manager": MANAGER, "force_conflicts": True}
+        if self.version >= SERVER_SIDE_APPLY:
+            module.params["server_side_apply"] = {"field_manager": MANAGER, "force_conflicts": True}
         module.params["delete_options"] = FOREGROUND
         self.instance: str = module.params["instance"]
-        self.cluster = Cluster(module)
         self.service = K8sService(self.cluster.client, module)
         self.objects: list[dict[str, str]] = []
         self.diffs: list[dict[str, t.Any]] = []
@@ -177,11 +193,16 @@ class Applier:
             self.objects.append({"kind": kind, "name": name, "action": done})
 
     def _find(self, definition: dict[str, t.Any]) -> Found:
-        wanted = labelled(definition, self.instance)
         with self._explained():
+            wanted = self._shaped(labelled(definition, self.instance))
             resource = self.service.find_resource(wanted["kind"], wanted["apiVersion"], fail=True)
             existing = self.service.retrieve(resource, wanted)
             return Found(resource, wanted, existing.to_dict() if existing else {}, existing)
+
+    def _shaped(self, wanted: dict[str, t.Any]) -> dict[str, t.Any]:
+        """A definition as this server has it."""
+        api = self.cluster.ingress_api() if wanted["kind"] == "Ingress" else INGRESS_APIS[0]
+        return dict(shaped(wanted, self.version, api))
 
     @contextmanager
     def _explained(self) -> t.Iterator[None]:

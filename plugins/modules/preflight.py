@@ -127,7 +127,6 @@ namespace_exists:
   type: bool
 """
 
-import re
 import typing as t
 from concurrent.futures import ThreadPoolExecutor
 
@@ -143,26 +142,23 @@ from ansible_collections.kestrel.real_ip.plugins.module_utils._scenarios import 
     INGRESS,
     SCENARIOS,
 )
+from ansible_collections.kestrel.real_ip.plugins.module_utils._shapes import OLDEST, version_of
 
-# Server-side apply is stable from 1.22 on, and so is networking.k8s.io/v1 alone.
-OLDEST = (1, 22)
 REVIEWS = "/apis/authorization.k8s.io/v1/selfsubjectaccessreviews"
 
 
 def check_version(answer: t.Mapping[str, t.Any], server: str) -> str:
     """The server's version. Raises ClusterError where it is none, or too old."""
-    version = str(answer.get("gitVersion", ""))
-    found = re.match(r"v(\d+)\.(\d+)", version)
-    if found is None:
+    version = version_of(answer)
+    text = str(answer.get("gitVersion", ""))
+    if version is None:
         raise ClusterError(
             f"{server} answers, but not as a Kubernetes API server: no version in /version"
         )
-    if tuple(int(part) for part in found.groups()) < OLDEST:
+    if version < OLDEST:
         oldest = ".".join(map(str, OLDEST))
-        raise ClusterError(
-            f"Kubernetes {version} at {server} is too old: {oldest} or newer is needed"
-        )
-    return version
+        raise ClusterError(f"Kubernetes {text} at {server} is too old: {oldest} or newer is needed")
+    return text
 
 
 def missing_rights(cluster: Cluster, rights: t.Sequence[Right], namespace: str) -> list[Right]:
@@ -208,7 +204,8 @@ def main() -> None:
         cluster = Cluster(module)
         version = check_version(cluster.get("/version"), cluster.server)
         exists = readable(cluster, f"/api/v1/namespaces/{namespace}") is not None
-        rights = needed(module.params["purposes"], exists, module.params["echo"], front)
+        group = cluster.ingress_api().partition("/")[0]
+        rights = needed(module.params["purposes"], exists, module.params["echo"], front, group)
         missing = missing_rights(cluster, rights, namespace)
         if missing:
             names = ", ".join(str(right) for right in missing)

@@ -158,6 +158,7 @@ from ansible_collections.kestrel.real_ip.plugins.module_utils._kubernetes import
 from ansible_collections.kestrel.real_ip.plugins.module_utils._readiness import (
     KINDS,
     latest_event,
+    paths_of,
     state_of,
 )
 from ansible_collections.kestrel.real_ip.plugins.module_utils._way import OPTIONS, read_way
@@ -173,8 +174,8 @@ def look(cluster: Cluster, params: t.Mapping[str, t.Any]) -> list[dict[str, t.An
     for one in params["objects"]:
         if one["action"] == "kept":
             continue
-        path = KINDS[one["kind"]].path.format(namespace=params["namespace"], name=one["name"])
-        state = state_of(one["kind"], cluster.find(path), params["state"])
+        paths = paths_of(one["kind"], params["namespace"], one["name"])
+        state = state_of(one["kind"], cluster.find_first(paths), params["state"])
         found.append(
             {"kind": one["kind"], "name": one["name"], "ready": state.ready, "state": state.text}
         )

@@ -30,10 +30,10 @@ from ansible_collections.kestrel.real_ip.plugins.module_utils._path import (
     TrafficPath,
     Unread,
     keep_pod,
-    modern_ingress,
     outcome_of,
     slices_of,
 )
+from ansible_collections.kestrel.real_ip.plugins.module_utils._shapes import modern_ingress
 from ansible_collections.kestrel.real_ip.plugins.module_utils._summary import rows
 
 OURS = {"app.kubernetes.io/managed-by": "kestrel.real_ip"}
@@ -492,7 +492,7 @@ ROWS: dict[str, Row] = {
         ),
         "P005",
         "Cluster API server",
-        "Use Kubernetes 1.22",
+        "Use Kubernetes 1.14",
         "console",
     ),
     "a read that fails": Row(

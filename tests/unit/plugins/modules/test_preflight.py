@@ -11,14 +11,16 @@ from ansible_collections.kestrel.real_ip.plugins.modules.preflight import check_
 SERVER = "https://192.0.2.1:6443"
 
 
-@pytest.mark.parametrize("version", ["v1.22.0", "v1.36.3", "v1.30.0-tke.1", "v2.0.1", "v1.100.0"])
+@pytest.mark.parametrize(
+    "version", ["v1.14.0", "v1.18.4-tke.35", "v1.36.3", "v1.30.0-tke.1", "v2.0.1", "v1.100.0"]
+)
 def test_new_enough(version: str) -> None:
     assert check_version({"gitVersion": version}, SERVER) == version
 
 
-@pytest.mark.parametrize("version", ["v1.21.14", "v1.14.3-tke.11", "v1.9.1"])
+@pytest.mark.parametrize("version", ["v1.13.12", "v1.12.4-tke.1", "v1.9.1"])
 def test_too_old_names_what_is_needed(version: str) -> None:
-    with pytest.raises(ClusterError, match=rf"Kubernetes {version} at {SERVER} is too old: 1\.22"):
+    with pytest.raises(ClusterError, match=rf"Kubernetes {version} at {SERVER} is too old: 1\.14"):
         check_version({"gitVersion": version}, SERVER)
 
 
