@@ -24,7 +24,8 @@ NAMESPACE = "kestrel-catchip"
 #: The operator's address in the outer network, which pods must see
 EXPECTED = "203.0.113.10"
 EXPECTED_IPV6 = "2001:db8:113::a"
-VENV = Path(sys.executable).parent
+#: Where the programs of Ansible are: those of this environment, or of another ansible-core
+VENV = Path(os.environ.get("REAL_IP_ANSIBLE") or Path(sys.executable).parent)
 
 RECAP = re.compile(r"^(\S+) +: ok=\d+ +changed=(\d+)", re.MULTILINE)
 LINE = re.compile(r"^real_ip: .*$", re.MULTILINE)

@@ -11,6 +11,7 @@ from __future__ import annotations
 import copy
 import json
 import threading
+import uuid
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -86,6 +87,15 @@ def merged(old: Any, patch: Any) -> Any:
     return result
 
 
+def without_nulls(found: Any) -> Any:
+    """As a server reads it: null is what isn't there, also in lists, where a patch doesn't look."""
+    if isinstance(found, list):
+        return [without_nulls(one) for one in found]
+    if isinstance(found, dict):
+        return {key: without_nulls(value) for key, value in found.items() if value is not None}
+    return found
+
+
 class OldCluster:
     """One API server: ``version`` as ``1.16``. ``requests`` has each writing one's content type."""
 
@@ -155,7 +165,7 @@ class OldCluster:
         found = copy.deepcopy(content)
         metadata = found.setdefault("metadata", {})
         metadata.setdefault("name", path.rpartition("/")[2])
-        metadata.setdefault("uid", f"uid-{self._count}")
+        metadata.setdefault("uid", str(uuid.uuid4()))
         metadata.setdefault("creationTimestamp", "2026-01-01T00:00:00Z")
         metadata["resourceVersion"] = str(self._count)
         status: Json = {}
@@ -225,7 +235,7 @@ class OldCluster:
             return {"kind": "Status", "status": "Success"}
         else:
             return old
-        new = {key: value for key, value in new.items() if key != "status"}
+        new = without_nulls({key: value for key, value in new.items() if key != "status"})
         wrong = mismatch(self.version, {"apiVersion": version, "kind": kind, **new})
         if wrong:
             raise Refused(422, wrong)
