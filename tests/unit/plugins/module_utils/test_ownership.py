@@ -60,6 +60,15 @@ def test_without_server_fields() -> None:
         "metadata": {"name": "a"},
         "spec": {"type": "NodePort"},
     }
+
+
+def test_what_was_applied_last_is_no_change_of_its_own() -> None:
+    applied = {"kubectl.kubernetes.io/last-applied-configuration": "{}"}
+    for own in ({}, {"a": "b"}):
+        existing = {"metadata": {"name": "a", "annotations": {**own, **applied}}}
+        metadata = {"name": "a", **({"annotations": own} if own else {})}
+        assert without_server_fields(existing) == {"metadata": metadata}
+        assert existing["metadata"]["annotations"] == {**own, **applied}
     assert without_server_fields({}) == {}
 
 

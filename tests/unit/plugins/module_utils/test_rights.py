@@ -58,3 +58,12 @@ def test_a_review_asks_for_a_namespace_only_where_there_is_one() -> None:
         "resource": "namespaces",
     }
     assert needed(["verify"], True)[0].review("x")["spec"]["resourceAttributes"]["namespace"] == "x"
+
+
+def test_ingresses_are_asked_for_in_the_group_that_has_them() -> None:
+    groups = {
+        right.group
+        for right in needed(["deploy"], True, ingress_group="extensions")
+        if right.resource == "ingresses"
+    }
+    assert groups == {"extensions"}
