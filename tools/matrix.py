@@ -15,12 +15,13 @@ from __future__ import annotations
 import argparse
 import json
 import os
+import re
 import subprocess
 import sys
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Final
 
@@ -139,7 +140,10 @@ class Runs:
         except SetupError as error:
             return Outcome("FAILED", str(error))
         started = time.monotonic()
-        state, detail = _RUN[row.what](self, row, venv)
+        try:
+            state, detail = _RUN[row.what](self, row, venv)
+        except SetupError as error:
+            state, detail = "FAILED", str(error)
         return Outcome(state, detail, time.monotonic() - started)
 
     def variables(self, venv: Path) -> dict[str, str]:
@@ -252,7 +256,10 @@ def _echo_app(python: Path) -> Iterator[int]:
     )
     try:
         line = process.stdout.readline() if process.stdout else ""
-        yield int("".join(char for char in line.rpartition(":")[2] if char.isdigit()))
+        found = re.match(r"echo: http on port (\d+), Python ", line)
+        if found is None:
+            raise SetupError(f"{python} doesn't run {app}: {line!r}")
+        yield int(found[1])
     finally:
         process.terminate()
         process.wait(10)
@@ -296,6 +303,13 @@ def chosen(every: Sequence[Row], words: Sequence[str]) -> list[Row]:
     return [row for row in every if set(words) <= set(row.words)]
 
 
+def _outside(one: environment.Interpreter) -> environment.Interpreter:
+    """Return the interpreter that the development environment was made with in place of its own."""
+    if not one.path.is_relative_to(sys.prefix):
+        return one
+    return replace(one, path=Path(sys.base_prefix) / "bin" / f"python{one.short}")
+
+
 def _say(line: str) -> None:
     print(line, flush=True)
 
@@ -310,7 +324,7 @@ def main(arguments: Sequence[str]) -> int:
     newest = max(span[1] for span in CORES.values())
     interpreters: dict[Version, environment.Interpreter] = {}
     for one in environment.find(os.environ, oldest, newest):
-        interpreters.setdefault(one.version[:2], one)
+        interpreters.setdefault(one.version[:2], _outside(one))
     wanted = chosen(rows(list(interpreters)), options.words)
     if not wanted:
         _say(f"No row has {' '.join(options.words)}; --list shows them all.")
