@@ -376,11 +376,11 @@ _TABLE = (
         "unproven",
         "the range may hold addresses of the cluster",
         "the answers through {address} showed {seen} as {where}, inside the expected {expected}, "
-        "but also where clusters have their addresses, and cluster_addresses leaves some out",
+        "but the cluster may have addresses in there too, since cluster_addresses leaves some out",
         "A match through a range never counts for an address of the cluster, and which ones these "
-        "are is not known.",
+        "are is not known. Nodes and load balancers have public addresses as well.",
         "Give single addresses as expected_source, or all of nodes, pods, services and "
-        "load_balancers in cluster_addresses",
+        "load_balancers in cluster_addresses (the playbooks read them with the right to list them)",
     ),
     Code(
         "V414",
@@ -794,10 +794,6 @@ WARNINGS: Mapping[str, str] = {
     "list_differs": (
         "the rightmost X-Forwarded-For entry is {rival}, but {where} is {seen}: applications that "
         "read X-Forwarded-For get another address than those with the declared strategy"
-    ),
-    "cluster_unknown": (
-        "the match through the range {expected} was not checked against all of the cluster's "
-        "addresses, since cluster_addresses leaves some out"
     ),
     "unanswered": "some of {planned} requests to {address} got no answer: {detail}",
     "earlier": (

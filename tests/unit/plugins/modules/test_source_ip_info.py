@@ -50,6 +50,7 @@ SOME_PODS: dict[str, Any] = {
     "load_balancers": [],
     "pod_names": {"10.2.0.7": "real-ip-a"},
 }
+ALL: dict[str, Any] = {**SOME_PODS, "pods": [*SOME_PODS["pod_names"]]}
 
 
 def probe(**options: Any) -> dict[str, Any]:
@@ -103,7 +104,9 @@ def test_preserved(form: str) -> None:
         (NAT, {"expected_source": ["local"]}, "V404"),
         (CLIENT, {"expected_source": []}, "V401"),
         (CLIENT, {"expected_source": ["2001:db8:113::20"]}, "V402"),
-        (CLIENT, {"expected_source": ["203.0.113.0/24"]}, "V001"),
+        (CLIENT, {"expected_source": ["203.0.113.0/24"]}, "V413"),
+        (CLIENT, {"expected_source": ["203.0.113.0/24"], "cluster_addresses": SOME_PODS}, "V413"),
+        (CLIENT, {"expected_source": ["203.0.113.0/24"], "cluster_addresses": ALL}, "V001"),
         ("10.1.2.3", {"expected_source": ["10.0.0.0/8"]}, "V413"),
         ("10.1.2.3", {"expected_source": ["10.1.0.0/16"], "cluster_addresses": SOME_PODS}, "V413"),
         (CLIENT, {"layer": "l4"}, "V205"),
