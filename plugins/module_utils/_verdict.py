@@ -963,7 +963,7 @@ def judge(
         warnings=_warnings(code, question, answers, facts, titles),
         coverage=known,
         # What became of one header is told by the requests that have no other.
-        forgery=fates(((f.header, _fate(s)) for f, s in forged if f.lines and not f.repeated), ()),
+        forgery=fates(((f.header, _fate(s)) for f, s in forged if f.alone), ()),
         safe=trustworthy,
     )
 

@@ -362,6 +362,8 @@ def _values(lines: Lines, wanted: str) -> list[str]:
 #: What a proxy believes that only sometimes believes anything, by its mode: values of the request.
 _BELIEVES: dict[str, Callable[[Lines], list[str]]] = {
     "hearsay": lambda given: _values(given, "True-Client-IP"),
+    "hearsay of IPv6": lambda given: [v for v in _values(given, "True-Client-IP") if ":" in v],
+    "rumour of IPv6": lambda given: [v for v in _values(given, "X-Remote-IP") if ":" in v],
     "rumour": lambda given: _values(given, "X-Azure-ClientIP"),
     "viewer": lambda given: [
         v.removesuffix(":6666")

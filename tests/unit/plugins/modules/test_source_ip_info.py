@@ -355,6 +355,8 @@ def test_what_becomes_of_forged_headers(
         ("rumour", "V101", "X-Forwarded-For: 6.6.6.6; "),
         ("viewer", "V101", "made it 6.6.6.6"),
         ("viewer over IPv6", "V101", "made it 2606:6666::6"),
+        ("hearsay of IPv6", "V101", "made it 2606:6666::6"),
+        ("rumour of IPv6", "V101", "made it 2606:6666::6"),
         ("together", "V101", "X-Forwarded-For: 6.6.6.6; "),
         ("internal", "V101", "X-Real-IP: 10.6.6.6 made"),
         ("loopback", "V101", "X-Real-IP: 127.6.6.6 made"),
