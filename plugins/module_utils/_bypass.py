@@ -25,7 +25,12 @@ from ansible_collections.kestrel.real_ip.plugins.module_utils._derive import (
     canonical,
     parse_address,
 )
-from ansible_collections.kestrel.real_ip.plugins.module_utils._probe import Station, Target, Visit
+from ansible_collections.kestrel.real_ip.plugins.module_utils._probe import (
+    Station,
+    Target,
+    Visit,
+    to_knock_with,
+)
 from ansible_collections.kestrel.real_ip.plugins.module_utils._vantage import Standpoint
 from ansible_collections.kestrel.real_ip.plugins.module_utils._verdict import (
     deceived,
@@ -184,10 +189,16 @@ def _entry(way: Way, reachable: bool | None, at: Standpoint) -> Result:
 
 
 def _is_left(way: Way, stations: Sequence[Station]) -> bool:
-    """Whether something that was to be forged there wasn't: an honest answer shows no deception."""
+    """Whether something that was to be forged there wasn't: an honest answer shows no deception,
+    and silence doesn't either.
+    """
     forgeries = {id(one) for one in way.target.forgeries}
-    answering = [one.result for one in stations if _answers(one)]
-    return any(forgeries - {id(one) for one, _sample in forged} for _samples, forged in answering)
+    return any(
+        forgeries - {id(one) for one, _sample in station.result[1]}
+        if _answers(station)
+        else to_knock_with(way.target, *station.result)
+        for station in stations
+    )
 
 
 def warnings(

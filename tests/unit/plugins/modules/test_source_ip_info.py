@@ -515,6 +515,10 @@ def around(
                 behaviour = takes_proxy_lines(None)
             elif directly.startswith("only with "):
                 behaviour = only_with(directly[10:], proxied("append", "203.0.113.9"))
+            elif directly.startswith("silent without "):
+                behaviour = only_with(directly[15:], proxied("append", "203.0.113.9"), silent)
+            elif directly == "silent":
+                behaviour = silent
             elif directly == "by name":
                 behaviour = only_for("lb.example.com", proxied("append", "203.0.113.9"))
             stack.enter_context(Server(behaviour, address=(OWN, front.port)))
@@ -644,13 +648,20 @@ def test_a_load_balancer_without_a_route_is_untested(monkeypatch: pytest.MonkeyP
     assert any(FAR in text and "not tested" in text for text in result["warnings_found"])
 
 
+@pytest.mark.parametrize(
+    ("directly", "timeout", "untested"),
+    # Who says nothing is knocked at after that, if there is time.
+    [("hangs", 5, True), ("silent", 6, True), ("silent", 0.5, False)],
+)
 def test_a_load_balancer_that_was_not_asked_to_the_end_is_untested(
-    monkeypatch: pytest.MonkeyPatch,
+    monkeypatch: pytest.MonkeyPatch, directly: str, timeout: float, untested: bool
 ) -> None:
     monkeypatch.setattr(source_ip_info, "BYPASS_TIME", 0)
-    result = around(monkeypatch, "hangs", "127.0.0.1", deadline=5, concurrency=8)
+    options = {"deadline": 5, "concurrency": 8, "timeout": timeout}
+    result = around(monkeypatch, directly, "127.0.0.1", **options)
     assert result["verdict"] == "preserved"
-    assert any(OWN in text and "not tested" in text for text in result["warnings_found"])
+    told = [text for text in result["warnings_found"] if OWN in text and "not tested" in text]
+    assert len(told) == int(untested)
 
 
 def test_a_load_balancer_that_takes_the_proxy_protocol_directly(
@@ -668,6 +679,8 @@ def test_a_load_balancer_that_takes_the_proxy_protocol_directly(
         ("only with CF-Connecting-IP", {}),
         ("only with X-Forwarded-For", {}),
         ("PROXY only", REAL_IP),
+        ("silent without Via", {"timeout": 0.5}),
+        ("silent without X-Forwarded-For", {"timeout": 0.5}),
     ],
 )
 def test_a_load_balancer_that_answers_only_what_looks_as_if_it_came_through_a_proxy(
@@ -684,6 +697,7 @@ def test_a_load_balancer_that_answers_only_what_looks_as_if_it_came_through_a_pr
         ("replace", "127.0.0.1", {}, [True, True]),
         (None, "127.0.0.1", {}, [False, False]),
         ("refuse", "127.0.0.1", {}, [True, True]),
+        ("silent", "127.0.0.1", {"timeout": 0.5}, [False, False]),
         ("append", "127.0.0.1", {"bypass": None}, []),
         ("append", "127.0.0.1", {"bypass": {"load_balancer": ["127.0.0.1"]}}, []),
     ],
