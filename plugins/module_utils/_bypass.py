@@ -23,6 +23,7 @@ from ansible_collections.kestrel.real_ip.plugins.module_utils._codes import (
 from ansible_collections.kestrel.real_ip.plugins.module_utils._derive import (
     Address,
     canonical,
+    elements,
     parse_address,
 )
 from ansible_collections.kestrel.real_ip.plugins.module_utils._probe import (
@@ -222,6 +223,35 @@ def warnings(
         for one in entries
         if one["reachable"] and one["way"] == "node_port"
     ]
+
+
+_LISTS = ("X-Forwarded-For", "Forwarded")
+
+
+def fronts(
+    walked: Iterable[Way], around: Around, results: Mapping[int, Sequence[Result]]
+) -> list[str]:
+    """A sentence for each target that has a proxy in front, by what its backends saw, and no way
+    around it to ask: names are all that tells of the load balancer, and those lead to the target.
+
+    ``results``: of each target by its number.
+    """
+    asked = {way.of for way in walked if way.kind == "load_balancer"}
+    if not around.load_balancer or any(map(parse_address, around.load_balancer)):
+        return []
+    found = []
+    for one in (one for of, those in results.items() if of not in asked for one in those):
+        counts = [
+            (len(elements(backend["headers"], header)), header)
+            for backend in one["backends"]
+            for header in _LISTS
+        ]
+        count, header = max(counts, default=(0, ""))
+        if count > 1:
+            name = ", ".join(around.load_balancer)
+            facts = {"header": header, "count": count, "address": one["address"], "name": name}
+            found.append(warn("front", facts))
+    return [*dict.fromkeys(found)]
 
 
 def judge(

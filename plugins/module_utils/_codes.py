@@ -805,6 +805,11 @@ WARNINGS: Mapping[str, str] = {
         "the load balancer's own {address} was not asked directly, or not to the end (no address, "
         "route or time), so that a way around what stands in front of it was not tested"
     ),
+    "front": (
+        "{header} lists {count} addresses through {address}, so that a proxy stands in front of the "
+        "one that wrote last. The load balancer's status has only {name}, which may be what stands "
+        "in front: a way around it was not tested"
+    ),
     "node_port": (
         "{address} answers without the load balancer (seen from {place}): who reaches it writes "
         "all headers himself. CLB without direct access needs the node ports open for clients"

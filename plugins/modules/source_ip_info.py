@@ -769,7 +769,9 @@ def walk_around(
     visited = survey(targets=targets, finish=bypass.evidence, until=until, family="any").run()
     walked = [*zip(ways, visited)]
     entries, deceptions = bypass.judge(walked, todo.standpoint)
-    return entries, deceptions, bypass.warnings(walked, entries, unknown)
+    seen = {of: [one.result for one in visit.stations] for of, visit in enumerate(visits)}
+    fronts = bypass.fronts(ways, todo.around, seen)
+    return entries, deceptions, [*bypass.warnings(walked, entries, unknown), *fronts]
 
 
 def with_bypass(result: dict[str, Any], deception: dict[str, Any] | None) -> dict[str, Any]:

@@ -554,6 +554,33 @@ def test_a_status_that_names_the_cdn_beside_the_address(
     assert not any("asked directly" in text for text in replaced["warnings_found"])
 
 
+@pytest.mark.parametrize(
+    ("status", "seen", "count", "told"),
+    [
+        (["cdn.example.com"], f"{CLIENT}, {CDN}", 2, True),
+        # One proxy is the load balancer, whatever its name.
+        (["cdn.example.com"], CLIENT, 1, False),
+        # What is known to be the load balancer's own is asked.
+        (["lb.example.com"], f"{CLIENT}, {CDN}", 2, False),
+        ([OWN], f"{CLIENT}, {CDN}", 2, False),
+        (["127.0.0.1", "cdn.example.com"], f"{CLIENT}, {CDN}", 2, False),
+    ],
+)
+def test_a_status_with_nothing_but_the_name_of_what_stands_in_front(
+    monkeypatch: pytest.MonkeyPatch, status: list[str], seen: str, count: int, told: bool
+) -> None:
+    names = {name: ["127.0.0.1"] for name in ("echo.example.com", "cdn.example.com")}
+    monkeypatch.setattr(_probe.socket, "getaddrinfo", resolver({**names, "lb.example.com": [OWN]}))
+    with Server(proxied("append", seen)) as front:
+        url = f"http://echo.example.com:{front.port}/"
+        options = {**PAST, "bypass": {"load_balancer": status}, "trusted_count": count}
+        result = probe(url=url, **options)
+    assert result["code"] == "V001", result["reason"]
+    warned = [text for text in result["warnings_found"] if "stands in front of the one" in text]
+    assert len(warned) == int(told)
+    assert all("cdn.example.com" in text for text in warned)
+
+
 def test_a_load_balancer_that_answers_to_its_own_name(monkeypatch: pytest.MonkeyPatch) -> None:
     bypass = {"load_balancer": ["lb.example.com", OWN]}
     result = around(monkeypatch, "by name", "127.0.0.1", bypass=bypass)
