@@ -806,9 +806,9 @@ WARNINGS: Mapping[str, str] = {
         "route or time), so that a way around what stands in front of it was not tested"
     ),
     "front": (
-        "{header} lists {count} addresses through {address}, so that a proxy stands in front of the "
-        "one that wrote last. The load balancer's status has only {name}, which may be what stands "
-        "in front: a way around it was not tested"
+        "{header} lists {count} addresses through {address}, so that a proxy stands in front of "
+        "the one that wrote last. The load balancer's status has only {name}, which may be what "
+        "stands in front: a way around it was not tested"
     ),
     "node_port": (
         "{address} answers without the load balancer (seen from {place}): who reaches it writes "

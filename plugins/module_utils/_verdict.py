@@ -481,7 +481,8 @@ def read(
     )
 
 
-_BETWEEN = re.compile(r'[\s,;="]+')
+#: What can stand around an address in a header line.
+BETWEEN = re.compile(r'[\s,;="]+')
 
 
 def _is_told_twice(echo: Echo) -> bool:
@@ -494,7 +495,7 @@ def _is_told_twice(echo: Echo) -> bool:
         canonical(part) == peer
         for name, value in echo.headers
         if name.lower() != "host"
-        for part in _BETWEEN.split(value)
+        for part in BETWEEN.split(value)
     )
 
 

@@ -117,7 +117,8 @@ def test_a_second_verification_of_a_run_takes_nothing_back(
     first, second = urls if bad_first else urls[::-1]
     file = tmp_path / "twice.yml"
     file.write_text(TWICE.format(playbooks=REPOSITORY / "playbooks", first=first, second=second))
-    statistics = {"ANSIBLE_SHOW_CUSTOM_STATS": "1"}
+    collections = str(REPOSITORY / "playbooks" / "collections")
+    statistics = {"ANSIBLE_SHOW_CUSTOM_STATS": "1", "ANSIBLE_COLLECTIONS_PATH": collections}
     run = deployed.run(str(file), *MINE, "-e", "real_ip_accept=lost", environment=statistics)
     assert run.status == 0, run.output
     lines = re.findall(r"^real_ip: localhost (\S+) ", run.output, re.MULTILINE)
