@@ -795,6 +795,10 @@ WARNINGS: Mapping[str, str] = {
         "the rightmost X-Forwarded-For entry is {rival}, but {where} is {seen}: applications that "
         "read X-Forwarded-For get another address than those with the declared strategy"
     ),
+    "own_seen": (
+        "{own} is the address that the prober connected from, so that it did arrive: the expected "
+        "{expected} may be somebody else's"
+    ),
     "unanswered": "some of {planned} requests to {address} got no answer: {detail}",
     "earlier": (
         "{address} was {code} while an answer of another address was waited for, and when it was "

@@ -694,8 +694,18 @@ class OwnAddress(NamedTuple):
     failures: dict[int, str]
 
 
+def _own(text: str, version: int) -> str | None:
+    own = parse_address(text)
+    usable = own and own.address.version == version and not own.zone
+    return str(own.address) if own and usable else None
+
+
 def ask_own_address(endpoint: Endpoint, request: Request, family: str, until: float) -> OwnAddress:
-    """Ask a service for the address that it sees us with, over each family once."""
+    """Ask a service for the address that it sees us with, over each family twice.
+
+    Behind a translation to several addresses, each connection may have another one. What was told
+    then refutes nothing.
+    """
     told: dict[int, str] = {}
     failures: dict[int, str] = {}
     asked_at: set[tuple[Address, int]] = set()
@@ -707,11 +717,13 @@ def ask_own_address(endpoint: Endpoint, request: Request, family: str, until: fl
             left = min(request.timeout, until - monotonic())
             addresses = resolve(endpoint.host, endpoint.port, name, left)
             asked_at.update((address.remote, endpoint.port) for address in addresses)
-            text = caller(fetch(endpoint, addresses[0], request, until).answer)
-            own = parse_address(text)
-            if own is None or own.address.version != version or own.zone:
-                raise NoEcho("V524", f"answered {text}")
-            told[version] = str(own.address)
+            texts = [
+                caller(fetch(endpoint, addresses[0], request, until).answer) for _time in (1, 2)
+            ]
+            first, second = (_own(text, version) for text in texts)
+            if first is None or first != second:
+                raise NoEcho("V524", f"answered {' and '.join(dict.fromkeys(texts))}")
+            told[version] = first
         except (NoAnswer, NoEcho) as error:
             title = CODES[error.number].title
             failures[version] = f"{title}: {error.detail}" if error.detail else title

@@ -997,6 +997,9 @@ def _warnings(
                 found.append((name, {"rival": rival, "seen": seen}))
     if question.layer == "l4" and lines:
         found.append(("forwarded_at_layer_4", {"header": _listed(lines)}))
+    own = [sample.local for sample in answers if sample.seen and sample.seen == sample.local]
+    if verdict == "lost" and own:
+        found.append(("own_seen", {"own": own[0]}))
     if question.layer == "l7" and without and verdict == "unproven":
         found.append(("header_missing", {"count": without}))
     if titles and answers:

@@ -113,7 +113,8 @@ options:
   expected_source_url:
     description:
       - A URL that answers with the caller's address, as text or as the member C(ip) or C(origin) of
-        JSON. It is requested once for IPv4 and once for IPv6.
+        JSON. It is requested twice for IPv4 and twice for IPv6, and tells nothing where the two
+        answers differ, as behind a translation to several addresses.
       - Its certificate is accepted from the system's authorities and those in O(ca_path).
       - Not requested where O(expected_source) says it. Nothing is requested if it is not set.
     type: str

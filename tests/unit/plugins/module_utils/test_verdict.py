@@ -916,6 +916,23 @@ def test_another_address_in_the_other_header_is_a_warning_only(
     assert [warned in text for text in finding.warnings] == ([True] if warned else [])
 
 
+@pytest.mark.parametrize(
+    ("case", "code", "said"),
+    [
+        (Case((answer(PUBLIC),), local=PUBLIC), "V207", True),
+        (Case((answer("10.9.9.9"),), local="10.9.9.9"), "V206", True),
+        (Case((answer(PUBLIC),), local="10.9.9.9"), "V207", False),
+        (Case((answer(PUBLIC),), local=PUBLIC, expected=(PUBLIC,)), "V001", False),
+    ],
+)
+def test_the_probers_own_address_is_said_to_have_arrived(case: Case, code: str, said: bool) -> None:
+    finding = case.judge()
+    assert finding.code == code
+    told = [text for text in finding.warnings if "the prober connected from" in text]
+    assert len(told) == int(said)
+    assert all(case.local in text and CLIENT in text for text in told)
+
+
 def test_what_is_missing_is_said_without_an_expectation_too() -> None:
     case = Case((answer(None),), source="inferred")
     assert case.judge().code == "V401"

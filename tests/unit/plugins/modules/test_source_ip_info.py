@@ -230,10 +230,10 @@ def test_asked() -> None:
         options: dict[str, Any] = {"url": running.url, "samples": 1}
         result = probe(**options, expected_source_url=asked.url, headers={"X-Test": "1"})
         assert (result["verdict"], result["expected_from"]) == ("preserved", "asked")
-        assert asked.accepted == 1
+        assert asked.accepted == 2
         assert "X-Test" not in dict(asked.requests[0])
         result = probe(**options, expected_source_url=asked.url, expected_source=[NODE])
-        assert (result["code"], result["expected_from"], asked.accepted) == ("V206", "given", 1)
+        assert (result["code"], result["expected_from"], asked.accepted) == ("V206", "given", 2)
         with Server(echo("127.0.0.1", lambda d, _n: d.update(ip="127.0.0.1"))) as both:
             assert probe(url=both.url, expected_source_url=both.url)["code"] == "V418"
         with closed_port() as port:
