@@ -30,7 +30,10 @@ class ActionModule(ActionBase):
         if wrong:
             result.update(failed=True, msg="Nothing was changed. " + "; ".join(wrong))
             return result
-        names = ("namespace", "name_prefix", "echo", "scenario")
+        names = (
+            *("namespace", "name_prefix", "echo", "scenario"),
+            *("direct_access", "manage_cluster_switches"),
+        )
         scenario = given.get("real_ip_scenario")
         settings = {
             name: value_of(f"real_ip_{name}", given.get(f"real_ip_{name}"), scenario)
@@ -44,9 +47,11 @@ class ActionModule(ActionBase):
         )
         if not result.get("failed"):
             context = f"context {result['context']}, " if result["context"] else ""
+            switches = [f"{one} {value}" for one, value in result["switches"].items() if value]
             display.display(
                 f"[{variables.get('inventory_hostname', '')}] {' and '.join(args['purposes'])}: "
-                f"{context}{result['server']} ({result['version']}), namespace {args['namespace']}"
+                f"{context}{result['server']} ({result['version']}), "
+                + ", ".join([f"namespace {args['namespace']}", *switches])
             )
         return result
 
