@@ -32,7 +32,7 @@ class ActionModule(ActionBase):
             return result
         names = (
             *("namespace", "name_prefix", "echo", "scenario"),
-            *("direct_access", "manage_cluster_switches"),
+            *("direct_access", "manage_cluster_switches", "ephemeral"),
         )
         scenario = given.get("real_ip_scenario")
         settings = {

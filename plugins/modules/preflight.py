@@ -69,6 +69,14 @@ options:
       - If not set, the value or the default of the variable C(real_ip_manage_cluster_switches).
     type: bool
     default: false
+  ephemeral:
+    description:
+      - Whether the run removes in its end what it deploys, which needs the rights of a teardown. A
+        deployment that is there already and is to stay is refused.
+      - Means nothing unless O(purposes) has both V(deploy) and V(verify).
+      - If not set, the value or the default of the variable C(real_ip_ephemeral).
+    type: bool
+    default: false
   purposes:
     description: What the run is going to do.
     type: list
@@ -127,6 +135,10 @@ ingress:
   description: The name of the Ingress, empty where RV(front) is a Service.
   returned: success
   type: str
+ephemeral:
+  description: Whether the run removes in its end what it deploys.
+  returned: success
+  type: bool
 switches:
   description:
     - TKE's switches for the whole cluster about direct access, V(none) for one that isn't set.
@@ -163,6 +175,10 @@ from ansible_collections.kestrel.real_ip.plugins.module_utils._kubernetes import
     ClusterError,
     contexts_of,
     open_module,
+)
+from ansible_collections.kestrel.real_ip.plugins.module_utils._ownership import (
+    EPHEMERAL,
+    is_ours,
 )
 from ansible_collections.kestrel.real_ip.plugins.module_utils._rights import (
     SWITCHES,
@@ -254,6 +270,21 @@ def switches(
     }
 
 
+def refuse_lasting(cluster: Cluster, params: t.Mapping[str, t.Any]) -> None:
+    """Raises ClusterError where the deployment is there already, and to stay."""
+    namespace, prefix = params["namespace"], params["name_prefix"]
+    name = f"{prefix}-deployment"
+    found = cluster.find(f"/apis/apps/v1/namespaces/{namespace}/deployments/{name}")
+    annotations = (found or {}).get("metadata", {}).get("annotations") or {}
+    if found and is_ours(found, prefix) and EPHEMERAL not in annotations:
+        raise ClusterError(
+            f"real_ip_ephemeral: Deployment {name} in the namespace {namespace} was deployed to "
+            "stay, and would be removed in the end. Nothing was changed. Next: set "
+            "real_ip_name_prefix or real_ip_namespace to names of this run's own, or run the "
+            "playbook kestrel.real_ip.teardown first"
+        )
+
+
 def main() -> None:
     """Entry point."""
     module = open_module(
@@ -264,6 +295,7 @@ def main() -> None:
             "scenario": {"type": "str", "choices": list(SCENARIOS), "default": DEFAULT_SCENARIO},
             "direct_access": {"type": "bool", "default": False},
             "manage_cluster_switches": {"type": "bool", "default": False},
+            "ephemeral": {"type": "bool", "default": False},
             "purposes": {
                 "type": "list",
                 "elements": "str",
@@ -275,11 +307,13 @@ def main() -> None:
     namespace = module.params["namespace"]
     front = SCENARIOS[module.params["scenario"]].front
     purposes = module.params["purposes"]
+    ephemeral = module.params["ephemeral"] and {"deploy", "verify"} <= {*purposes}
     try:
         cluster = Cluster(module)
         version = check_version(cluster.get("/version"), cluster.server)
         exists = readable(cluster, f"/api/v1/namespaces/{namespace}") is not None
-        rights = needed(purposes, exists, module.params["echo"], front)
+        needs = [*purposes, "teardown"] if ephemeral else purposes
+        rights = needed(needs, exists, module.params["echo"], front)
         settings = readable(cluster, SETTINGS_PATH)
         found = switches(settings, module.params, module.warn)
         if found["switches_managed"]:
@@ -293,6 +327,8 @@ def main() -> None:
             )
         if found["switches_managed"] and settings is None:
             raise ClusterError(MISSING)
+        if ephemeral:
+            refuse_lasting(cluster, module.params)
         system = readable(cluster, "/api/v1/namespaces/kube-system")
     except ClusterError as error:
         module.fail_json(msg=str(error), status=error.status)
@@ -309,6 +345,7 @@ def main() -> None:
         front=front,
         ingress=f"{module.params['name_prefix']}-ingress" if front == INGRESS else "",
         purposes=purposes,
+        ephemeral=ephemeral,
         namespace_exists=exists,
         **found,
     )
