@@ -203,9 +203,10 @@ class Runs:
                 *("-e", f"ansible_python_interpreter={python.path}"),
             ]
             status, log = self.command(row, command, REPOSITORY, self.variables(venv))
-        if status == 0 and '"verdict": "preserved"' in log.read_text():
-            return "ok", f"preserved, on {python.full}"
-        return "FAILED", f"no verdict preserved on {python.full}; see {log}"
+        said = log.read_text()
+        if status == 0 and all(one in said for one in _ON_LOOPBACK):
+            return "ok", f"probed and judged on {python.full}"
+        return "FAILED", f"the probe on {python.full} said something else; see {log}"
 
     def playbooks(self, row: Row, venv: Path) -> tuple[str, str]:
         """Playbooks on the test cluster."""
@@ -237,6 +238,11 @@ class Runs:
             down = [sys.executable, "-m", "lab", "--name", LAB, "down"]
             subprocess.run(down, cwd=REPOSITORY, check=False)
             self.kubernetes = ""
+
+
+#: What the probe says of an app on loopback: all answers show the address, and it is asked from
+#: where the app runs, which proves nothing.
+_ON_LOOPBACK: Final = ('"code": "V404"', '"127.0.0.1": 10', '"verdict": "unproven"')
 
 
 def _judged(status: int, log: Path, detail: str) -> tuple[str, str]:

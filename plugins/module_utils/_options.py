@@ -14,8 +14,8 @@ import math
 import os
 import re
 import ssl
-from collections.abc import Iterable, Mapping, Sequence
-from typing import Any, NamedTuple
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from typing import Any, Callable, NamedTuple
 from urllib.parse import quote, unquote, urlsplit
 
 from ansible_collections.kestrel.real_ip.plugins.module_utils._balancers import OWN_HEADERS
@@ -56,6 +56,7 @@ from ansible_collections.kestrel.real_ip.plugins.module_utils._vantage import (
     is_own,
 )
 from ansible_collections.kestrel.real_ip.plugins.module_utils._verdict import (
+    BETWEEN,
     Cluster,
     Expectation,
     Question,
@@ -229,6 +230,16 @@ def _headers(given: Mapping[str, Any] | None, strategy_header: str) -> dict[str,
     return headers
 
 
+def _refuse_expected(headers: Mapping[str, str], targets: Iterable[Target]) -> None:
+    """Whatever its name, somebody on the path may take a header for the client's address."""
+    expected = {one for target in targets for one in target.question.expectation.networks}
+    for name, value in headers.items():
+        told = [parse_address(part) for part in BETWEEN.split(value)]
+        if any(one.address in network for one in told if one for network in expected):
+            why = "holds an expected address: that it arrives from here would prove nothing"
+            raise WrongArgument(f"headers.{printable(name)}", value, why)
+
+
 # --- Questions ------------------------------------------------------------------------------------
 
 
@@ -240,7 +251,7 @@ def _strategy(params: Params, layer: str) -> Strategy:
             raise WrongArgument("strategy", name, why)
         name = "peer"
     elif name == "peer":
-        raise WrongArgument("strategy", name, "layer: l7 reads a header: set layer: l4")
+        raise WrongArgument("strategy", name, "layer: l7 reads a header, so set layer: l4")
     elif name is None:
         name, count = "rightmost_trusted_count", 1 if count is None else count
     strategy = Strategy(name, params["header"] or None, count, params["trusted_ranges"])
@@ -546,7 +557,30 @@ def plan(params: Params) -> Plan:
         timeout=params["timeout"],
         max_body=params["max_body"],
     )
+    _refuse_expected(request.headers, targets)
     around = _around(params["bypass"] or {})
     if around.load_balancer:
         around = around._replace(tls=_target_tls({**params, "validate_certs": False}))
     return Plan(_secured(targets, params), request, _own_address(params), standpoint, around)
+
+
+#: Options on whose values neither targets nor the cluster have a say
+SETTLED = (
+    *("layer", "strategy", "header", "trusted_count", "trusted_ranges"),
+    *("expected_source", "expected_source_url"),
+)
+
+
+def refused(params: Params) -> Iterator[str]:
+    """What the module would refuse of the options SETTLED, whatever it is asked to probe."""
+    own_url = params["expected_source_url"]
+    checks: tuple[Callable[[], object], ...] = (
+        lambda: _strategy(params, params["layer"]),
+        lambda: _expectation(params["expected_source"], None, Cluster(), Standpoint()),
+        lambda: own_url and _endpoint("expected_source_url", {"url": own_url}),
+    )
+    for check in checks:
+        try:
+            check()
+        except WrongArgument as error:
+            yield str(error)

@@ -14,6 +14,8 @@ from __future__ import annotations
 
 import typing as t
 
+from ansible_collections.kestrel.real_ip.plugins.module_utils._switches import GLOBAL_ROUTE
+
 INGRESS = "Ingress"
 SERVICE = "Service"
 
@@ -34,6 +36,7 @@ class Scenario(t.NamedTuple):
     ``pod``: fields of the pods' specification that it needs, as Kubernetes has them.
     ``external_traffic_policy``: the Service's, Kubernetes' own default without one.
     ``tke``: whether annotations of TKE are written where the class is TKE's.
+    ``switches``: TKE's switches for the whole cluster that it needs, with their values.
     """
 
     front: str
@@ -44,6 +47,7 @@ class Scenario(t.NamedTuple):
     pod: t.Mapping[str, t.Any] = {}
     external_traffic_policy: str | None = None
     tke: bool = True
+    switches: t.Mapping[str, str] = {}
 
 
 _NON_DIRECT = Scenario(INGRESS, "l7", "NodePort", False, "image")
@@ -56,7 +60,7 @@ ANY_PROVIDER = "load-balancer-service"
 SCENARIOS: dict[str, Scenario] = {
     DEFAULT_SCENARIO: _NON_DIRECT,
     "eni-clb-non-direct-pod": _NON_DIRECT,
-    "gr-clb-direct-pod": _DIRECT,
+    "gr-clb-direct-pod": _DIRECT._replace(switches={GLOBAL_ROUTE: "true"}),
     "eni-clb-direct-pod": _DIRECT,
     "super-clb-direct-pod": _DIRECT._replace(
         pod={"nodeSelector": _SUPER_NODE, "tolerations": [_SUPER_NODE_TAINT]}

@@ -139,6 +139,11 @@ def endpoint(**options: Any) -> Endpoint:
         ({"headers": {"A": "b\r\nX-Forwarded-For: 203.0.113.20"}}, "one line"),
         ({"headers": {"A": "住"}}, "one line"),
         ({"headers": {"A": None}}, "one line"),
+        ({"headers": {"X-Mine": CLIENT}, "expected_source": [CLIENT]}, "would prove nothing"),
+        (
+            {"headers": {"X-Mine": f"a={CLIENT}:80; b"}, "expected_source": ["203.0.113.0/24"]},
+            "X-Mine",
+        ),
         # Expected addresses
         ({"expected_source": ["203.0.113.300"]}, "expected_source[0] must be an address"),
         ({"expected_source": ["client.example.com"]}, "client.example.com"),
@@ -461,6 +466,8 @@ def test_many_targets_share_their_question() -> None:
 
 def test_request() -> None:
     options = {"headers": {"Authorization": "Bearer x", "X-Number": 7}, "method": "POST"}
+    # An address that isn't expected can be of use to somebody.
+    assert planned(headers={"X-Mine": "203.0.113.7"}, expected_source=[CLIENT]).request.headers
     request = planned(**options, timeout=2.5, max_body=100).request
     assert request.headers == {"Authorization": "Bearer x", "X-Number": "7"}
     assert (request.method, request.timeout, request.max_body) == ("POST", 2.5, 100)
@@ -483,3 +490,32 @@ def test_the_urls_of_plain_http_need_no_tls(tmp_path: Path) -> None:
     options = planned(ca_path=str(tmp_path / "missing"), expected_source_url="http://a/")
     assert options.own_address == Endpoint("a", 80, "a", "/", label="a")
     assert options.targets[0].endpoint.tls is None
+
+
+REFUSED_AT_ONCE: list[tuple[dict[str, Any], list[str]]] = [
+    ({}, []),
+    ({"expected_source": ["203.0.113.10", "2001:db8::/32"]}, []),
+    ({"expected_source": ["local"]}, []),
+    ({"layer": "l4"}, []),
+    ({"strategy": "rightmost_trusted_range", "trusted_ranges": ["10.0.0.0/8"]}, []),
+    ({"expected_source": ["here"]}, ["expected_source[0]: here: "]),
+    ({"expected_source": ["0.0.0.0/1", "128.0.0.0/1"]}, ["expected_source: "]),
+    ({"expected_source": ["local", "203.0.113.10"]}, ["expected_source: "]),
+    ({"strategy": "peer"}, ["strategy: peer: layer: l7 reads a header"]),
+    ({"layer": "l4", "strategy": "single_header"}, ["strategy: single_header: layer: l4"]),
+    ({"trusted_count": 1, "trusted_ranges": ["10.0.0.0/8"]}, ["trusted_ranges: "]),
+    ({"strategy": "single_header", "header": "X Y"}, ["header: X Y: "]),
+    ({"strategy": "single_header", "header": "Host"}, ["header: Host: "]),
+    ({"expected_source_url": "http://a:b@c/"}, ["expected_source_url: http://***@c/: "]),
+    # All of them, and not the first one alone
+    ({"strategy": "peer", "expected_source": ["x"]}, ["strategy: peer: ", "expected_source[0]: "]),
+]
+
+
+@pytest.mark.parametrize(("given", "starts"), REFUSED_AT_ONCE)
+def test_what_is_refused_without_a_target(given: dict[str, Any], starts: list[str]) -> None:
+    told = [*_options.refused({**DEFAULTS, **given})]
+    assert len(told) == len(starts)
+    assert [text.startswith(start) for text, start in zip(told, starts, strict=True)] == [
+        True for __ in starts
+    ], told
