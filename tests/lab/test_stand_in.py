@@ -26,7 +26,7 @@ from typing import Any, Final, TypeVar
 
 import pytest
 
-from lab import balancing, cluster, controller, credentials, parts, processes, shell
+from lab import balancing, cluster, controller, credentials, layer7, parts, processes, shell
 from lab.api import Unanswered, api, ask
 from lab.images import ECHO
 from lab.network import inside
@@ -894,7 +894,7 @@ def test_changes_by_hand_are_mended(space: Space) -> None:
         shell.run(["ip", "-n", netns, "address", "del", f"{address}/32", "dev", "lo"])
         inside_clb = ["nsenter", f"--net=/run/netns/{netns}"]
         shell.run([*inside_clb, "nft", "delete", "table", "inet", balancing.TABLE])
-        (space.lab.clb / "nginx.conf").write_text(balancing.initial_nginx_conf(space.lab.clb))
+        (space.lab.clb / "nginx.conf").write_text(layer7.initial_nginx_conf(space.lab.clb))
 
         def mended() -> None:
             assert fetch(space.lab, CLIENT.name, address, timeout=1).seen()[0] is not None
