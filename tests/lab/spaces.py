@@ -136,6 +136,15 @@ def unreachable(lab: Lab, address: str) -> None:
         fetch(lab, CLIENT.name, address, timeout=1.0)
 
 
+def refuses(lab: Lab, host: str, address: str, port: int = 80) -> None:
+    """Assert that an address is there, and nothing listens on the port."""
+    try:
+        fetch(lab, host, address, port=port)
+    except ConnectionRefusedError:
+        return
+    raise AssertionError(f"{address} port {port} still listens")
+
+
 def in_cluster(address: str) -> bool:
     """Tell whether an address is a node's, or a pod's or bridge's."""
     ranges = (VPC.ipv4, VPC.ipv6, PODS_IPV4, PODS_IPV6)

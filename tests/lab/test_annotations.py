@@ -27,6 +27,7 @@ from tests.lab.spaces import (
     eventually,
     fetch,
     in_cluster,
+    refuses,
     rule,
 )
 
@@ -101,8 +102,7 @@ def test_https(space: Space) -> None:
         hostname = f"{identity(space, INGRESS, 'safe')}.{balancing.DOMAIN}"
         fetch(space.lab, CLIENT.name, address, name=hostname, trust=trust).json()
         # With a certificate there is no HTTP; no other name is shown one; another has no rule.
-        with pytest.raises(ConnectionRefusedError):
-            fetch(space.lab, CLIENT.name, address)
+        refuses(space.lab, CLIENT.name, address)
         with pytest.raises(ssl.SSLCertVerificationError, match="Hostname mismatch"):
             fetch(space.lab, CLIENT.name, address, name="other.example.net", trust=trust)
         answer = fetch(space.lab, CLIENT.name, address, name="x.example.com", trust=trust)
@@ -174,8 +174,7 @@ def test_custom_ports(space: Space) -> None:
         assert headers["X-Forwarded-For"] == f"6.6.6.6, {CLIENT_IPV4}"
         assert headers["Host"] == f"{address}:8080"
         for port in (80, 443):
-            with pytest.raises(ConnectionRefusedError):
-                fetch(space.lab, CLIENT.name, address, port=port)
+            refuses(space.lab, CLIENT.name, address, port)
 
 
 def test_redirect(space: Space) -> None:
@@ -205,12 +204,7 @@ def test_redirect(space: Space) -> None:
         change(balancing.REWRITE_CODE_ANNOTATION, None)
         eventually(partial(moved, HTTPStatus.FOUND))
         change(auto, "false")
-
-        def refuses() -> None:
-            with pytest.raises(ConnectionRefusedError):
-                fetch(space.lab, CLIENT.name, address)
-
-        eventually(refuses)
+        eventually(partial(refuses, space.lab, CLIENT.name, address))
         fetch(space.lab, CLIENT.name, address, trust=trust).json()
 
 
@@ -224,13 +218,7 @@ def test_existing_balancer(space: Space) -> None:
     """It serves the Ingress that names it, refuses others, and stays when that is gone."""
     (address, *_rest) = balancing.addresses_of(by_hand.BALANCERS[FREE].number)
     meta = asks(INGRESS.existing_annotation, FREE)
-
-    def silent() -> None:
-        # It is there, and nothing listens: no timeout.
-        with pytest.raises(ConnectionRefusedError):
-            fetch(space.lab, CLIENT.name, address)
-
-    silent()
+    refuses(space.lab, CLIENT.name, address)
     with space.service("seen", {"app": "seen"}):
         with space.ingress("owner", "seen", meta=meta), space.ingress("made", "seen"):
             assert space.serving(INGRESSES, "owner") == address
@@ -248,7 +236,7 @@ def test_existing_balancer(space: Space) -> None:
                 space.delete(INGRESSES, "owner")
                 # Who waited has it then.
                 assert space.serving(INGRESSES, "late") == address
-        eventually(silent)
+        eventually(partial(refuses, space.lab, CLIENT.name, address))
 
 
 REFUSALS: Final[dict[str, tuple[Kind, str, str, str]]] = {
@@ -298,8 +286,7 @@ def test_existing_balancer_of_a_service(space: Space) -> None:
         eventually(seen)
         assert fetch(space.lab, CLIENT.name, address).status == HTTPStatus.NOT_FOUND
     eventually(partial(space.gone, SERVICES, "beside"))
-    with pytest.raises(ConnectionRefusedError):
-        fetch(space.lab, CLIENT.name, address, port=81)
+    refuses(space.lab, CLIENT.name, address, 81)
     assert fetch(space.lab, CLIENT.name, address).status == HTTPStatus.NOT_FOUND
 
 
