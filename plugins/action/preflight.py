@@ -10,7 +10,15 @@ import typing as t
 
 from ansible.plugins.action import ActionBase
 from ansible.utils.display import Display
-from ansible_collections.kestrel.real_ip.plugins.module_utils._settings import problems, value_of
+from ansible_collections.kestrel.real_ip.plugins.module_utils._load_balancer import (
+    front_of,
+    variable,
+)
+from ansible_collections.kestrel.real_ip.plugins.module_utils._scenarios import SCENARIOS
+from ansible_collections.kestrel.real_ip.plugins.module_utils._settings import (
+    problems,
+    values_of,
+)
 
 display = Display()
 
@@ -31,12 +39,15 @@ class ActionModule(ActionBase):
             result.update(failed=True, msg="Nothing was changed. " + "; ".join(wrong))
             return result
         names = ("namespace", "name_prefix", "echo", "scenario")
-        scenario = given.get("real_ip_scenario")
-        settings = {
-            name: value_of(f"real_ip_{name}", given.get(f"real_ip_{name}"), scenario)
-            for name in names
+        values = values_of(given)
+        front = front_of(SCENARIOS[values["real_ip_scenario"]].front, values)
+        certificate = values[variable("qcloud_cert_id")] is not None
+        args = {
+            **{name: values[f"real_ip_{name}"] for name in names},
+            "load_balancer": front,
+            "certificate": certificate,
+            **self._task.args,
         }
-        args = {**settings, **self._task.args}
         result.update(
             self._execute_module(
                 module_name="kestrel.real_ip.preflight", module_args=args, task_vars=task_vars

@@ -18,6 +18,8 @@ description:
     all that O(purposes) need.
   - Fails with one sentence where there is no kubeconfig or context, no answer, a version that is
     too old, or a right missing.
+  - Fails as well where an Ingress or a Service has its load balancer, and the run would change
+    what TKE looks at only when it makes one.
   - A task of this name runs an action plugin. It first refuses wrong values and wrong names of
     the variables C(real_ip_*),
     and in the end prints the cluster in one line.
@@ -57,6 +59,18 @@ options:
       - eni-clb-direct-pod
       - super-clb-direct-pod
     default: gr-clb-non-direct-pod
+  load_balancer:
+    description:
+      - What of the object that is to have the load balancer says how that is made. Its kind and
+        name, its annotations, and its class or type. Looked at to V(deploy).
+      - If not set, as the variables C(real_ip_*) say it.
+    type: dict
+  certificate:
+    description:
+      - Whether a Secret is applied for a certificate, which needs rights on Secrets.
+      - If not set, whether the variable C(real_ip_qcloud_cert_id) is.
+    type: bool
+    default: false
   purposes:
     description: What the run is going to do.
     type: list
@@ -120,6 +134,11 @@ purposes:
   returned: success
   type: list
   elements: str
+had_certificate:
+  description: Whether the Ingress of a former run uses the Secret that was applied for a
+    certificate. Not looked for where the run neither deploys nor tears down.
+  returned: success
+  type: bool
 namespace_exists:
   description: Whether the namespace exists already.
   returned: success
@@ -129,6 +148,7 @@ namespace_exists:
 import re
 import typing as t
 from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 
 from ansible_collections.kestrel.real_ip.plugins.module_utils._kubernetes import (
     Cluster,
@@ -136,6 +156,12 @@ from ansible_collections.kestrel.real_ip.plugins.module_utils._kubernetes import
     contexts_of,
     open_module,
 )
+from ansible_collections.kestrel.real_ip.plugins.module_utils._load_balancer import (
+    certificate_name,
+    unchangeable,
+)
+from ansible_collections.kestrel.real_ip.plugins.module_utils._ownership import is_ours
+from ansible_collections.kestrel.real_ip.plugins.module_utils._readiness import KINDS
 from ansible_collections.kestrel.real_ip.plugins.module_utils._rights import Right, needed
 from ansible_collections.kestrel.real_ip.plugins.module_utils._scenarios import (
     DEFAULT_SCENARIO,
@@ -185,6 +211,21 @@ def readable(cluster: Cluster, path: str) -> dict[str, t.Any] | None:
         raise
 
 
+def existing(
+    cluster: Cluster, namespace: str, name_prefix: str, kind: str
+) -> dict[str, t.Any] | None:
+    """The deployment's object of a kind, or None without one that is ours. Raises ClusterError."""
+    name = f"{name_prefix}-{kind.lower()}"
+    found = readable(cluster, KINDS[kind].path.format(namespace=namespace, name=name))
+    return found if found and is_ours(found, name_prefix) else None
+
+
+def uses_certificate(ingress: t.Mapping[str, t.Any] | None, name_prefix: str) -> bool:
+    """Does an Ingress name the Secret that is made for a certificate's id?"""
+    entries = (ingress or {}).get("spec", {}).get("tls") or []
+    return certificate_name(name_prefix) in [one.get("secretName") for one in entries]
+
+
 def main() -> None:
     """Entry point."""
     module = open_module(
@@ -193,6 +234,8 @@ def main() -> None:
             "name_prefix": {"type": "str"},
             "echo": {"type": "str", "choices": ["image", "bundled"]},
             "scenario": {"type": "str", "choices": list(SCENARIOS), "default": DEFAULT_SCENARIO},
+            "load_balancer": {"type": "dict"},
+            "certificate": {"type": "bool", "default": False},
             "purposes": {
                 "type": "list",
                 "elements": "str",
@@ -207,7 +250,14 @@ def main() -> None:
         cluster = Cluster(module)
         version = check_version(cluster.get("/version"), cluster.server)
         exists = readable(cluster, f"/api/v1/namespaces/{namespace}") is not None
-        rights = needed(module.params["purposes"], exists, module.params["echo"], front)
+        purposes, certificate = module.params["purposes"], module.params["certificate"]
+        changing = {"deploy", "teardown"} & {*purposes}
+        named = partial(existing, cluster, namespace, module.params["name_prefix"])
+        ingress = named(INGRESS) if exists and changing else None
+        had_certificate = uses_certificate(ingress, module.params["name_prefix"])
+        rights = needed(
+            purposes, exists, module.params["echo"], front, certificate, had_certificate
+        )
         missing = missing_rights(cluster, rights, namespace)
         if missing:
             names = ", ".join(str(right) for right in missing)
@@ -215,6 +265,12 @@ def main() -> None:
                 f"Rights are missing in the namespace {namespace} at {cluster.server}: {names}. "
                 f"Nothing was changed. Next: kubectl auth can-i --list -n {namespace}"
             )
+        wanted = module.params["load_balancer"]
+        if exists and wanted and "deploy" in purposes:
+            before = ingress if front == INGRESS else named(front)
+            reason = unchangeable(before, wanted) if before else ""
+            if reason:
+                raise ClusterError(f"Nothing was changed. {reason}")
         system = readable(cluster, "/api/v1/namespaces/kube-system")
     except ClusterError as error:
         module.fail_json(msg=str(error), status=error.status)
@@ -230,7 +286,8 @@ def main() -> None:
         name_prefix=module.params["name_prefix"],
         front=front,
         ingress=f"{module.params['name_prefix']}-ingress" if front == INGRESS else "",
-        purposes=module.params["purposes"],
+        purposes=purposes,
+        had_certificate=had_certificate,
         namespace_exists=exists,
     )
 
