@@ -239,7 +239,11 @@ DIRECT = {"real_ip_direct_access": True}
 PAIRS = [
     # given, how each message starts, a word of the first one's reason
     ({**EXISTING, **SUBNET}, ["real_ip_subnet_id: goes not together with real_ip_ex"], "exists"),
-    ({**EXISTING, **CHARGED}, ["real_ip_internet_charge", "real_ip_internet_max"], "as it was made"),
+    (
+        {**EXISTING, **CHARGED},
+        ["real_ip_internet_charge", "real_ip_internet_max"],
+        "as it was made",
+    ),
     (
         {**EXISTING, "real_ip_extensive_parameters": {"VipIsp": "BGP"}},
         ["real_ip_extensive_parameters: goes not"],
@@ -284,7 +288,11 @@ PAIRS = [
         "keep one of them",
     ),
     (TLS, [], ""),
-    ({**TLS, "real_ip_tls_secret": "tls"}, ["real_ip_tls_secret: goes not together"], "certificate"),
+    (
+        {**TLS, "real_ip_tls_secret": "tls"},
+        ["real_ip_tls_secret: goes not together"],
+        "certificate",
+    ),
     ({"real_ip_tls_secret": "real-ip-certificate"}, ["real_ip_tls_secret: real-ip-cer"], "makes"),
     ({"real_ip_redirect": True}, ["real_ip_redirect: sends requests on to HTTPS"], "E4068"),
     ({"real_ip_redirect": False}, [], ""),
