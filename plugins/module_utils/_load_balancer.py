@@ -478,14 +478,36 @@ def unchangeable(before: Object, wanted: Object) -> str:
     if not (now.get(_MADE.get(kind, "")) and all(_has(kind, one) for one in (before, wanted))):
         return ""
     then = wanted["metadata"].get("annotations") or {}
-    found = []
-    for key in dict.fromkeys(key for row in ROWS.values() for key in row.keys.get(kind, ())):
+    made, off = [], []
+    for key, names in _variables(kind).items():
         old, new = now.get(key), then.get(key)
-        if not _same(old, new) and (new is not None or _is_by_us(before, key)):
-            found.append(_kept(kind, key, old, new))
-    reasons = "; ".join(filter(None, found))
-    name = wanted["metadata"]["name"]
-    return f"{kind} {name} can't be changed like this: {reasons}" if reasons else ""
+        if _same(old, new) or (new is None and not _is_by_us(before, key)):
+            continue
+        row, shown = ROWS[names[0]], " or ".join(map(variable, names))
+        if row.made:
+            made.append(f"{key} ({shown}), expected {_shown(old)}, seen {_shown(new)}")
+        elif row.off and new is None and old not in ("", row.off):
+            off.append(
+                f"{key} ({shown}) is turned off by a value, expected one, seen none in place of "
+                f"{_shown(old)}, with which TKE may go on. Next: set {shown}: {row.off}"
+            )
+    name = f"{kind} {wanted['metadata']['name']}"
+    if made:
+        return (
+            f"{name} has its load balancer, and these annotations count only when TKE makes one: "
+            f"{'; '.join(made)}. Next: ansible-playbook kestrel.real_ip.teardown, then this again, "
+            "for another load balancer with another address"
+        )
+    return f"{name}: {'; '.join(off)}" if off else ""
+
+
+def _variables(kind: str) -> dict[str, list[str]]:
+    """The rows that each annotation of a kind can come from."""
+    found: dict[str, list[str]] = {}
+    for name, row in ROWS.items():
+        for key in row.keys.get(kind, ()):
+            found.setdefault(key, []).append(name)
+    return found
 
 
 def _is_by_us(found: Object, key: str) -> bool:
@@ -494,26 +516,6 @@ def _is_by_us(found: Object, key: str) -> bool:
         one.get("manager") == MANAGER and owns(one, "metadata", "annotations", key)
         for one in found["metadata"].get("managedFields") or ()
     )
-
-
-def _kept(kind: str, key: str, old: str | None, new: str | None) -> str:
-    """Why TKE would stay with the annotation's former value; empty where it wouldn't."""
-    rows = {variable(name): row for name, row in ROWS.items() if key in row.keys.get(kind, ())}
-    names = " or ".join(rows)
-    row = next(iter(rows.values()))
-    if row.made:
-        return (
-            f"{key} ({names}) counts only when TKE makes a load balancer, and there is one: "
-            f"expected {_shown(old)} as it was then, seen {_shown(new)}. Next: ansible-playbook "
-            "kestrel.real_ip.teardown, then this again, which makes another load balancer with "
-            "another address"
-        )
-    if row.off and new is None and old not in ("", row.off):
-        return (
-            f"{key} ({names}) is turned off by a value: expected one, seen none in place of "
-            f"{_shown(old)}, with which TKE may go on. Next: set {names}: {row.off}"
-        )
-    return ""
 
 
 def _shown(value: str | None) -> str:

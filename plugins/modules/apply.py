@@ -115,7 +115,7 @@ left:
 
 import base64
 import typing as t
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 
 from ansible_collections.kestrel.real_ip.plugins.module_utils._kubernetes import (
     Cluster,
@@ -154,6 +154,18 @@ class Found(t.NamedTuple):
     existing: t.Any
 
 
+def held(found: t.Mapping[str, t.Any]) -> set[str]:
+    """What a Secret holds, as it stands there and as it is meant; nothing of other kinds."""
+    data = found.get("data") or {} if found.get("kind") == "Secret" else {}
+    encoded = {str(value) for value in data.values() if value}
+    plain = set()
+    for value in encoded:
+        # What is no such text is for the API server to refuse.
+        with suppress(ValueError):
+            plain.add(base64.b64decode(value).decode())
+    return encoded | plain
+
+
 class Applier:
     """Works through the definitions; what was done is in ``objects``, ``diffs`` and ``left``."""
 
@@ -162,6 +174,8 @@ class Applier:
         # what kubernetes.core's service reads beside the options of a module of its own
         module.params["server_side_apply"] = {"field_manager": MANAGER, "force_conflicts": True}
         module.params["delete_options"] = FOREGROUND
+        for definition in module.params["definitions"]:
+            self._conceal(definition)
         self.instance: str = module.params["instance"]
         self.cluster = Cluster(module)
         self.service = K8sService(self.cluster.client, module)
@@ -186,21 +200,15 @@ class Applier:
     def _find(self, definition: dict[str, t.Any]) -> Found:
         wanted = labelled(definition, self.instance)
         with self._explained():
-            self._conceal(wanted)
             resource = self.service.find_resource(wanted["kind"], wanted["apiVersion"], fail=True)
             existing = self.service.retrieve(resource, wanted)
             before = existing.to_dict() if existing else {}
             self._conceal(before)
         return Found(resource, wanted, before, existing)
 
-    def _conceal(self, found: dict[str, t.Any]) -> None:
+    def _conceal(self, found: t.Mapping[str, t.Any]) -> None:
         """Keep what a Secret holds out of all that Ansible prints."""
-        if found.get("kind") == "Secret":
-            encoded = {value for value in (found.get("data") or {}).values() if value}
-            self.module.no_log_values |= encoded
-            self.module.no_log_values |= {
-                base64.b64decode(value).decode("utf-8", "replace") for value in encoded
-            }
+        self.module._module.no_log_values.update(held(found))
 
     @contextmanager
     def _explained(self) -> t.Iterator[None]:

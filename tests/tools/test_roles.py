@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What the roles make of variables, rendered without a cluster: one run of Ansible for all cases."""
+"""What roles make of variables, rendered without a cluster: one run of Ansible for all cases."""
 
 from __future__ import annotations
 
@@ -26,17 +26,20 @@ PLAY = """
   tasks:
     - ansible.builtin.set_fact:
         objects: >-
-          {{{{ [lookup('ansible.builtin.template', '{roles}/ingress/templates/ingress.yml.j2') | from_yaml,
-              lookup('ansible.builtin.template', '{roles}/service/templates/service.yml.j2') | from_yaml]
-              + query('ansible.builtin.template', *templates) | map('from_yaml') | list }}}}
+          {{{{ query('ansible.builtin.template', *templates) | map('from_yaml') }}}}
       vars:
-        templates: "{{{{ __ingress_templates | reject('equalto', 'ingress.yml.j2')
-          | map('regex_replace', '^', '{roles}/ingress/templates/') }}}}"
+        ingress: '{roles}/ingress/templates/'
+        others: "{{{{ __ingress_templates | difference(['ingress.yml.j2'])
+          | map('regex_replace', '^', ingress) }}}}"
+        service: '{roles}/service/templates/service.yml.j2'
+        templates: "{{{{ [ingress ~ 'ingress.yml.j2', service] + others }}}}"
     - ansible.builtin.copy:
-        content: "{{{{ dict(ansible_play_hosts | zip(ansible_play_hosts | map('extract', hostvars, 'objects'))) }}}}"
+        content: "{{{{ dict(ansible_play_hosts | zip(rendered)) }}}}"
         dest: {result}
         mode: "0600"
       run_once: true
+      vars:
+        rendered: "{{{{ ansible_play_hosts | map('extract', hostvars, 'objects') }}}}"
 """
 #: What says nothing stays as it always was: objects that exist don't change.
 PLAIN: dict[str, str] = {"ingress.cloud.tencent.com/direct-access": "false"}
