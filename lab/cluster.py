@@ -8,7 +8,7 @@ from collections.abc import Callable
 from http import HTTPStatus
 from typing import Any, Final
 
-from lab import balancing, controller, credentials, processes, shell
+from lab import balancing, controller, credentials, layer7, processes, shell
 from lab.api import Unanswered, api, ask, connections, resolve
 from lab.credentials import certificate_files
 from lab.parts import Part
@@ -38,6 +38,9 @@ _SCHEDULER_HEALTH: Final = "https://127.0.0.1:10259/healthz"
 #: with a token of ``kubectl create token`` and no more rights than the collection needs.
 AWX_NAMESPACE: Final = "awx"
 AWX_ACCOUNT: Final = "awx"
+
+#: What the controller is made of.
+_CONTROLLER_MODULES: Final = ("controller", "balancing", "layer7", "by_hand")
 
 _FIELD_MANAGER: Final = "kestrel-real-ip-lab"
 
@@ -163,7 +166,7 @@ def configure_stand_in(lab: Lab) -> None:
     """Write what the stand-in's programs need before its controller has run once."""
     (lab.clb / "hosts.d").mkdir(parents=True, exist_ok=True)
     if not (lab.clb / "nginx.conf").exists():
-        shell.write(lab.clb / "nginx.conf", balancing.initial_nginx_conf(lab.clb))
+        shell.write(lab.clb / "nginx.conf", layer7.initial_nginx_conf(lab.clb))
 
 
 def stand_in(lab: Lab) -> tuple[Part, ...]:
@@ -244,7 +247,13 @@ def stand_in(lab: Lab) -> tuple[Part, ...]:
             ),
             check_controller,
             needs=("objects", "nginx"),
-            reads=(kubeconfig, source / "controller.py", source / "balancing.py"),
+            reads=(
+                kubeconfig,
+                *(
+                    source / f"{name}.py"
+                    for name in ("controller", "balancing", "layer7", "by_hand")
+                ),
+            ),
             environment=python,
         ),
     )

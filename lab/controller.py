@@ -11,6 +11,7 @@ survive it stands in the cluster. Level-triggered: each round compares what is w
 from __future__ import annotations
 
 import argparse
+import base64
 import contextlib
 import json
 import os
@@ -25,7 +26,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any, Final
 
-from lab import balancing, shell
+from lab import balancing, layer7, shell
 from lab.balancing import Balancer, Cluster, JsonObject, Notice, Patch, SwitchValue
 from lab.shell import LabError
 
@@ -259,15 +260,16 @@ class Api:
             _content_type="application/merge-patch+json",
         )
 
-    def secret_keys(self, namespace: str, name: str) -> list[str] | None:
-        """Return the keys of a Secret's data, or None if there is no such Secret."""
+    def certificate_id(self, namespace: str, name: str) -> str | None:
+        """Return the id of a certificate that a Secret has, empty if none; None: no such Secret."""
         try:
             secret = self._json(self._core.read_namespaced_secret, name, namespace)
         except Refused as error:
             if error.status != 404:
                 raise
             return None
-        return list(secret.get("data") or ())
+        encoded = (secret.get("data") or {}).get(balancing.CERTIFICATE_KEY, "")
+        return base64.b64decode(encoded).decode(errors="replace")
 
     def say(self, notice: Notice) -> None:
         """Create an event, or count it up where the same one is there already."""
@@ -422,7 +424,7 @@ class Machine:
         and what was there before may still be. Where nothing should have changed, what others
         did to the machine is looked for every few seconds only.
         """
-        conf = balancing.nginx_conf(found, switches, self._directory)
+        conf = layer7.nginx_conf(found, switches, self._directory)
         ruleset = balancing.nft_ruleset(found)
         wanted = balancing.addresses(found)
         names = balancing.hosts(found, switches)
@@ -445,12 +447,17 @@ class Machine:
 
     @staticmethod
     def _addresses() -> set[str]:
-        links = json.loads(_run("ip", "-json", "address", "show", "dev", "lo"))
+        links = json.loads(_run("ip", "-json", "address", "show"))
         return {entry["local"] for link in links for entry in link["addr_info"] if "local" in entry}
 
     @staticmethod
     def _change(verb: str, addresses: Collection[str]) -> None:
-        lines = [f"address {verb} {address} dev lo\n" for address in sorted(addresses)]
+        # In the VPC the balancer has an address of its own, from which it connects; it keeps that.
+        lines = [
+            f"address {verb} {address} dev {balancing.device_of(address)}"
+            f"{' nodad preferred_lft 0' if verb == 'add' else ''}\n"
+            for address in sorted(addresses)
+        ]
         if lines:
             _run("ip", "-batch", "-", stdin="".join(lines))
 
@@ -549,6 +556,8 @@ class Controller:
     #: When each balancer was first seen, and each warning last said; monotonic seconds.
     since: dict[str, float] = field(default_factory=dict)
     said: dict[Notice, float] = field(default_factory=dict)
+    #: Ingresses whose HTTP is redirected; that they once asked for it is forgotten at a restart.
+    rewritten: set[str] = field(default_factory=set)
     _switches: dict[str, SwitchValue] = field(default_factory=lambda: dict(balancing.DEFAULTS))
     _switches_stamp: tuple[int, int] | None = None
     _switches_error: str = ""
@@ -584,9 +593,10 @@ class Controller:
         switches = self.switches()
         cluster = self._with_certificates(cluster)
         self.numbers = balancing.allocate(cluster, self.numbers)
+        self.rewritten = balancing.rewrites(cluster, self.rewritten)
         done = self._send(balancing.adoptions(cluster, self.numbers, switches))
 
-        found = balancing.balancers(cluster, self.numbers, switches)
+        found = balancing.balancers(cluster, self.numbers, switches, self.rewritten)
         now = time.monotonic()
         self.since = {balancer.uid: self.since.get(balancer.uid, now) for balancer in found}
         serving = self.machine.apply(found, switches)
@@ -606,7 +616,7 @@ class Controller:
         found = {}
         for place in balancing.certificates(cluster):
             try:
-                found[place] = self.api.secret_keys(*place)
+                found[place] = self.api.certificate_id(*place)
             except LabError as failure:
                 # One that can't be read says nothing about the Ingress.
                 log(f"Secret {'/'.join(place)}: {failure}")

@@ -328,7 +328,7 @@ SHOWN: Final[Mapping[str, tuple[Check, ...]]] = {
     "backend-protocol": (fails(r"SSH-2\.0-fault"),),
     "hostname-only": (resolves(0, "kestrel"),),
     "hostname-unresolved": (resolves(6, "Could not resolve"),),
-    "redirect": (answers(301),),
+    "redirect": (answers(302),),
     "host-rule": (answers(403),),
     "path-rule": (answers(404),),
     "proxy-in-front": (forwarded(None, f"{CLIENT_ADDRESS}, {CLIENT2.ipv4('inet')}"),),
