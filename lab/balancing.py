@@ -107,6 +107,18 @@ SWITCHES: Final[Mapping[str, Switch]] = {
         "on",
         "off",
     ),
+    "readiness_gates": _choice(
+        "whether new pods that a balancer reaches directly wait until its health check reaches"
+        " them",
+        "off",
+        "on",
+    ),
+    "direct_default": _choice(
+        "what EnableDefaultDirectAccess does with new objects that say no to direct access:"
+        " it respects that, or overrides it",
+        "respects",
+        "overrides",
+    ),
     "error_address": _choice(
         "whether an Ingress with an error event still gets its first address",
         "withhold",
@@ -309,6 +321,9 @@ RIGHTS: Final[Sequence[JsonObject]] = (
     },
     # Those that an Ingress names as its certificate, one by one.
     {"apiGroups": [""], "resources": ["secrets"], "verbs": ["get"]},
+    # Those that wait at their readiness gate.
+    {"apiGroups": [""], "resources": ["pods"], "verbs": ["get"]},
+    {"apiGroups": [""], "resources": ["pods/status"], "verbs": ["patch"]},
 )
 
 
@@ -383,6 +398,17 @@ def _wanted(kind: Kind, item: JsonObject) -> bool:
     """Tell whether the object should have a balancer now."""
     in_scope = ingress_in_scope if kind is INGRESS else service_in_scope
     return in_scope(item) and not _deleting(item)
+
+
+def is_direct(kind: Kind, item: JsonObject) -> bool:
+    """Tell whether an object has, or is to have, a balancer that reaches pods directly."""
+    return _wanted(kind, item) and _annotations(item).get(kind.direct_annotation) == "true"
+
+
+def service_names(ingress: JsonObject) -> set[str]:
+    """Return the names of the Services of an Ingress's rules."""
+    references = [reference for *_match, reference in _rules(ingress)]
+    return {(reference.get("service") or {}).get("name", "") for reference in references}
 
 
 def _wanted_certificates(ingress: JsonObject) -> Iterator[str]:
@@ -684,15 +710,20 @@ _ONLY_BIND: Final = "service.kubernetes.io/local-svc-only-bind-node-with-pod"
 _EXCLUDED: Final = "node.kubernetes.io/exclude-from-external-load-balancers"
 
 
-def _ready_endpoints(service: JsonObject, slices: Iterable[JsonObject]) -> Iterator[JsonObject]:
-    """Yield each ready endpoint of a Service: ``family``, ``address``, ``node``, ``ports``."""
+def slices_of(service: JsonObject, slices: Iterable[JsonObject]) -> Iterator[JsonObject]:
+    """Yield the EndpointSlices of a Service."""
     metadata = service["metadata"]
     for part in slices:
         labels = part["metadata"].get("labels") or {}
         if part["metadata"].get("namespace") != metadata.get("namespace"):
             continue
-        if labels.get("kubernetes.io/service-name") != metadata["name"]:
-            continue
+        if labels.get("kubernetes.io/service-name") == metadata["name"]:
+            yield part
+
+
+def _ready_endpoints(service: JsonObject, slices: Iterable[JsonObject]) -> Iterator[JsonObject]:
+    """Yield each ready endpoint of a Service: ``family``, ``address``, ``node``, ``ports``."""
+    for part in slices_of(service, slices):
         for endpoint in part.get("endpoints") or ():
             # Absent means ready: so the API's documentation of the condition.
             if (endpoint.get("conditions") or {}).get("ready") is False:
@@ -1434,7 +1465,8 @@ def adoptions(
         finalizers = _finalizers(item)
         adopted = kind.finalizer in finalizers
         asked = kind.direct_annotation in _annotations(item)
-        # Whether an explicit "false" counts more is not documented; here it does.
+        # Whether an explicit "false" counts more is not documented.
+        asked &= switches["direct_default"] == "respects"
         if not adopted and not asked and cluster.config.get(DIRECT_DEFAULT) == "true":
             annotations[kind.direct_annotation] = "true"
         if adopted and annotations.items() <= _annotations(item).items():

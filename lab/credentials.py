@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Final
 
 from lab import shell
-from lab.settings import API_URL, MASTER, NODES, SERVICES_IPV4, SERVICES_IPV6, Host, Lab
+from lab.settings import API_URL, CLB, MASTER, NODES, SERVICES_IPV4, SERVICES_IPV6, Host, Lab
 
 _DAYS: Final = "3650"
 _NEW_KEY: Final = ("-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes")
@@ -62,7 +62,14 @@ SERVER: Final = Certificate(
 KUBELET_CLIENT: Final = Certificate(
     "kubelet-client", "/O=system:masters/CN=kube-apiserver-kubelet-client", "clientAuth"
 )
-CERTIFICATES: Final = (SERVER, KUBELET_CLIENT, *(_node_certificate(node) for node in NODES))
+#: With it the stand-in answers the API server's questions about new pods.
+WEBHOOK: Final = Certificate("stand-in", "/CN=stand-in", "serverAuth", (f"IP:{CLB.ipv4('vpc')}",))
+CERTIFICATES: Final = (
+    SERVER,
+    KUBELET_CLIENT,
+    WEBHOOK,
+    *(_node_certificate(node) for node in NODES),
+)
 
 #: User name → groups, for the API server's ``--token-auth-file``. The names of the components
 #: are those that Kubernetes' own roles are bound to.

@@ -38,7 +38,7 @@ from lab.settings import CLB, CLIENT, CLIENT2, NODES, OPERATOR, Lab
 from lab.shell import LabError
 from tests.lab.conftest import Command
 from tests.lab.playbooks import Playbooks
-from tests.lab.test_stand_in import Answer, eventually, fetch
+from tests.lab.spaces import Answer, eventually, fetch
 
 Json = dict[str, Any]
 
