@@ -12,7 +12,7 @@ import pytest
 
 from lab import balancing, by_hand, certificates
 from lab.settings import OPERATOR, Lab
-from tests.lab.playbooks import EXPECTED, REPOSITORY, VENV, Playbooks
+from tests.lab.playbooks import EXPECTED, EXPECTED_IPV6, REPOSITORY, VENV, Playbooks
 
 HOST = "shop.example.com"
 LAYER_4 = {"scenario": "gr-clb-direct-pod"}
@@ -87,7 +87,8 @@ def test_https_with_a_certificate(own: Playbooks, secured: dict[str, Any]) -> No
     # What answers there is only believed with a certificate that is.
     run = own.run("verify", *_given(**{**secured, "ca_path": ""}))
     assert (run.status, run.verdict) == (2, "no_answer"), run.output
-    assert "certificate" in run.line
+    assert "no_answer V507 the certificate of shop.example.com" in run.line
+    assert "real_ip_ca_path" in run.output
     run = own.run("verify", *_given(**{**secured, "ca_path": "", "validate_certs": False}))
     assert (run.status, run.verdict) == (0, "preserved"), run.output
     # Forged by who gets around nothing: the same answer as over HTTP.
@@ -160,6 +161,17 @@ def test_an_internal_load_balancer(own: Playbooks, kind: str, more: dict[str, An
     given = _given(INSIDE, subnet_id=subnet, **more)
     _preserved(own, f"showed {INSIDE}", *given)
     assert _address(own, kind).startswith("10.255.0.")
+    _removed(own, *given)
+
+
+def test_both_families(own: Playbooks) -> None:
+    expected = f"{EXPECTED},{EXPECTED_IPV6}"
+    given = _given(expected, address_ip_version="IPv6FullChain", **LAYER_4)
+    run = own.run("site", *given, environment={"ANSIBLE_SHOW_CUSTOM_STATS": "1"})
+    assert (run.status, run.verdict) == (0, "preserved"), run.output
+    probed = run.statistics()["real_ip_results"]["localhost"]
+    assert len(probed["address"]) == 2
+    assert {*probed["observed"]} == {EXPECTED, EXPECTED_IPV6}
     _removed(own, *given)
 
 
