@@ -6,9 +6,11 @@
 from __future__ import annotations
 
 import re
+from pathlib import Path
 from typing import Any
 
 import pytest
+import yaml
 from ansible_collections.kestrel.real_ip.plugins.module_utils._load_balancer import (
     ROWS,
     annotations_for,
@@ -26,6 +28,7 @@ from ansible_collections.kestrel.real_ip.plugins.module_utils._settings import (
 )
 from ansible_collections.kestrel.real_ip.plugins.module_utils._tke_errors import ERRORS
 
+ROLES = Path(__file__).resolve().parents[4] / "roles"
 BY_HOUR = "TRAFFIC_POSTPAID_BY_HOUR"
 LAYER_4 = {"real_ip_scenario": "gr-clb-direct-pod"}
 TLS = {"real_ip_qcloud_cert_id": "aB3dE6gH", "real_ip_host": "a.example"}
@@ -179,6 +182,17 @@ def test_codes_are_those_of_the_kinds_that_ask(name: str) -> None:
     row = ROWS[name]
     assert {*row.codes} <= {*row.keys}
     assert all(pair in ERRORS for pair in row.codes.items())
+
+
+@pytest.mark.parametrize("kind", ["Ingress", "Service"])
+def test_the_role_of_a_kind_has_all_that_it_can_ask_for(kind: str) -> None:
+    role = kind.lower()
+    specs = yaml.safe_load((ROLES / role / "meta" / "argument_specs.yml").read_text())
+    options = specs["argument_specs"]["main"]["options"][f"{role}_load_balancer"]["options"]
+    assert [*options] == [name for name, row in ROWS.items() if kind in row.keys]
+    for name, option in options.items():
+        for choice in option.get("choices", ()):
+            assert value_of(variable(name), choice) == choice
 
 
 BAD = [
