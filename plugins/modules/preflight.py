@@ -253,7 +253,7 @@ def main() -> None:
         purposes, certificate = module.params["purposes"], module.params["certificate"]
         changing = {"deploy", "teardown"} & {*purposes}
         named = partial(existing, cluster, namespace, module.params["name_prefix"])
-        ingress = named(INGRESS) if exists and changing else None
+        ingress = named(INGRESS) if changing else None
         had_certificate = uses_certificate(ingress, module.params["name_prefix"])
         rights = needed(
             purposes, exists, module.params["echo"], front, certificate, had_certificate
@@ -266,7 +266,7 @@ def main() -> None:
                 f"Nothing was changed. Next: kubectl auth can-i --list -n {namespace}"
             )
         wanted = module.params["load_balancer"]
-        if exists and wanted and "deploy" in purposes:
+        if wanted and "deploy" in purposes:
             before = ingress if front == INGRESS else named(front)
             reason = unchangeable(before, wanted) if before else ""
             if reason:
