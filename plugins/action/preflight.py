@@ -14,11 +14,13 @@ from ansible_collections.kestrel.real_ip.plugins.module_utils._load_balancer imp
     front_of,
     variable,
 )
+from ansible_collections.kestrel.real_ip.plugins.module_utils._options import SETTLED, refused
 from ansible_collections.kestrel.real_ip.plugins.module_utils._scenarios import SCENARIOS
 from ansible_collections.kestrel.real_ip.plugins.module_utils._settings import (
     problems,
     values_of,
 )
+from ansible_collections.kestrel.real_ip.plugins.module_utils._summary import with_variables
 
 display = Display()
 
@@ -31,21 +33,22 @@ class ActionModule(ActionBase):
         result: dict[str, t.Any] = super().run(tmp, task_vars)
         variables = task_vars or {}
         given = self._settings(variables)
-        wrong = problems(given)
+        wrong = _wrong(given)
         for point in variables.get("groups", {}).get("real_ip_vantages", []):
-            own = problems(self._settings(variables["hostvars"][point]))
+            own = _wrong(self._settings(variables["hostvars"][point]))
             wrong += [f"{point}: {text}" for text in own if text not in wrong]
         if wrong:
             result.update(failed=True, msg="Nothing was changed. " + "; ".join(wrong))
             return result
-        names = ("namespace", "name_prefix", "echo", "scenario")
+        names = (
+            *("namespace", "name_prefix", "echo", "scenario"),
+            *("direct_access", "manage_cluster_switches", "ephemeral"),
+        )
         values = values_of(given)
-        front = front_of(SCENARIOS[values["real_ip_scenario"]].front, values)
-        certificate = values[variable("qcloud_cert_id")] is not None
         args = {
             **{name: values[f"real_ip_{name}"] for name in names},
-            "load_balancer": front,
-            "certificate": certificate,
+            "load_balancer": front_of(SCENARIOS[values["real_ip_scenario"]].front, values),
+            "certificate": values[variable("qcloud_cert_id")] is not None,
             **self._task.args,
         }
         result.update(
@@ -55,9 +58,11 @@ class ActionModule(ActionBase):
         )
         if not result.get("failed"):
             context = f"context {result['context']}, " if result["context"] else ""
+            switches = [f"{one} {value}" for one, value in result["switches"].items() if value]
             display.display(
                 f"[{variables.get('inventory_hostname', '')}] {' and '.join(args['purposes'])}: "
-                f"{context}{result['server']} ({result['version']}), namespace {args['namespace']}"
+                f"{context}{result['server']} ({result['version']}), "
+                + ", ".join([f"namespace {args['namespace']}", *switches])
             )
         return result
 
@@ -68,3 +73,16 @@ class ActionModule(ActionBase):
             for name in variables
             if name.startswith("real_ip_")
         }
+
+
+def _wrong(given: t.Mapping[str, t.Any]) -> list[str]:
+    """What is wrong with a host's variables, each by itself or with another one, by their names.
+
+    The probe would refuse some of that too, but only after everything is deployed.
+    """
+    found = problems(given)
+    if found:
+        return found
+    values = values_of(given)
+    params = {option: values[f"real_ip_{option}"] for option in SETTLED}
+    return [with_variables(text) for text in refused(params)]

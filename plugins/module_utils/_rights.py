@@ -11,25 +11,37 @@ from __future__ import annotations
 import typing as t
 
 from ansible_collections.kestrel.real_ip.plugins.module_utils._scenarios import INGRESS
+from ansible_collections.kestrel.real_ip.plugins.module_utils._switches import (
+    SETTINGS,
+    SETTINGS_NAMESPACE,
+)
 
 
 class Right(t.NamedTuple):
-    """One verb on one resource. ``group`` is empty for the core API."""
+    """One verb on one resource. ``group`` is empty for the core API.
+
+    ``namespace`` and ``name``: where that is one object, wherever the run works.
+    """
 
     verb: str
     group: str
     resource: str
     namespaced: bool = True
+    namespace: str = ""
+    name: str = ""
 
     def __str__(self) -> str:
         group = f".{self.group}" if self.group else ""
-        return f"{self.verb} {self.resource}{group}"
+        where = f" {self.name} in {self.namespace}" if self.name else ""
+        return f"{self.verb} {self.resource}{group}{where}"
 
     def review(self, namespace: str) -> dict[str, t.Any]:
         """The SelfSubjectAccessReview that asks for this right."""
         attributes = {"verb": self.verb, "group": self.group, "resource": self.resource}
         if self.namespaced:
-            attributes["namespace"] = namespace
+            attributes["namespace"] = self.namespace or namespace
+        if self.name:
+            attributes["name"] = self.name
         return {
             "apiVersion": "authorization.k8s.io/v1",
             "kind": "SelfSubjectAccessReview",
@@ -63,6 +75,9 @@ NEEDED: dict[str, tuple[Right, ...]] = {
 DEPLOY_CERTIFICATE = _each("get", "create", "patch", objects=(_CERTIFICATE,))
 REMOVE_CERTIFICATE = _each("get", "delete", objects=(_CERTIFICATE,))
 DEPLOY_BUNDLED = _each("get", "create", "patch", objects=(_BUNDLED,))
+SWITCHES = tuple(
+    Right(verb, *_BUNDLED, namespace=SETTINGS_NAMESPACE, name=SETTINGS) for verb in ("get", "patch")
+)
 READ_NAMESPACE = Right("get", "", "namespaces")
 CREATE_NAMESPACE = (
     Right("create", "", "namespaces", namespaced=False),

@@ -159,6 +159,8 @@ SETTINGS: dict[str, Setting] = {
     "real_ip_ingress": Setting(object_name, None),
     "real_ip_service": Setting(object_name, None),
     "real_ip_adopt": Setting(boolean, False),
+    "real_ip_ephemeral": Setting(boolean, False),
+    "real_ip_manage_cluster_switches": Setting(boolean, False),
     "real_ip_show_logs": Setting(boolean, False),
     "real_ip_code": Setting(plain_text, None),
     "real_ip_kubeconfig": Setting(_kubeconfig, None),

@@ -71,6 +71,26 @@ options:
       - If not set, whether the variable C(real_ip_qcloud_cert_id) is.
     type: bool
     default: false
+  direct_access:
+    description:
+      - Whether the load balancer sends to pods rather than to node ports.
+      - If not set, the value or the default of the variable C(real_ip_direct_access).
+    type: bool
+    default: false
+  manage_cluster_switches:
+    description:
+      - Whether TKE's switches for the whole cluster may be changed where O(scenario) needs it.
+      - If not set, the value or the default of the variable C(real_ip_manage_cluster_switches).
+    type: bool
+    default: false
+  ephemeral:
+    description:
+      - Whether the run removes in its end what it deploys, which needs the rights of a teardown. A
+        deployment that is there already and is to stay is refused.
+      - Means nothing unless O(purposes) has both V(deploy) and V(verify).
+      - If not set, the value or the default of the variable C(real_ip_ephemeral).
+    type: bool
+    default: false
   purposes:
     description: What the run is going to do.
     type: list
@@ -129,6 +149,26 @@ ingress:
   description: The name of the Ingress, empty where RV(front) is a Service.
   returned: success
   type: str
+ephemeral:
+  description: Whether the run removes in its end what it deploys.
+  returned: success
+  type: bool
+switches:
+  description:
+    - TKE's switches for the whole cluster about direct access, V(none) for one that isn't set.
+    - Empty on another provider's cluster, and where they mustn't be read.
+  returned: success
+  type: dict
+  sample: {GlobalRouteDirectAccess: "true", EnableDefaultDirectAccess: "true"}
+switches_wanted:
+  description: What O(scenario) needs of them.
+  returned: success
+  type: dict
+  sample: {GlobalRouteDirectAccess: "true"}
+switches_managed:
+  description: Whether the run changes them, or has to put back what an earlier one changed.
+  returned: success
+  type: bool
 purposes:
   description: As given.
   returned: success
@@ -160,13 +200,29 @@ from ansible_collections.kestrel.real_ip.plugins.module_utils._load_balancer imp
     certificate_name,
     unchangeable,
 )
-from ansible_collections.kestrel.real_ip.plugins.module_utils._ownership import is_ours
+from ansible_collections.kestrel.real_ip.plugins.module_utils._ownership import (
+    EPHEMERAL,
+    is_ours,
+)
 from ansible_collections.kestrel.real_ip.plugins.module_utils._readiness import KINDS
-from ansible_collections.kestrel.real_ip.plugins.module_utils._rights import Right, needed
+from ansible_collections.kestrel.real_ip.plugins.module_utils._rights import (
+    SWITCHES,
+    Right,
+    needed,
+)
 from ansible_collections.kestrel.real_ip.plugins.module_utils._scenarios import (
     DEFAULT_SCENARIO,
     INGRESS,
     SCENARIOS,
+)
+from ansible_collections.kestrel.real_ip.plugins.module_utils._switches import (
+    MISSING,
+    REPORTED,
+    SETTINGS_PATH,
+    RecordError,
+    recorded,
+    unmet,
+    uses,
 )
 
 # Server-side apply is stable from 1.22 on, and so is networking.k8s.io/v1 alone.
@@ -226,6 +282,49 @@ def uses_certificate(ingress: t.Mapping[str, t.Any] | None, name_prefix: str) ->
     return certificate_name(name_prefix) in [one.get("secretName") for one in entries]
 
 
+def switches(
+    config: t.Mapping[str, t.Any] | None,
+    params: t.Mapping[str, t.Any],
+    warn: t.Callable[[str], None],
+) -> dict[str, t.Any]:
+    """What is returned of TKE's switches; ``config``: their ConfigMap, where it can be read."""
+    data = (config or {}).get("data") or {}
+    wanted: dict[str, str] = {}
+    if "deploy" in params["purposes"] and params["direct_access"]:
+        wanted = dict(SCENARIOS[params["scenario"]].switches)
+    changing = {"deploy", "teardown"} & {*params["purposes"]}
+    managed = bool(wanted) and params["manage_cluster_switches"]
+    try:
+        record = recorded(config or {})
+        used = uses(record, f"{params['namespace']}/{params['name_prefix']}")
+        managed = managed or bool(changing and used)
+    except RecordError as error:
+        warn(f"What was changed of TKE's switches isn't known: {error}")
+    if config and not managed:
+        for text in unmet(data, wanted):
+            warn(text)
+    return {
+        "switches": {one: data.get(one) for one in REPORTED} if config else {},
+        "switches_wanted": wanted,
+        "switches_managed": managed,
+    }
+
+
+def refuse_lasting(cluster: Cluster, params: t.Mapping[str, t.Any]) -> None:
+    """Raises ClusterError where the deployment is there already, and to stay."""
+    namespace, prefix = params["namespace"], params["name_prefix"]
+    name = f"{prefix}-deployment"
+    found = cluster.find(f"/apis/apps/v1/namespaces/{namespace}/deployments/{name}")
+    annotations = (found or {}).get("metadata", {}).get("annotations") or {}
+    if found and is_ours(found, prefix) and EPHEMERAL not in annotations:
+        raise ClusterError(
+            f"real_ip_ephemeral: Deployment {name} in the namespace {namespace} was deployed to "
+            "stay, and would be removed in the end. Nothing was changed. Next: set "
+            "real_ip_name_prefix or real_ip_namespace to names of this run's own, or run the "
+            "playbook kestrel.real_ip.teardown first"
+        )
+
+
 def main() -> None:
     """Entry point."""
     module = open_module(
@@ -236,6 +335,9 @@ def main() -> None:
             "scenario": {"type": "str", "choices": list(SCENARIOS), "default": DEFAULT_SCENARIO},
             "load_balancer": {"type": "dict"},
             "certificate": {"type": "bool", "default": False},
+            "direct_access": {"type": "bool", "default": False},
+            "manage_cluster_switches": {"type": "bool", "default": False},
+            "ephemeral": {"type": "bool", "default": False},
             "purposes": {
                 "type": "list",
                 "elements": "str",
@@ -246,18 +348,23 @@ def main() -> None:
     )
     namespace = module.params["namespace"]
     front = SCENARIOS[module.params["scenario"]].front
+    purposes = module.params["purposes"]
+    ephemeral = module.params["ephemeral"] and {"deploy", "verify"} <= {*purposes}
     try:
         cluster = Cluster(module)
         version = check_version(cluster.get("/version"), cluster.server)
         exists = readable(cluster, f"/api/v1/namespaces/{namespace}") is not None
-        purposes, certificate = module.params["purposes"], module.params["certificate"]
+        certificate, prefix = module.params["certificate"], module.params["name_prefix"]
         changing = {"deploy", "teardown"} & {*purposes}
-        named = partial(existing, cluster, namespace, module.params["name_prefix"])
+        named = partial(existing, cluster, namespace, prefix)
         ingress = named(INGRESS) if changing else None
-        had_certificate = uses_certificate(ingress, module.params["name_prefix"])
-        rights = needed(
-            purposes, exists, module.params["echo"], front, certificate, had_certificate
-        )
+        had_certificate = uses_certificate(ingress, prefix)
+        needs = [*purposes, "teardown"] if ephemeral else purposes
+        rights = needed(needs, exists, module.params["echo"], front, certificate, had_certificate)
+        settings = readable(cluster, SETTINGS_PATH)
+        found = switches(settings, module.params, module.warn)
+        if found["switches_managed"]:
+            rights += SWITCHES
         missing = missing_rights(cluster, rights, namespace)
         if missing:
             names = ", ".join(str(right) for right in missing)
@@ -265,6 +372,10 @@ def main() -> None:
                 f"Rights are missing in the namespace {namespace} at {cluster.server}: {names}. "
                 f"Nothing was changed. Next: kubectl auth can-i --list -n {namespace}"
             )
+        if found["switches_managed"] and settings is None:
+            raise ClusterError(MISSING)
+        if ephemeral:
+            refuse_lasting(cluster, module.params)
         wanted = module.params["load_balancer"]
         if wanted and "deploy" in purposes:
             before = ingress if front == INGRESS else named(front)
@@ -287,8 +398,10 @@ def main() -> None:
         front=front,
         ingress=f"{module.params['name_prefix']}-ingress" if front == INGRESS else "",
         purposes=purposes,
+        ephemeral=ephemeral,
         had_certificate=had_certificate,
         namespace_exists=exists,
+        **found,
     )
 
 
