@@ -1013,7 +1013,7 @@ def _domains(
 
 @dataclass(frozen=True)
 class Front:
-    """How layer 7 is reached: ``ports`` by scheme, and how each was asked for.
+    """How layer 7 is reached: ``ports`` by scheme.
 
     ``certificates`` maps patterns of hosts, none for all others, to ids. ``redirect``: the status
     with which HTTP sends every request on to HTTPS.
@@ -1046,9 +1046,10 @@ def _certificate_id(
         return None, ("E4010", f"Secret {whole} does not exist.")
     if not identity:
         return None, ("E4011", f"Secret {whole} has no {CERTIFICATE_KEY}.")
-    named = f"Certificate {identity} of Secret {whole}"
     if not by_hand.CERTIFICATE_ID.fullmatch(identity):
-        return None, ("E4035", f"{named} is no id of a certificate.")
+        # It may be a key: nothing of it is repeated.
+        return None, ("E4035", f"What Secret {whole} has as {CERTIFICATE_KEY} is no id.")
+    named = f"Certificate {identity} of Secret {whole}"
     if identity in by_hand.UNUSABLE:
         code, why = by_hand.UNUSABLE[identity]
         return None, (code, f"{named} {why}.")

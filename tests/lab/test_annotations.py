@@ -128,9 +128,8 @@ def _number(address: str) -> int:
     )
 
 
-#: What a Secret has, or None for no Secret, and what is said of it.
-SECRETS_REFUSED: Final[dict[str, tuple[Json | None, str]]] = {
-    "absent": (None, "E4010"),
+#: What a Secret has, and what is said of it.
+REFUSED: Final[dict[str, tuple[Json, str]]] = {
     "pem": ({"tls.crt": "x", "tls.key": "x"}, "E4011"),
     "refused": ({balancing.CERTIFICATE_KEY: "refused1"}, "E4012"),
     "malformed": ({balancing.CERTIFICATE_KEY: "no id"}, "E4035"),
@@ -140,21 +139,23 @@ SECRETS_REFUSED: Final[dict[str, tuple[Json | None, str]]] = {
 
 
 def test_certificates_that_are_refused(space: Space) -> None:
-    """No address and no id as long as the certificate is missing; both once it is there."""
-    trust = certificates.authority(space.lab)
+    """No address and no id as long as there is no certificate."""
     with space.service("seen", {"app": "seen"}):
-        for name, (data, code) in SECRETS_REFUSED.items():
+        for name, (data, code) in REFUSED.items():
+            ingress = f"with-{name}"
             tls = [{"secretName": name}]
-            with space.ingress(f"with-{name}", "seen", tls=tls):
-                if data is None:
-                    refused(space, INGRESS, f"with-{name}", code)
-                    with certificate(space, name, SITE):
-                        space.serving(INGRESSES, f"with-{name}", trust=trust)
-                else:
-                    with certificate(space, name, data):
-                        refused(space, INGRESS, f"with-{name}", code)
+            with certificate(space, name, data), space.ingress(ingress, "seen", tls=tls):
+                refused(space, INGRESS, ingress, code)
         with space.ingress("nameless", "seen", tls=[{}]):
             refused(space, INGRESS, "nameless", "E4009")
+
+
+def test_certificate_that_comes_later(space: Space) -> None:
+    trust = certificates.authority(space.lab)
+    with space.service("seen", {"app": "seen"}), space.ingress("early", "seen", tls=TLS):
+        refused(space, INGRESS, "early", "E4010")
+        with certificate(space, "site", SITE):
+            space.serving(INGRESSES, "early", trust=trust)
 
 
 PORTS: Final = '[{"HTTP":8080},{"HTTPS":8443}]'

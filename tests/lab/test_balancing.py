@@ -977,6 +977,13 @@ def test_refusals(item: Json, switches: Json, secrets: Json, codes: list[str]) -
         assert bool(balancing.adoptions(cluster, numbers, values)) == (not codes)
 
 
+def test_what_a_secret_has_instead_of_an_id_is_not_repeated() -> None:
+    cluster = Cluster([certified("cert")], [service()], secrets={CERT: "a key that is secret"})
+    (notice,) = balancing.warnings(cluster, (), balancing.allocate(cluster, {}))
+    assert "E4035" in notice.message
+    assert "a key" not in notice.message
+
+
 def test_existing_balancer_of_another_object() -> None:
     """Oldest object first: it has it, and others are told so; what TKE made nobody can have."""
     first = adopted(existing("lb-public01"))

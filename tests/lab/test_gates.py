@@ -251,7 +251,9 @@ def deployed(space: Space, name: str) -> Iterator[None]:
 def conditions(space: Space, name: str) -> tuple[dict[str, str], list[str]]:
     """Return conditions and gates of the one pod of a Deployment."""
     path = f"{PODS[0]}/namespaces/{space.name}/{PODS[1]}?labelSelector=app%3D{name}"
-    (found,) = api(space.lab, path)["items"]
+    items = api(space.lab, path)["items"]
+    assert len(items) == 1
+    (found,) = items
     said = {one["type"]: one["status"] for one in found["status"].get("conditions", ())}
     return said, [one["conditionType"] for one in found["spec"].get("readinessGates", ())]
 
