@@ -80,9 +80,10 @@ _protocol = choice("HTTP", "HTTPS")
 
 def _listeners(value: t.Any) -> list[dict[str, int]]:
     entries = _parsed(value, "a list of a protocol with a port each")
-    if not isinstance(entries, Sequence) or isinstance(entries, str) or not entries:
+    is_list = isinstance(entries, Sequence) and not isinstance(entries, str)
+    pairs = [pair for one in entries for pair in dictionary(one).items()] if is_list else []
+    if not pairs:
         raise ValueError("expected a list such as [{HTTP: 80}, {HTTPS: 443}]")
-    pairs = [pair for one in entries for pair in dictionary(one).items()]
     found = [{_protocol(protocol): _port(port)} for protocol, port in pairs]
     ports = [port for one in found for port in one.values()]
     for port in ports:

@@ -211,6 +211,7 @@ BAD = [
     ("extensive_parameters", {"AddressIPVersion": "IPv5"}, "expected one of IPV4", "E4026"),
     ("address_ip_version", "ipv6", "expected one of IPV4, IPV6, IPv6FullChain", "E4032"),
     ("listen_ports", [], "expected a list such as", ""),
+    ("listen_ports", [{}], "expected a list such as", ""),
     ("listen_ports", {"HTTP": 80}, "expected a list such as", ""),
     ("listen_ports", ["HTTP"], "expected a dictionary, got text", ""),
     ("listen_ports", [{"TCP": 80}], "expected one of HTTP, HTTPS", ""),
