@@ -204,7 +204,7 @@ from ansible_collections.kestrel.real_ip.plugins.module_utils._ownership import 
     EPHEMERAL,
     is_ours,
 )
-from ansible_collections.kestrel.real_ip.plugins.module_utils._readiness import KINDS
+from ansible_collections.kestrel.real_ip.plugins.module_utils._readiness import paths_of
 from ansible_collections.kestrel.real_ip.plugins.module_utils._rights import (
     SWITCHES,
     Right,
@@ -254,10 +254,13 @@ def missing_rights(cluster: Cluster, rights: t.Sequence[Right], namespace: str) 
         return [right for right, granted in zip(rights, pool.map(allowed, rights)) if not granted]
 
 
-def readable(cluster: Cluster, path: str) -> dict[str, t.Any] | None:
-    """An object, or None where it doesn't exist or mustn't be read. Raises ClusterError."""
+def readable(cluster: Cluster, *paths: str) -> dict[str, t.Any] | None:
+    """An object, or None where it doesn't exist or mustn't be read. Raises ClusterError.
+
+    ``paths``: where it is, in each API that may have it.
+    """
     try:
-        return cluster.find(path)
+        return cluster.find_first(paths)
     except ClusterError as error:
         if error.status == 403:
             return None
@@ -269,7 +272,7 @@ def existing(
 ) -> dict[str, t.Any] | None:
     """The deployment's object of a kind, or None without one that is ours. Raises ClusterError."""
     name = f"{name_prefix}-{kind.lower()}"
-    found = readable(cluster, KINDS[kind].path.format(namespace=namespace, name=name))
+    found = readable(cluster, *paths_of(kind, namespace, name))
     return found if found and is_ours(found, name_prefix) else None
 
 

@@ -159,6 +159,10 @@ PROBLEMS = [
         ["real_ip_direct_access: an annotation of TKE, and real_ip_scenario: 'load-balancer-servi"],
     ),
     ({"real_ip_scenario": "load-balancer-service", "real_ip_direct_access": False}, []),
+    (
+        {"real_ip_scenario": "load-balancer-service", "real_ip_subnet_id": "subnet-a1b2c3d4"},
+        ["real_ip_subnet_id: is for TKE's own load balancer, and real_ip_scenario: 'load-balanc"],
+    ),
     ({"real_ip_service_type": "LoadBalancer"}, []),
     (
         {"real_ip_service_type": "ClusterIP"},
