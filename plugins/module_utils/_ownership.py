@@ -25,6 +25,11 @@ _BY_KUBERNETES = {
 }
 _DERIVED = ("Event", "Endpoints", "EndpointSlice", "ControllerRevision", "Lease", "PodMetrics")
 
+# Fields that an autoscaler takes over through a subresource: kind to subresource and path
+_SCALED = {"Deployment": ("scale", ("spec", "replicas"))}
+# Who scales by hand. The next run says again what a deployment is to have.
+_BY_HAND = "kubectl"
+
 # What a server writes into every object; none of it is a change that somebody asked for
 _BY_SERVER = ("managedFields", "resourceVersion", "generation", "uid", "creationTimestamp")
 
@@ -58,6 +63,41 @@ def without_server_fields(existing: Object) -> dict[str, t.Any]:
     }
     rest = {key: value for key, value in existing.items() if key not in ("metadata", "status")}
     return {**rest, "metadata": metadata} if existing else {}
+
+
+def owns(entry: Object, *path: str) -> bool:
+    """Does an entry of managedFields list this field? Format: FieldsV1 of Kubernetes' meta/v1."""
+    fields: t.Any = entry.get("fieldsV1") or {}
+    for part in path:
+        fields = fields.get(f"f:{part}")
+        if fields is None:
+            return False
+    return True
+
+
+def yielding(wanted: dict[str, t.Any], existing: Object) -> tuple[dict[str, t.Any], list[str]]:
+    """``wanted`` without what an autoscaler has set, and for each such field what and who it is.
+
+    Taking it back would be a fight: both would write it in turn, for as long as both are there.
+    """
+    subresource, path = _SCALED.get(wanted.get("kind", ""), ("", ()))
+    scalers = [
+        entry.get("manager", "")
+        for entry in existing.get("metadata", {}).get("managedFields") or []
+        if path and entry.get("subresource") == subresource and owns(entry, *path)
+    ]
+    scaler = next((name for name in scalers if not name.startswith(_BY_HAND)), None)
+    if scaler is None:
+        return wanted, []
+    ours = copy.deepcopy(wanted)
+    inner: t.Any = ours
+    value: t.Any = existing
+    for part in path[:-1]:
+        inner = inner.get(part) or {}
+    for part in path:
+        value = value.get(part) or {}
+    inner.pop(path[-1], None)
+    return ours, [f"{'.'.join(path)}: {value}, by {scaler}"]
 
 
 def foreign(objects: Iterable[Object], kinds: Collection[str], instance: str) -> list[str]:

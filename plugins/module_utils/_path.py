@@ -23,6 +23,7 @@ from ansible_collections.kestrel.real_ip.plugins.module_utils._kubernetes import
     Cluster,
     ClusterError,
 )
+from ansible_collections.kestrel.real_ip.plugins.module_utils._ownership import owns
 
 Object = t.Mapping[str, t.Any]
 
@@ -190,16 +191,6 @@ def keep_event(event: Object) -> dict[str, t.Any]:
     return {**_only(event, _EVENT), "metadata": _only(event["metadata"], ("creationTimestamp",))}
 
 
-def _owns(entry: Object, *path: str) -> bool:
-    """Does an entry of managedFields list this field? Format: FieldsV1 of Kubernetes' meta/v1."""
-    fields: t.Any = entry.get("fieldsV1") or {}
-    for part in path:
-        fields = fields.get(f"f:{part}")
-        if fields is None:
-            return False
-    return True
-
-
 def _is_by(entry: Object, other: Object) -> bool:
     return bool(entry.get("manager") == other.get("manager"))
 
@@ -222,8 +213,8 @@ def keep_object(found: Object) -> dict[str, t.Any]:
         {"manager": one.get("manager", ""), "annotation": key}
         for one in history
         for key in DIRECT.values()
-        if _owns(one, "metadata", "annotations", key)
-        and not any(_is_by(one, other) and _owns(other, "spec") for other in history)
+        if owns(one, "metadata", "annotations", key)
+        and not any(_is_by(one, other) and owns(other, "spec") for other in history)
     ]
     if written:
         metadata[_HISTORY] = written

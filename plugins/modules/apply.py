@@ -23,6 +23,11 @@ description:
     fails the task, before any object is applied.
   - A namespace of ours that holds objects of somebody else is not deleted; RV(left) lists them.
     Only their metadata is read.
+  - The number of replicas of a Deployment stays with the autoscaler that has set it through the
+    subresource C(scale), and RV(objects[].yielded) says so. What a person set with
+    C(kubectl scale) is set back, like any other field that is ours.
+  - Another run beside this one is met in the middle of its work. What it removed or changed since
+    it was looked at is looked at again, and where that doesn't help, the message names it.
   - In check mode the server is asked by a dry run, and objects of a namespace that a run would
     create first are
     reported as changed, with an empty C(before) in the diff.
@@ -112,6 +117,7 @@ left:
 import typing as t
 from contextlib import contextmanager
 
+from ansible_collections.kestrel.real_ip.plugins.module_utils._diff import readable
 from ansible_collections.kestrel.real_ip.plugins.module_utils._kubernetes import (
     Cluster,
     ClusterError,
@@ -126,25 +132,27 @@ from ansible_collections.kestrel.real_ip.plugins.module_utils._ownership import 
     is_ours,
     labelled,
     without_server_fields,
+    yielding,
 )
 from ansible_collections.kestrel.real_ip.plugins.module_utils._readiness import state_of
-from ansible_collections.kubernetes.core.plugins.module_utils.k8s.service import (
-    K8sService,
-    diff_objects,
-)
+from ansible_collections.kubernetes.core.plugins.module_utils.k8s.service import K8sService
 
 METADATA_ONLY = "application/json;as=PartialObjectMetadataList;g=meta.k8s.io;v=v1"
-# Deleted with its pods, so that the object is there until they are gone.
-FOREGROUND = {"propagationPolicy": "Foreground"}
+# How often an object is looked at anew where somebody else was faster.
+TRIES = 4
 
 
 class Found(t.NamedTuple):
-    """One definition and what there is of it: ``before`` is empty where there is nothing."""
+    """One definition and what there is of it: ``before`` is empty where there is nothing.
+
+    ``yielded``: fields of the definition that were left out, since somebody else has them.
+    """
 
     resource: t.Any
     wanted: dict[str, t.Any]
     before: dict[str, t.Any]
     existing: t.Any
+    yielded: list[str]
 
 
 class Applier:
@@ -154,11 +162,10 @@ class Applier:
         self.module = module
         # what kubernetes.core's service reads beside the options of a module of its own
         module.params["server_side_apply"] = {"field_manager": MANAGER, "force_conflicts": True}
-        module.params["delete_options"] = FOREGROUND
         self.instance: str = module.params["instance"]
         self.cluster = Cluster(module)
         self.service = K8sService(self.cluster.client, module)
-        self.objects: list[dict[str, str]] = []
+        self.objects: list[dict[str, t.Any]] = []
         self.diffs: list[dict[str, t.Any]] = []
         self.left: list[str] = []
 
@@ -166,22 +173,50 @@ class Applier:
         """Apply or delete every definition. Raises ClusterError."""
         absent = self.module.params["state"] == "absent"
         act = self.delete if absent else self.apply
-        found = [self._find(definition) for definition in self.module.params["definitions"]]
+        look = self._find if absent else self._checked
         # Where one is in the way, the others must not be applied before it either.
-        for __, wanted, before, __ in [] if absent else found:
-            self._check(wanted, before)
-        for resource, wanted, before, existing in found:
-            with self._explained():
-                done = act(resource, wanted, before, existing)
-            kind, name = wanted["kind"], wanted["metadata"]["name"]
-            self.objects.append({"kind": kind, "name": name, "action": done})
+        for found in [look(definition) for definition in self.module.params["definitions"]]:
+            done, yielded = self._insist(act, look, found)
+            kind, name = found.wanted["kind"], found.wanted["metadata"]["name"]
+            told = {"kind": kind, "name": name, "action": done}
+            self.objects.append({**told, "yielded": yielded} if yielded else told)
+
+    def _insist(
+        self,
+        act: t.Callable[[Found], str],
+        look: t.Callable[[dict[str, t.Any]], Found],
+        found: Found,
+    ) -> tuple[str, list[str]]:
+        """What ``act`` did and left out; done anew where the object had changed since the look."""
+        for left in reversed(range(TRIES)):
+            try:
+                with self._explained():
+                    return act(found), found.yielded
+            except ClusterError as error:
+                if error.status != 409 or not left:
+                    raise
+                found = look(found.wanted)
+        raise AssertionError("the last try returns or raises")
 
     def _find(self, definition: dict[str, t.Any]) -> Found:
         wanted = labelled(definition, self.instance)
         with self._explained():
             resource = self.service.find_resource(wanted["kind"], wanted["apiVersion"], fail=True)
             existing = self.service.retrieve(resource, wanted)
-            return Found(resource, wanted, existing.to_dict() if existing else {}, existing)
+            before = existing.to_dict() if existing else {}
+            return Found(resource, wanted, before, existing, [])
+
+    def _checked(self, definition: dict[str, t.Any]) -> Found:
+        """What there is of a definition, where it may be applied. Raises ClusterError."""
+        found = self._find(definition)
+        wanted, before = found.wanted, found.before
+        if before and wanted["kind"] != "Namespace" and not self._may_change(before):
+            raise ClusterError(self._not_ours(wanted))
+        # It would be applied without an error, and be gone a moment later.
+        if before and before["metadata"].get("deletionTimestamp"):
+            raise ClusterError(_ending(wanted, before))
+        ours, yielded = yielding(wanted, before)
+        return found._replace(wanted=ours, yielded=yielded)
 
     @contextmanager
     def _explained(self) -> t.Iterator[None]:
@@ -193,61 +228,82 @@ class Applier:
         except Exception as error:
             raise self.cluster.explain(error) from error
 
-    def _check(self, wanted: dict[str, t.Any], before: dict[str, t.Any]) -> None:
-        if before and wanted["kind"] != "Namespace" and not self._may_change(before):
-            raise ClusterError(self._not_ours(wanted))
-        # It would be applied without an error, and be gone a moment later.
-        if before and before["metadata"].get("deletionTimestamp"):
-            raise ClusterError(_ending(wanted, before))
-
     def _may_change(self, before: dict[str, t.Any]) -> bool:
         """Whether an object is ours, or becomes so."""
         adopted = self.module.params["adopt"] and not is_anothers(before, self.instance)
         return is_ours(before, self.instance) or adopted
 
-    def apply(
-        self, resource: t.Any, wanted: dict[str, t.Any], before: dict[str, t.Any], existing: t.Any
-    ) -> str:
+    def apply(self, found: Found) -> str:
         """Apply one definition and say what that did."""
+        wanted, before = found.wanted, found.before
         taken = bool(before) and not is_ours(before, self.instance)
         if taken and wanted["kind"] == "Namespace":
             return "kept"
         try:
-            after = self.service.apply(resource, wanted, existing)[0]
+            after = self.service.apply(found.resource, wanted, found.existing)[0]
         except Exception as error:
             explained = self.cluster.explain(error)
-            if not (self.module.check_mode and not before and _namespace_missing(explained)):
-                raise explained from error
+            missing = _namespace_missing(explained)
+            if not (self.module.check_mode and not before and missing):
+                namespace = wanted["metadata"].get("namespace", "")
+                gone = missing or _namespace_ending(explained)
+                raise (_removed(namespace) if gone else explained) from error
             after = wanted
-        done = self._compare(without_server_fields(before), without_server_fields(after))
+        old, new = without_server_fields(before), without_server_fields(after)
+        done = "unchanged" if old == new else "changed" if before else "created"
+        if old != new:
+            self._show(wanted, old, new)
         return "adopted" if taken else done
 
-    def delete(
-        self, resource: t.Any, wanted: dict[str, t.Any], before: dict[str, t.Any], existing: t.Any
-    ) -> str:
+    def delete(self, found: Found) -> str:
         """Delete one object where it is ours and say what that did."""
+        wanted, before = found.wanted, found.before
         if not before:
             return "absent"
         if not is_ours(before, self.instance):
             return "kept"
-        if wanted["kind"] == "Namespace":
+        ending = before["metadata"].get("deletionTimestamp")
+        # One that is going takes everything in it along, whose ever that is.
+        if wanted["kind"] == "Namespace" and not ending:
             kinds: set[str] = set()
             contents = list(self._contents(wanted["metadata"]["name"], kinds))
             self.left = foreign(contents, kinds, self.instance)
             if self.left:
                 return "kept"
-        if not before["metadata"].get("deletionTimestamp"):
-            self.service.delete(resource, wanted, existing)
-        self.diffs.append({"before": without_server_fields(before), "after": ""})
+        if not ending and not self._send_off(found):
+            return "absent"
+        self._show(wanted, without_server_fields(before), {})
         return "deleted"
 
-    def _compare(self, before: dict[str, t.Any], after: dict[str, t.Any]) -> str:
-        same, diff = diff_objects(before, after)
-        if same:
-            return "unchanged"
-        # An empty text: a diff would show an empty object as a line that is removed.
-        self.diffs.append({"before": diff["before"] or "", "after": diff["after"] or ""})
-        return "changed" if before else "created"
+    def _send_off(self, found: Found) -> bool:
+        """Have an object deleted; False where somebody else had that done already."""
+        self.module.params["delete_options"] = {
+            # With its pods, so that the object is there until they are gone.
+            "propagationPolicy": "Foreground",
+            # The one that was looked at, not one that somebody made in its place since.
+            "preconditions": {"uid": found.before["metadata"]["uid"]},
+        }
+        try:
+            self.service.delete(found.resource, found.wanted, found.existing)
+        except Exception as error:
+            explained = self.cluster.explain(error)
+            if explained.status == 404:
+                return False
+            raise explained from error
+        return True
+
+    def _show(
+        self, wanted: dict[str, t.Any], before: dict[str, t.Any], after: dict[str, t.Any]
+    ) -> None:
+        heading = f"{wanted['kind']} {wanted['metadata']['name']}"
+        self.diffs.append(
+            {
+                "before_header": heading,
+                "before": readable(before),
+                "after_header": heading,
+                "after": readable(after),
+            }
+        )
 
     def _contents(self, namespace: str, kinds: set[str]) -> t.Iterator[dict[str, t.Any]]:
         """Kind and metadata of everything in a namespace: never a content, let alone a Secret's.
@@ -292,6 +348,14 @@ def _ending(wanted: dict[str, t.Any], before: dict[str, t.Any]) -> str:
     )
 
 
+def _removed(namespace: str) -> ClusterError:
+    return ClusterError(
+        f"Namespace {namespace} is gone or being deleted: expected it to be there, as it was at "
+        "the start; another run or a person removes it. "
+        f"Next: wait until it is gone (kubectl get namespace {namespace}) and run this again"
+    )
+
+
 def _kubectl_get(wanted: dict[str, t.Any]) -> str:
     metadata = wanted["metadata"]
     where = f" -n {metadata['namespace']}" if "namespace" in metadata else ""
@@ -300,6 +364,10 @@ def _kubectl_get(wanted: dict[str, t.Any]) -> str:
 
 def _namespace_missing(error: ClusterError) -> bool:
     return error.status == 404 and str(error).startswith("namespaces ")
+
+
+def _namespace_ending(error: ClusterError) -> bool:
+    return error.status == 403 and "because it is being terminated" in str(error)
 
 
 def main() -> None:

@@ -116,21 +116,22 @@ class Playbooks:
         active = ("--field-selector", "status.phase=Active")
         return self.kubectl("get", "namespaces", *active, "-o", "name").split()
 
-    def run(self, name: str, *arguments: str, environment: Mapping[str, str] | None = None) -> Run:
-        """Run a playbook by its file name without ending, or by its full name if it has dots.
+    def playbook(self, name: str, *arguments: str) -> list[str]:
+        """The command line of a playbook: its file name without ending, or its full name.
 
         Several names stand with blanks between them.
         """
         playbooks = [one if "." in one else f"playbooks/{one}.yml" for one in name.split()]
         default = self.namespace == NAMESPACE
         where = () if default else ("-e", f"real_ip_namespace={self.namespace}")
+        return [str(VENV / "ansible-playbook"), *playbooks, *where, *arguments]
+
+    def run(self, name: str, *arguments: str, environment: Mapping[str, str] | None = None) -> Run:
+        """Run a playbook; ``name`` as for ``playbook``."""
         start = time.monotonic()
         status, output = self.execute(
             "operator",
-            str(VENV / "ansible-playbook"),
-            *playbooks,
-            *where,
-            *arguments,
+            *self.playbook(name, *arguments),
             environment={"ANSIBLE_NOCOLOR": "1", **(environment or {})},
         )
         assert "Traceback" not in output, output
