@@ -9,6 +9,8 @@
 from __future__ import annotations
 
 import copy
+import hashlib
+import json
 import typing as t
 from collections.abc import Collection, Iterable, Mapping
 
@@ -73,6 +75,15 @@ def owns(entry: Object, *path: str) -> bool:
         if fields is None:
             return False
     return True
+
+
+def applied(existing: Object) -> str:
+    """When we last changed an object, and which of its fields are ours: another run changes it."""
+    for entry in existing.get("metadata", {}).get("managedFields") or []:
+        if (entry.get("manager"), entry.get("operation")) == (MANAGER, "Apply"):
+            fields = json.dumps(entry.get("fieldsV1"), sort_keys=True).encode()
+            return f"{entry.get('time')} {hashlib.sha256(fields).hexdigest()[:12]}"
+    return ""
 
 
 def yielding(wanted: dict[str, t.Any], existing: Object) -> tuple[dict[str, t.Any], list[str]]:

@@ -11,6 +11,7 @@ from __future__ import annotations
 import typing as t
 
 from ansible_collections.kestrel.real_ip.plugins.module_utils._codes import printable
+from ansible_collections.kestrel.real_ip.plugins.module_utils._ownership import applied
 
 Object = t.Mapping[str, t.Any]
 
@@ -89,12 +90,18 @@ _REMAINING = (
 FOREGROUND = "foregroundDeletion"
 
 
-def contested(action: str | None, existing: Object | None) -> str:
-    """What somebody else did to an object since this run did ``action``, or the empty string."""
+def contested(done: Object, existing: Object | None) -> str:
+    """What somebody else did to an object since this run, or the empty string.
+
+    ``done``: what the module ``apply`` returned of it.
+    """
+    action, ours = done.get("action"), done.get("applied")
     there = existing is not None and not existing.get("metadata", {}).get("deletionTimestamp")
     if action in THERE and not there:
         return "was removed"
-    return "was made again" if action in NOT_THERE and there else ""
+    if action in NOT_THERE and there:
+        return "was made again"
+    return "was changed" if ours and existing and applied(existing) != ours else ""
 
 
 def _held(kind: str, existing: Object) -> str:
@@ -136,8 +143,7 @@ def held_by_pods(pods: t.Iterable[Object], nodes: t.Mapping[str, Object | None])
         return f" on {name}" if ready else f" on {name}, a node that isn't ready"
 
     told = [
-        f"{pod['metadata']['name']}{where(pod.get('spec', {}).get('nodeName', ''))}"
-        for pod in pods
+        f"{pod['metadata']['name']}{where(pod.get('spec', {}).get('nodeName', ''))}" for pod in pods
     ]
     return f"held by its pods: {'; '.join(sorted(told))}" if told else ""
 

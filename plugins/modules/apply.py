@@ -127,6 +127,7 @@ from ansible_collections.kestrel.real_ip.plugins.module_utils._ownership import 
     INSTANCE,
     MANAGED_BY,
     MANAGER,
+    applied,
     foreign,
     is_anothers,
     is_ours,
@@ -176,22 +177,20 @@ class Applier:
         look = self._find if absent else self._checked
         # Where one is in the way, the others must not be applied before it either.
         for found in [look(definition) for definition in self.module.params["definitions"]]:
-            done, yielded = self._insist(act, look, found)
             kind, name = found.wanted["kind"], found.wanted["metadata"]["name"]
-            told = {"kind": kind, "name": name, "action": done}
-            self.objects.append({**told, "yielded": yielded} if yielded else told)
+            self.objects.append({"kind": kind, "name": name, **self._insist(act, look, found)})
 
     def _insist(
         self,
-        act: t.Callable[[Found], str],
+        act: t.Callable[[Found], dict[str, t.Any]],
         look: t.Callable[[dict[str, t.Any]], Found],
         found: Found,
-    ) -> tuple[str, list[str]]:
-        """What ``act`` did and left out; done anew where the object had changed since the look."""
+    ) -> dict[str, t.Any]:
+        """What ``act`` tells; done anew where the object had changed since the look."""
         for left in reversed(range(TRIES)):
             try:
                 with self._explained():
-                    return act(found), found.yielded
+                    return act(found)
             except ClusterError as error:
                 if error.status != 409 or not left:
                     raise
@@ -233,12 +232,12 @@ class Applier:
         adopted = self.module.params["adopt"] and not is_anothers(before, self.instance)
         return is_ours(before, self.instance) or adopted
 
-    def apply(self, found: Found) -> str:
-        """Apply one definition and say what that did."""
+    def apply(self, found: Found) -> dict[str, t.Any]:
+        """Apply one definition and tell what that did."""
         wanted, before = found.wanted, found.before
         taken = bool(before) and not is_ours(before, self.instance)
         if taken and wanted["kind"] == "Namespace":
-            return "kept"
+            return {"action": "kept"}
         try:
             after = self.service.apply(found.resource, wanted, found.existing)[0]
         except Exception as error:
@@ -253,10 +252,17 @@ class Applier:
         done = "unchanged" if old == new else "changed" if before else "created"
         if old != new:
             self._show(wanted, old, new)
-        return "adopted" if taken else done
+        told: dict[str, t.Any] = {"action": "adopted" if taken else done}
+        # A dry run has left nothing that another run could change.
+        if not self.module.check_mode:
+            told["applied"] = applied(after)
+        return {**told, "yielded": found.yielded} if found.yielded else told
 
-    def delete(self, found: Found) -> str:
-        """Delete one object where it is ours and say what that did."""
+    def delete(self, found: Found) -> dict[str, t.Any]:
+        """Delete one object where it is ours and tell what that did."""
+        return {"action": self._deleted(found)}
+
+    def _deleted(self, found: Found) -> str:
         wanted, before = found.wanted, found.before
         if not before:
             return "absent"

@@ -16,6 +16,8 @@ author: The kestrel.real_ip contributors (!UNKNOWN)
 description:
   - Finds the cluster, its version and its identity, and asks it whether the credentials may do
     all that O(purposes) need.
+  - Finds what other settings have left of this deployment, RV(former), and whether it may be
+    removed.
   - Fails with one sentence where there is no kubeconfig or context, no answer, a version that is
     too old, or a right missing.
   - A task of this name runs an action plugin. It first refuses wrong values and wrong names of
@@ -115,6 +117,20 @@ ingress:
   description: The name of the Ingress, empty where RV(front) is a Service.
   returned: success
   type: str
+former:
+  description:
+    - What other settings of this deployment have needed, is still there and isn't needed any more.
+    - What may not be read is left out, with a warning.
+  returned: success
+  type: list
+  elements: dict
+  contains:
+    kind:
+      description: The kind, V(Ingress) or V(ConfigMap).
+      type: str
+    name:
+      description: The name.
+      type: str
 purposes:
   description: As given.
   returned: success
@@ -136,7 +152,17 @@ from ansible_collections.kestrel.real_ip.plugins.module_utils._kubernetes import
     contexts_of,
     open_module,
 )
-from ansible_collections.kestrel.real_ip.plugins.module_utils._rights import Right, needed
+from ansible_collections.kestrel.real_ip.plugins.module_utils._ownership import is_ours
+from ansible_collections.kestrel.real_ip.plugins.module_utils._readiness import KINDS
+from ansible_collections.kestrel.real_ip.plugins.module_utils._rights import (
+    ANOTHERS,
+    MISSING,
+    OURS,
+    Former,
+    Right,
+    former,
+    needed,
+)
 from ansible_collections.kestrel.real_ip.plugins.module_utils._scenarios import (
     DEFAULT_SCENARIO,
     INGRESS,
@@ -185,6 +211,39 @@ def readable(cluster: Cluster, path: str) -> dict[str, t.Any] | None:
         raise
 
 
+def state_of_namespace(cluster: Cluster, namespace: str, prefix: str) -> str:
+    """Whose the namespace is; one that may not be read is there, and another's."""
+    try:
+        found = cluster.find(f"/api/v1/namespaces/{namespace}")
+    except ClusterError as error:
+        if error.status != 403:
+            raise
+        return ANOTHERS
+    return MISSING if found is None else OURS if is_ours(found, prefix) else ANOTHERS
+
+
+def left_over(
+    cluster: Cluster, candidates: t.Iterable[Former], namespace: str, prefix: str
+) -> tuple[dict[str, Former], list[Right]]:
+    """What of ``candidates`` is there and ours, by name, and the rights that it takes to see more.
+
+    Raises ClusterError.
+    """
+    found, unseen = {}, []
+    for one in candidates:
+        name = f"{prefix}-{one.ending}"
+        try:
+            existing = cluster.find(KINDS[one.kind].path.format(namespace=namespace, name=name))
+        except ClusterError as error:
+            if error.status != 403:
+                raise
+            unseen.append(one.right("get"))
+        else:
+            if existing and is_ours(existing, prefix):
+                found[name] = one
+    return found, unseen
+
+
 def main() -> None:
     """Entry point."""
     module = open_module(
@@ -201,13 +260,16 @@ def main() -> None:
             },
         }
     )
-    namespace = module.params["namespace"]
+    namespace, prefix = module.params["namespace"], module.params["name_prefix"]
+    purposes, echo = module.params["purposes"], module.params["echo"]
     front = SCENARIOS[module.params["scenario"]].front
     try:
         cluster = Cluster(module)
         version = check_version(cluster.get("/version"), cluster.server)
-        exists = readable(cluster, f"/api/v1/namespaces/{namespace}") is not None
-        rights = needed(module.params["purposes"], exists, module.params["echo"], front)
+        state = state_of_namespace(cluster, namespace, prefix)
+        candidates = [] if state == MISSING or "deploy" not in purposes else former(echo, front)
+        left, unseen = left_over(cluster, candidates, namespace, prefix)
+        rights = needed(purposes, state, echo, front, left.values())
         missing = missing_rights(cluster, rights, namespace)
         if missing:
             names = ", ".join(str(right) for right in missing)
@@ -218,6 +280,12 @@ def main() -> None:
         system = readable(cluster, "/api/v1/namespaces/kube-system")
     except ClusterError as error:
         module.fail_json(msg=str(error), status=error.status)
+    if unseen:
+        module.warn(
+            f"What another scenario or echo app has left in the namespace {namespace} can't be "
+            f"seen, and would stay: {', '.join(map(str, unseen))} isn't allowed. Next: "
+            "kubectl apply -f docs/rbac/deploy.yml, or ignore this if there never was another one"
+        )
     identity = system["metadata"]["uid"] if system else cluster.server
     module.exit_json(
         changed=False,
@@ -225,13 +293,14 @@ def main() -> None:
         context=contexts_of(module.params)[0],
         version=version,
         cluster=identity,
-        deployment=f"{identity}/{namespace}/{module.params['name_prefix']}",
+        deployment=f"{identity}/{namespace}/{prefix}",
         namespace=namespace,
-        name_prefix=module.params["name_prefix"],
+        name_prefix=prefix,
         front=front,
-        ingress=f"{module.params['name_prefix']}-ingress" if front == INGRESS else "",
-        purposes=module.params["purposes"],
-        namespace_exists=exists,
+        ingress=f"{prefix}-ingress" if front == INGRESS else "",
+        purposes=purposes,
+        former=[{"kind": one.kind, "name": name} for name, one in left.items()],
+        namespace_exists=state != MISSING,
     )
 
 

@@ -20,7 +20,7 @@ description:
     LoadBalancer when their status
     names an address or a host name, anything else when it exists.
   - Where O(objects[].action) says what was done with an object, the task does not wait for what
-    cannot come any more. One that somebody else has removed or made again meanwhile fails it.
+    cannot come any more. One that somebody else has removed, made again or applied otherwise meanwhile fails it.
   - Of what is not gone it says what holds it, such as a finalizer, or a pod on a node that does not
     answer.
   - While it waits, a line every O(interval) seconds says for what, with the namespace's latest
@@ -60,6 +60,10 @@ options:
       action:
         description: What M(kestrel.real_ip.apply) did with the object. One that it V(kept) is not
           ours to wait for.
+        type: str
+      applied:
+        description: By what M(kestrel.real_ip.apply) knows that nobody has applied it otherwise
+          since.
         type: str
       yielded:
         description: What M(kestrel.real_ip.apply) left to somebody else. It is waited for as it is.
@@ -183,9 +187,7 @@ class Contest(ClusterError):
     """Somebody else has undone what is waited for."""
 
 
-def look(
-    cluster: Cluster, params: t.Mapping[str, t.Any], applied: bool
-) -> list[dict[str, t.Any]]:
+def look(cluster: Cluster, params: t.Mapping[str, t.Any], applied: bool) -> list[dict[str, t.Any]]:
     """The state of every object now. Raises ClusterError, and Contest where ``applied`` holds.
 
     ``applied``: whether what the objects' actions say was done for real.
@@ -196,7 +198,7 @@ def look(
             continue
         path = KINDS[one["kind"]].path.format(namespace=params["namespace"], name=one["name"])
         existing = cluster.find(path)
-        undone = contested(one["action"], existing) if applied else ""
+        undone = contested(one, existing) if applied else ""
         if undone:
             raise Contest(_contest(one, undone, params["namespace"]))
         state = state_of(one["kind"], existing, params["state"])
@@ -262,6 +264,7 @@ def main() -> None:
                     "kind": {"type": "str", "choices": list(KINDS), "required": True},
                     "name": {"type": "str", "required": True},
                     "action": {"type": "str"},
+                    "applied": {"type": "str"},
                     "yielded": {"type": "list", "elements": "str"},
                 },
             },
