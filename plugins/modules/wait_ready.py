@@ -20,7 +20,8 @@ description:
     LoadBalancer when their status
     names an address or a host name, anything else when it exists.
   - Where O(objects[].action) says what was done with an object, the task does not wait for what
-    cannot come any more. One that somebody else has removed, made again or applied otherwise meanwhile fails it.
+    cannot come any more. One that somebody else has removed, made again or applied otherwise
+    meanwhile fails it.
   - Of what is not gone it says what holds it, such as a finalizer, or a pod on a node that does not
     answer.
   - While it waits, a line every O(interval) seconds says for what, with the namespace's latest

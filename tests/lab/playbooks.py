@@ -27,7 +27,11 @@ EXPECTED_IPV6 = "2001:db8:113::a"
 VENV = Path(sys.executable).parent
 
 RECAP = re.compile(r"^(\S+) +: ok=\d+ +changed=(\d+)", re.MULTILINE)
+RESULT = re.compile(r"^(?:ok|changed): \[\S+\] => (\{.*\})$", re.MULTILINE)
 LINE = re.compile(r"^real_ip: .*$", re.MULTILINE)
+
+SUPER_NODE = "node.kubernetes.io/instance-type"
+TAINT = "eks.tke.cloud.tencent.com/eklet"
 
 BALANCED = """
 apiVersion: v1
@@ -53,6 +57,17 @@ class Run:
     def changed(self) -> int:
         """Changed tasks of all hosts together."""
         return sum(int(changed) for __, changed in RECAP.findall(self.output))
+
+    @property
+    def actions(self) -> set[tuple[str, str]]:
+        """Each object with what was done to it, or would be, of a run with ``-v``."""
+        found = [json.loads(text) for text in RESULT.findall(self.output)]
+        objects = [one for result in found for one in result.get("objects", [])]
+        return {
+            (f"{one['kind']}/{one['name']}", one["action"])
+            for one in objects
+            if one.get("action") not in (None, "unchanged", "absent", "kept")
+        }
 
     @property
     def line(self) -> str:
@@ -276,6 +291,19 @@ class Attempt:
         groups = [path for path in Path("/sys/fs/cgroup").rglob(container) if path.is_dir()]
         numbers = {line for path in groups for line in (path / "cgroup.procs").read_text().split()}
         return ["nsenter", f"--target={min(numbers)}", "--net", "--uts", "--"]
+
+
+@contextmanager
+def super_node(playbooks: Playbooks, name: str) -> Iterator[None]:
+    """A node that looks like a super node meanwhile, with the taint of older ones."""
+    node = ("node", name)
+    playbooks.kubectl("label", *node, f"{SUPER_NODE}=eklet")
+    playbooks.kubectl("taint", *node, f"{TAINT}=:NoSchedule")
+    try:
+        yield
+    finally:
+        playbooks.kubectl("taint", *node, f"{TAINT}-")
+        playbooks.kubectl("label", *node, f"{SUPER_NODE}-")
 
 
 @contextmanager

@@ -5,19 +5,16 @@ from __future__ import annotations
 
 import secrets
 from collections.abc import Iterator
-from contextlib import contextmanager
 
 import pytest
 
 from lab.settings import NODE1, NODE2, Lab
-from tests.lab.playbooks import EXPECTED, Playbooks
+from tests.lab.playbooks import EXPECTED, Playbooks, super_node
 
 MINE = ("-e", f"real_ip_expected_source={EXPECTED}")
 LAYER_7 = ("gr-clb-non-direct-pod", "eni-clb-non-direct-pod")
 LAYER_4 = ("gr-clb-direct-pod", "eni-clb-direct-pod")
 SUPER = "super-clb-direct-pod"
-SUPER_NODE = "node.kubernetes.io/instance-type"
-TAINT = "eks.tke.cloud.tencent.com/eklet"
 
 
 @pytest.fixture
@@ -72,19 +69,6 @@ def test_layer_7(own: Playbooks, scenario: str) -> None:
     _removed(own, *_by_name(scenario))
 
 
-@contextmanager
-def _super_node(playbooks: Playbooks) -> Iterator[None]:
-    """One node that looks like a super node, with the taint of older ones."""
-    node = ("node", NODE2.name)
-    playbooks.kubectl("label", *node, f"{SUPER_NODE}=eklet")
-    playbooks.kubectl("taint", *node, f"{TAINT}=:NoSchedule")
-    try:
-        yield
-    finally:
-        playbooks.kubectl("taint", *node, f"{TAINT}-")
-        playbooks.kubectl("label", *node, f"{SUPER_NODE}-")
-
-
 def _layer_4(own: Playbooks, scenario: str) -> None:
     run = own.run("site", *_by_name(scenario))
     assert (run.status, run.verdict) == (0, "preserved"), run.output
@@ -110,7 +94,7 @@ def test_layer_4(own: Playbooks, scenario: str) -> None:
 
 
 def test_super_nodes(own: Playbooks) -> None:
-    with _super_node(own):
+    with super_node(own, NODE2.name):
         _layer_4(own, SUPER)
         nodes = own.kubectl(
             *("get", "pods", "-n", own.namespace),
