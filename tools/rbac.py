@@ -1,0 +1,113 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Write the manifests of docs/rbac from the table of rights.
+
+python -m tools.rbac
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+
+from ansible_collections.kestrel.real_ip.plugins.module_utils._rights import (
+    DEPLOY_BUNDLED,
+    NEEDED,
+    OPTIONAL,
+    Right,
+)
+
+from lab.settings import REPOSITORY
+
+DIRECTORY = REPOSITORY / "docs" / "rbac"
+ACCOUNT = "kestrel-real-ip"
+NAMESPACE = "kestrel-catchip"
+PURPOSES = tuple(NEEDED)
+
+_HEADING = """\
+# What {purpose} needs, and nothing else, in a namespace that exists. Written by: python -m tools.rbac
+# For another namespace: sed 's/{namespace}/NAME/' docs/rbac/{purpose}.yml | kubectl apply -f -
+---
+apiVersion: v1
+kind: ServiceAccount
+metadata:
+  name: {account}
+  namespace: {namespace}
+"""
+_ROLE = """\
+---
+apiVersion: rbac.authorization.k8s.io/v1
+kind: {prefix}Role
+metadata:
+  name: {name}{where}
+rules:
+{rules}
+---
+apiVersion: rbac.authorization.k8s.io/v1
+kind: {prefix}RoleBinding
+metadata:
+  name: {name}{where}
+roleRef:
+  apiGroup: rbac.authorization.k8s.io
+  kind: {prefix}Role
+  name: {name}
+subjects:
+  - kind: ServiceAccount
+    name: {account}
+    namespace: {namespace}
+"""
+
+
+def _rules(rights: Iterable[Right]) -> list[str]:
+    """One rule for each set of verbs of an API group, in the order of the rights."""
+    verbs: dict[tuple[str, str], list[str]] = {}
+    for right in dict.fromkeys(rights):
+        verbs.setdefault((right.group, right.resource), []).append(right.verb)
+    resources: dict[tuple[str, tuple[str, ...]], list[str]] = {}
+    for (group, resource), found in verbs.items():
+        resources.setdefault((group, tuple(found)), []).append(resource)
+    return [
+        f'  - apiGroups: ["{group}"]\n'
+        f"    resources: [{', '.join(names)}]\n"
+        f"    verbs: [{', '.join(found)}]"
+        for (group, found), names in resources.items()
+    ]
+
+
+def _role(name: str, namespace: str, rules: Sequence[str]) -> str:
+    return _ROLE.format(
+        prefix="" if namespace else "Cluster",
+        name=name,
+        where=f"\n  namespace: {namespace}" if namespace else "",
+        rules="\n".join(rules),
+        account=ACCOUNT,
+        namespace=NAMESPACE,
+    )
+
+
+def manifest(purpose: str) -> str:
+    """The manifest for one purpose, as YAML."""
+    needed = (*NEEDED[purpose], *(DEPLOY_BUNDLED if purpose == "deploy" else ()))
+    rules = {NAMESPACE: _rules(needed)}
+    # What is needed for one thing stands under one comment.
+    reasons: dict[tuple[str, str], list[Right]] = {}
+    for extra in OPTIONAL[purpose]:
+        where = NAMESPACE if extra.namespace is None else extra.namespace
+        if extra.right not in needed or where != NAMESPACE:
+            reasons.setdefault((where, extra.without), []).append(extra.right)
+    for (where, without), rights in reasons.items():
+        comment = f"  # Can be left out. Then it isn't known or done: {without}"
+        rules.setdefault(where, []).extend([comment, *_rules(rights)])
+    name = f"{ACCOUNT}-{purpose}"
+    roles = [_role(name, where, listed) for where, listed in rules.items() if listed]
+    heading = _HEADING.format(purpose=purpose, account=ACCOUNT, namespace=NAMESPACE)
+    return heading + "".join(roles)
+
+
+def main() -> None:
+    """Write every manifest."""
+    DIRECTORY.mkdir(exist_ok=True)
+    for purpose in PURPOSES:
+        (DIRECTORY / f"{purpose}.yml").write_text(manifest(purpose), encoding="utf-8")
+
+
+if __name__ == "__main__":
+    main()
