@@ -23,7 +23,7 @@ NAMESPACE = "kestrel-catchip"
 PURPOSES = tuple(NEEDED)
 
 _HEADING = """\
-# What {purpose} needs, and nothing else, in a namespace that exists. Written by: python -m tools.rbac
+# What {purpose} needs, and nothing else, in a namespace that exists. By: python -m tools.rbac
 # For another namespace: sed 's/{namespace}/NAME/' docs/rbac/{purpose}.yml | kubectl apply -f -
 ---
 apiVersion: v1
@@ -94,7 +94,7 @@ def manifest(purpose: str) -> str:
         if extra.right not in needed or where != NAMESPACE:
             reasons.setdefault((where, extra.without), []).append(extra.right)
     for (where, without), rights in reasons.items():
-        comment = f"  # Can be left out. Then it isn't known or done: {without}"
+        comment = f"  # A run goes on without. Then it doesn't tell or do: {without}"
         rules.setdefault(where, []).extend([comment, *_rules(rights)])
     name = f"{ACCOUNT}-{purpose}"
     roles = [_role(name, where, listed) for where, listed in rules.items() if listed]

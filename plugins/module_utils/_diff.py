@@ -10,13 +10,13 @@ from __future__ import annotations
 
 import typing as t
 
-from ansible.module_utils.common.yaml import SafeDumper, yaml_dump
-
 
 def readable(found: t.Mapping[str, t.Any]) -> str:
     """``found`` as YAML, empty where there is nothing: a diff would show ``{}`` as a line."""
+    # It comes with the library kubernetes, whose absence is told in words before.
+    import yaml
 
-    class Lines(SafeDumper):
+    class Lines(yaml.SafeDumper):
         """Writes texts of several lines in the literal style."""
 
     def text(dumper: t.Any, value: str) -> t.Any:
@@ -25,4 +25,4 @@ def readable(found: t.Mapping[str, t.Any]) -> str:
 
     Lines.add_representer(str, text)
     # A line that is folded is two in a diff.
-    return str(yaml_dump(found, Dumper=Lines, width=10_000)) if found else ""
+    return str(yaml.dump(found, Dumper=Lines, width=10_000)) if found else ""

@@ -28,7 +28,7 @@ _BY_KUBERNETES = {
 _DERIVED = ("Event", "Endpoints", "EndpointSlice", "ControllerRevision", "Lease", "PodMetrics")
 
 # Fields that an autoscaler takes over through a subresource: kind to subresource and path
-_SCALED = {"Deployment": ("scale", ("spec", "replicas"))}
+_SCALED: dict[str, tuple[str, tuple[str, ...]]] = {"Deployment": ("scale", ("spec", "replicas"))}
 # Who scales by hand. The next run says again what a deployment is to have.
 _BY_HAND = "kubectl"
 

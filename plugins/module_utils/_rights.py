@@ -142,7 +142,7 @@ _IDENTITY = Extra(
     Right("get", *_NAMESPACES), "that two hosts of an inventory are one cluster", "kube-system"
 )
 _VANTAGE = "where the prober stands: a verdict then says that its vantage wasn't checked"
-_WAY = "what is wrong there; it says so, with what allows it"
+_WAY = "what is wrong there. It says so, with what allows it"
 #: What each purpose can do more with.
 OPTIONAL: dict[str, tuple[Extra, ...]] = {
     "deploy": (

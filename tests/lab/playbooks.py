@@ -30,6 +30,7 @@ RECAP = re.compile(r"^(\S+) +: ok=\d+ +changed=(\d+)", re.MULTILINE)
 RESULT = re.compile(r"^(?:ok|changed): \[\S+\] => (\{.*\})$", re.MULTILINE)
 LINE = re.compile(r"^real_ip: .*$", re.MULTILINE)
 
+LAB_SERVER = "https://10.255.0.2:6443"
 SUPER_NODE = "node.kubernetes.io/instance-type"
 TAINT = "eks.tke.cloud.tencent.com/eklet"
 
@@ -291,6 +292,25 @@ class Attempt:
         groups = [path for path in Path("/sys/fs/cgroup").rglob(container) if path.is_dir()]
         numbers = {line for path in groups for line in (path / "cgroup.procs").read_text().split()}
         return ["nsenter", f"--target={min(numbers)}", "--net", "--uts", "--"]
+
+
+def configuration(playbooks: Playbooks, server: str = LAB_SERVER, **user: str) -> dict[str, Any]:
+    """A kubeconfig like the lab's, with another server or user."""
+    words = ("config", "view", "--raw", "--minify", "--flatten", "-o", "json")
+    content: dict[str, Any] = json.loads(playbooks.kubectl(*words))
+    content["clusters"][0]["cluster"]["server"] = server
+    if user:
+        content["users"][0]["user"] = user
+    return content
+
+
+def elsewhere(
+    playbooks: Playbooks, directory: Path, server: str = LAB_SERVER, **user: str
+) -> tuple[str, str]:
+    """The argument for such a kubeconfig, which is written into the directory."""
+    path = directory / "kubeconfig"
+    path.write_text(json.dumps(configuration(playbooks, server, **user)))
+    return "-e", f"real_ip_kubeconfig={path}"
 
 
 @contextmanager

@@ -12,6 +12,7 @@ from lab import images
 from lab.faults import FAULTS
 from lab.settings import REPOSITORY
 from tests.lab.fault_cases import CASES, page
+from tools import rbac
 
 MODULES = REPOSITORY / "plugins" / "modules"
 
@@ -83,3 +84,8 @@ def test_every_fault_is_compared_and_has_the_code_of_its_case() -> None:
 
 def test_the_page_of_faults_is_made_from_the_cases() -> None:
     assert (REPOSITORY / "docs" / "faults.md").read_text() == page()
+
+
+def test_the_manifests_of_rights_are_made_from_the_table() -> None:
+    written = {path.stem: path.read_text() for path in rbac.DIRECTORY.glob("*.yml")}
+    assert written == {purpose: rbac.manifest(purpose) for purpose in rbac.PURPOSES}
