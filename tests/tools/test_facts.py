@@ -89,3 +89,18 @@ def test_the_page_of_faults_is_made_from_the_cases() -> None:
 def test_the_manifests_of_rights_are_made_from_the_table() -> None:
     written = {path.stem: path.read_text() for path in rbac.DIRECTORY.glob("*.yml")}
     assert written == {purpose: rbac.manifest(purpose) for purpose in rbac.PURPOSES}
+
+
+def test_each_situation_in_the_life_of_a_deployment_has_a_test() -> None:
+    page = (REPOSITORY / "docs" / "lifecycle.md").read_text()
+    rows = [
+        line.strip("|").split(" | ")
+        for line in page.splitlines()
+        if line.startswith("| ") and not line.startswith(("| situation |", "| --- |"))
+    ]
+    assert len(rows) > 30
+    for situation, __, __, named in rows:
+        found = re.fullmatch(r"`(\w+\.py)::(test_\w+)` ?", named)
+        assert found, situation
+        code = (REPOSITORY / "tests" / "lab" / found[1]).read_text()
+        assert f"\ndef {found[2]}(" in code, situation
