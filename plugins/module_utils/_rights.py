@@ -141,7 +141,7 @@ _EVENTS = Extra(Right("list", "", "events"), "the latest event, while it waits")
 _IDENTITY = Extra(
     Right("get", *_NAMESPACES), "that two hosts of an inventory are one cluster", "kube-system"
 )
-_VANTAGE = "where the prober stands: a verdict then says that its vantage wasn't checked"
+_VANTAGE = "where the prober stands (a verdict says so)"
 _WAY = "what is wrong there. It says so, with what allows it"
 #: What each purpose can do more with.
 OPTIONAL: dict[str, tuple[Extra, ...]] = {

@@ -105,6 +105,17 @@ objects:
       description: V(created), V(adopted), V(changed), V(unchanged), V(deleted), V(absent), or
         V(kept) for what is not ours to touch.
       type: str
+    applied:
+      description: When this collection last changed it, by which a later change of another run is
+        noticed.
+      returned: with O(state=present), but not in check mode
+      type: str
+    yielded:
+      description: The fields that were left to somebody else, with their value and who that is.
+      returned: where there are any
+      type: list
+      elements: str
+      sample: ["spec.replicas: 5, by kube-controller-manager"]
 left:
   description: What somebody else put into the namespace and what kept it from being deleted, as
     C(Kind/name).
