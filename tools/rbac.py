@@ -58,18 +58,24 @@ subjects:
 
 def _rules(rights: Iterable[Right]) -> list[str]:
     """One rule for each set of verbs of an API group, in the order of the rights."""
-    verbs: dict[tuple[str, str], list[str]] = {}
+    verbs: dict[tuple[str, str, str], list[str]] = {}
     for right in dict.fromkeys(rights):
-        verbs.setdefault((right.group, right.resource), []).append(right.verb)
-    resources: dict[tuple[str, tuple[str, ...]], list[str]] = {}
-    for (group, resource), found in verbs.items():
-        resources.setdefault((group, tuple(found)), []).append(resource)
+        verbs.setdefault((right.group, right.name, right.resource), []).append(right.verb)
+    resources: dict[tuple[str, str, tuple[str, ...]], list[str]] = {}
+    for (group, name, resource), found in verbs.items():
+        resources.setdefault((group, name, tuple(found)), []).append(resource)
     return [
         f'  - apiGroups: ["{group}"]\n'
-        f"    resources: [{', '.join(names)}]\n"
-        f"    verbs: [{', '.join(found)}]"
-        for (group, found), names in resources.items()
+        f"    resources: [{', '.join(listed)}]\n"
+        + (f"    resourceNames: [{name}]\n" if name else "")
+        + f"    verbs: [{', '.join(found)}]"
+        for (group, name, found), listed in resources.items()
     ]
+
+
+def _where(right: Right) -> str:
+    """The namespace of the role that gives it; empty for a ClusterRole."""
+    return (right.namespace or NAMESPACE) if right.namespaced else ""
 
 
 def _role(name: str, namespace: str, rules: Sequence[str]) -> str:
@@ -90,9 +96,8 @@ def manifest(purpose: str) -> str:
     # What is needed for one thing stands under one comment.
     reasons: dict[tuple[str, str], list[Right]] = {}
     for extra in OPTIONAL[purpose]:
-        where = NAMESPACE if extra.namespace is None else extra.namespace
-        if extra.right not in needed or where != NAMESPACE:
-            reasons.setdefault((where, extra.without), []).append(extra.right)
+        if extra.right not in needed:
+            reasons.setdefault((_where(extra.right), extra.without), []).append(extra.right)
     for (where, without), rights in reasons.items():
         comment = f"  # A run goes on without. Then it doesn't tell or do: {without}"
         rules.setdefault(where, []).extend([comment, *_rules(rights)])

@@ -10,7 +10,9 @@ import typing as t
 
 from ansible.plugins.action import ActionBase
 from ansible.utils.display import Display
+from ansible_collections.kestrel.real_ip.plugins.module_utils._options import SETTLED, refused
 from ansible_collections.kestrel.real_ip.plugins.module_utils._settings import problems, value_of
+from ansible_collections.kestrel.real_ip.plugins.module_utils._summary import with_variables
 
 display = Display()
 
@@ -23,14 +25,17 @@ class ActionModule(ActionBase):
         result: dict[str, t.Any] = super().run(tmp, task_vars)
         variables = task_vars or {}
         given = self._settings(variables)
-        wrong = problems(given)
+        wrong = _wrong(given)
         for point in variables.get("groups", {}).get("real_ip_vantages", []):
-            own = problems(self._settings(variables["hostvars"][point]))
+            own = _wrong(self._settings(variables["hostvars"][point]))
             wrong += [f"{point}: {text}" for text in own if text not in wrong]
         if wrong:
             result.update(failed=True, msg="Nothing was changed. " + "; ".join(wrong))
             return result
-        names = ("namespace", "name_prefix", "echo", "scenario")
+        names = (
+            *("namespace", "name_prefix", "echo", "scenario"),
+            *("direct_access", "manage_cluster_switches", "ephemeral"),
+        )
         scenario = given.get("real_ip_scenario")
         settings = {
             name: value_of(f"real_ip_{name}", given.get(f"real_ip_{name}"), scenario)
@@ -44,9 +49,11 @@ class ActionModule(ActionBase):
         )
         if not result.get("failed"):
             context = f"context {result['context']}, " if result["context"] else ""
+            switches = [f"{one} {value}" for one, value in result["switches"].items() if value]
             display.display(
                 f"[{variables.get('inventory_hostname', '')}] {' and '.join(args['purposes'])}: "
-                f"{context}{result['server']} ({result['version']}), namespace {args['namespace']}"
+                f"{context}{result['server']} ({result['version']}), "
+                + ", ".join([f"namespace {args['namespace']}", *switches])
             )
         return result
 
@@ -57,3 +64,19 @@ class ActionModule(ActionBase):
             for name in variables
             if name.startswith("real_ip_")
         }
+
+
+def _wrong(given: t.Mapping[str, t.Any]) -> list[str]:
+    """What is wrong with a host's variables, each by itself or with another one, by their names.
+
+    The probe would refuse some of that too, but only after everything is deployed.
+    """
+    found = problems(given)
+    if found:
+        return found
+    scenario = given.get("real_ip_scenario")
+    params = {
+        option: value_of(f"real_ip_{option}", given.get(f"real_ip_{option}"), scenario)
+        for option in SETTLED
+    }
+    return [with_variables(text) for text in refused(params)]

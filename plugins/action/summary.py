@@ -22,6 +22,7 @@ from ansible_collections.kestrel.real_ip.plugins.module_utils._summary import (
     page,
     passes,
     rows,
+    running,
     vantage_entry,
     with_cause,
     with_playbooks,
@@ -51,6 +52,7 @@ class ActionModule(ActionBase):
                 "way": {"type": "dict"},
                 "applied": {"type": "list", "elements": "dict", "default": []},
                 "diagnosis": {"type": "bool", "default": False},
+                "ephemeral": {"type": "bool", "default": False},
                 "kubernetes_version": {"type": "str"},
                 "accept": {"type": "list", "elements": "str", "default": []},
                 "playbooks": {"type": "str", "default": "kestrel.real_ip."},
@@ -77,8 +79,9 @@ class ActionModule(ActionBase):
         host = (task_vars or {}).get("inventory_hostname", "localhost")
         excused = not failure and bool(arguments["diagnosis"] or not probe or probe.get("skipped"))
         if way or not (failure or excused):
-            done = done_before(arguments["applied"]) if failure else []
-            told = page(host, found, rows(found, probe, [*done, *following()], way))
+            told_of = done_before if failure else running
+            then = [*told_of(arguments["applied"]), *following(arguments["ephemeral"])]
+            told = page(host, found, rows(found, probe, then, way))
             text = with_playbooks(told, arguments["playbooks"])
             display.display(f"\n{text}\n", color=COLOURS.get(str(found["verdict"]), "red"))
         display.display(line(host, found))

@@ -33,7 +33,8 @@ _value:
   description:
     - The keys V(front) (C(Ingress) or C(Service)), V(layer), V(service_type), V(direct_access) and
       V(echo).
-    - And V(pod), fields of the pods' specification.
+    - And V(pod), fields of the pods' specification, and V(switches), TKE's switches for the whole
+      cluster with the values that it needs.
   type: dict
 """
 

@@ -12,13 +12,13 @@ import typing as t
 
 from ansible_collections.kestrel.real_ip.plugins.module_utils import _objects as objects
 from ansible_collections.kestrel.real_ip.plugins.module_utils._findings import Seen
-from ansible_collections.kestrel.real_ip.plugins.module_utils._path import (
-    SETTINGS,
-    TrafficPath,
-    named,
-)
+from ansible_collections.kestrel.real_ip.plugins.module_utils._path import TrafficPath, named
 from ansible_collections.kestrel.real_ip.plugins.module_utils._readiness import addresses
 from ansible_collections.kestrel.real_ip.plugins.module_utils._scenarios import TKE_CLASS
+from ansible_collections.kestrel.real_ip.plugins.module_utils._switches import (
+    GLOBAL_ROUTE,
+    SETTINGS,
+)
 from ansible_collections.kestrel.real_ip.plugins.module_utils._tke_errors import TkeError, look_up
 
 # --- Ingress and load balancer --------------------------------------------------------------------
@@ -108,14 +108,11 @@ def direct_by_default(path: TrafficPath) -> t.Iterator[Seen]:
         yield Seen("P313", path.kind, path.name, detail, facts)
 
 
-_GLOBAL_ROUTE = "GlobalRouteDirectAccess"
-
-
 def direct_refused(path: TrafficPath) -> t.Iterator[Seen]:
     """Direct access to pods of the GlobalRouter network, for which the cluster doesn't allow it."""
     if path.settings is None or not objects.direct_access(path) or _works(path):
         return
-    seen = path.settings.get(_GLOBAL_ROUTE)
+    seen = path.settings.get(GLOBAL_ROUTE)
     # Clusters that turn direct access on by themselves allow it as well, whatever isn't written.
     allowed = seen == "true" or (seen is None and objects.is_direct_default(path))
     if allowed or not objects.on_global_router(path):
@@ -124,9 +121,9 @@ def direct_refused(path: TrafficPath) -> t.Iterator[Seen]:
         "P314",
         path.kind,
         path.name,
-        f"data.{_GLOBAL_ROUTE} of ConfigMap {SETTINGS}: {seen or 'not set'}; "
+        f"data.{GLOBAL_ROUTE} of ConfigMap {SETTINGS}: {seen or 'not set'}; "
         f'annotation {objects.direct_key(path)}: "true"{objects.tke_event(path, "E4033")}',
-        {"seen": seen or "not set", "patch": objects.patch({"data": {_GLOBAL_ROUTE: "true"}})},
+        {"seen": seen or "not set", "patch": objects.patch({"data": {GLOBAL_ROUTE: "true"}})},
     )
 
 

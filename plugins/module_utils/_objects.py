@@ -23,6 +23,7 @@ from ansible_collections.kestrel.real_ip.plugins.module_utils._path import (
 )
 from ansible_collections.kestrel.real_ip.plugins.module_utils._scenarios import TKE_CLASS
 from ansible_collections.kestrel.real_ip.plugins.module_utils._settings import value_of
+from ansible_collections.kestrel.real_ip.plugins.module_utils._switches import DIRECT_DEFAULT
 from ansible_collections.kestrel.real_ip.plugins.module_utils._tke_errors import mentions
 
 #: What of a container decides what it does
@@ -195,7 +196,7 @@ def turned_direct(path: TrafficPath) -> str:
 
 def is_direct_default(path: TrafficPath) -> bool:
     """Does the cluster turn direct access on where nothing is said of it?"""
-    return (path.settings or {}).get("EnableDefaultDirectAccess") == "true"
+    return (path.settings or {}).get(DIRECT_DEFAULT) == "true"
 
 
 def by_default(path: TrafficPath) -> str:
@@ -204,7 +205,7 @@ def by_default(path: TrafficPath) -> str:
     ours = is_clb(path) if path.kind == "Ingress" else spec(path.front).get("type") == _BALANCED
     if not ours or key in annotations_of(path.front) or not is_direct_default(path):
         return ""
-    return f'{key} is not set, and EnableDefaultDirectAccess is "true" for what is made from now on'
+    return f'{key} is not set, and {DIRECT_DEFAULT} is "true" for what is made from now on'
 
 
 _BALANCED = "LoadBalancer"

@@ -14,8 +14,8 @@ import math
 import os
 import re
 import ssl
-from collections.abc import Iterable, Mapping, Sequence
-from typing import Any, NamedTuple
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from typing import Any, Callable, NamedTuple
 from urllib.parse import quote, unquote, urlsplit
 
 from ansible_collections.kestrel.real_ip.plugins.module_utils._balancers import OWN_HEADERS
@@ -240,7 +240,7 @@ def _strategy(params: Params, layer: str) -> Strategy:
             raise WrongArgument("strategy", name, why)
         name = "peer"
     elif name == "peer":
-        raise WrongArgument("strategy", name, "layer: l7 reads a header: set layer: l4")
+        raise WrongArgument("strategy", name, "layer: l7 reads a header, so set layer: l4")
     elif name is None:
         name, count = "rightmost_trusted_count", 1 if count is None else count
     strategy = Strategy(name, params["header"] or None, count, params["trusted_ranges"])
@@ -550,3 +550,25 @@ def plan(params: Params) -> Plan:
     if around.load_balancer:
         around = around._replace(tls=_target_tls({**params, "validate_certs": False}))
     return Plan(_secured(targets, params), request, _own_address(params), standpoint, around)
+
+
+#: Options on whose values neither targets nor the cluster have a say
+SETTLED = (
+    *("layer", "strategy", "header", "trusted_count", "trusted_ranges"),
+    *("expected_source", "expected_source_url"),
+)
+
+
+def refused(params: Params) -> Iterator[str]:
+    """What the module would refuse of the options SETTLED, whatever it is asked to probe."""
+    own_url = params["expected_source_url"]
+    checks: tuple[Callable[[], object], ...] = (
+        lambda: _strategy(params, params["layer"]),
+        lambda: _expectation(params["expected_source"], None, Cluster(), Standpoint()),
+        lambda: own_url and _endpoint("expected_source_url", {"url": own_url}),
+    )
+    for check in checks:
+        try:
+            check()
+        except WrongArgument as error:
+            yield str(error)

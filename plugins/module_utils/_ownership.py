@@ -17,6 +17,8 @@ Object = t.Mapping[str, t.Any]
 MANAGER = "kestrel.real_ip"
 MANAGED_BY = "app.kubernetes.io/managed-by"
 INSTANCE = "app.kubernetes.io/instance"
+#: The annotation of a Deployment that a run may remove in its end (``real_ip_ephemeral``)
+EPHEMERAL = "real-ip.kestrel/ephemeral"
 
 # Kinds that Kubernetes itself puts into every namespace, or that go with their owner
 _BY_KUBERNETES = {

@@ -24,11 +24,12 @@ from ansible_collections.kestrel.real_ip.plugins.module_utils._kubernetes import
     ClusterError,
 )
 from ansible_collections.kestrel.real_ip.plugins.module_utils._ownership import owns
+from ansible_collections.kestrel.real_ip.plugins.module_utils._switches import (
+    SETTINGS,
+    SETTINGS_NAMESPACE,
+)
 
 Object = t.Mapping[str, t.Any]
-
-#: Where TKE keeps its switches for load balancers (Tencent Cloud, document 457/131136).
-SETTINGS = "tke-service-controller-config"
 
 #: Requests that are under way at the same time: the lists, the objects in front, and what follows.
 SIDE_BY_SIDE = 11
@@ -461,7 +462,7 @@ def read_path(
         futures = {name: pool.submit(reader.all, wanted) for name, wanted in LISTS.items()}
         ingress = pool.submit(reader.ingress, options["ingress"]) if options["ingress"] else None
         space = pool.submit(reader.one, NAMESPACES, namespace)
-        settings = pool.submit(reader.one, CONFIG_MAPS, SETTINGS, "kube-system")
+        settings = pool.submit(reader.one, CONFIG_MAPS, SETTINGS, SETTINGS_NAMESPACE)
         front = ingress.result() if ingress else None
         host, path = options.get("request_host") or "", options.get("path") or "/"
         service_name = leads_to(front, host, path) if ingress else options["service"]

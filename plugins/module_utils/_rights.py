@@ -11,25 +11,37 @@ from __future__ import annotations
 import typing as t
 
 from ansible_collections.kestrel.real_ip.plugins.module_utils._scenarios import INGRESS
+from ansible_collections.kestrel.real_ip.plugins.module_utils._switches import (
+    SETTINGS,
+    SETTINGS_NAMESPACE,
+)
 
 
 class Right(t.NamedTuple):
-    """One verb on one resource. ``group`` is empty for the core API."""
+    """One verb on one resource. ``group`` is empty for the core API.
+
+    ``namespace`` and ``name``: where that is one object, wherever the run works.
+    """
 
     verb: str
     group: str
     resource: str
     namespaced: bool = True
+    namespace: str = ""
+    name: str = ""
 
     def __str__(self) -> str:
         group = f".{self.group}" if self.group else ""
-        return f"{self.verb} {self.resource}{group}"
+        where = f" {self.name} in {self.namespace}" if self.name else ""
+        return f"{self.verb} {self.resource}{group}{where}"
 
     def review(self, namespace: str) -> dict[str, t.Any]:
         """The SelfSubjectAccessReview that asks for this right."""
         attributes = {"verb": self.verb, "group": self.group, "resource": self.resource}
         if self.namespaced:
-            attributes["namespace"] = namespace
+            attributes["namespace"] = self.namespace or namespace
+        if self.name:
+            attributes["name"] = self.name
         return {
             "apiVersion": "authorization.k8s.io/v1",
             "kind": "SelfSubjectAccessReview",
@@ -66,10 +78,14 @@ NEEDED: dict[str, tuple[Right, ...]] = {
     ),
 }
 DEPLOY_BUNDLED = _each("get", "create", "patch", objects=(_CONFIG_MAPS,))
+SWITCHES = tuple(
+    Right(verb, *_CONFIG_MAPS, namespace=SETTINGS_NAMESPACE, name=SETTINGS)
+    for verb in ("get", "patch")
+)
 #: By what becomes of the namespace, since only one of ours is changed or removed.
-MISSING, OURS, ANOTHERS = "missing", "ours", "another's"
+ABSENT, OURS, ANOTHERS = "absent", "ours", "another's"
 NAMESPACE: dict[tuple[str, str], tuple[Right, ...]] = {
-    ("deploy", MISSING): (
+    ("deploy", ABSENT): (
         Right("create", *_NAMESPACES, namespaced=False),
         Right("patch", *_NAMESPACES, namespaced=False),
     ),
@@ -108,7 +124,7 @@ def needed(
 ) -> list[Right]:
     """The rights that a run for ``purposes`` must have, without repetitions, in a fixed order.
 
-    ``namespace``: MISSING, OURS or ANOTHERS; ``echo``: as the variable ``real_ip_echo``; ``front``:
+    ``namespace``: ABSENT, OURS or ANOTHERS; ``echo``: as the variable ``real_ip_echo``; ``front``:
     the kind that has the load balancer; ``left``: what of :func:`former` is there, and is ours.
     """
     rights = [right for purpose in purposes for right in NEEDED[purpose]]
@@ -119,27 +135,30 @@ def needed(
     if "deploy" in purposes:
         rights += [one.right(verb) for one in left for verb in ("get", "delete")]
     rights += [right for purpose in purposes for right in NAMESPACE.get((purpose, namespace), ())]
+    if namespace == ABSENT and {"deploy", "teardown"} <= {*purposes}:
+        rights.append(Right("delete", *_NAMESPACES, namespaced=False))
     return list(dict.fromkeys(rights))
 
 
 class Extra(t.NamedTuple):
-    """A right that a run goes on without, and what it then can't say or do.
-
-    ``namespace``: where it is asked for, if not in that of the run; empty for the whole cluster.
-    """
+    """A right that a run goes on without, and what it then can't say or do."""
 
     right: Right
     without: str
-    namespace: str | None = None
 
 
 _HELD = (
     Extra(Right("list", "", "pods"), "what holds a Deployment that is being deleted"),
-    Extra(Right("get", "", "nodes", False), "whether the node of such a pod answers", ""),
+    Extra(Right("get", "", "nodes", False), "whether the node of such a pod answers"),
 )
 _EVENTS = Extra(Right("list", "", "events"), "the latest event, while it waits")
 _IDENTITY = Extra(
-    Right("get", *_NAMESPACES), "that two hosts of an inventory are one cluster", "kube-system"
+    Right("get", *_NAMESPACES, namespace=SETTINGS_NAMESPACE),
+    "that two hosts of an inventory are one cluster",
+)
+_SWITCHES = tuple(
+    Extra(right, "TKE's switches for the whole cluster, with real_ip_manage_cluster_switches")
+    for right in SWITCHES
 )
 _VANTAGE = "where the prober stands (a verdict says so)"
 _WAY = "what is wrong there. It says so, with what allows it"
@@ -148,6 +167,7 @@ OPTIONAL: dict[str, tuple[Extra, ...]] = {
     "deploy": (
         _EVENTS,
         _IDENTITY,
+        *_SWITCHES,
         *(
             Extra(one.right(verb), f"a former scenario's {one.kind}, which then stays")
             for one in former("image", "Service")
@@ -157,7 +177,7 @@ OPTIONAL: dict[str, tuple[Extra, ...]] = {
     "verify": (
         _IDENTITY,
         *(
-            Extra(Right("list", "", name, False), _VANTAGE, "")
+            Extra(Right("list", "", name, False), _VANTAGE)
             for name in ("nodes", "pods", "services")
         ),
     ),
@@ -181,10 +201,10 @@ OPTIONAL: dict[str, tuple[Extra, ...]] = {
             Right("get", "cloud.tencent.com", "tkeserviceconfigs"),
             "what an Ingress sets by a TkeServiceConfig",
         ),
-        Extra(Right("list", "", "nodes", False), _WAY, ""),
-        Extra(Right("list", "networking.k8s.io", "ingressclasses", False), _WAY, ""),
-        Extra(Right("get", *_CONFIG_MAPS), "TKE's switches for the whole cluster", "kube-system"),
+        Extra(Right("list", "", "nodes", False), _WAY),
+        Extra(Right("list", "networking.k8s.io", "ingressclasses", False), _WAY),
+        Extra(SWITCHES[0], "TKE's switches for the whole cluster"),
         _IDENTITY,
     ),
-    "teardown": (_EVENTS, _IDENTITY, *_HELD),
+    "teardown": (_EVENTS, _IDENTITY, *_SWITCHES, *_HELD),
 }

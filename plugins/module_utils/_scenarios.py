@@ -14,6 +14,8 @@ from __future__ import annotations
 
 import typing as t
 
+from ansible_collections.kestrel.real_ip.plugins.module_utils._switches import GLOBAL_ROUTE
+
 INGRESS = "Ingress"
 SERVICE = "Service"
 
@@ -32,6 +34,7 @@ class Scenario(t.NamedTuple):
 
     ``direct_access``: whether the load balancer sends to pods rather than to node ports.
     ``pod``: fields of the pods' specification that it needs, as Kubernetes has them.
+    ``switches``: TKE's switches for the whole cluster that it needs, with their values.
     """
 
     front: str
@@ -40,6 +43,7 @@ class Scenario(t.NamedTuple):
     direct_access: bool
     echo: str
     pod: t.Mapping[str, t.Any] = {}
+    switches: t.Mapping[str, str] = {}
 
 
 _NON_DIRECT = Scenario(INGRESS, "l7", "NodePort", False, "image")
@@ -50,7 +54,7 @@ DEFAULT_SCENARIO = "gr-clb-non-direct-pod"
 SCENARIOS: dict[str, Scenario] = {
     DEFAULT_SCENARIO: _NON_DIRECT,
     "eni-clb-non-direct-pod": _NON_DIRECT,
-    "gr-clb-direct-pod": _DIRECT,
+    "gr-clb-direct-pod": _DIRECT._replace(switches={GLOBAL_ROUTE: "true"}),
     "eni-clb-direct-pod": _DIRECT,
     "super-clb-direct-pod": _DIRECT._replace(
         pod={"nodeSelector": _SUPER_NODE, "tolerations": [_SUPER_NODE_TAINT]}

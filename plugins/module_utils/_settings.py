@@ -218,6 +218,8 @@ SETTINGS: dict[str, Setting] = {
     "real_ip_ingress": Setting(_object_name, None),
     "real_ip_service": Setting(_object_name, None),
     "real_ip_adopt": Setting(_boolean, False),
+    "real_ip_ephemeral": Setting(_boolean, False),
+    "real_ip_manage_cluster_switches": Setting(_boolean, False),
     "real_ip_show_logs": Setting(_boolean, False),
     "real_ip_code": Setting(_text, None),
     "real_ip_kubeconfig": Setting(_kubeconfig, None),

@@ -207,8 +207,21 @@ def done_before(applied: t.Iterable[Data]) -> list[tuple[str, str]]:
     return [("done", told)] if told else []
 
 
-def following() -> list[tuple[str, str]]:
-    """What comes next, and its command."""
+def running(applied: t.Iterable[Data]) -> list[tuple[str, str]]:
+    """What a run leaves in the cluster; ``applied``: what ``apply`` returned."""
+    objects = [one for one in applied if one["action"] not in ("absent", "deleted")]
+    places = [str(one["name"]) for one in objects if one["kind"] == "Namespace"]
+    where = f" in the namespace {places[0]}" if places else ""
+    told = ", ".join(
+        f"{one['kind']} {one['name']}" for one in objects if one["kind"] != "Namespace"
+    )
+    return [("running", f"{told}{where}")] if told else []
+
+
+def following(ephemeral: bool = False) -> list[tuple[str, str]]:
+    """What comes next, and its command; ``ephemeral``: the run itself removes what it deployed."""
+    if ephemeral:
+        return [("then", "what was deployed is removed by this run (real_ip_ephemeral)")]
     return [
         ("again", "ansible-playbook kestrel.real_ip.verify"),
         ("remove", "ansible-playbook kestrel.real_ip.teardown"),

@@ -59,6 +59,26 @@ options:
       - eni-clb-direct-pod
       - super-clb-direct-pod
     default: gr-clb-non-direct-pod
+  direct_access:
+    description:
+      - Whether the load balancer sends to pods rather than to node ports.
+      - If not set, the value or the default of the variable C(real_ip_direct_access).
+    type: bool
+    default: false
+  manage_cluster_switches:
+    description:
+      - Whether TKE's switches for the whole cluster may be changed where O(scenario) needs it.
+      - If not set, the value or the default of the variable C(real_ip_manage_cluster_switches).
+    type: bool
+    default: false
+  ephemeral:
+    description:
+      - Whether the run removes in its end what it deploys, which needs the rights of a teardown. A
+        deployment that is there already and is to stay is refused.
+      - Means nothing unless O(purposes) has both V(deploy) and V(verify).
+      - If not set, the value or the default of the variable C(real_ip_ephemeral).
+    type: bool
+    default: false
   purposes:
     description: What the run is going to do.
     type: list
@@ -131,6 +151,26 @@ former:
     name:
       description: The name.
       type: str
+ephemeral:
+  description: Whether the run removes in its end what it deploys.
+  returned: success
+  type: bool
+switches:
+  description:
+    - TKE's switches for the whole cluster about direct access, V(none) for one that isn't set.
+    - Empty on another provider's cluster, and where they mustn't be read.
+  returned: success
+  type: dict
+  sample: {GlobalRouteDirectAccess: "true", EnableDefaultDirectAccess: "true"}
+switches_wanted:
+  description: What O(scenario) needs of them.
+  returned: success
+  type: dict
+  sample: {GlobalRouteDirectAccess: "true"}
+switches_managed:
+  description: Whether the run changes them, or has to put back what an earlier one changed.
+  returned: success
+  type: bool
 purposes:
   description: As given.
   returned: success
@@ -152,12 +192,16 @@ from ansible_collections.kestrel.real_ip.plugins.module_utils._kubernetes import
     contexts_of,
     open_module,
 )
-from ansible_collections.kestrel.real_ip.plugins.module_utils._ownership import is_ours
+from ansible_collections.kestrel.real_ip.plugins.module_utils._ownership import (
+    EPHEMERAL,
+    is_ours,
+)
 from ansible_collections.kestrel.real_ip.plugins.module_utils._readiness import KINDS
 from ansible_collections.kestrel.real_ip.plugins.module_utils._rights import (
+    ABSENT,
     ANOTHERS,
-    MISSING,
     OURS,
+    SWITCHES,
     Former,
     Right,
     former,
@@ -167,6 +211,15 @@ from ansible_collections.kestrel.real_ip.plugins.module_utils._scenarios import 
     DEFAULT_SCENARIO,
     INGRESS,
     SCENARIOS,
+)
+from ansible_collections.kestrel.real_ip.plugins.module_utils._switches import (
+    MISSING,
+    REPORTED,
+    SETTINGS_PATH,
+    RecordError,
+    recorded,
+    unmet,
+    uses,
 )
 
 # Server-side apply is stable from 1.22 on, and so is networking.k8s.io/v1 alone.
@@ -219,7 +272,7 @@ def state_of_namespace(cluster: Cluster, namespace: str, prefix: str) -> str:
         if error.status != 403:
             raise
         return ANOTHERS
-    return MISSING if found is None else OURS if is_ours(found, prefix) else ANOTHERS
+    return ABSENT if found is None else OURS if is_ours(found, prefix) else ANOTHERS
 
 
 def left_over(
@@ -244,6 +297,49 @@ def left_over(
     return found, unseen
 
 
+def switches(
+    config: t.Mapping[str, t.Any] | None,
+    params: t.Mapping[str, t.Any],
+    warn: t.Callable[[str], None],
+) -> dict[str, t.Any]:
+    """What is returned of TKE's switches; ``config``: their ConfigMap, where it can be read."""
+    data = (config or {}).get("data") or {}
+    wanted: dict[str, str] = {}
+    if "deploy" in params["purposes"] and params["direct_access"]:
+        wanted = dict(SCENARIOS[params["scenario"]].switches)
+    changing = {"deploy", "teardown"} & {*params["purposes"]}
+    managed = bool(wanted) and params["manage_cluster_switches"]
+    try:
+        record = recorded(config or {})
+        used = uses(record, f"{params['namespace']}/{params['name_prefix']}")
+        managed = managed or bool(changing and used)
+    except RecordError as error:
+        warn(f"What was changed of TKE's switches isn't known: {error}")
+    if config and not managed:
+        for text in unmet(data, wanted):
+            warn(text)
+    return {
+        "switches": {one: data.get(one) for one in REPORTED} if config else {},
+        "switches_wanted": wanted,
+        "switches_managed": managed,
+    }
+
+
+def refuse_lasting(cluster: Cluster, params: t.Mapping[str, t.Any]) -> None:
+    """Raises ClusterError where the deployment is there already, and to stay."""
+    namespace, prefix = params["namespace"], params["name_prefix"]
+    name = f"{prefix}-deployment"
+    found = cluster.find(f"/apis/apps/v1/namespaces/{namespace}/deployments/{name}")
+    annotations = (found or {}).get("metadata", {}).get("annotations") or {}
+    if found and is_ours(found, prefix) and EPHEMERAL not in annotations:
+        raise ClusterError(
+            f"real_ip_ephemeral: Deployment {name} in the namespace {namespace} was deployed to "
+            "stay, and would be removed in the end. Nothing was changed. Next: set "
+            "real_ip_name_prefix or real_ip_namespace to names of this run's own, or run the "
+            "playbook kestrel.real_ip.teardown first"
+        )
+
+
 def main() -> None:
     """Entry point."""
     module = open_module(
@@ -252,6 +348,9 @@ def main() -> None:
             "name_prefix": {"type": "str"},
             "echo": {"type": "str", "choices": ["image", "bundled"]},
             "scenario": {"type": "str", "choices": list(SCENARIOS), "default": DEFAULT_SCENARIO},
+            "direct_access": {"type": "bool", "default": False},
+            "manage_cluster_switches": {"type": "bool", "default": False},
+            "ephemeral": {"type": "bool", "default": False},
             "purposes": {
                 "type": "list",
                 "elements": "str",
@@ -263,13 +362,19 @@ def main() -> None:
     namespace, prefix = module.params["namespace"], module.params["name_prefix"]
     purposes, echo = module.params["purposes"], module.params["echo"]
     front = SCENARIOS[module.params["scenario"]].front
+    ephemeral = module.params["ephemeral"] and {"deploy", "verify"} <= {*purposes}
     try:
         cluster = Cluster(module)
         version = check_version(cluster.get("/version"), cluster.server)
         state = state_of_namespace(cluster, namespace, prefix)
-        candidates = [] if state == MISSING or "deploy" not in purposes else former(echo, front)
+        candidates = [] if state == ABSENT or "deploy" not in purposes else former(echo, front)
         left, unseen = left_over(cluster, candidates, namespace, prefix)
-        rights = needed(purposes, state, echo, front, left.values())
+        needs = [*purposes, "teardown"] if ephemeral else purposes
+        rights = needed(needs, state, echo, front, left.values())
+        settings = readable(cluster, SETTINGS_PATH)
+        found = switches(settings, module.params, module.warn)
+        if found["switches_managed"]:
+            rights += SWITCHES
         missing = missing_rights(cluster, rights, namespace)
         if missing:
             names = ", ".join(str(right) for right in missing)
@@ -277,6 +382,10 @@ def main() -> None:
                 f"Rights are missing in the namespace {namespace} at {cluster.server}: {names}. "
                 f"Nothing was changed. Next: kubectl auth can-i --list -n {namespace}"
             )
+        if found["switches_managed"] and settings is None:
+            raise ClusterError(MISSING)
+        if ephemeral:
+            refuse_lasting(cluster, module.params)
         system = readable(cluster, "/api/v1/namespaces/kube-system")
     except ClusterError as error:
         module.fail_json(msg=str(error), status=error.status)
@@ -300,7 +409,9 @@ def main() -> None:
         ingress=f"{prefix}-ingress" if front == INGRESS else "",
         purposes=purposes,
         former=[{"kind": one.kind, "name": name} for name, one in left.items()],
-        namespace_exists=state != MISSING,
+        ephemeral=ephemeral,
+        namespace_exists=state != ABSENT,
+        **found,
     )
 
 

@@ -52,11 +52,15 @@ options:
     description: The step that failed before the probe, with C(task) and C(msg).
     type: dict
   applied:
-    description: What the run had done before the step failed, as C(objects) of
-      M(kestrel.real_ip.apply) has it. Shown where something failed.
+    description: What the run has applied, as C(objects) of M(kestrel.real_ip.apply) has it. Shown
+      as what is left running, or as what was done before a step failed.
     type: list
     elements: dict
     default: []
+  ephemeral:
+    description: Whether the run removes what it deployed after this task.
+    type: bool
+    default: false
   kubernetes_version:
     description: The version of Kubernetes, for the result.
     type: str

@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import json
 import subprocess
 from collections.abc import Iterator
 from pathlib import Path
@@ -36,6 +37,38 @@ BAD_VARIABLES = [
     ),
 ]
 
+# Wrong by themselves: variable, value, and what is said of it. All of them are named in one run.
+BAD_TOGETHER = [
+    ("real_ip_namespace", "Team_A", "expected a DNS label"),
+    ("real_ip_name_prefix", "a.b", "expected a DNS label"),
+    ("real_ip_container_port", 0, "expected 1 to 65535, got 0"),
+    ("real_ip_service_port", "70000", "expected 1 to 65535, got 70000"),
+    ("real_ip_replicas", 0, "expected 1 to 500, got 0"),
+    ("real_ip_max_samples", 10**9, "expected 1 to 10000"),
+    ("real_ip_host", "Echo.Example.com", "expected a host name in lower case with a dot"),
+    ("real_ip_path", "echo", "expected a path that starts with a slash"),
+    ("real_ip_image", True, "expected text, got a boolean: put it in quotes"),
+    ("real_ip_ingress_class", False, "expected text, got a boolean: put it in quotes"),
+    ("real_ip_service_annotations", {"a/b": True}, "text, got a boolean: quote it"),
+    ("real_ip_forge", "maybe", "expected true or false, got 'maybe'"),
+    ("real_ip_url", "echo.example.com", "expected a URL with http:// or https://"),
+]
+# Each fine, and not together: what is said, by variable.
+BAD_PAIRS = [
+    (
+        {"real_ip_service_type": "ClusterIP"},
+        "real_ip_service_type: 'ClusterIP' has no node port",
+    ),
+    (
+        {"real_ip_scenario": "gr-clb-direct-pod", "real_ip_service_type": "NodePort"},
+        "real_ip_service_type: 'NodePort' has no load balancer",
+    ),
+    ({"real_ip_samples": 300}, "real_ip_samples: 300 is more than real_ip_max_samples: 200"),
+    ({"real_ip_strategy": "peer"}, "set real_ip_layer: l4"),
+    ({"real_ip_expected_source": "10.0.0.0/33"}, "real_ip_expected_source[0]: 10.0.0.0/33"),
+    ({"real_ip_expected_source": "0.0.0.0/0"}, "matches every IPv4 address"),
+]
+
 
 @pytest.fixture(autouse=True)
 def unchanged(playbooks: Playbooks) -> Iterator[None]:
@@ -52,6 +85,29 @@ def test_bad_variables(playbooks: Playbooks, variable: str, words: str) -> None:
     assert run.verdict == "not_run"
     assert words in run.line
     assert "Nothing was changed" in run.line
+
+
+def test_all_bad_variables_are_named_in_one_run(playbooks: Playbooks) -> None:
+    given = json.dumps({name: value for name, value, __ in BAD_TOGETHER})
+    run = playbooks.run("site", "-e", given)
+    assert (run.status, run.verdict) == (2, "not_run")
+    for name, __, words in BAD_TOGETHER:
+        told = run.line.partition(f"{name}: ")[2]
+        assert words in told.partition("; real_ip_")[0], name
+
+
+@pytest.mark.parametrize(("given", "words"), BAD_PAIRS)
+def test_what_contradicts(playbooks: Playbooks, given: dict[str, object], words: str) -> None:
+    run = playbooks.run("site", "-e", json.dumps(given))
+    assert (run.status, run.verdict) == (2, "not_run")
+    assert words in run.line
+    assert "Nothing was changed" in run.line
+
+
+def test_empty_texts_are_what_is_not_set(playbooks: Playbooks) -> None:
+    given = json.dumps({name: "" for name, __, __ in BAD_TOGETHER})
+    run = playbooks.run("site", "-e", given, "--check")
+    assert run.status == 0, run.output
 
 
 def test_the_cluster_is_named_before_anything_is_changed(playbooks: Playbooks) -> None:

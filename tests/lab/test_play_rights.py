@@ -201,7 +201,7 @@ def _ask(
 ) -> list[str]:
     """What the preflight says to each account."""
     lines = [
-        f"kubectl create token {name} -n {ours if case.ours else own.namespace}"
+        f"kubectl create token {name} -n {ours if case.ours else own.namespace}; echo"
         for name, case, __ in expected
     ]
     status, output = own.execute("operator", "sh", "-ec", "\n".join(lines))

@@ -483,3 +483,32 @@ def test_the_urls_of_plain_http_need_no_tls(tmp_path: Path) -> None:
     options = planned(ca_path=str(tmp_path / "missing"), expected_source_url="http://a/")
     assert options.own_address == Endpoint("a", 80, "a", "/", label="a")
     assert options.targets[0].endpoint.tls is None
+
+
+REFUSED_AT_ONCE: list[tuple[dict[str, Any], list[str]]] = [
+    ({}, []),
+    ({"expected_source": ["203.0.113.10", "2001:db8::/32"]}, []),
+    ({"expected_source": ["local"]}, []),
+    ({"layer": "l4"}, []),
+    ({"strategy": "rightmost_trusted_range", "trusted_ranges": ["10.0.0.0/8"]}, []),
+    ({"expected_source": ["here"]}, ["expected_source[0]: here: "]),
+    ({"expected_source": ["0.0.0.0/1", "128.0.0.0/1"]}, ["expected_source: "]),
+    ({"expected_source": ["local", "203.0.113.10"]}, ["expected_source: "]),
+    ({"strategy": "peer"}, ["strategy: peer: layer: l7 reads a header"]),
+    ({"layer": "l4", "strategy": "single_header"}, ["strategy: single_header: layer: l4"]),
+    ({"trusted_count": 1, "trusted_ranges": ["10.0.0.0/8"]}, ["trusted_ranges: "]),
+    ({"strategy": "single_header", "header": "X Y"}, ["header: X Y: "]),
+    ({"strategy": "single_header", "header": "Host"}, ["header: Host: "]),
+    ({"expected_source_url": "http://a:b@c/"}, ["expected_source_url: http://***@c/: "]),
+    # All of them, and not the first one alone
+    ({"strategy": "peer", "expected_source": ["x"]}, ["strategy: peer: ", "expected_source[0]: "]),
+]
+
+
+@pytest.mark.parametrize(("given", "starts"), REFUSED_AT_ONCE)
+def test_what_is_refused_without_a_target(given: dict[str, Any], starts: list[str]) -> None:
+    told = [*_options.refused({**DEFAULTS, **given})]
+    assert len(told) == len(starts)
+    assert [text.startswith(start) for text, start in zip(told, starts, strict=True)] == [
+        True for __ in starts
+    ], told

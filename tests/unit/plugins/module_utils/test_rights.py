@@ -8,8 +8,8 @@ import typing as t
 
 import pytest
 from ansible_collections.kestrel.real_ip.plugins.module_utils._rights import (
+    ABSENT,
     ANOTHERS,
-    MISSING,
     OURS,
     Right,
     former,
@@ -23,12 +23,12 @@ from ansible_collections.kestrel.real_ip.plugins.module_utils._rights import (
         (["deploy"], ANOTHERS, "image", 10),
         (["deploy"], OURS, "image", 11),
         (["deploy"], ANOTHERS, "bundled", 13),
-        (["deploy"], MISSING, "image", 12),
-        (["deploy"], MISSING, "bundled", 15),
-        (["verify"], MISSING, "bundled", 3),
+        (["deploy"], ABSENT, "image", 12),
+        (["deploy"], ABSENT, "bundled", 15),
+        (["verify"], ABSENT, "bundled", 3),
         (["diagnose"], ANOTHERS, "image", 0),
         (["teardown"], ANOTHERS, "image", 9),
-        (["teardown"], MISSING, "bundled", 9),
+        (["teardown"], ABSENT, "bundled", 9),
         (["teardown"], OURS, "bundled", 10),
         # get of Services and Ingresses is needed for both, and asked for once
         (["deploy", "verify"], ANOTHERS, "image", 11),
@@ -83,7 +83,7 @@ def test_a_right_reads_as_kubectl_names_it() -> None:
 
 
 def test_a_review_asks_for_a_namespace_only_where_there_is_one() -> None:
-    create = needed(["deploy"], MISSING)[-2]
+    create = needed(["deploy"], ABSENT)[-2]
     assert create.review("x")["spec"]["resourceAttributes"] == {
         "verb": "create",
         "group": "",

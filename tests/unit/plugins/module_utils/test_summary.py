@@ -17,6 +17,7 @@ from ansible_collections.kestrel.real_ip.plugins.module_utils._summary import (
     page,
     passes,
     rows,
+    running,
     vantage_entry,
     with_cause,
     with_playbooks,
@@ -37,6 +38,12 @@ PROBE: dict[str, t.Any] = {
     "backends": [{"name": "pod-a", "observed": {"10.255.0.12": 10}}],
 }
 FACTS = {"time": "2026-01-01T00:00:00+00:00", "versions": {}}
+APPLIED = [
+    {"kind": "Namespace", "name": "shop", "action": "kept"},
+    {"kind": "Deployment", "name": "real-ip-deployment", "action": "unchanged"},
+    {"kind": "Service", "name": "real-ip-service", "action": "created"},
+    {"kind": "Ingress", "name": "real-ip-ingress", "action": "absent"},
+]
 FAILURE = {"task": "Apply the Ingress", "msg": "quota\n  exceeded"}
 
 
@@ -65,7 +72,7 @@ def test_line_has_a_dash_for_a_missing_code() -> None:
 
 def test_page_fits_a_terminal_and_says_all() -> None:
     result = entry({**PROBE, "reason": "words " * 60}, None, FACTS)
-    told = page("localhost", result, rows(result, PROBE, following()))
+    told = page("localhost", result, rows(result, PROBE, [*running(APPLIED), *following()]))
     assert with_playbooks(told, "kestrel.real_ip.") == told
     text = with_playbooks(told, "playbooks/")
     lines = text.splitlines()
@@ -80,12 +87,32 @@ def test_page_fits_a_terminal_and_says_all() -> None:
         "reason",
         "warning",
         "fix",
+        "running",
         "again",
         "remove",
     ]
     assert "10.255.0.12 (10 of 10)" in text
     assert "ansible-playbook playbooks/teardown.yml" in text
     assert "kestrel.real_ip." not in text
+
+
+@pytest.mark.parametrize(
+    ("applied", "told"),
+    [
+        (APPLIED, "Deployment real-ip-deployment, Service real-ip-service in the namespace shop"),
+        (APPLIED[2:3], "Service real-ip-service"),
+        (APPLIED[:1], None),
+        ([], None),
+    ],
+)
+def test_what_is_left_running(applied: list[t.Any], told: str | None) -> None:
+    assert running(applied) == ([("running", told)] if told else [])
+
+
+def test_what_a_run_removes_itself_needs_no_command() -> None:
+    ((label, text),) = following(ephemeral=True)
+    assert label == "then"
+    assert "removed by this run" in text
 
 
 def shown(verdict: str, code: str, name: str = "198.51.100.1") -> dict[str, str]:
