@@ -157,7 +157,7 @@ _IDENTITY = Extra(
     "that two hosts of an inventory are one cluster",
 )
 _SWITCHES = tuple(
-    Extra(right, "TKE's switches for the whole cluster, with real_ip_manage_cluster_switches")
+    Extra(right, "TKE's switches (real_ip_manage_cluster_switches)")
     for right in SWITCHES
 )
 _VANTAGE = "where the prober stands (a verdict says so)"
