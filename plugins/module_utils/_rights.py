@@ -156,10 +156,8 @@ _IDENTITY = Extra(
     Right("get", *_NAMESPACES, namespace=SETTINGS_NAMESPACE),
     "that two hosts of an inventory are one cluster",
 )
-_SWITCHES = tuple(
-    Extra(right, "TKE's switches (real_ip_manage_cluster_switches)")
-    for right in SWITCHES
-)
+# Read only: who wants them changed gives the right for it, and the preflight asks for it then.
+_SWITCHES = Extra(SWITCHES[0], "TKE's switches for the whole cluster")
 _VANTAGE = "where the prober stands (a verdict says so)"
 _WAY = "what is wrong there. It says so, with what allows it"
 #: What each purpose can do more with.
@@ -167,7 +165,7 @@ OPTIONAL: dict[str, tuple[Extra, ...]] = {
     "deploy": (
         _EVENTS,
         _IDENTITY,
-        *_SWITCHES,
+        _SWITCHES,
         *(
             Extra(one.right(verb), f"a former scenario's {one.kind}, which then stays")
             for one in former("image", "Service")
@@ -203,8 +201,8 @@ OPTIONAL: dict[str, tuple[Extra, ...]] = {
         ),
         Extra(Right("list", "", "nodes", False), _WAY),
         Extra(Right("list", "networking.k8s.io", "ingressclasses", False), _WAY),
-        Extra(SWITCHES[0], "TKE's switches for the whole cluster"),
+        _SWITCHES,
         _IDENTITY,
     ),
-    "teardown": (_EVENTS, _IDENTITY, *_SWITCHES, *_HELD),
+    "teardown": (_EVENTS, _IDENTITY, _SWITCHES, *_HELD),
 }
