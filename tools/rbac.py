@@ -6,6 +6,7 @@ python -m tools.rbac
 
 from __future__ import annotations
 
+import textwrap
 from collections.abc import Iterable, Sequence
 
 from ansible_collections.kestrel.real_ip.plugins.module_utils._rights import (
@@ -27,20 +28,25 @@ _HEADING = """\
 # For another namespace: sed 's/{namespace}/NAME/' docs/rbac/{purpose}.yml | kubectl apply -f -
 ---
 apiVersion: v1
+kind: List
+items:
+"""
+_ACCOUNT = """\
+apiVersion: v1
 kind: ServiceAccount
 metadata:
   name: {account}
   namespace: {namespace}
 """
 _ROLE = """\
----
 apiVersion: rbac.authorization.k8s.io/v1
 kind: {prefix}Role
 metadata:
   name: {name}{where}
 rules:
 {rules}
----
+"""
+_BINDING = """\
 apiVersion: rbac.authorization.k8s.io/v1
 kind: {prefix}RoleBinding
 metadata:
@@ -54,6 +60,11 @@ subjects:
     name: {account}
     namespace: {namespace}
 """
+
+
+def _item(text: str) -> str:
+    """An object as an item of a list."""
+    return "  - " + textwrap.indent(text, "    ").removeprefix("    ")
 
 
 def _rules(rights: Iterable[Right]) -> list[str]:
@@ -79,14 +90,15 @@ def _where(right: Right) -> str:
 
 
 def _role(name: str, namespace: str, rules: Sequence[str]) -> str:
-    return _ROLE.format(
-        prefix="" if namespace else "Cluster",
-        name=name,
-        where=f"\n  namespace: {namespace}" if namespace else "",
-        rules="\n".join(rules),
-        account=ACCOUNT,
-        namespace=NAMESPACE,
-    )
+    fields = {
+        "prefix": "" if namespace else "Cluster",
+        "name": name,
+        "where": f"\n  namespace: {namespace}" if namespace else "",
+        "rules": "\n".join(rules),
+        "account": ACCOUNT,
+        "namespace": NAMESPACE,
+    }
+    return _item(_ROLE.format(**fields)) + _item(_BINDING.format(**fields))
 
 
 def manifest(purpose: str) -> str:
@@ -103,8 +115,9 @@ def manifest(purpose: str) -> str:
         rules.setdefault(where, []).extend([comment, *_rules(rights)])
     name = f"{ACCOUNT}-{purpose}"
     roles = [_role(name, where, listed) for where, listed in rules.items() if listed]
-    heading = _HEADING.format(purpose=purpose, account=ACCOUNT, namespace=NAMESPACE)
-    return heading + "".join(roles)
+    heading = _HEADING.format(purpose=purpose, namespace=NAMESPACE)
+    account = _ACCOUNT.format(account=ACCOUNT, namespace=NAMESPACE)
+    return heading + _item(account) + "".join(roles)
 
 
 def main() -> None:

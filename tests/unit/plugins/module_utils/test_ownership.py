@@ -111,8 +111,9 @@ def test_what_an_owner_outside_the_namespace_has_is_foreign() -> None:
 REPLICAS = {"f:spec": {"f:replicas": {}}}
 
 
-def _entry(manager: str, fields: object = REPLICAS, **more: str) -> dict[str, object]:
-    return {"manager": manager, "operation": "Update", "fieldsV1": fields, **more}
+def _entry(manager: str, fields: object = None, **more: str) -> dict[str, object]:
+    owned = REPLICAS if fields is None else fields
+    return {"manager": manager, "operation": "Update", "fieldsV1": owned, **more}
 
 
 def test_owns_follows_a_path() -> None:
