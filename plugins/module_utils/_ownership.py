@@ -29,6 +29,11 @@ _BY_KUBERNETES = {
 }
 _DERIVED = ("Event", "Endpoints", "EndpointSlice", "ControllerRevision", "Lease", "PodMetrics")
 
+# Fields that an autoscaler takes over through a subresource: kind to subresource and path
+_SCALED: dict[str, tuple[str, tuple[str, ...]]] = {"Deployment": ("scale", ("spec", "replicas"))}
+# Who scales by hand. The next run says again what a deployment is to have.
+_BY_HAND = "kubectl"
+
 # What a server writes into every object; none of it is a change that somebody asked for
 _BY_SERVER = ("managedFields", "resourceVersion", "generation", "uid", "creationTimestamp")
 
@@ -92,6 +97,42 @@ def hidden(one: Object, other: Object, when: str) -> dict[str, t.Any]:
         for key, value in (one.get("data") or {}).items()
     }
     return {**one, "data": data}
+
+
+def applied(existing: Object) -> str:
+    """When we last changed an object, by which a later change of another run is noticed.
+
+    The fields that are ours tell nothing: who writes one of them takes it away from us.
+    """
+    for entry in existing.get("metadata", {}).get("managedFields") or []:
+        if (entry.get("manager"), entry.get("operation")) == (MANAGER, "Apply"):
+            return str(entry.get("time") or "")
+    return ""
+
+
+def yielding(wanted: dict[str, t.Any], existing: Object) -> tuple[dict[str, t.Any], list[str]]:
+    """``wanted`` without what an autoscaler has set, and for each such field what and who it is.
+
+    Taking it back would be a fight: both would write it in turn, for as long as both are there.
+    """
+    subresource, path = _SCALED.get(wanted.get("kind", ""), ("", ()))
+    scalers = [
+        entry.get("manager", "")
+        for entry in existing.get("metadata", {}).get("managedFields") or []
+        if path and entry.get("subresource") == subresource and owns(entry, *path)
+    ]
+    scaler = next((name for name in scalers if not name.startswith(_BY_HAND)), None)
+    if scaler is None:
+        return wanted, []
+    ours = copy.deepcopy(wanted)
+    inner: t.Any = ours
+    value: t.Any = existing
+    for part in path[:-1]:
+        inner = inner.get(part) or {}
+    for part in path:
+        value = value.get(part) or {}
+    inner.pop(path[-1], None)
+    return ours, [f"{'.'.join(path)}: {value}, by {scaler}"]
 
 
 def foreign(objects: Iterable[Object], kinds: Collection[str], instance: str) -> list[str]:

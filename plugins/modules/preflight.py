@@ -16,6 +16,8 @@ author: The kestrel.real_ip contributors (!UNKNOWN)
 description:
   - Finds the cluster, its version and its identity, and asks it whether the credentials may do
     all that O(purposes) need.
+  - Finds what other settings have left of this deployment, RV(former), and whether it may be
+    removed.
   - Fails with one sentence where there is no kubeconfig or context, no answer, a version that is
     too old, or a right missing.
   - Fails as well where an Ingress or a Service has its load balancer, and the run would change
@@ -150,6 +152,20 @@ ingress:
   description: The name of the Ingress, empty where RV(front) is a Service.
   returned: success
   type: str
+former:
+  description:
+    - What other settings of this deployment have needed, is still there and isn't needed any more.
+    - What may not be read is left out, with a warning.
+  returned: success
+  type: list
+  elements: dict
+  contains:
+    kind:
+      description: The kind, V(Ingress) or V(ConfigMap).
+      type: str
+    name:
+      description: The name.
+      type: str
 ephemeral:
   description: Whether the run removes in its end what it deploys.
   returned: success
@@ -206,8 +222,13 @@ from ansible_collections.kestrel.real_ip.plugins.module_utils._ownership import 
 )
 from ansible_collections.kestrel.real_ip.plugins.module_utils._readiness import paths_of
 from ansible_collections.kestrel.real_ip.plugins.module_utils._rights import (
+    ABSENT,
+    ANOTHERS,
+    OURS,
     SWITCHES,
+    Former,
     Right,
+    former,
     needed,
 )
 from ansible_collections.kestrel.real_ip.plugins.module_utils._scenarios import (
@@ -255,9 +276,8 @@ def missing_rights(cluster: Cluster, rights: t.Sequence[Right], namespace: str) 
 
 
 def readable(cluster: Cluster, *paths: str) -> dict[str, t.Any] | None:
-    """An object, or None where it doesn't exist or mustn't be read. Raises ClusterError.
-
-    ``paths``: where it is, in each API that may have it.
+    """An object, from the first of several APIs that the server has, or None where it doesn't exist
+    or mustn't be read. Raises ClusterError.
     """
     try:
         return cluster.find_first(paths)
@@ -280,6 +300,39 @@ def uses_certificate(ingress: t.Mapping[str, t.Any] | None, name_prefix: str) ->
     """Does an Ingress name the Secret that is made for a certificate's id?"""
     entries = (ingress or {}).get("spec", {}).get("tls") or []
     return certificate_name(name_prefix) in [one.get("secretName") for one in entries]
+
+
+def state_of_namespace(cluster: Cluster, namespace: str, prefix: str) -> str:
+    """Whose the namespace is; one that may not be read is there, and another's."""
+    try:
+        found = cluster.find(f"/api/v1/namespaces/{namespace}")
+    except ClusterError as error:
+        if error.status != 403:
+            raise
+        return ANOTHERS
+    return ABSENT if found is None else OURS if is_ours(found, prefix) else ANOTHERS
+
+
+def left_over(
+    cluster: Cluster, candidates: t.Iterable[Former], namespace: str, prefix: str
+) -> tuple[dict[str, Former], list[Right]]:
+    """What of ``candidates`` is there and ours, by name, and the rights that it takes to see more.
+
+    Raises ClusterError.
+    """
+    found, unseen = {}, []
+    for one in candidates:
+        name = f"{prefix}-{one.ending}"
+        try:
+            existing = cluster.find_first(paths_of(one.kind, namespace, name))
+        except ClusterError as error:
+            if error.status != 403:
+                raise
+            unseen.append(one.right("get"))
+        else:
+            if existing and is_ours(existing, prefix):
+                found[name] = one
+    return found, unseen
 
 
 def switches(
@@ -346,28 +399,27 @@ def main() -> None:
             },
         }
     )
-    namespace = module.params["namespace"]
+    namespace, prefix = module.params["namespace"], module.params["name_prefix"]
+    purposes, echo = module.params["purposes"], module.params["echo"]
     front = SCENARIOS[module.params["scenario"]].front
-    purposes = module.params["purposes"]
     ephemeral = module.params["ephemeral"] and {"deploy", "verify"} <= {*purposes}
     try:
         cluster = Cluster(module)
         version = check_version(cluster.get("/version"), cluster.server)
-        exists = readable(cluster, f"/api/v1/namespaces/{namespace}") is not None
-        certificate, prefix = module.params["certificate"], module.params["name_prefix"]
-        changing = {"deploy", "teardown"} & {*purposes}
+        state = state_of_namespace(cluster, namespace, prefix)
+        candidates = [] if state == ABSENT or "deploy" not in purposes else former(echo, front)
+        left, unseen = left_over(cluster, candidates, namespace, prefix)
         named = partial(existing, cluster, namespace, prefix)
-        ingress = named(INGRESS) if changing else None
-        had_certificate = uses_certificate(ingress, prefix)
+        ingress = named(INGRESS) if {"deploy", "teardown"} & {*purposes} else None
+        certificate, had_certificate = (
+            module.params["certificate"],
+            uses_certificate(ingress, prefix),
+        )
         needs = [*purposes, "teardown"] if ephemeral else purposes
+        group = cluster.ingress_api().partition("/")[0]
         rights = needed(
-            needs,
-            exists,
-            module.params["echo"],
-            front,
-            certificate,
-            had_certificate,
-            ingress_group=cluster.ingress_api().partition("/")[0],
+            *(needs, state, echo, front, left.values()),
+            *(certificate, had_certificate, group),
         )
         settings = readable(cluster, SETTINGS_PATH)
         found = switches(settings, module.params, module.warn)
@@ -393,6 +445,12 @@ def main() -> None:
         system = readable(cluster, "/api/v1/namespaces/kube-system")
     except ClusterError as error:
         module.fail_json(msg=str(error), status=error.status)
+    if unseen:
+        module.warn(
+            f"What another scenario or echo app has left in the namespace {namespace} can't be "
+            f"seen, and would stay: {', '.join(map(str, unseen))} isn't allowed. Next: "
+            "kubectl apply -f docs/rbac/deploy.yml, or ignore this if there never was another one"
+        )
     identity = system["metadata"]["uid"] if system else cluster.server
     module.exit_json(
         changed=False,
@@ -400,15 +458,16 @@ def main() -> None:
         context=contexts_of(module.params)[0],
         version=version,
         cluster=identity,
-        deployment=f"{identity}/{namespace}/{module.params['name_prefix']}",
+        deployment=f"{identity}/{namespace}/{prefix}",
         namespace=namespace,
-        name_prefix=module.params["name_prefix"],
+        name_prefix=prefix,
         front=front,
-        ingress=f"{module.params['name_prefix']}-ingress" if front == INGRESS else "",
+        ingress=f"{prefix}-ingress" if front == INGRESS else "",
         purposes=purposes,
+        former=[{"kind": one.kind, "name": name} for name, one in left.items()],
         ephemeral=ephemeral,
         had_certificate=had_certificate,
-        namespace_exists=exists,
+        namespace_exists=state != ABSENT,
         **found,
     )
 
