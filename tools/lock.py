@@ -20,7 +20,7 @@ from lab.settings import REPOSITORY
 DIRECTORY = Path("requirements")
 
 #: Name of each lock, and the oldest Python that it is for.
-LOCKS = {"dev": "3.11", "fuzz": "3.12"}
+LOCKS = {"dev": "3.11", "ee": "3.11", "fuzz": "3.12"}
 
 
 def heading(wanted: bytes, name: str = "dev") -> str:
