@@ -1,9 +1,10 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Rules for the data in playbooks/awx/vars: what AWX accepts and then does something else with.
 
-`make test` applies them in tests/tools/test_awx.py. AWX 24.6.1 takes a survey with a variable that no play could read, with limits that exclude each
-other, or with a default that it never applies. What is refused here was seen on it; docs/awx.md
-says what it does. Each item and each task is held to the options that awx.awx documents.
+`make test` applies them in tests/tools/test_awx.py. AWX 24.6.1 takes a survey with a variable that
+no play could read, with limits that exclude each other, or with a default that it never applies.
+What is refused here was seen on it; docs/awx.md says what it does. Each item and each task is held
+to the options that awx.awx documents.
 """
 
 from __future__ import annotations

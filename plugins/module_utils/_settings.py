@@ -221,6 +221,7 @@ SETTINGS: dict[str, Setting] = {
     "real_ip_ephemeral": Setting(_boolean, False),
     "real_ip_manage_cluster_switches": Setting(_boolean, False),
     "real_ip_show_logs": Setting(_boolean, False),
+    "real_ip_require_tls": Setting(_boolean, False),
     "real_ip_code": Setting(_text, None),
     "real_ip_kubeconfig": Setting(_kubeconfig, None),
     "real_ip_context": Setting(_text, None),

@@ -212,7 +212,7 @@ def test_nothing_is_wrong_with_the_tasks(
 
 #: List, name, where in it, what is put there, what is said of it.
 SPOILED: list[tuple[str, str, list[str | int], Any, str]] = [
-    ("controller_organizations", "Kestrel", ["galaxy_credential"], [], "Unsupported parameters"),
+    ("controller_organizations", "Kestrel", ["galaxy_credential"], [], "galaxy_credential. Supp"),
     ("controller_projects", "Real IP", ["scm_type"], "hg", "value of scm_type must be one of"),
     ("controller_schedules", "Real IP verify every night", ["rrule"], "daily", "expected DTSTART"),
     (
