@@ -208,7 +208,8 @@ def _refuse_unverified(configuration: t.Any, params: t.Mapping[str, t.Any]) -> N
     """Raises ClusterError where the API server isn't verified."""
     said = unverified(configuration, params, os.environ)
     if said:
-        raise ClusterError(f"real_ip_require_tls: {said}. Nothing was changed.")
+        what, __, mend = said.partition(" Next: ")
+        raise ClusterError(f"real_ip_require_tls: {what} Nothing was changed. Next: {mend}")
 
 
 def contexts_of(params: t.Mapping[str, t.Any]) -> tuple[str | None, list[str]]:

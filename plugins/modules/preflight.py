@@ -79,8 +79,8 @@ options:
     default: false
   require_tls:
     description:
-      - Whether to fail, before anything is sent, where the API server's certificate isn't verified or
-        the connection isn't encrypted. Without it that is a warning.
+      - Whether to fail, before anything is sent, where the API server's certificate isn't verified
+        or the connection isn't encrypted. Without it that is a warning.
       - If not set, the value or the default of the variable C(real_ip_require_tls).
     type: bool
     default: false

@@ -137,7 +137,7 @@ def test_nothing_is_sent_to_a_server_that_is_refused(
             monkeypatch.setenv("K8S_AUTH_API_KEY", "a-token-that-must-stay-here")
         for name, value in environ.items():
             monkeypatch.setenv(name, value)
-        with pytest.raises(ClusterError, match="real_ip_require_tls: The .* Nothing was changed"):
+        with pytest.raises(ClusterError, match=r"real_ip_require_tls: The .* Nothing was changed"):
             Cluster(_Module(**given), require_tls=True)
         listening.settimeout(0.2)
         with pytest.raises(TimeoutError):
