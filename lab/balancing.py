@@ -16,11 +16,12 @@ import hashlib
 import json
 import re
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
+from ipaddress import ip_address
 from pathlib import Path
 from typing import Any, Final
 
-from lab import settings, shell
+from lab import by_hand, settings, shell
 
 JsonObject = Mapping[str, Any]
 SwitchValue = str | float
@@ -106,6 +107,18 @@ SWITCHES: Final[Mapping[str, Switch]] = {
         "on",
         "off",
     ),
+    "readiness_gates": _choice(
+        "whether new pods that a balancer reaches directly wait until its health check reaches"
+        " them",
+        "off",
+        "on",
+    ),
+    "direct_default": _choice(
+        "what EnableDefaultDirectAccess does with new objects that say no to direct access:"
+        " it respects that, or overrides it",
+        "respects",
+        "overrides",
+    ),
     "error_address": _choice(
         "whether an Ingress with an error event still gets its first address",
         "withhold",
@@ -127,6 +140,12 @@ SWITCHES: Final[Mapping[str, Switch]] = {
         "whether the resolver knows the names of the balancers",
         "known",
         "unknown",
+    ),
+    "tls": _choice(
+        "how an Ingress with certificates is served where no annotation says it: by HTTPS only,"
+        " or by HTTP as well",
+        "only",
+        "both",
     ),
     "forward_type": _choice(
         "which protocol layer 7 speaks to backends",
@@ -214,6 +233,9 @@ class Kind:
     #: Read-only annotation with the balancer's id; tells users that one was made.
     id_annotation: str
     direct_annotation: str
+    #: Annotations that ask for a balancer that somebody made by hand, and for one in a subnet.
+    existing_annotation: str
+    subnet_annotation: str
     #: Further read-only annotation with the IPv6 address, where TKE documents one.
     ipv6_annotation: str | None
     finalizer: str
@@ -224,6 +246,8 @@ INGRESS: Final = Kind(
     "networking.k8s.io/v1",
     "kubernetes.io/ingress.qcloud-loadbalance-id",
     "ingress.cloud.tencent.com/direct-access",
+    "kubernetes.io/ingress.existLbId",
+    "kubernetes.io/ingress.subnetId",
     "ingress.cloud.tencent.com/loadbalance-ipv6",
     # Not documented; formed like the one that was seen on Services.
     "ingress.k8s.tencent/resources",
@@ -233,6 +257,8 @@ SERVICE: Final = Kind(
     "v1",
     "service.kubernetes.io/loadbalance-id",
     "service.cloud.tencent.com/direct-access",
+    "service.kubernetes.io/tke-existed-lbid",
+    "service.kubernetes.io/qcloud-loadbalancer-internal-subnetid",
     None,
     "service.k8s.tencent/resources",
 )
@@ -241,13 +267,15 @@ SERVICE: Final = Kind(
 CLASS: Final = "qcloud"
 CLASS_ANNOTATION: Final = "kubernetes.io/ingress.class"
 
-#: Annotation that asks for a balancer that somebody made by hand.
-EXISTING_ANNOTATION: Final = "kubernetes.io/ingress.existLbId"
-#: Annotations that together ask for a redirect from HTTP to HTTPS.
+#: Annotations that together ask for a redirect from HTTP to HTTPS; with which status; the ports
+#: that HTTP and HTTPS have; and whether with certificates there is HTTP beside HTTPS.
 REWRITE_ANNOTATIONS: Final = (
     "ingress.cloud.tencent.com/auto-rewrite",
     "ingress.cloud.tencent.com/rewrite-support",
 )
+REWRITE_CODE_ANNOTATION: Final = "ingress.cloud.tencent.com/auto-rewrite-code"
+PORTS_ANNOTATION: Final = "ingress.cloud.tencent.com/listen-ports"
+BOTH_ANNOTATION: Final = "kubernetes.io/ingress.rule-mix-both"
 #: What a Secret must have to count as a certificate: the id of one, not a certificate.
 CERTIFICATE_KEY: Final = "qcloud_cert_id"
 
@@ -293,6 +321,9 @@ RIGHTS: Final[Sequence[JsonObject]] = (
     },
     # Those that an Ingress names as its certificate, one by one.
     {"apiGroups": [""], "resources": ["secrets"], "verbs": ["get"]},
+    # Those that wait at their readiness gate.
+    {"apiGroups": [""], "resources": ["pods"], "verbs": ["get"]},
+    {"apiGroups": [""], "resources": ["pods/status"], "verbs": ["patch"]},
 )
 
 
@@ -300,8 +331,8 @@ RIGHTS: Final[Sequence[JsonObject]] = (
 class Cluster:
     """The objects that decide what the balancers do, each as the API server sends it.
 
-    ``config`` is the data of TKE's own ConfigMap. ``secrets`` has the keys of those Secrets that
-    ``certificates`` names, or None for one that doesn't exist.
+    ``config`` is the data of TKE's own ConfigMap. ``secrets`` has, of those Secrets that
+    ``certificates`` names, the certificate's id, empty where it has none; None: no such Secret.
     """
 
     ingresses: Sequence[JsonObject] = ()
@@ -309,7 +340,7 @@ class Cluster:
     slices: Sequence[JsonObject] = ()
     nodes: Sequence[JsonObject] = ()
     config: Mapping[str, str] = field(default_factory=dict)
-    secrets: Mapping[tuple[str, str], Collection[str] | None] = field(default_factory=dict)
+    secrets: Mapping[tuple[str, str], str | None] = field(default_factory=dict)
 
     def acts_on(self, kind: Kind) -> bool:
         """Tell whether the controller works on objects of a kind."""
@@ -369,6 +400,17 @@ def _wanted(kind: Kind, item: JsonObject) -> bool:
     return in_scope(item) and not _deleting(item)
 
 
+def is_direct(kind: Kind, item: JsonObject) -> bool:
+    """Tell whether an object has, or is to have, a balancer that reaches pods directly."""
+    return _wanted(kind, item) and _annotations(item).get(kind.direct_annotation) == "true"
+
+
+def service_names(ingress: JsonObject) -> set[str]:
+    """Return the names of the Services of an Ingress's rules."""
+    references = [reference for *_match, reference in _rules(ingress)]
+    return {(reference.get("service") or {}).get("name", "") for reference in references}
+
+
 def _wanted_certificates(ingress: JsonObject) -> Iterator[str]:
     """Yield the name of the Secret of each part of ``spec.tls``; empty where none is named."""
     for part in ingress["spec"].get("tls") or ():
@@ -389,9 +431,8 @@ def certificates(cluster: Cluster) -> set[tuple[str, str]]:
 # --------------------------------------------------------------------------------------------
 # Numbers: each balancer has one, and all its addresses and names follow from it
 
-#: A balancer's second IPv4 address is its first plus this; so numbers end below it.
+#: A public balancer's second IPv4 address is its first plus this.
 _SECOND: Final = 128
-_NUMBERS: Final = range(1, _SECOND - 1)
 _DIGITS: Final = "0123456789abcdefghijklmnopqrstuvwxyz"
 _ID_PATTERN: Final = re.compile(r"lb-[0-9a-z]{6}([0-9a-z]{2})")
 
@@ -399,43 +440,78 @@ _ID_PATTERN: Final = re.compile(r"lb-[0-9a-z]{6}([0-9a-z]{2})")
 DOMAIN: Final = "clb.example"
 
 
+_BY_HAND: Final = {one.number: identity for identity, one in by_hand.BALANCERS.items()}
+
+
 def balancer_id(uid: str, number: int) -> str:
     """Return the id of the balancer of the object ``uid``: ``lb-`` and eight characters.
 
     The last two are the number: with the annotation read back, a controller that was started
-    again gives the same addresses without a record of its own.
+    again gives the same addresses without a record of its own. One that was made by hand has its
+    own id, whatever object uses it.
     """
+    if number in _BY_HAND:
+        return _BY_HAND[number]
     digest = int.from_bytes(hashlib.sha256(uid.encode()).digest()[:8], "big")
     characters = "".join(_DIGITS[digest // 36**place % 36] for place in range(6))
     return f"lb-{characters}{_DIGITS[number // 36]}{_DIGITS[number % 36]}"
 
 
-def _number_of_id(uid: str, text: str) -> int | None:
-    """Return the number that an id carries, or none where it isn't the id of this object.
+def _number_of_id(kind: Kind, item: JsonObject) -> int | None:
+    """Return the number that an object's id annotation carries, or none where it isn't its own.
 
-    An annotation may have been copied together with the rest of a manifest.
+    The annotation may have been copied together with the rest of a manifest.
     """
+    text = _id_annotation(kind, item)
+    if text in by_hand.BALANCERS:
+        return by_hand.BALANCERS[text].number if kind.finalizer in _finalizers(item) else None
     found = _ID_PATTERN.fullmatch(text)
     number = int(found.group(1), 36) if found else 0
-    return number if number in _NUMBERS and balancer_id(uid, number) == text else None
+    uid = item["metadata"]["uid"]
+    return number if number in by_hand.NUMBERS and balancer_id(uid, number) == text else None
 
 
 def _number_of_status(item: JsonObject) -> int | None:
     """Return the number of the first address in the status, if it is one of ours."""
     for entry in _status(item):
-        for number in _NUMBERS:
+        for number in by_hand.NUMBERS:
             if entry.get("ip") in addresses_of(number):
                 return number
     return None
 
 
+def _candidates(kind: Kind, item: JsonObject) -> Sequence[int]:
+    """Return the numbers that an object's balancer may have, by what its annotations ask for."""
+    annotations = _annotations(item)
+    existing, subnet = (
+        annotations.get(key) for key in (kind.existing_annotation, kind.subnet_annotation)
+    )
+    if existing:
+        one = by_hand.BALANCERS.get(existing)
+        return () if one is None or _unfit(kind, item, one) else (one.number,)
+    if subnet:
+        return by_hand.INTERNAL if by_hand.SUBNETS.get(subnet) else ()
+    return by_hand.PUBLIC
+
+
+def _unfit(kind: Kind, item: JsonObject, one: by_hand.Balancer) -> tuple[str, str] | None:
+    """Return code and reason if an object can't use a balancer that was made by hand."""
+    if one.taken:
+        return {INGRESS.name: "E4020", SERVICE.name: "E4013"}[kind.name], "is used by others"
+    if kind is INGRESS:
+        return ("E4021", "has listeners already") if one.ports else None
+    ports = {port["port"] for port in item["spec"].get("ports") or ()}
+    return ("E4014", "has listeners on the Service's ports") if ports & one.ports else None
+
+
 def allocate(cluster: Cluster, known: Mapping[str, int]) -> dict[str, int]:
     """Return the number of each object's balancer by the object's uid.
 
-    A number once given stays until its object is gone, or out of scope and released. ``known`` is
+    A number once given stays until its object is gone, or out of scope and released: from public
+    to internal, or to one made by hand, there is no way but a new object. ``known`` is
     the last result; what it lacks is read back from id annotation and status; objects new to all
-    of them get the lowest free numbers, oldest object first. Where none is left an object is
-    missing in the result.
+    of them get the lowest free numbers of those that they may have, oldest object first. Where
+    none is left an object is missing in the result.
     """
     holders = [
         (kind, item)
@@ -444,22 +520,28 @@ def allocate(cluster: Cluster, known: Mapping[str, int]) -> dict[str, int]:
     ]
     numbers: dict[str, int] = {}
 
-    def read_back(find: Callable[[str, Kind, JsonObject], int | None]) -> None:
+    def read_back(find: Callable[[Kind, JsonObject], int | None]) -> None:
         for kind, item in holders:
             uid = item["metadata"]["uid"]
-            number = find(uid, kind, item) if uid not in numbers else None
+            number = find(kind, item) if uid not in numbers else None
             if number is not None and number not in numbers.values():
                 numbers[uid] = number
 
-    read_back(lambda uid, _kind, _item: known.get(uid))
-    read_back(lambda uid, kind, item: _number_of_id(uid, _id_annotation(kind, item)))
+    def known_number(kind: Kind, item: JsonObject) -> int | None:
+        number: int | None = known.get(item["metadata"]["uid"])
+        kept = kind.finalizer in _finalizers(item) or number in _candidates(kind, item)
+        return number if kept else None
+
+    def free_number(kind: Kind, item: JsonObject) -> int | None:
+        free = (number for number in _candidates(kind, item) if number not in numbers.values())
+        return next(free, None)
+
+    read_back(known_number)
+    read_back(_number_of_id)
     read_back(
-        lambda _uid, kind, item: (
-            _number_of_status(item) if kind.finalizer in _finalizers(item) else None
-        )
+        lambda kind, item: _number_of_status(item) if kind.finalizer in _finalizers(item) else None
     )
-    free = iter([number for number in _NUMBERS if number not in numbers.values()])
-    read_back(lambda _uid, _kind, _item: next(free, None))
+    read_back(free_number)
     return numbers
 
 
@@ -467,8 +549,13 @@ def _id_annotation(kind: Kind, item: JsonObject) -> str:
     return _annotations(item).get(kind.id_annotation, "")
 
 
-def addresses_of(number: int) -> tuple[str, str, str]:
-    """Return the addresses of the balancer ``number``: two of IPv4, one of IPv6."""
+def addresses_of(number: int) -> tuple[str, ...]:
+    """Return the addresses of the balancer ``number``: two of IPv4 or one in the VPC, one of IPv6.
+
+    IPv4 comes first, IPv6 last.
+    """
+    if number >= by_hand.FIRST_INTERNAL:
+        return str(settings.VPC.ipv4[number]), str(settings.VPC.ipv6[number])
     return (
         str(settings.VIPS_IPV4[number]),
         str(settings.VIPS_IPV4[number + _SECOND]),
@@ -520,32 +607,81 @@ _ACCOUNT: Final[Mapping[SwitchValue, tuple[str, Mapping[str, str]]]] = {
 }
 
 
-def refusals(
-    kind: Kind, item: JsonObject, cluster: Cluster, switches: Mapping[str, SwitchValue]
-) -> list[Fault]:
-    """Return why an object gets no balancer; one that it has already stays as it is."""
-    found = []
+def _existing_refusal(
+    kind: Kind, item: JsonObject, identity: str, numbers: Mapping[str, int]
+) -> Fault | None:
+    """Return why an object can't use the balancer that it names."""
+
+    def fault(for_ingress: str, for_service: str, why: str) -> Fault:
+        code = for_ingress if kind is INGRESS else for_service
+        return Fault(code, f"Load balancer {identity} {why}.")
+
+    if not by_hand.BALANCER_ID.fullmatch(identity):
+        # For Services no code of its own is documented.
+        return fault("E4098", "E4011", "is no id of a load balancer")
+    if identity in (balancer_id(uid, number) for uid, number in numbers.items()):
+        if identity not in by_hand.BALANCERS:
+            return fault("E4019", "E4012", "was made by TKE")
+        if item["metadata"]["uid"] not in numbers:
+            return fault("E4020", "E4013", "is used by another object")
+    one = by_hand.BALANCERS.get(identity)
+    if one is None:
+        return fault("E4018", "E4011", "does not exist")
+    unfit = _unfit(kind, item, one)
+    return unfit and Fault(unfit[0], f"Load balancer {identity} {unfit[1]}.")
+
+
+#: What the subnet of an annotation may lack, and the codes: whether it is known.
+_SUBNET: Final[Mapping[bool, tuple[str, Mapping[str, str]]]] = {
+    True: ("has no address left", {INGRESS.name: "E4053", SERVICE.name: "E4008"}),
+    False: ("does not exist", {INGRESS.name: "E4055", SERVICE.name: "E4037"}),
+}
+
+
+def _new_refusals(
+    kind: Kind,
+    item: JsonObject,
+    switches: Mapping[str, SwitchValue],
+    numbers: Mapping[str, int],
+) -> Iterator[Fault]:
+    """Yield why an object that has no balancer so far gets none."""
+    existing, subnet = (
+        _annotations(item).get(key, "")
+        for key in (kind.existing_annotation, kind.subnet_annotation)
+    )
     state = _ACCOUNT.get(switches["new_balancers"])
-    if state and kind.finalizer not in _finalizers(item):
+    if existing:
+        fault = _existing_refusal(kind, item, existing, numbers)
+        if fault:
+            yield fault
+    elif state:
         message, codes = state
-        found.append(Fault(codes[kind.name], message, retry=True))
-    if kind is not INGRESS:
-        return found
-    identity = _annotations(item).get(EXISTING_ANNOTATION)
-    if identity:
-        # Nobody can have made one by hand.
-        found.append(Fault("E4018", f"Load balancer {identity} does not exist."))
-    for name in _wanted_certificates(item):
-        place = (item["metadata"]["namespace"], name)
-        whole = "/".join(place)
-        if not name:
-            found.append(Fault("E4009", "A part of spec.tls names no Secret."))
-        elif place in cluster.secrets:
-            keys = cluster.secrets[place]
-            if keys is None:
-                found.append(Fault("E4010", f"Secret {whole} does not exist."))
-            elif CERTIFICATE_KEY not in keys:
-                found.append(Fault("E4011", f"Secret {whole} has no {CERTIFICATE_KEY}."))
+        yield Fault(codes[kind.name], message, retry=True)
+    elif subnet and not by_hand.SUBNETS.get(subnet):
+        why, codes = _SUBNET[subnet in by_hand.SUBNETS]
+        yield Fault(codes[kind.name], f"Subnet {subnet} {why}.")
+    elif item["metadata"]["uid"] not in numbers:
+        message, codes = _ACCOUNT["quota"]
+        yield Fault(codes[kind.name], message, retry=True)
+
+
+def refusals(
+    kind: Kind,
+    item: JsonObject,
+    cluster: Cluster,
+    switches: Mapping[str, SwitchValue],
+    numbers: Mapping[str, int],
+) -> list[Fault]:
+    """Return why an object gets no balancer; one that it has already stays as it is.
+
+    With a certificate that can't be used nothing is made at all: one listener's error stops the
+    whole.
+    """
+    found: list[Fault] = []
+    if kind.finalizer not in _finalizers(item):
+        found += _new_refusals(kind, item, switches, numbers)
+    if kind is INGRESS:
+        found += _front(item, cluster, switches, rewrites(Cluster([item]), ())).faults
     return found
 
 
@@ -557,7 +693,7 @@ class _Unusable(Exception):
         self.fault = Fault(code, message)
 
 
-def _family_of(address: str) -> str:
+def family_of(address: str) -> str:
     return IPV6 if ":" in address else IPV4
 
 
@@ -574,15 +710,20 @@ _ONLY_BIND: Final = "service.kubernetes.io/local-svc-only-bind-node-with-pod"
 _EXCLUDED: Final = "node.kubernetes.io/exclude-from-external-load-balancers"
 
 
-def _ready_endpoints(service: JsonObject, slices: Iterable[JsonObject]) -> Iterator[JsonObject]:
-    """Yield each ready endpoint of a Service: ``family``, ``address``, ``node``, ``ports``."""
+def slices_of(service: JsonObject, slices: Iterable[JsonObject]) -> Iterator[JsonObject]:
+    """Yield the EndpointSlices of a Service."""
     metadata = service["metadata"]
     for part in slices:
         labels = part["metadata"].get("labels") or {}
         if part["metadata"].get("namespace") != metadata.get("namespace"):
             continue
-        if labels.get("kubernetes.io/service-name") != metadata["name"]:
-            continue
+        if labels.get("kubernetes.io/service-name") == metadata["name"]:
+            yield part
+
+
+def _ready_endpoints(service: JsonObject, slices: Iterable[JsonObject]) -> Iterator[JsonObject]:
+    """Yield each ready endpoint of a Service: ``family``, ``address``, ``node``, ``ports``."""
+    for part in slices_of(service, slices):
         for endpoint in part.get("endpoints") or ():
             # Absent means ready: so the API's documentation of the condition.
             if (endpoint.get("conditions") or {}).get("ready") is False:
@@ -631,7 +772,7 @@ def _node_backends(
         for node in cluster.nodes
         if _EXCLUDED not in (node["metadata"].get("labels") or {})
         for address in node.get("status", {}).get("addresses") or ()
-        if address["type"] == "InternalIP" and _family_of(address["address"]) == family
+        if address["type"] == "InternalIP" and family_of(address["address"]) == family
     ]
     only = local and _annotations(service).get(_ONLY_BIND) == "true"
     healthy = [backend for backend, alive in bound if alive] if health_check or only else []
@@ -701,8 +842,8 @@ class Listener:
 class Balancer:
     """One load balancer: of an Ingress (``domains``) or of a Service (``listeners``).
 
-    ``domains`` maps host patterns, none for the balancer's own addresses and name, to locations.
-    ``entries`` is what the object's status is to say.
+    ``domains`` maps host patterns, none for the balancer's own addresses and name, to locations;
+    each is served on every port of ``front``. ``entries`` is what the object's status is to say.
     """
 
     kind: Kind
@@ -714,8 +855,7 @@ class Balancer:
     domains: Mapping[str | None, tuple[Location, ...]]
     listeners: tuple[Listener, ...]
     faults: tuple[Fault, ...]
-    #: Whether every request is sent on to HTTPS.
-    redirects: bool = False
+    front: Front | None = None
 
     @property
     def id(self) -> str:
@@ -728,8 +868,8 @@ class Balancer:
         return hostname_of(self.id)
 
     @property
-    def addresses(self) -> tuple[str, str, str]:
-        """Two IPv4 addresses and one of IPv6."""
+    def addresses(self) -> tuple[str, ...]:
+        """IPv4 first, IPv6 last; see ``addresses_of``."""
         return addresses_of(self.number)
 
 
@@ -871,6 +1011,175 @@ def _domains(
     return {host: locations(found) for host, found in routes.items()}, tuple(faults)
 
 
+@dataclass(frozen=True)
+class Front:
+    """How layer 7 is reached: ``ports`` by scheme.
+
+    ``certificates`` maps patterns of hosts, none for all others, to ids. ``redirect``: the status
+    with which HTTP sends every request on to HTTPS.
+    """
+
+    ports: Mapping[str, tuple[int, ...]]
+    certificates: Mapping[str | None, str]
+    redirect: int | None
+    faults: tuple[Fault, ...] = ()
+
+    def certificate(self, host: str | None) -> str | None:
+        """Return the id of the certificate for a host of a rule."""
+        above = None if host is None else f"*.{host.partition('.')[2]}"
+        found = (self.certificates.get(pattern) for pattern in (host, above, None))
+        return next((one for one in found if one), None)
+
+
+def _certificate_id(
+    name: str, namespace: str, cluster: Cluster
+) -> tuple[str | None, tuple[str, str] | None]:
+    """Return the id of the certificate in a Secret, or the code and the reason why it has none."""
+    if not name:
+        return None, ("E4009", "A part of spec.tls names no Secret.")
+    if (namespace, name) not in cluster.secrets:
+        # One that couldn't be read says nothing.
+        return None, None
+    whole = f"{namespace}/{name}"
+    identity = cluster.secrets[(namespace, name)]
+    if identity is None:
+        return None, ("E4010", f"Secret {whole} does not exist.")
+    if not identity:
+        return None, ("E4011", f"Secret {whole} has no {CERTIFICATE_KEY}.")
+    if not by_hand.CERTIFICATE_ID.fullmatch(identity):
+        # It may be a key: nothing of it is repeated.
+        return None, ("E4035", f"What Secret {whole} has as {CERTIFICATE_KEY} is no id.")
+    named = f"Certificate {identity} of Secret {whole}"
+    if identity in by_hand.UNUSABLE:
+        code, why = by_hand.UNUSABLE[identity]
+        return None, (code, f"{named} {why}.")
+    if identity not in by_hand.CERTIFICATES:
+        return None, ("E4036", f"{named} does not exist.")
+    return identity, None
+
+
+def _certificates_of(
+    ingress: JsonObject, cluster: Cluster
+) -> tuple[dict[str | None, str], list[Fault]]:
+    """Return the certificates that ``spec.tls`` asks for by host, and why some aren't there."""
+    found: dict[str | None, str] = {}
+    faults: dict[Fault, None] = {}
+    for part in ingress["spec"].get("tls") or ():
+        name = part.get("secretName") or ""
+        identity, trouble = _certificate_id(name, ingress["metadata"]["namespace"], cluster)
+        if trouble:
+            faults[Fault(*trouble)] = None
+        for host in (part.get("hosts") or (None,)) if identity else ():
+            if host not in found:
+                found[host] = str(identity)
+            elif host is None:
+                faults[Fault("E4048", "Two certificates are for all hosts.")] = None
+            else:
+                faults[Fault("E4049", f"Two certificates are for host {host}.")] = None
+    return found, list(faults)
+
+
+#: What ``listen-ports`` calls the schemes.
+_SCHEMES: Final = {"HTTP": "http", "HTTPS": "https"}
+_USUAL_PORTS: Final = {"http": 80, "https": 443}
+#: Statuses of a redirect. Which one is taken where none is asked for isn't officially documented.
+_REDIRECTS: Final = (302, 301, 307)
+#: No code is documented for what can't be read in these annotations; this one is for parameters.
+_UNREADABLE: Final = "E4024"
+
+
+def _asked_ports(text: str) -> dict[str, tuple[int, ...]]:
+    """Read ``listen-ports``: a JSON list of objects, each of one scheme and its port."""
+    try:
+        pairs = [pair for entry in json.loads(text) for pair in entry.items()]
+        found = {
+            scheme: tuple(port for word, port in pairs if _SCHEMES[word] == scheme)
+            for scheme in _USUAL_PORTS
+        }
+    except (ValueError, TypeError, AttributeError, KeyError):
+        raise _Unusable(_UNREADABLE, f"{PORTS_ANNOTATION} can't be read.") from None
+    every = [port for ports in found.values() for port in ports]
+    if not every or not all(map(_is_port, every)) or len(every) != len(set(every)):
+        raise _Unusable(_UNREADABLE, f"{PORTS_ANNOTATION} has no ports, or ports twice.")
+    return found
+
+
+def _is_port(value: Any) -> bool:
+    return isinstance(value, int) and not isinstance(value, bool) and 0 < value < 65536
+
+
+def _redirect_code(text: str) -> int:
+    """Read ``auto-rewrite-code``: a JSON object with the status."""
+    try:
+        code = json.loads(text)["defaultRewriteCode"]
+        return _REDIRECTS[_REDIRECTS.index(code)]
+    except (ValueError, TypeError, LookupError):
+        raise _Unusable(
+            _UNREADABLE,
+            f"{REWRITE_CODE_ANNOTATION} names none of {', '.join(map(str, _REDIRECTS))}.",
+        ) from None
+
+
+def rewrites(cluster: Cluster, known: Collection[str]) -> set[str]:
+    """Return the uids of Ingresses whose HTTP is to be redirected; ``known`` is the last result.
+
+    It is switched off by ``"false"``; an annotation that is gone switches nothing.
+    """
+
+    def asked(ingress: JsonObject) -> bool:
+        values = [_annotations(ingress).get(key) for key in REWRITE_ANNOTATIONS]
+        before = ingress["metadata"]["uid"] in known
+        return all(value == "true" or (before and value is None) for value in values)
+
+    return {ingress["metadata"]["uid"] for ingress in cluster.ingresses if asked(ingress)}
+
+
+def _front(
+    ingress: JsonObject,
+    cluster: Cluster,
+    switches: Mapping[str, SwitchValue],
+    rewritten: Collection[str],
+) -> Front:
+    """Return on which ports an Ingress is served, and with which certificates.
+
+    With certificates it is HTTPS alone, unless annotations ask for HTTP as well.
+    """
+    annotations = _annotations(ingress)
+    certificates, faults = _certificates_of(ingress, cluster)
+    secure = bool(ingress["spec"].get("tls"))
+    both = annotations.get(BOTH_ANNOTATION) == "true" or switches["tls"] == "both"
+    usual = {"http": not secure or both, "https": secure}
+    ports: Mapping[str, tuple[int, ...]] = {
+        scheme: (port,) if usual[scheme] else () for scheme, port in _USUAL_PORTS.items()
+    }
+    code = None
+    try:
+        asked = annotations.get(PORTS_ANNOTATION)
+        ports = _asked_ports(asked) if asked else ports
+        # It needs both: the port of HTTP is made where there is none, that of HTTPS isn't.
+        if ingress["metadata"]["uid"] in rewritten and ports["https"]:
+            ports = {**ports, "http": ports["http"] or (_USUAL_PORTS["http"],)}
+            text = annotations.get(REWRITE_CODE_ANNOTATION)
+            code = _redirect_code(text) if text else _REDIRECTS[0]
+    except _Unusable as error:
+        faults.append(error.fault)
+    front = Front(ports, certificates, code)
+    if ports["https"] and not faults:
+        hosts = dict.fromkeys(host for host, *_rest in _rules(ingress))
+        faults += [
+            Fault("E4040", f"Host {host or 'of the load balancer itself'} has no certificate.")
+            for host in hosts
+            if not front.certificate(host) and not _unread(ingress, cluster)
+        ]
+    return replace(front, faults=tuple(faults))
+
+
+def _unread(ingress: JsonObject, cluster: Cluster) -> bool:
+    """Tell whether the Secret of a certificate could not be read."""
+    namespace = ingress["metadata"]["namespace"]
+    return any((namespace, name) not in cluster.secrets for name in _wanted_certificates(ingress))
+
+
 def _listeners(
     service: JsonObject, cluster: Cluster, switches: Mapping[str, SwitchValue]
 ) -> tuple[Listener, ...]:
@@ -902,7 +1211,7 @@ def _entries(
         if kind is INGRESS
         else tuple(item["spec"].get("ipFamilies") or (IPV4,))
     )
-    first, _second, ipv6 = addresses_of(number)
+    first, *_second, ipv6 = addresses_of(number)
     addresses = tuple({"ip": first if family == IPV4 else ipv6} for family in families)
     name = {"hostname": hostname_of(balancer_id(item["metadata"]["uid"], number))}
     shapes: Mapping[SwitchValue, tuple[Mapping[str, str], ...]] = {
@@ -914,11 +1223,15 @@ def _entries(
 
 
 def balancers(
-    cluster: Cluster, numbers: Mapping[str, int], switches: Mapping[str, SwitchValue]
+    cluster: Cluster,
+    numbers: Mapping[str, int],
+    switches: Mapping[str, SwitchValue],
+    rewritten: Collection[str] = (),
 ) -> list[Balancer]:
     """Return the balancers that are to be there: of adopted objects that should have one.
 
-    An object that doesn't carry the finalizer yet has none, so that nothing can be left behind.
+    ``rewritten`` is what ``rewrites`` returned. An object that doesn't carry the finalizer yet has
+    none, so that nothing can be left behind.
     """
     found = []
     for kind, item in cluster.subjects():
@@ -938,220 +1251,10 @@ def balancers(
                 domains,
                 _listeners(item, cluster, switches) if kind is SERVICE else (),
                 faults,
-                kind is INGRESS
-                and all(_annotations(item).get(key) == "true" for key in REWRITE_ANNOTATIONS),
+                _front(item, cluster, switches, rewritten) if kind is INGRESS else None,
             )
         )
     return found
-
-
-# --------------------------------------------------------------------------------------------
-# nginx: layer 7
-
-#: What CLB documents as its time for connecting to a backend (4 to 120 s, 4 by default).
-_CONNECT_TIMEOUT: Final = "4s"
-
-_X_FORWARDED_FOR: Final[Mapping[SwitchValue, tuple[str, ...]]] = {
-    "append": ("proxy_set_header X-Forwarded-For $proxy_add_x_forwarded_for;",),
-    "replace": ("proxy_set_header X-Forwarded-For $remote_addr;",),
-    "keep": ("proxy_set_header X-Forwarded-For $kept;",),
-    # Not set at all: so several lines stay several lines.
-    "pass": (),
-}
-
-#: Clients whose packets the nodes answer directly, past the balancer: connections in their name
-#: would never be completed. The balancer takes its own address for them, as a NAT gateway would.
-_INSIDE: Final = (
-    settings.VPC.ipv4,
-    settings.PODS_IPV4,
-    settings.VIPS_IPV4,
-    settings.VPC.ipv6,
-    settings.PODS_IPV6,
-    settings.VIPS_IPV6,
-)
-
-_TEMPORARY: Final = ("client_body", "proxy", "fastcgi", "uwsgi", "scgi")
-
-
-def _block(head: str, lines: Iterable[str]) -> list[str]:
-    return [head + " {", *("    " + line for line in lines), "}"]
-
-
-def _upstream_name(target: Target, family: str) -> str:
-    return f"{target.name}_{family.lower()}"
-
-
-def _upstreams(found: Iterable[Balancer], own_source: bool) -> Iterator[list[str]]:
-    """Yield one upstream block for each target and family that has backends."""
-    targets = {
-        location.target.name: location.target
-        for balancer in found
-        for domain in balancer.domains.values()
-        for location in domain
-        if location.target
-    }
-    for _name, target in sorted(targets.items()):
-        for family in FAMILIES:
-            # No backend is remembered as failed: what answers is decided anew each time.
-            servers = [
-                f"server {_socket(backend.address, backend.port)} max_fails=0;"
-                for backend in target.backends[family]
-            ]
-            if servers:
-                keep = ["keepalive 32;"] if own_source else []
-                yield _block(f"upstream {_upstream_name(target, family)}", servers + keep)
-
-
-def _socket(address: str, port: int) -> str:
-    return f"[{address}]:{port}" if _family_of(address) == IPV6 else f"{address}:{port}"
-
-
-def _location(location: Location, family: str, own_source: bool, scheme: SwitchValue) -> list[str]:
-    head = f"location {'= ' if location.exact else ''}{location.path}"
-    if location.target is None:
-        return _block(head, ["return 404;"])
-    backend_family, backends = location.target.reached_from(family)
-    if not backends:
-        # What CLB answers without any backend is not documented.
-        return _block(head, ["return 502;"])
-    keeps_client = not own_source and backend_family == family
-    bind = ["proxy_bind $client_outside transparent;"] if keeps_client else []
-    upstream = _upstream_name(location.target, backend_family)
-    return _block(head, [*bind, f"proxy_pass {scheme}://{upstream};"])
-
-
-def _server_names(host: str | None, balancer: Balancer) -> str:
-    if host is None:
-        first, second, ipv6 = balancer.addresses
-        return f'{first} {second} "[{ipv6}]" {balancer.hostname}'
-    if host.startswith("*."):
-        # One label, as in Kubernetes; nginx's own wildcard would take several.
-        return '"~^[^.]+' + re.escape(host[1:]) + '$"'
-    return host
-
-
-#: What a firewall does with requests, by its switch.
-_FIREWALL: Final[Mapping[SwitchValue, tuple[str, ...]]] = {
-    "open": (),
-    "closed": ('return 403 "<html><title>Blocked by the firewall</title></html>";',),
-    "forged": ("if ($http_x_forwarded_for) { return 403; }",),
-}
-
-
-def _domain(
-    balancer: Balancer,
-    domain: Sequence[Location],
-    family: str,
-    own_source: bool,
-    switches: Mapping[str, SwitchValue],
-) -> list[str]:
-    """Return what a server does with the requests of its domain."""
-    scheme = switches["forward_type"]
-    wall = _FIREWALL[switches["firewall"]]
-    if balancer.redirects:
-        # Port 443 isn't served: its certificate would be at Tencent Cloud.
-        return ["return 301 https://$host$request_uri;"]
-    return [
-        *wall,
-        *(line for where in domain for line in _location(where, family, own_source, scheme)),
-    ]
-
-
-def _servers(
-    balancer: Balancer, own_source: bool, switches: Mapping[str, SwitchValue]
-) -> Iterator[list[str]]:
-    """Yield the servers of one Ingress, on its own addresses only: 403, then each domain."""
-    if balancer.kind is not INGRESS:
-        return
-    for family in FAMILIES:
-        sockets = [
-            f"listen {_socket(address, 80)}"
-            for address in balancer.addresses
-            if _family_of(address) == family
-        ]
-        comment = f"# {balancer.namespace}/{balancer.name} {balancer.id} {family}"
-        yield [
-            comment,
-            *_block(
-                "server", [*(socket + " default_server;" for socket in sockets), "return 403;"]
-            ),
-        ]
-        for host, domain in balancer.domains.items():
-            yield _block(
-                "server",
-                [
-                    *(socket + ";" for socket in sockets),
-                    f"server_name {_server_names(host, balancer)};",
-                    *_domain(balancer, domain, family, own_source, switches),
-                ],
-            )
-
-
-def nginx_conf(
-    found: Iterable[Balancer], switches: Mapping[str, SwitchValue], directory: Path
-) -> str:
-    """Return the whole nginx.conf; nginx writes below ``directory`` and to standard error only.
-
-    It is to run in the foreground, as root: binding to a client's address needs that.
-    """
-    found = list(found)
-    own_source = switches["source"] == "own"
-    http = [
-        'log_format brief \'$msec $remote_addr $server_addr "$host" "$request" $status'
-        ' "$upstream_addr"\';',
-        f"access_log {directory}/access.log brief;",
-        *(f"{name}_temp_path {directory}/temp_{name};" for name in _TEMPORARY),
-        "server_tokens off;",
-        "client_max_body_size 60m;",
-        "server_names_hash_bucket_size 512;",
-        "server_names_hash_max_size 4096;",
-        "",
-        f"proxy_connect_timeout {_CONNECT_TIMEOUT};",
-        f"proxy_read_timeout {switches['read_timeout']:g}s;",
-        "proxy_http_version 1.1;",
-        # An empty value leaves the header out, and with it the end of the connection.
-        *(['proxy_set_header Connection "";'] if own_source else []),
-        "proxy_set_header Host $http_host;",
-        *_X_FORWARDED_FOR[switches["x_forwarded_for"]],
-        "proxy_set_header X-Real-IP $remote_addr;",
-        "proxy_set_header X-Stgw-Time $msec;",
-        "proxy_set_header X-Client-Proto $scheme;",
-        "proxy_set_header X-Client-Proto-Ver $server_protocol;",
-        "proxy_set_header X-Forwarded-Proto $scheme;",
-        "",
-        # nginx leaves the source alone where the value is empty.
-        *_block("geo $inside", ["default 0;", *(f"{network} 1;" for network in _INSIDE)]),
-        *_block("map $inside $client_outside", ["0 $remote_addr;", "1 '';"]),
-        *_block(
-            "map $http_x_forwarded_for $kept",
-            ["default $http_x_forwarded_for;", "'' $remote_addr;"],
-        ),
-        "",
-    ]
-    for block in _upstreams(found, own_source):
-        http += block
-    for balancer in found if switches["listeners"] == "made" else ():
-        for block in _servers(balancer, own_source, switches):
-            http += ["", *block]
-    lines = [
-        "# Written by lab.controller; changes are lost.",
-        "daemon off;",
-        "user root root;",
-        "worker_processes 1;",
-        "worker_rlimit_nofile 16384;",
-        # Connections that outlive their listener end, so that a released balancer is silent.
-        "worker_shutdown_timeout 2s;",
-        f"pid {directory}/nginx.pid;",
-        "error_log stderr warn;",
-        *_block("events", ["worker_connections 4096;"]),
-        *_block("http", http),
-    ]
-    return "\n".join(line.rstrip() for line in lines) + "\n"
-
-
-def initial_nginx_conf(directory: Path) -> str:
-    """Return the nginx.conf for the first start: no balancers, every switch at its default."""
-    return nginx_conf((), DEFAULTS, directory)
 
 
 # --------------------------------------------------------------------------------------------
@@ -1163,11 +1266,35 @@ TABLE: Final = "kestrel_clb"
 MARK: Final = 0x51
 ROUTING_TABLE: Final = 151
 
+#: Clients whose packets the nodes answer directly, past the balancer: connections in their name
+#: would never be completed. The balancer takes its own address for them, as a NAT gateway would.
+INSIDE: Final = (
+    settings.VPC.ipv4,
+    settings.PODS_IPV4,
+    settings.VIPS_IPV4,
+    settings.VPC.ipv6,
+    settings.PODS_IPV6,
+    settings.VIPS_IPV6,
+)
+#: Clients in the VPC whose answers the nodes send through the balancer: see ``lab.network``.
+RETURNING: Final = (settings.OPERATOR.ipv4("vpc"), settings.OPERATOR.ipv6("vpc"))
+
 _NFT_FAMILY: Final = {IPV4: "ip", IPV6: "ip6"}
 
 
-def _networks(family: str) -> str:
-    return ", ".join(str(network) for network in _INSIDE if _family_of(str(network)) == family)
+def braced(head: str, lines: Iterable[str]) -> list[str]:
+    """Return the lines of a block, as nft and nginx have them."""
+    return [head + " {", *("    " + line for line in lines), "}"]
+
+
+def _hairpin(family: str) -> str:
+    networks = [str(network) for network in INSIDE if family_of(str(network)) == family]
+    returning = [address for address in RETURNING if family_of(address) == family]
+    source = f"{_NFT_FAMILY[family]} saddr"
+    return (
+        f"ct status dnat {source} != {{ {', '.join(returning)} }}"
+        f" {source} {{ {', '.join(networks)} }} masquerade"
+    )
 
 
 def _translation(family: str, backends: Sequence[Backend]) -> str:
@@ -1185,7 +1312,7 @@ def _translations(found: Iterable[Balancer]) -> Iterator[str]:
     for balancer in found:
         for listener in balancer.listeners:
             for address in balancer.addresses:
-                family = _family_of(address)
+                family = family_of(address)
                 if listener.backends[family]:
                     yield (
                         f"{_NFT_FAMILY[family]} daddr {address}"
@@ -1204,10 +1331,7 @@ def nft_ruleset(found: Iterable[Balancer]) -> str:
         # Layer 4 keeps the client's address, but for clients that the nodes would answer directly.
         "hairpin": (
             "type nat hook postrouting priority srcnat; policy accept;",
-            *(
-                f"ct status dnat {_NFT_FAMILY[family]} saddr {{ {_networks(family)} }} masquerade"
-                for family in FAMILIES
-            ),
+            *map(_hairpin, FAMILIES),
         ),
         # Only what is sent from here passes "output": connections that are merely forwarded,
         # such as a client's to a node port, never get the mark.
@@ -1220,12 +1344,12 @@ def nft_ruleset(found: Iterable[Balancer]) -> str:
             f"ct direction reply ct mark {MARK:#x} meta mark set {MARK:#x}",
         ),
     }
-    table = [line for name, rules in chains.items() for line in _block(f"chain {name}", rules)]
+    table = [line for name, rules in chains.items() for line in braced(f"chain {name}", rules)]
     # Declared first, so that deleting it can't fail.
     lines = [
         f"table inet {TABLE}",
         f"delete table inet {TABLE}",
-        *_block(f"table inet {TABLE}", table),
+        *braced(f"table inet {TABLE}", table),
     ]
     return "\n".join(lines) + "\n"
 
@@ -1244,14 +1368,29 @@ def hosts(found: Iterable[Balancer], switches: Mapping[str, SwitchValue] = DEFAU
 
 
 def addresses(found: Iterable[Balancer]) -> set[str]:
-    """Return every address that the balancers listen on."""
-    return {address for balancer in found for address in balancer.addresses}
+    """Return every address that there is to be: the balancers', and of those made by hand."""
+    numbers = {*_BY_HAND, *(balancer.number for balancer in found)}
+    return {address for number in numbers for address in addresses_of(number)}
 
 
 def own_addresses(present: Collection[str]) -> set[str]:
     """Return those of the addresses that only the stand-in can have put there."""
-    every = {address for number in _NUMBERS for address in addresses_of(number)}
+    every = {address for number in by_hand.NUMBERS for address in addresses_of(number)}
     return every & set(present)
+
+
+def device_of(address: str) -> str:
+    """Return the interface that an address of a balancer belongs to.
+
+    Public ones are routed here; for those in the VPC its neighbours ask.
+    """
+    return settings.VPC.name if is_internal(address) else "lo"
+
+
+def is_internal(address: str) -> bool:
+    """Tell whether an address is one in the VPC."""
+    networks = (settings.VPC.ipv4, settings.VPC.ipv6)
+    return any(ip_address(address) in network for network in networks)
 
 
 # --------------------------------------------------------------------------------------------
@@ -1317,7 +1456,8 @@ def adoptions(
         uid = item["metadata"]["uid"]
         if not _wanted(kind, item) or uid not in numbers or not cluster.acts_on(kind):
             continue
-        if kind.finalizer not in _finalizers(item) and refusals(kind, item, cluster, switches):
+        new = kind.finalizer not in _finalizers(item)
+        if new and refusals(kind, item, cluster, switches, numbers):
             continue
         identity = balancer_id(uid, numbers[uid])
         annotations = {kind.id_annotation: identity}
@@ -1326,7 +1466,8 @@ def adoptions(
         finalizers = _finalizers(item)
         adopted = kind.finalizer in finalizers
         asked = kind.direct_annotation in _annotations(item)
-        # Whether an explicit "false" counts more is not documented; here it does.
+        # Whether an explicit "false" counts more is not documented.
+        asked &= switches["direct_default"] == "respects"
         if not adopted and not asked and cluster.config.get(DIRECT_DEFAULT) == "true":
             annotations[kind.direct_annotation] = "true"
         if adopted and annotations.items() <= _annotations(item).items():
@@ -1334,7 +1475,9 @@ def adoptions(
         change: dict[str, Any] = {"annotations": annotations}
         if not adopted:
             change["finalizers"] = [*finalizers, kind.finalizer]
-        message = f"Load balancer {identity} created."
+        message = (
+            f"Load balancer {identity} {'used' if identity in by_hand.BALANCERS else 'created'}."
+        )
         due.append(_metadata_patch(kind, item, change, "" if adopted else message))
     return due
 
@@ -1416,14 +1559,10 @@ def warnings(
             continue
         said = faults.get(uid, [])
         if _wanted(kind, item):
-            said += refusals(kind, item, cluster, switches)
+            said += refusals(kind, item, cluster, switches, numbers)
             direct = _annotations(item).get(kind.direct_annotation) == "true"
             if kind is SERVICE and direct and not cluster.reaches_pods:
                 said.append(Fault("E4033", "No backend supports direct access."))
-            if uid not in numbers:
-                __, codes = _ACCOUNT["quota"]
-                message = f"The quota of {len(_NUMBERS)} load balancers is used up."
-                said.append(Fault(codes[kind.name], message, retry=True))
         due += [
             Notice(kind, metadata["namespace"], metadata["name"], uid, "Warning", str(fault))
             for fault in said

@@ -3,12 +3,13 @@
 
 from __future__ import annotations
 
+import base64
 import sys
 from collections.abc import Callable
 from http import HTTPStatus
 from typing import Any, Final
 
-from lab import balancing, controller, credentials, processes, shell
+from lab import balancing, controller, credentials, gates, layer7, processes, shell
 from lab.api import Unanswered, api, ask, connections, resolve
 from lab.credentials import certificate_files
 from lab.parts import Part
@@ -24,6 +25,7 @@ from lab.settings import (
     RESOLVER_VPC,
     SERVICES_IPV4,
     SERVICES_IPV6,
+    WEBHOOK_ADDRESS,
     Lab,
     pod_networks,
 )
@@ -38,6 +40,9 @@ _SCHEDULER_HEALTH: Final = "https://127.0.0.1:10259/healthz"
 #: with a token of ``kubectl create token`` and no more rights than the collection needs.
 AWX_NAMESPACE: Final = "awx"
 AWX_ACCOUNT: Final = "awx"
+
+#: What the controller is made of.
+_CONTROLLER_MODULES: Final = ("controller", "balancing", "by_hand", "gates", "layer7")
 
 _FIELD_MANAGER: Final = "kestrel-real-ip-lab"
 
@@ -163,7 +168,7 @@ def configure_stand_in(lab: Lab) -> None:
     """Write what the stand-in's programs need before its controller has run once."""
     (lab.clb / "hosts.d").mkdir(parents=True, exist_ok=True)
     if not (lab.clb / "nginx.conf").exists():
-        shell.write(lab.clb / "nginx.conf", balancing.initial_nginx_conf(lab.clb))
+        shell.write(lab.clb / "nginx.conf", layer7.initial_nginx_conf(lab.clb))
 
 
 def stand_in(lab: Lab) -> tuple[Part, ...]:
@@ -171,6 +176,7 @@ def stand_in(lab: Lab) -> tuple[Part, ...]:
     source = REPOSITORY / "lab"
     python = (("PYTHONPATH", str(REPOSITORY)), ("PYTHONDONTWRITEBYTECODE", "1"))
     kubeconfig = credentials.kubeconfig_of(lab, credentials.CONTROLLER)
+    webhook = certificate_files(lab, credentials.WEBHOOK.name)
 
     def check_nginx() -> str:
         process = processes.recorded(lab, "nginx")
@@ -241,10 +247,15 @@ def stand_in(lab: Lab) -> tuple[Part, ...]:
             (
                 *(sys.executable, "-m", "lab.controller"),
                 *("--kubeconfig", str(kubeconfig), "--directory", str(lab.clb)),
+                *("--webhook", WEBHOOK_ADDRESS, "--certificate", *map(str, webhook)),
             ),
             check_controller,
             needs=("objects", "nginx"),
-            reads=(kubeconfig, source / "controller.py", source / "balancing.py"),
+            reads=(
+                kubeconfig,
+                *webhook,
+                *(source / f"{name}.py" for name in _CONTROLLER_MODULES),
+            ),
             environment=python,
         ),
     )
@@ -293,7 +304,39 @@ AWX_RULES: Final = [
 _RBAC: Final = "/apis/rbac.authorization.k8s.io/v1"
 
 
-def objects() -> dict[str, dict[str, Any]]:
+def _webhook(lab: Lab) -> dict[str, Any]:
+    """Return what has the API server ask the stand-in about new pods; it can do without."""
+    trust = base64.b64encode(credentials.authority(lab).read_bytes()).decode()
+    return {
+        "apiVersion": "admissionregistration.k8s.io/v1",
+        "kind": "MutatingWebhookConfiguration",
+        "metadata": {"name": credentials.CONTROLLER},
+        "webhooks": [
+            {
+                "name": f"gates.{balancing.DOMAIN}",
+                "clientConfig": {
+                    "url": f"https://{WEBHOOK_ADDRESS}{gates.PATH}",
+                    "caBundle": trust,
+                },
+                "rules": [
+                    {
+                        "apiGroups": [""],
+                        "apiVersions": ["v1"],
+                        "operations": ["CREATE"],
+                        "resources": ["pods"],
+                        "scope": "Namespaced",
+                    }
+                ],
+                "failurePolicy": "Ignore",
+                "timeoutSeconds": 2,
+                "sideEffects": "None",
+                "admissionReviewVersions": ["v1"],
+            }
+        ],
+    }
+
+
+def objects(lab: Lab) -> dict[str, dict[str, Any]]:
     """Return API path → object, for what must be there before nodes and stand-in start."""
     found: dict[str, dict[str, Any]] = {}
     for node in NODES:
@@ -317,6 +360,8 @@ def objects() -> dict[str, dict[str, Any]]:
             "name": credentials.CONTROLLER,
         },
     )
+    webhooks = "/apis/admissionregistration.k8s.io/v1/mutatingwebhookconfigurations"
+    found[f"{webhooks}/{credentials.CONTROLLER}"] = _webhook(lab)
     found[f"/api/v1/namespaces/{AWX_NAMESPACE}"] = {
         "apiVersion": "v1",
         "kind": "Namespace",
@@ -365,7 +410,7 @@ def apply_objects(lab: Lab) -> str | None:
                 return True
             raise
 
-    different = {path: wanted for path, wanted in objects().items() if differs(path, wanted)}
+    different = {path: wanted for path, wanted in objects(lab).items() if differs(path, wanted)}
     for path, wanted in different.items():
         api(lab, f"{path}?fieldManager={_FIELD_MANAGER}&force=true", "PATCH", wanted)
     return f"{len(different)} applied" if different else None

@@ -11,6 +11,7 @@ survive it stands in the cluster. Level-triggered: each round compares what is w
 from __future__ import annotations
 
 import argparse
+import base64
 import contextlib
 import json
 import os
@@ -25,8 +26,9 @@ from functools import partial
 from pathlib import Path
 from typing import Any, Final
 
-from lab import balancing, shell
+from lab import balancing, gates, layer7, shell
 from lab.balancing import Balancer, Cluster, JsonObject, Notice, Patch, SwitchValue
+from lab.gates import Waiting
 from lab.shell import LabError
 
 #: Seconds: between rounds without any change, so that what was changed by hand is mended;
@@ -92,6 +94,12 @@ def await_switches(directory: Path, timeout: float = 10.0) -> None:
         if time.monotonic() > deadline:
             raise LabError(f"The switches are not in effect after {timeout:g} s: {trouble}.")
         time.sleep(0.02)
+
+
+def config(directory: Path) -> Mapping[str, str]:
+    """Return the data of TKE's own ConfigMap that is in effect; LabError as in ``health``."""
+    found: Mapping[str, str] = _pulse(directory)["config"]
+    return found
 
 
 def log(text: str) -> None:
@@ -259,19 +267,43 @@ class Api:
             _content_type="application/merge-patch+json",
         )
 
-    def secret_keys(self, namespace: str, name: str) -> list[str] | None:
-        """Return the keys of a Secret's data, or None if there is no such Secret."""
+    def certificate_id(self, namespace: str, name: str) -> str | None:
+        """Return the id of a certificate that a Secret has, empty if none; None: no such Secret."""
         try:
             secret = self._json(self._core.read_namespaced_secret, name, namespace)
         except Refused as error:
             if error.status != 404:
                 raise
             return None
-        return list(secret.get("data") or ())
+        encoded = (secret.get("data") or {}).get(balancing.CERTIFICATE_KEY, "")
+        return base64.b64decode(encoded).decode(errors="replace")
+
+    def pod(self, one: Waiting) -> JsonObject | None:
+        """Return a pod, or None if it is gone, or another of its name has taken its place."""
+        try:
+            found = self._json(self._core.read_namespaced_pod, one.name, one.namespace)
+        except Refused as error:
+            if error.status != 404:
+                raise
+            return None
+        return found if found["metadata"]["uid"] == one.uid else None
+
+    def open_gate(self, one: Waiting) -> None:
+        """Say in a pod's status that its balancer reaches it."""
+        condition = {"type": gates.GATE, "status": "True", "lastTransitionTime": _now()}
+        self._json(
+            self._core.patch_namespaced_pod_status,
+            one.name,
+            one.namespace,
+            {"metadata": {"uid": one.uid}, "status": {"conditions": [condition]}},
+            field_manager=_FIELD_MANAGER,
+            # Conditions are a map by their type there.
+            _content_type="application/strategic-merge-patch+json",
+        )
 
     def say(self, notice: Notice) -> None:
         """Create an event, or count it up where the same one is there already."""
-        now = datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+        now = _now()
         body = balancing.event_body(notice, now)
         name = body["metadata"]["name"]
         try:
@@ -287,6 +319,10 @@ class Api:
                 {"count": (old.get("count") or 0) + 1, "lastTimestamp": now},
                 _content_type="application/merge-patch+json",
             )
+
+
+def _now() -> str:
+    return datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
 
 
 def _version(item: JsonObject) -> int:
@@ -422,7 +458,7 @@ class Machine:
         and what was there before may still be. Where nothing should have changed, what others
         did to the machine is looked for every few seconds only.
         """
-        conf = balancing.nginx_conf(found, switches, self._directory)
+        conf = layer7.nginx_conf(found, switches, self._directory)
         ruleset = balancing.nft_ruleset(found)
         wanted = balancing.addresses(found)
         names = balancing.hosts(found, switches)
@@ -445,12 +481,17 @@ class Machine:
 
     @staticmethod
     def _addresses() -> set[str]:
-        links = json.loads(_run("ip", "-json", "address", "show", "dev", "lo"))
+        links = json.loads(_run("ip", "-json", "address", "show"))
         return {entry["local"] for link in links for entry in link["addr_info"] if "local" in entry}
 
     @staticmethod
     def _change(verb: str, addresses: Collection[str]) -> None:
-        lines = [f"address {verb} {address} dev lo\n" for address in sorted(addresses)]
+        # In the VPC the balancer has an address of its own, from which it connects; it keeps that.
+        lines = [
+            f"address {verb} {address} dev {balancing.device_of(address)}"
+            f"{' nodad preferred_lft 0' if verb == 'add' else ''}\n"
+            for address in sorted(addresses)
+        ]
         if lines:
             _run("ip", "-batch", "-", stdin="".join(lines))
 
@@ -549,6 +590,12 @@ class Controller:
     #: When each balancer was first seen, and each warning last said; monotonic seconds.
     since: dict[str, float] = field(default_factory=dict)
     said: dict[Notice, float] = field(default_factory=dict)
+    #: Ingresses whose HTTP is redirected; that they once asked for it is forgotten at a restart.
+    rewritten: set[str] = field(default_factory=set)
+    #: Pods that don't wait at a gate, by uid.
+    let_in: set[str] = field(default_factory=set)
+    #: The data of TKE's own ConfigMap, as the last round had it.
+    config: Mapping[str, str] = field(default_factory=dict)
     _switches: dict[str, SwitchValue] = field(default_factory=lambda: dict(balancing.DEFAULTS))
     _switches_stamp: tuple[int, int] | None = None
     _switches_error: str = ""
@@ -581,12 +628,14 @@ class Controller:
         cluster = self.store.cluster()
         if cluster is None:
             raise LabError("the cluster's objects can't be read yet")
+        self.config = cluster.config
         switches = self.switches()
         cluster = self._with_certificates(cluster)
         self.numbers = balancing.allocate(cluster, self.numbers)
+        self.rewritten = balancing.rewrites(cluster, self.rewritten)
         done = self._send(balancing.adoptions(cluster, self.numbers, switches))
 
-        found = balancing.balancers(cluster, self.numbers, switches)
+        found = balancing.balancers(cluster, self.numbers, switches, self.rewritten)
         now = time.monotonic()
         self.since = {balancer.uid: self.since.get(balancer.uid, now) for balancer in found}
         serving = self.machine.apply(found, switches)
@@ -598,15 +647,44 @@ class Controller:
         ages = {uid: now - start for uid, start in self.since.items()}
         due, next_due = balancing.publications(cluster, found, switches, ages)
         done &= self._send(due)
+        done &= self._open_gates(cluster, switches)
         wait = _RESYNC if done else _RETRY
         return min(wait, wait if next_due is None else next_due), f"{len(found)} balancers"
+
+    def gated(self) -> Cluster | None:
+        """Return the objects by which new pods get readiness gates; none where none gets one."""
+        return self.store.cluster() if self._switches["readiness_gates"] == "on" else None
+
+    def _open_gates(self, cluster: Cluster, switches: Mapping[str, SwitchValue]) -> bool:
+        """Open the gates of pods that balancers reach; false where some still wait."""
+        found = gates.waiting(cluster)
+        self.let_in &= {one.uid for one in found}
+        shut = []
+        for one in found:
+            pod = None if one.uid in self.let_in else self.api.pod(one)
+            if pod is None or gates.is_open(pod):
+                self.let_in.add(one.uid)
+            else:
+                shut.append(one)
+        checked = switches["health_check"] == "on"
+        healthy = gates.healthy(shut) if checked else {one.uid for one in shut}
+        for uid, one in {one.uid: one for one in shut if one.uid in healthy}.items():
+            try:
+                self.api.open_gate(one)
+            except Refused as failure:
+                # 404 and 409: gone meanwhile.
+                log(f"Pod {one.namespace}/{one.name}: {failure}")
+                continue
+            log(f"Pod {one.namespace}/{one.name}: its load balancer reaches it")
+            self.let_in.add(uid)
+        return all(one.uid in self.let_in for one in shut)
 
     def _with_certificates(self, cluster: Cluster) -> Cluster:
         """Return the cluster with the Secrets that its Ingresses name; not watched, but read."""
         found = {}
         for place in balancing.certificates(cluster):
             try:
-                found[place] = self.api.secret_keys(*place)
+                found[place] = self.api.certificate_id(*place)
             except LabError as failure:
                 # One that can't be read says nothing about the Ingress.
                 log(f"Secret {'/'.join(place)}: {failure}")
@@ -668,7 +746,12 @@ class Controller:
             if trouble != last:
                 log(trouble or "well again")
             last = trouble
-            pulse = {"trouble": trouble, "detail": detail, "switches": self._switches}
+            pulse = {
+                "trouble": trouble,
+                "detail": detail,
+                "switches": self._switches,
+                "config": dict(self.config),
+            }
             with contextlib.suppress(OSError):
                 shell.write(self.pulse, json.dumps(pulse))
                 os.utime(self.pulse)
@@ -715,6 +798,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser = argparse.ArgumentParser(prog="python -m lab.controller", description=__doc__)
     parser.add_argument("--kubeconfig", type=Path, required=True)
     parser.add_argument("--directory", type=Path, required=True)
+    parser.add_argument("--webhook", metavar="ADDRESS:PORT", required=True)
+    parser.add_argument("--certificate", nargs=2, type=Path, metavar=("FILE", "KEY"), required=True)
     options = parser.parse_args(arguments)
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))
 
@@ -726,8 +811,12 @@ def main(arguments: Sequence[str] | None = None) -> int:
     changed = threading.Event()
     store = Store(api, changed)
     store.start()
+    running = Controller(api, store, machine, switches, pulse, changed)
+    host, port = options.webhook.rsplit(":", 1)
+    certificate, key = options.certificate
+    _attempt(lambda: gates.serve((host, int(port)), certificate, key, running.gated))
     log("started")
-    Controller(api, store, machine, switches, pulse, changed).run()
+    running.run()
     return 0
 
 

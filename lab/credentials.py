@@ -9,12 +9,13 @@ from __future__ import annotations
 import base64
 import json
 import secrets
+from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
 from lab import shell
-from lab.settings import API_URL, MASTER, NODES, SERVICES_IPV4, SERVICES_IPV6, Host, Lab
+from lab.settings import API_URL, CLB, MASTER, NODES, SERVICES_IPV4, SERVICES_IPV6, Host, Lab
 
 _DAYS: Final = "3650"
 _NEW_KEY: Final = ("-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes")
@@ -61,7 +62,14 @@ SERVER: Final = Certificate(
 KUBELET_CLIENT: Final = Certificate(
     "kubelet-client", "/O=system:masters/CN=kube-apiserver-kubelet-client", "clientAuth"
 )
-CERTIFICATES: Final = (SERVER, KUBELET_CLIENT, *(_node_certificate(node) for node in NODES))
+#: With it the stand-in answers the API server's questions about new pods.
+WEBHOOK: Final = Certificate("stand-in", "/CN=stand-in", "serverAuth", (f"IP:{CLB.ipv4('vpc')}",))
+CERTIFICATES: Final = (
+    SERVER,
+    KUBELET_CLIENT,
+    WEBHOOK,
+    *(_node_certificate(node) for node in NODES),
+)
 
 #: User name → groups, for the API server's ``--token-auth-file``. The names of the components
 #: are those that Kubernetes' own roles are bound to.
@@ -89,7 +97,12 @@ def authority(lab: Lab) -> Path:
 
 def certificate_files(lab: Lab, name: str) -> tuple[Path, Path]:
     """Return the files of a certificate and of its key."""
-    return directory(lab) / f"{name}.crt", directory(lab) / f"{name}.key"
+    return files_in(directory(lab), name)
+
+
+def files_in(where: Path, name: str) -> tuple[Path, Path]:
+    """Return the files of a certificate and of its key in a directory."""
+    return where / f"{name}.crt", where / f"{name}.key"
 
 
 def kubeconfig_of(lab: Lab, user: str) -> Path:
@@ -117,29 +130,7 @@ def service_account_key(lab: Lab) -> Path:
 def ensure(lab: Lab) -> list[str]:
     """Make what is missing; return the names of what was made."""
     directory(lab).mkdir(mode=0o700, parents=True, exist_ok=True)
-    made = []
-    if not _complete(*certificate_files(lab, "ca")):
-        for path in directory(lab).glob("*.crt"):
-            path.unlink()
-        _certify(lab, ("-subj", f"/CN=kestrel-real-ip-lab-{lab.name}", *_extensions_of_ca()), "ca")
-        made.append("ca")
-    issuer = [str(path) for path in certificate_files(lab, "ca")]
-
-    def issue(certificate: Certificate) -> list[str]:
-        if _complete(*certificate_files(lab, certificate.name)):
-            return []
-        _certify(
-            lab,
-            (
-                *("-CA", issuer[0], "-CAkey", issuer[1]),
-                *("-subj", certificate.subject, *_extensions_of(certificate)),
-            ),
-            certificate.name,
-        )
-        return [certificate.name]
-
-    for names in shell.parallel(issue, CERTIFICATES):
-        made.extend(names)
+    made = certify(directory(lab), f"/CN=kestrel-real-ip-lab-{lab.name}", CERTIFICATES)
     if not _complete(service_account_key(lab)):
         draft = directory(lab) / "service-accounts.key.new"
         shell.run(["openssl", "ecparam", "-name", "prime256v1", "-genkey", "-noout", "-out", draft])
@@ -156,6 +147,34 @@ def ensure(lab: Lab) -> list[str]:
     for user in USERS:
         if shell.write(kubeconfig_of(lab, user), kubeconfig(lab, user, tokens[user]), 0o600):
             made.append(kubeconfig_of(lab, user).name)
+    return made
+
+
+def certify(where: Path, authority_subject: str, wanted: Iterable[Certificate]) -> list[str]:
+    """Have an authority ``ca`` in a directory, and certificates of it; return those made."""
+    made = []
+    issuer = files_in(where, "ca")
+    if not _complete(*issuer):
+        for path in where.glob("*.crt"):
+            path.unlink()
+        _certify(where, ("-subj", authority_subject, *_extensions_of_ca()), "ca")
+        made.append("ca")
+
+    def issue(certificate: Certificate) -> list[str]:
+        if _complete(*files_in(where, certificate.name)):
+            return []
+        _certify(
+            where,
+            (
+                *("-CA", str(issuer[0]), "-CAkey", str(issuer[1])),
+                *("-subj", certificate.subject, *_extensions_of(certificate)),
+            ),
+            certificate.name,
+        )
+        return [certificate.name]
+
+    for names in shell.parallel(issue, wanted):
+        made.extend(names)
     return made
 
 
@@ -194,12 +213,12 @@ def _extensions_of(certificate: Certificate) -> list[str]:
     return _extensions(*lines)
 
 
-def _certify(lab: Lab, words: tuple[str, ...], name: str) -> None:
+def _certify(where: Path, words: tuple[str, ...], name: str) -> None:
     """Make a key and a certificate; the certificate's file appears last and whole.
 
     Strict verifiers (Python from 3.13 on) want key identifiers too, which openssl adds itself.
     """
-    certificate, key = certificate_files(lab, name)
+    certificate, key = files_in(where, name)
     draft, key_draft = (path.with_name(f"{path.name}.new") for path in (certificate, key))
     command: list[str | Path] = ["openssl", "req", "-x509", "-days", _DAYS, *_NEW_KEY]
     shell.run([*command, "-keyout", key_draft, "-out", draft, *words])

@@ -14,6 +14,7 @@ from dataclasses import dataclass, field
 from typing import Any, Final
 
 from lab import balancing, machine, shell
+from lab.by_hand import SITE
 from lab.fault_steps import (
     DEPLOYMENT,
     ECHO_FILE,
@@ -680,7 +681,7 @@ _TABLE: Final = (
     Fault(
         "existing-balancer-unknown",
         "The Ingress is new and asks for a load balancer that doesn't exist (E4018).",
-        (Renew(_annotated({balancing.EXISTING_ANNOTATION: "lb-00000000"})),),
+        (Renew(_annotated({balancing.INGRESS.existing_annotation: "lb-00000000"})),),
     ),
     Fault(
         "tls-secret-missing",
@@ -787,7 +788,11 @@ _TABLE: Final = (
     Fault(
         "redirect",
         "The load balancer sends every request on to HTTPS.",
-        (Change(INGRESS, _annotated(dict.fromkeys(balancing.REWRITE_ANNOTATIONS, "true"))),),
+        (
+            Make(Ref("Secret", "{fault}"), {"stringData": {balancing.CERTIFICATE_KEY: SITE}}),
+            Change(INGRESS, _certificate),
+            Change(INGRESS, _annotated(dict.fromkeys(balancing.REWRITE_ANNOTATIONS, "true"))),
+        ),
     ),
     Fault(
         "host-rule",

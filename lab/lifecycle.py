@@ -19,6 +19,7 @@ from pathlib import Path
 
 from lab import (
     binaries,
+    certificates,
     cgroups,
     cluster,
     credentials,
@@ -225,6 +226,9 @@ def _prepare(lab: Lab, progress: Callable[[str, str], None]) -> None:
     made = credentials.ensure(lab)
     if made:
         progress("credentials", f"{len(made)} made")
+    shown = certificates.ensure(lab)
+    if shown:
+        progress("load balancers' certificates", f"{len(shown)} made")
     keys = ssh.ensure(lab)
     if keys:
         progress("ssh keys", f"{len(keys)} made")

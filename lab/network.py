@@ -57,6 +57,9 @@ _BALANCER_SYSCTLS: Final = {
     # nginx starts with the addresses of its last configuration, before they are put there again.
     "ipv4/ip_nonlocal_bind": "1",
     "ipv6/ip_nonlocal_bind": "1",
+    # Nodes send their answers for clients in the VPC through here, and are not to learn better.
+    "ipv4/conf/all/send_redirects": "0",
+    "ipv4/conf/default/send_redirects": "0",
 }
 _NODE_SYSCTLS: Final = {
     # A pod that reaches a pod beside it through a Service: the answer crosses the bridge only,
@@ -120,6 +123,13 @@ def _wanted_host(lab: Lab, host: Host) -> Namespace:
             if node != host:
                 ipv4, ipv6 = pod_networks(node)
                 routes |= {(str(ipv4), node.ipv4("vpc")), (str(ipv6), node.ipv6("vpc"))}
+    if host in NODES:
+        # A balancer's connections keep the client's address, in the VPC as well. There it is the
+        # network's own doing that answers come back to the balancer; here it is a route.
+        routes |= {
+            (f"{OPERATOR.ipv4('vpc')}/32", CLB.ipv4("vpc")),
+            (f"{OPERATOR.ipv6('vpc')}/128", CLB.ipv6("vpc")),
+        }
     return Namespace(
         lab.netns(host.name),
         links=dict.fromkeys(host.addresses),

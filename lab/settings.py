@@ -104,6 +104,10 @@ API_URL: Final = f"https://{MASTER.ipv4('vpc')}:{API_PORT}"
 REGISTRY_PORT: Final = 5000
 REGISTRY_ADDRESS: Final = f"{CLB.ipv4('vpc')}:{REGISTRY_PORT}"
 
+#: Where the API server asks the stand-in about new pods.
+WEBHOOK_PORT: Final = 9443
+WEBHOOK_ADDRESS: Final = f"{CLB.ipv4('vpc')}:{WEBHOOK_PORT}"
+
 #: Where nothing listens, in the namespace of CLB: a connection is refused.
 CLOSED_ADDRESS: Final = f"{CLB.ipv4('vpc')}:5999"
 

@@ -16,9 +16,11 @@ from ansible_collections.kestrel.real_ip.plugins.module_utils._summary import (
     combined,
     diagnosed,
     done_before,
+    earlier_row,
     entry,
     following,
     line,
+    over_all,
     page,
     passes,
     rows,
@@ -41,7 +43,7 @@ class ActionModule(ActionBase):
     _requires_connection = False
 
     def run(self, tmp: t.Any = None, task_vars: t.Any = None) -> dict[str, t.Any]:
-        """``accepted`` and the host's entry, with the custom stats that Ansible collects."""
+        """``accepted`` and what was found, with the custom stats that Ansible collects."""
         result: dict[str, t.Any] = super().run(tmp, task_vars)
         validate: t.Any = self.validate_argument_spec
         arguments = validate(
@@ -52,6 +54,7 @@ class ActionModule(ActionBase):
                 "way": {"type": "dict"},
                 "applied": {"type": "list", "elements": "dict", "default": []},
                 "diagnosis": {"type": "bool", "default": False},
+                "earlier": {"type": "list", "elements": "dict", "default": []},
                 "ephemeral": {"type": "bool", "default": False},
                 "kubernetes_version": {"type": "str"},
                 "accept": {"type": "list", "elements": "str", "default": []},
@@ -76,11 +79,18 @@ class ActionModule(ActionBase):
         else:
             found = entry(probe, failure, facts)
         found = with_cause(found, way)
+        # A diagnosis draws no verdict, so that it takes none back either.
+        verifications = [*arguments["earlier"], *([] if arguments["diagnosis"] else [found])]
+        published = over_all(verifications or [found])
         host = (task_vars or {}).get("inventory_hostname", "localhost")
         excused = not failure and bool(arguments["diagnosis"] or not probe or probe.get("skipped"))
         if way or not (failure or excused):
             told_of = done_before if failure else running
-            then = [*told_of(arguments["applied"]), *following(arguments["ephemeral"])]
+            then = [
+                *earlier_row(found, published),
+                *told_of(arguments["applied"]),
+                *following(arguments["ephemeral"]),
+            ]
             told = page(host, found, rows(found, probe, then, way))
             text = with_playbooks(told, arguments["playbooks"])
             display.display(f"\n{text}\n", color=COLOURS.get(str(found["verdict"]), "red"))
@@ -88,9 +98,11 @@ class ActionModule(ActionBase):
         result.update(
             changed=False,
             result=found,
+            published=published,
+            verifications=verifications,
             accepted=passes(found, {"preserved", *arguments["accept"]}, excused),
             ansible_stats={
-                "data": {"real_ip_results": {host: found}},
+                "data": {"real_ip_results": {host: published}},
                 "per_host": False,
                 "aggregate": True,
             },

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import typing as t
 
+from ansible_collections.kestrel.real_ip.plugins.module_utils._derive import canonical
 from ansible_collections.kestrel.real_ip.plugins.module_utils._readiness import addresses
 
 Object = t.Mapping[str, t.Any]
@@ -40,6 +41,21 @@ def of_pods(pods: t.Iterable[Object]) -> dict[str, str]:
     }
 
 
+#: Where network plugins note further addresses of a node. What it sends to a pod of another node,
+#: also in a client's place, can come from its end of a tunnel.
+_NODE_ANNOTATIONS = (
+    "io.cilium.network.ipv4-cilium-host",
+    "io.cilium.network.ipv6-cilium-host",
+    "network.cilium.io/ipv4-cilium-host",
+    "network.cilium.io/ipv6-cilium-host",
+    "projectcalico.org/IPv4IPIPTunnelAddr",
+    "projectcalico.org/IPv4VXLANTunnelAddr",
+    "projectcalico.org/IPv4WireguardInterfaceAddr",
+    "projectcalico.org/IPv6VXLANTunnelAddr",
+    "projectcalico.org/IPv6WireguardInterfaceAddr",
+)
+
+
 def of_nodes(nodes: t.Iterable[Object]) -> tuple[list[str], list[str]]:
     """Addresses of the nodes, and the ranges of their pods."""
     own: list[str] = []
@@ -50,17 +66,21 @@ def of_nodes(nodes: t.Iterable[Object]) -> tuple[list[str], list[str]]:
             for one in node.get("status", {}).get("addresses") or []
             if one.get("type") in ("InternalIP", "ExternalIP")
         ]
+        noted = node.get("metadata", {}).get("annotations") or {}
+        texts = [canonical(str(noted.get(name, ""))) for name in _NODE_ANNOTATIONS]
+        own += [text for text in texts if text]
         spec = node.get("spec", {})
         ranges += spec.get("podCIDRs") or [one for one in (spec.get("podCIDR"),) if one]
     return own, ranges
 
 
 def of_services(services: t.Iterable[Object]) -> list[str]:
-    """Cluster addresses of the Services."""
+    """Addresses of the Services: those of the cluster, and others that they take as theirs."""
     found: list[str] = []
     for service in services:
         spec = service.get("spec", {})
         found += spec.get("clusterIPs") or [one for one in (spec.get("clusterIP"),) if one]
+        found += spec.get("externalIPs") or []
     return [address for address in found if address != "None"]
 
 

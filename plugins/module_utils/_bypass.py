@@ -23,9 +23,15 @@ from ansible_collections.kestrel.real_ip.plugins.module_utils._codes import (
 from ansible_collections.kestrel.real_ip.plugins.module_utils._derive import (
     Address,
     canonical,
+    elements,
     parse_address,
 )
-from ansible_collections.kestrel.real_ip.plugins.module_utils._probe import Station, Target, Visit
+from ansible_collections.kestrel.real_ip.plugins.module_utils._probe import (
+    Station,
+    Target,
+    Visit,
+    to_knock_with,
+)
 from ansible_collections.kestrel.real_ip.plugins.module_utils._vantage import Standpoint
 from ansible_collections.kestrel.real_ip.plugins.module_utils._verdict import (
     deceived,
@@ -184,10 +190,16 @@ def _entry(way: Way, reachable: bool | None, at: Standpoint) -> Result:
 
 
 def _is_left(way: Way, stations: Sequence[Station]) -> bool:
-    """Whether something that was to be forged there wasn't: an honest answer shows no deception."""
+    """Whether something that was to be forged there wasn't: an honest answer shows no deception,
+    and silence doesn't either.
+    """
     forgeries = {id(one) for one in way.target.forgeries}
-    answering = [one.result for one in stations if _answers(one)]
-    return any(forgeries - {id(one) for one, _sample in forged} for _samples, forged in answering)
+    return any(
+        forgeries - {id(one) for one, _sample in station.result[1]}
+        if _answers(station)
+        else to_knock_with(way.target, *station.result)
+        for station in stations
+    )
 
 
 def warnings(
@@ -211,6 +223,35 @@ def warnings(
         for one in entries
         if one["reachable"] and one["way"] == "node_port"
     ]
+
+
+_LISTS = ("X-Forwarded-For", "Forwarded")
+
+
+def fronts(
+    walked: Iterable[Way], around: Around, results: Mapping[int, Sequence[Result]]
+) -> list[str]:
+    """A sentence for each target that has a proxy in front, by what its backends saw, and no way
+    around it to ask: names are all that tells of the load balancer, and those lead to the target.
+
+    ``results``: of each target by its number.
+    """
+    asked = {way.of for way in walked if way.kind == "load_balancer"}
+    if not around.load_balancer or any(map(parse_address, around.load_balancer)):
+        return []
+    found = []
+    for one in (one for of, those in results.items() if of not in asked for one in those):
+        counts = [
+            (len(elements(backend["headers"], header)), header)
+            for backend in one["backends"]
+            for header in _LISTS
+        ]
+        count, header = max(counts, default=(0, ""))
+        if count > 1:
+            name = ", ".join(around.load_balancer)
+            facts = {"header": header, "count": count, "address": one["address"], "name": name}
+            found.append(warn("front", facts))
+    return [*dict.fromkeys(found)]
 
 
 def judge(

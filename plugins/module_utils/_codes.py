@@ -376,11 +376,11 @@ _TABLE = (
         "unproven",
         "the range may hold addresses of the cluster",
         "the answers through {address} showed {seen} as {where}, inside the expected {expected}, "
-        "but also where clusters have their addresses, and cluster_addresses leaves some out",
+        "but the cluster may have addresses in there too, since cluster_addresses leaves some out",
         "A match through a range never counts for an address of the cluster, and which ones these "
-        "are is not known.",
+        "are is not known. Nodes and load balancers have public addresses as well.",
         "Give single addresses as expected_source, or all of nodes, pods, services and "
-        "load_balancers in cluster_addresses",
+        "load_balancers in cluster_addresses (the playbooks read them with the right to list them)",
     ),
     Code(
         "V414",
@@ -795,9 +795,9 @@ WARNINGS: Mapping[str, str] = {
         "the rightmost X-Forwarded-For entry is {rival}, but {where} is {seen}: applications that "
         "read X-Forwarded-For get another address than those with the declared strategy"
     ),
-    "cluster_unknown": (
-        "the match through the range {expected} was not checked against all of the cluster's "
-        "addresses, since cluster_addresses leaves some out"
+    "own_seen": (
+        "{own} is the address that the prober connected from, so that it did arrive: the expected "
+        "{expected} may be somebody else's"
     ),
     "unanswered": "some of {planned} requests to {address} got no answer: {detail}",
     "earlier": (
@@ -808,6 +808,11 @@ WARNINGS: Mapping[str, str] = {
     "bypass": (
         "the load balancer's own {address} was not asked directly, or not to the end (no address, "
         "route or time), so that a way around what stands in front of it was not tested"
+    ),
+    "front": (
+        "{header} lists {count} addresses through {address}, so that a proxy stands in front of "
+        "the one that wrote last. The load balancer's status has only {name}, which may be what "
+        "stands in front: a way around it was not tested"
     ),
     "node_port": (
         "{address} answers without the load balancer (seen from {place}): who reaches it writes "

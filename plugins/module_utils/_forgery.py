@@ -33,7 +33,7 @@ class Forgery(NamedTuple):
 
     ``public``: those of the values that are globally routable; ``repeated``: sent as often as
     honest requests, since backends can differ in what they believe; ``preface``: sent before
-    anything else on the connection, as Latin-1.
+    anything else on the connection, as Latin-1; ``alone``: no other header is forged with it.
     """
 
     header: str
@@ -51,6 +51,10 @@ class Forgery(NamedTuple):
     def in_lines(self) -> bool:
         """Whether a header is repeated."""
         return len({name for name, _value in self.lines}) < len(self.lines)
+
+    @property
+    def alone(self) -> bool:
+        return len({name for name, _value in self.lines}) == 1
 
     @property
     def public(self) -> tuple[str, ...]:
@@ -97,6 +101,7 @@ _RUMOURS = (
     "CloudFront-Viewer-Address",
     "DO-Connecting-IP",
     "Fly-Client-IP",
+    "Forwarded-For",
     "Incap-Client-IP",
     "Proxy-Client-IP",
     "Remote-Addr",
@@ -107,6 +112,7 @@ _RUMOURS = (
     "X-Forwarded",
     "X-NF-Client-Connection-IP",
     "X-Original-Remote-Addr",
+    "X-Originating-IP",
     "X-ProxyUser-IP",
     "X-Real-Client-IP",
     "X-Remote-Addr",
@@ -236,23 +242,31 @@ def forgeries(
         for line in _unlikely(name, [values[0], *unlikely])
     ]
     ipv6 = next((one for one in unlikely if ":" in one), values[0])
-    rumours = [
-        (name, _handed_on(name, values[0], ipv6))
-        for name in (*HEARSAY, *_RUMOURS)
-        if name.lower() not in names
-    ]
+    # Of the second kind is what a proxy says of a client with IPv6, which some look for only.
+    rumours, over_ipv6 = (
+        [
+            (name, _handed_on(name, value, ipv6))
+            for name in (*HEARSAY, *_RUMOURS)
+            if name.lower() not in names
+        ]
+        for value in (values[0], ipv6)
+    )
     hearsay = [(line[0], (line,)) for line in rumours if line[0] in HEARSAY]
     # A proxy that drops what this header names (RFC 9110, 7.6.1) after it wrote its own drops that.
     # The address is an option like any other: by it is seen whether the line itself arrives.
     options = ", ".join(["close", *names.values(), values[0].replace(":", ".")])
     hops = ("Connection", (("Connection", options),))
     all_values = (*values, *unlikely)
-    everything = [(name, _element(name, values[0])) for name in names.values()]
+    everything, everything_6 = (
+        [(name, _element(name, value)) for name in names.values()] for value in (values[0], ipv6)
+    )
     lines = (*everything, *rumours, *_COMPANIONS)
+    lines_6 = (*everything_6, *over_ipv6, *_COMPANIONS)
     read = names[(header or DEFAULT_HEADER).lower()]
     return (
         *(Forgery(name, one, all_values) for name, one in (*forms, *alike, *hearsay, hops)),
         *(Forgery(name, (), all_values, preface=one) for name, one in _prefaces(values[0])),
+        Forgery(read, lines_6, all_values),
         Forgery(read, lines, all_values, repeated=True),
     )
 

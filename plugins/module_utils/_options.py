@@ -56,6 +56,7 @@ from ansible_collections.kestrel.real_ip.plugins.module_utils._vantage import (
     is_own,
 )
 from ansible_collections.kestrel.real_ip.plugins.module_utils._verdict import (
+    BETWEEN,
     Cluster,
     Expectation,
     Question,
@@ -227,6 +228,16 @@ def _headers(given: Mapping[str, Any] | None, strategy_header: str) -> dict[str,
             raise WrongArgument(option, value, "a value is one line of ASCII text")
         headers[name] = value
     return headers
+
+
+def _refuse_expected(headers: Mapping[str, str], targets: Iterable[Target]) -> None:
+    """Whatever its name, somebody on the path may take a header for the client's address."""
+    expected = {one for target in targets for one in target.question.expectation.networks}
+    for name, value in headers.items():
+        told = [parse_address(part) for part in BETWEEN.split(value)]
+        if any(one.address in network for one in told if one for network in expected):
+            why = "holds an expected address: that it arrives from here would prove nothing"
+            raise WrongArgument(f"headers.{printable(name)}", value, why)
 
 
 # --- Questions ------------------------------------------------------------------------------------
@@ -546,6 +557,7 @@ def plan(params: Params) -> Plan:
         timeout=params["timeout"],
         max_body=params["max_body"],
     )
+    _refuse_expected(request.headers, targets)
     around = _around(params["bypass"] or {})
     if around.load_balancer:
         around = around._replace(tls=_target_tls({**params, "validate_certs": False}))

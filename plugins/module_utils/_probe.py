@@ -413,7 +413,7 @@ Fetch = Callable[[Endpoint, SocketAddress, Request, float, str], Reply]
 class Target(NamedTuple):
     """What is asked of which endpoint. ``forgeries``: to be tried where the endpoint answers.
 
-    ``knocks``: where it refuses honest requests, those are tried that may open it.
+    ``knocks``: where it answers no honest request, those are tried that may open it.
     """
 
     name: str
@@ -424,8 +424,19 @@ class Target(NamedTuple):
     knocks: bool = False
 
 
-# Nobody is there, or nobody says anything: what was forged would wait for nothing as well.
-_SILENT = ("V503", "V504", "V506", "V509", "V601")
+# There is no connection that anything could be sent over. Who takes one and then says nothing may
+# still answer to what came through a proxy.
+_UNCONNECTED = ("V503", "V504", "V506", "V601")
+
+
+def to_knock_with(
+    target: Target, samples: Iterable[Sample], forged: Iterable[tuple[Forgery, Sample]]
+) -> list[Forgery]:
+    """What may open a target that answered nothing so far, and wasn't tried."""
+    if not target.knocks or all(one.code in _UNCONNECTED for one in samples):
+        return []
+    tried = {id(forgery) for forgery, _sample in forged}
+    return [one for one in target.forgeries if one.opens and id(one) not in tried]
 
 
 class Station:
@@ -467,8 +478,7 @@ class Station:
         samples = [*self.samples, *(sample for _forgery, sample in self.forged)]
         if any(map(is_answer, samples)):
             return left
-        refused = self.target.knocks and any(one.code not in _SILENT for one in self.samples)
-        return [one for one in left if one.opens] if refused else []
+        return to_knock_with(self.target, self.samples, self.forged)
 
     def _again(self, most: int) -> list[Forgery]:
         """What to forge once more, until each backend has met it that answers at all."""
@@ -684,8 +694,18 @@ class OwnAddress(NamedTuple):
     failures: dict[int, str]
 
 
+def _own(text: str, version: int) -> str | None:
+    own = parse_address(text)
+    usable = own and own.address.version == version and not own.zone
+    return str(own.address) if own and usable else None
+
+
 def ask_own_address(endpoint: Endpoint, request: Request, family: str, until: float) -> OwnAddress:
-    """Ask a service for the address that it sees us with, over each family once."""
+    """Ask a service for the address that it sees us with, over each family twice.
+
+    Behind a translation to several addresses, each connection may have another one. What was told
+    then refutes nothing.
+    """
     told: dict[int, str] = {}
     failures: dict[int, str] = {}
     asked_at: set[tuple[Address, int]] = set()
@@ -697,11 +717,13 @@ def ask_own_address(endpoint: Endpoint, request: Request, family: str, until: fl
             left = min(request.timeout, until - monotonic())
             addresses = resolve(endpoint.host, endpoint.port, name, left)
             asked_at.update((address.remote, endpoint.port) for address in addresses)
-            text = caller(fetch(endpoint, addresses[0], request, until).answer)
-            own = parse_address(text)
-            if own is None or own.address.version != version or own.zone:
-                raise NoEcho("V524", f"answered {text}")
-            told[version] = str(own.address)
+            texts = [
+                caller(fetch(endpoint, addresses[0], request, until).answer) for _time in (1, 2)
+            ]
+            first, second = (_own(text, version) for text in texts)
+            if first is None or first != second:
+                raise NoEcho("V524", f"answered {' and '.join(dict.fromkeys(texts))}")
+            told[version] = first
         except (NoAnswer, NoEcho) as error:
             title = CODES[error.number].title
             failures[version] = f"{title}: {error.detail}" if error.detail else title

@@ -109,9 +109,26 @@ def worst(vantages: t.Mapping[str, Data]) -> str:
     return min(vantages, key=lambda name: _badness(vantages[name]))
 
 
+def earlier_row(found: Data, published: Data) -> list[tuple[str, str]]:
+    """What a page says of an earlier verification of the run that is worse than this one."""
+    if _ORDER.index(published["verdict"]) >= _ORDER.index(found["verdict"]):
+        return []
+    code = published["code"] or "-"
+    return [("earlier", f"{published['verdict']} {code}: {published['reason']}")]
+
+
 def _badness(found: Data) -> tuple[int, int]:
     # Of equal verdicts the one with most to say: what it doesn't rest on stands in its reason too.
     return _ORDER.index(found["verdict"]), -len(found["reason"])
+
+
+def over_all(verifications: t.Sequence[Data]) -> dict[str, t.Any]:
+    """The entry of a host that was verified several times in one run, one or more: the worst of
+    theirs, which a later one doesn't take back. ``verifications``: in their order.
+    """
+    found = min(verifications, key=_badness)
+    several = {"verifications": [*verifications]} if len(verifications) > 1 else {}
+    return {**found, **several}
 
 
 def passes(found: Data, accepted: t.Container[str], excused: bool) -> bool:

@@ -210,7 +210,7 @@ class Sample(NamedTuple):
 
     ``seen``: what the strategy derives; ``position``: where the expected address stands in the
     list, counted from the right, 0 for nowhere; ``missing``: the strategy's header isn't there;
-    ``by_range``: a range matched; ``lines``: the header lines that carry addresses, shortened;
+    ``lines``: the header lines that carry addresses, shortened;
     ``marks``: the load balancer's own header lines that are there; ``fate``: what became of the
     forged header; ``right``: numbers of the CANDIDATES that give the expected address.
     """
@@ -224,7 +224,6 @@ class Sample(NamedTuple):
     node: str | None = None
     position: int = 0
     missing: bool = False
-    by_range: bool = False
     lines: tuple[tuple[str, str], ...] = ()
     times: Times | None = None
     marks: tuple[str, ...] = ()
@@ -249,11 +248,6 @@ _EVERYWHERE = parse_ranges(
         "fe80::/10",
         "ff00::/8",
     ]
-)
-
-# Where clusters have nodes, pods and Services, if nothing else is known.
-_CLUSTER_LIKE = parse_ranges(
-    ["10.0.0.0/8", "100.64.0.0/10", "172.16.0.0/12", "192.168.0.0/16", "198.18.0.0/15", "fc00::/7"]
 )
 
 _CARRIERS = ("x-forwarded-for", "x-real-ip", "forwarded")
@@ -293,14 +287,21 @@ def _doubts(network: Network, question: Question, path: Path) -> str | None:
 
 
 def _compare(seen: Endpoint, network: Network, question: Question, path: Path) -> str | None:
-    """The code of an address that matches, None for one that doesn't."""
+    """The code of an address that matches, None for one that doesn't.
+
+    Through a range an address counts only where it is known to be none of the cluster's: with the
+    address of a node in it, translation to that node would look like the client. A single one
+    counts where nodes aren't known too. Whoever names it says that clients have that very address:
+    were it a node's as well, that would be wrong already, whatever was seen.
+    """
     if seen.zone or seen.address not in network:
         return None
     doubt = _doubt(seen.address, question, path)
     if is_single(network):
         return doubt or "V001"
+    # Nodes and load balancers have public addresses as well, and of IPv6 pods too.
     if doubt is None and not question.cluster.complete:
-        return "V413" if in_ranges(seen.address, _CLUSTER_LIKE) else "V001"
+        return "V413"
     # A range never stands for an address that isn't the client's for another reason.
     return "V001" if doubt is None else doubt if doubt == "V405" else None
 
@@ -473,16 +474,15 @@ def read(
     )
     code = "V420" if hidden else _code(sample, expected, question, path)
     lost = CODES[code].verdict == "lost" and question.layer == "l7"
-    exact = any(is_single(n) and sample.seen == str(n.network_address) for n in expected)
     return sample._replace(
         code=code,
         position=_position(echo, expected, question, path) if lost else 0,
         detail=_found(echo, strategy) if code == "V210" else "",
-        by_range=code == "V001" and not exact,
     )
 
 
-_BETWEEN = re.compile(r'[\s,;="]+')
+#: What can stand around an address in a header line.
+BETWEEN = re.compile(r'[\s,;="]+')
 
 
 def _is_told_twice(echo: Echo) -> bool:
@@ -495,7 +495,7 @@ def _is_told_twice(echo: Echo) -> bool:
         canonical(part) == peer
         for name, value in echo.headers
         if name.lower() != "host"
-        for part in _BETWEEN.split(value)
+        for part in BETWEEN.split(value)
     )
 
 
@@ -549,6 +549,11 @@ _PER_BACKEND = 10
 
 def is_answer(sample: Sample) -> bool:
     return sample.code != "V407" and CODES[sample.code].verdict not in ("no_answer", UNTESTED)
+
+
+def _matches(sample: Sample) -> bool:
+    """Whether the expected address was seen, though it may be one of the cluster as well."""
+    return CODES[sample.code].verdict == "preserved" or sample.code == "V413"
 
 
 def _missing(question: Question, answers: Iterable[Sample]) -> list[str]:
@@ -720,7 +725,7 @@ def _decide(
         verdict: [sample for sample in answers if CODES[sample.code].verdict == verdict]
         for verdict in ("lost", "preserved", "unproven")
     }
-    good = by_verdict["preserved"] + [s for s in by_verdict["unproven"] if s.code == "V413"]
+    good = [sample for sample in answers if _matches(sample)]
     unproxied = [sample for sample in answers if sample.code == "V409"]
     bad = by_verdict["lost"] + (unproxied if good or by_verdict["lost"] else [])
     if bad and good:
@@ -764,7 +769,7 @@ def deceived(strategy: Strategy, forged: Forged) -> tuple[str, Facts] | None:
     wrong = [
         (not _chosen(forgery, sample), forgery, sample)
         for forgery, sample in forged
-        if is_answer(sample) and CODES[sample.code].verdict != "preserved"
+        if is_answer(sample) and not _matches(sample)
         if sample.code != "V420"
         # No header changes a socket's peer.
         if forgery.preface or not on_layer_4
@@ -864,8 +869,8 @@ def expected_texts(question: Question, samples: Iterable[Sample]) -> list[str]:
     return [str(n.network_address) if is_single(n) else str(n) for n in networks]
 
 
-#: All answers show the expected address, but they are too few.
-_UNFINISHED = ("V410", "V411", "V415", "V425")
+#: All answers show the expected address, but they are too few, or it may be the cluster's as well.
+_UNFINISHED = ("V410", "V411", "V413", "V415", "V425")
 
 
 def _may_worsen(code: str) -> bool:
@@ -959,7 +964,7 @@ def judge(
         warnings=_warnings(code, question, answers, facts, titles),
         coverage=known,
         # What became of one header is told by the requests that have no other.
-        forgery=fates(((f.header, _fate(s)) for f, s in forged if f.lines and not f.repeated), ()),
+        forgery=fates(((f.header, _fate(s)) for f, s in forged if f.alone), ()),
         safe=trustworthy,
     )
 
@@ -992,10 +997,11 @@ def _warnings(
                 found.append((name, {"rival": rival, "seen": seen}))
     if question.layer == "l4" and lines:
         found.append(("forwarded_at_layer_4", {"header": _listed(lines)}))
+    own = [sample.local for sample in answers if sample.seen and sample.seen == sample.local]
+    if verdict == "lost" and own:
+        found.append(("own_seen", {"own": own[0]}))
     if question.layer == "l7" and without and verdict == "unproven":
         found.append(("header_missing", {"count": without}))
-    if any(sample.by_range for sample in answers) and not question.cluster.complete:
-        found.append(("cluster_unknown", {}))
     if titles and answers:
         found.append(("unanswered", {"detail": titles}))
     # The first example of each is enough.

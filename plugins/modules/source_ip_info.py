@@ -94,7 +94,8 @@ options:
       - Header lines to add to each request.
       - Headers that tell a client's address are refused, since what arrives must come from the path
         (Forwarded, X-Forwarded-*, X-Real-IP, True-Client-IP and its like, O(header), and those by
-        which a load balancer is known), as are headers that the probe itself depends on.
+        which a load balancer is known), as are headers that the probe itself depends on, and values
+        that hold an address of O(expected_source).
     type: dict
     default: {}
   expected_source:
@@ -112,7 +113,8 @@ options:
   expected_source_url:
     description:
       - A URL that answers with the caller's address, as text or as the member C(ip) or C(origin) of
-        JSON. It is requested once for IPv4 and once for IPv6.
+        JSON. It is requested twice for IPv4 and twice for IPv6, and tells nothing where the two
+        answers differ, as behind a translation to several addresses.
       - Its certificate is accepted from the system's authorities and those in O(ca_path).
       - Not requested where O(expected_source) says it. Nothing is requested if it is not set.
     type: str
@@ -769,7 +771,9 @@ def walk_around(
     visited = survey(targets=targets, finish=bypass.evidence, until=until, family="any").run()
     walked = [*zip(ways, visited)]
     entries, deceptions = bypass.judge(walked, todo.standpoint)
-    return entries, deceptions, bypass.warnings(walked, entries, unknown)
+    seen = {of: [one.result for one in visit.stations] for of, visit in enumerate(visits)}
+    fronts = bypass.fronts(ways, todo.around, seen)
+    return entries, deceptions, [*bypass.warnings(walked, entries, unknown), *fronts]
 
 
 def with_bypass(result: dict[str, Any], deception: dict[str, Any] | None) -> dict[str, Any]:

@@ -48,6 +48,11 @@ options:
       and no verdict.
     type: bool
     default: false
+  earlier:
+    description: What RV(verifications) was when this was last called in the same run.
+    type: list
+    elements: dict
+    default: []
   failure:
     description: The step that failed before the probe, with C(task) and C(msg).
     type: dict
@@ -83,10 +88,20 @@ EXAMPLES = r"""
 
 RETURN = r"""
 result:
-  description: The host's entry in C(real_ip_results). With O(vantages) it is the worst of theirs,
-    and C(vantages) has them all by their names.
+  description: What was found. With O(vantages) it is the worst of theirs, and C(vantages) has them
+    all by their names.
   returned: always
   type: dict
+published:
+  description: The host's entry in C(real_ip_results). It is the worst of RV(verifications), and
+    where there are several, C(verifications) has them all.
+  returned: always
+  type: dict
+verifications:
+  description: O(earlier), and RV(result) behind it unless it is a diagnosis.
+  returned: always
+  type: list
+  elements: dict
 accepted:
   description: Whether the verdict, and that of each vantage point, is accepted. V(not_run) is only
     where there was nothing to probe.

@@ -11,8 +11,10 @@ from typing import Any
 
 import pytest
 
+from lab import balancing, controller
 from lab.settings import OPERATOR, REPOSITORY, Lab
 from tests.lab.playbooks import Playbooks
+from tests.lab.spaces import QUICK, Space, made_space, set_switches
 
 #: Seconds that any command may take before a test counts as hung.
 PATIENCE = 180.0
@@ -98,3 +100,23 @@ def kubectl(run_in: Command) -> Callable[..., str]:
 def playbooks(lab: Lab) -> Playbooks:
     """Runs playbooks where an operator of the test cluster would."""
     return Playbooks(lab.name)
+
+
+@pytest.fixture(scope="module")
+def space(lab: Lab) -> Iterator[Space]:
+    """A namespace with pods for a module's tests, with ``QUICK`` as the stand-in's switches.
+
+    In the end there are those switches that were there before.
+    """
+    before = balancing.read_switches(lab.clb / controller.SWITCHES_FILE)
+    set_switches(lab, QUICK)
+    with made_space(lab) as made:
+        yield made
+    set_switches(lab, before)
+
+
+@pytest.fixture
+def switch(space: Space) -> Iterator[Callable[..., None]]:
+    """Set switches of the stand-in for one test."""
+    yield lambda **values: set_switches(space.lab, values)
+    set_switches(space.lab, QUICK)

@@ -13,7 +13,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from lab import balancing
+from lab import balancing, by_hand, layer7, settings
 from lab.balancing import DEFAULTS, INGRESS, IPV4, IPV6, SERVICE, Backend, Cluster, Kind
 
 Json = dict[str, Any]
@@ -220,11 +220,12 @@ def test_number_is_held_until_released() -> None:
 
 
 def test_quota() -> None:
-    cluster = Cluster([ingress(f"i{number:03}") for number in range(130)])
+    items = [ingress(f"i{number:03}", adopted=False) for number in range(103)]
+    cluster = Cluster(items, [service()])
     numbers = balancing.allocate(cluster, {})
-    assert sorted(numbers.values()) == list(range(1, 127))
+    assert sorted(numbers.values()) == list(range(1, 101))
     refused = balancing.warnings(cluster, (), numbers)
-    assert {notice.name for notice in refused} == {"i126", "i127", "i128", "i129"}
+    assert {notice.name for notice in refused} == {"i100", "i101", "i102"}
     assert 'Code:"E4003"' in refused[0].message
 
 
@@ -252,10 +253,28 @@ def test_numbers_are_unique_and_never_change(history: list[tuple[set[int], bool]
 
 
 def test_addresses_of_numbers_never_meet() -> None:
-    every = [address for number in range(1, 127) for address in balancing.addresses_of(number)]
-    assert len(set(every)) == 3 * 126
+    every = [address for number in by_hand.NUMBERS for address in balancing.addresses_of(number)]
+    assert len(set(every)) == len(every) == 3 * 126 + 2 * 126
     assert balancing.addresses_of(1) == ("198.51.100.1", "198.51.100.129", "2001:db8:51::1")
-    assert balancing.own_addresses(["127.0.0.1", "::1", "198.51.100.1"]) == {"198.51.100.1"}
+    assert balancing.addresses_of(129) == ("10.255.0.129", "2001:db8:255::81")
+    hosts = {
+        str(address)
+        for host in settings.HOSTS.values()
+        for pair in host.addresses.values()
+        for address in pair
+    }
+    assert balancing.own_addresses([*hosts, "127.0.0.1", "::1", *every]) == set(every)
+
+
+def test_numbers_made_and_by_hand_never_meet() -> None:
+    made = {*by_hand.PUBLIC, *by_hand.INTERNAL}
+    found = [one.number for one in by_hand.BALANCERS.values()]
+    assert len(set(found)) == len(found)
+    assert not made & set(found)
+    assert made | set(found) <= set(by_hand.NUMBERS)
+    assert all(map(by_hand.BALANCER_ID.fullmatch, by_hand.BALANCERS))
+    certificates = (*by_hand.CERTIFICATES, *by_hand.UNUSABLE)
+    assert all(map(by_hand.CERTIFICATE_ID.fullmatch, certificates))
 
 
 # --------------------------------------------------------------------------------------------
@@ -476,21 +495,28 @@ def test_default_backend_is_the_last_choice_of_the_own_domain() -> None:
 
 
 def conf(cluster: Cluster, **switches: balancing.SwitchValue) -> str:
-    return balancing.nginx_conf(plan(cluster, switches), {**DEFAULTS, **switches}, Path("/d"))
+    values = {**DEFAULTS, **switches}
+    numbers = balancing.allocate(cluster, {})
+    found = balancing.balancers(cluster, numbers, values, balancing.rewrites(cluster, ()))
+    return layer7.nginx_conf(found, values, Path("/d"))
 
 
-def layer7(rules: Sequence[Json] = (), **spec: Any) -> Cluster:
+def of_layer7(rules: Sequence[Json] = (), **spec: Any) -> Cluster:
     return Cluster([ingress(rules=rules)], [service(**spec)], [PODS], NODES)
 
 
 def test_nginx_listens_on_its_own_addresses_only() -> None:
-    listens = set(re.findall(r"listen (\S+?)[ ;]", conf(layer7([rule(), rule(host="a.example")]))))
-    assert listens == {"198.51.100.1:80", "198.51.100.129:80", "[2001:db8:51::1]:80"}
-    assert "listen" not in balancing.initial_nginx_conf(Path("/d"))
+    assert listens(conf(of_layer7([rule(), rule(host="a.example")]))) == {
+        "198.51.100.1:80",
+        "198.51.100.129:80",
+        "[2001:db8:51::1]:80",
+    }
+    by_hand_only = set(re.findall(r"listen (\S+?)[ ;]", layer7.initial_nginx_conf(Path("/d"))))
+    assert by_hand_only == {"198.51.100.103:80", "198.51.100.231:80", "[2001:db8:51::67]:80"}
 
 
 def test_nginx_writes_below_its_directory_only() -> None:
-    text = balancing.initial_nginx_conf(Path("/d/e"))
+    text = layer7.initial_nginx_conf(Path("/d/e"))
     assert set(re.findall(r"^\s*\w+ (/\S*?)[/ ;]", text, re.MULTILINE)) == {"/d"}
     assert "/etc" not in text
     assert "/var" not in text
@@ -508,14 +534,14 @@ def test_nginx_writes_below_its_directory_only() -> None:
 def test_x_forwarded_for(mode: str, line: str | None) -> None:
     lines = [
         text
-        for text in conf(layer7(), x_forwarded_for=mode).splitlines()
+        for text in conf(of_layer7(), x_forwarded_for=mode).splitlines()
         if "X-Forwarded-For" in text
     ]
     assert [text.strip() for text in lines] == ([line] if line else [])
 
 
 def test_source() -> None:
-    both = layer7(ipFamilies=[IPV4, IPV6])
+    both = of_layer7(ipFamilies=[IPV4, IPV6])
     transparent = conf(both)
     assert transparent.count("proxy_bind $client_outside transparent;") == 2
     assert "keepalive 32" not in transparent
@@ -527,7 +553,7 @@ def test_source() -> None:
 
 def test_other_family_is_reached_without_the_clients_address() -> None:
     """IPv6 clients of a Service with IPv4 only are served, as by NAT64."""
-    text = conf(layer7())
+    text = conf(of_layer7())
     assert text.count("proxy_pass http://shop_web_80_nodes_ipv4;") == 2
     assert text.count("proxy_bind") == 1
     assert "_ipv6" not in text
@@ -542,7 +568,7 @@ def test_other_family_is_reached_without_the_clients_address() -> None:
     ],
 )
 def test_server_names(host: str | None, names: str) -> None:
-    text = conf(layer7([rule(host=host)]))
+    text = conf(of_layer7([rule(host=host)]))
     identity = balancing.balancer_id("uid-front", 1)
     assert f"server_name {names.replace('{id}', identity)};" in text
 
@@ -557,7 +583,7 @@ def test_without_backends_an_answer_without_upstream() -> None:
 @given(host=st.text(min_size=1, max_size=20), path=st.text(max_size=20))
 def test_names_from_objects_never_become_syntax(host: str, path: str) -> None:
     """What nginx reads as syntax can't come from an object, so one Ingress can't break others."""
-    text = conf(layer7([rule(host=host, path=f"/{path}")]))
+    text = conf(of_layer7([rule(host=host, path=f"/{path}")]))
     for line in text.splitlines():
         if "location" in line or ("server_name " in line and "clb.example" not in line):
             assert re.fullmatch(
@@ -585,7 +611,11 @@ def test_nft_translates_without_changing_the_source() -> None:
     ]
     for line in text.splitlines():
         if "masquerade" in line:
-            assert "saddr { 10.255.0.0/24" in line or "saddr { 2001:db8:255::/64" in line
+            assert re.search(
+                r"saddr != \{ 10\.255\.0\.10 \} ip saddr \{ 10\.255\.0\.0/24"
+                r"|saddr != \{ 2001:db8:255::a \} ip6 saddr \{ 2001:db8:255::/64",
+                line,
+            )
 
 
 def test_nft_replaces_its_own_table_only() -> None:
@@ -607,10 +637,10 @@ REWRITTEN = {"annotations": dict.fromkeys(balancing.REWRITE_ANNOTATIONS, "true")
         ({}, {"read_timeout": 2.5}, "proxy_read_timeout 2.5s;", True),
         ({}, {"forward_type": "https"}, "proxy_pass https://", True),
         ({}, {"forward_type": "https"}, "proxy_pass http://", False),
-        ({}, {"listeners": "missing"}, "listen ", False),
-        (REWRITTEN, {}, "return 301 https://$host$request_uri;", True),
-        (REWRITTEN, {}, "proxy_pass", False),
-        ({"annotations": {balancing.REWRITE_ANNOTATIONS[0]: "true"}}, {}, "return 301", False),
+        ({}, {"listeners": "missing"}, "listen 198.51.100.1:", False),
+        # Without a certificate there is no HTTPS to which anything could be redirected.
+        (REWRITTEN, {}, "return 302", False),
+        (REWRITTEN, {}, "proxy_pass", True),
     ],
 )
 def test_what_layer7_does(meta: Json, switches: Json, line: str, there: bool) -> None:
@@ -619,18 +649,18 @@ def test_what_layer7_does(meta: Json, switches: Json, line: str, there: bool) ->
 
 
 def test_layer7_has_no_nft_rules_and_layer4_no_servers() -> None:
-    assert "daddr" not in balancing.nft_ruleset(plan(layer7()))
-    assert "server {" not in conf(layer4())
+    assert "daddr" not in balancing.nft_ruleset(plan(of_layer7()))
+    assert "proxy_pass" not in conf(layer4())
 
 
 def test_hosts() -> None:
     identity = balancing.balancer_id("uid-front", 1)
-    assert balancing.hosts(plan(layer7())).splitlines() == [
+    assert balancing.hosts(plan(of_layer7())).splitlines() == [
         f"198.51.100.1 {identity}.clb.example",
         f"198.51.100.129 {identity}.clb.example",
         f"2001:db8:51::1 {identity}.clb.example",
     ]
-    assert balancing.hosts(plan(layer7()), {**DEFAULTS, "names": "unknown"}) == ""
+    assert balancing.hosts(plan(of_layer7()), {**DEFAULTS, "names": "unknown"}) == ""
 
 
 # --------------------------------------------------------------------------------------------
@@ -654,7 +684,7 @@ V6 = {"ip": "2001:db8:51::1"}
     ],
 )
 def test_status_entries(switches: dict[str, balancing.SwitchValue], expected: list[Json]) -> None:
-    assert list(only(layer7(), **switches).entries) == expected
+    assert list(only(of_layer7(), **switches).entries) == expected
 
 
 @pytest.mark.parametrize(
@@ -850,8 +880,33 @@ def certified(*names: str) -> Json:
     return ingress(adopted=False, tls=[{"secretName": name} if name else {} for name in names])
 
 
-OWN_BALANCER = {"annotations": {balancing.EXISTING_ANNOTATION: "lb-12345678"}}
+def asks(annotation: str, value: str) -> Json:
+    return {"annotations": {annotation: value}}
+
+
+def existing(identity: str) -> Json:
+    return ingress(adopted=False, meta=asks(INGRESS.existing_annotation, identity))
+
+
+def existed(identity: str, port: int = 80) -> Json:
+    meta = asks(SERVICE.existing_annotation, identity)
+    ports = [{"port": port, "nodePort": 30080, "name": "http"}]
+    return service("l4", type="LoadBalancer", meta=meta, ports=ports)
+
+
+def in_subnet(kind: Kind, identity: str) -> Json:
+    meta = asks(kind.subnet_annotation, identity)
+    if kind is INGRESS:
+        return ingress(adopted=False, meta=meta)
+    return service("l4", type="LoadBalancer", meta=meta)
+
+
 L4 = service("l4", type="LoadBalancer")
+CERT = ("shop", "cert")
+HOSTS = {"hosts": ["a.example.com"], "secretName": "cert"}
+SHOP = [rule(host="shop.example.com")]
+PORTS = balancing.PORTS_ANNOTATION
+HTTPS_PORT = asks(PORTS, '[{"HTTPS":443}]')
 
 
 @pytest.mark.parametrize(
@@ -863,18 +918,54 @@ L4 = service("l4", type="LoadBalancer")
         (ingress(), {"new_balancers": "quota"}, {}, []),
         (L4, {"new_balancers": "quota"}, {}, ["E4004"]),
         (L4, {"new_balancers": "arrears"}, {}, ["E4009"]),
-        (ingress(adopted=False, meta=OWN_BALANCER), {}, {}, ["E4018"]),
+        (existing("lb-12345678"), {}, {}, ["E4018"]),
+        (existing("lb-Public01"), {}, {}, ["E4098"]),
+        (existing("lb-filled01"), {}, {}, ["E4021"]),
+        (existing("lb-others01"), {}, {}, ["E4020"]),
+        (existing("lb-public01"), {}, {}, []),
+        # It needs no new one.
+        (existing("lb-public01"), {"new_balancers": "quota"}, {}, []),
+        (existed("lb-12345678"), {}, {}, ["E4011"]),
+        (existed("lb-others01"), {}, {}, ["E4013"]),
+        (existed("lb-filled01"), {}, {}, ["E4014"]),
+        (existed("lb-filled01", 81), {}, {}, []),
+        (existed("lb-inside01"), {}, {}, []),
+        (in_subnet(INGRESS, "subnet-inside01"), {}, {}, []),
+        (in_subnet(INGRESS, "subnet-full0001"), {}, {}, ["E4053"]),
+        (in_subnet(INGRESS, "subnet-absent01"), {}, {}, ["E4055"]),
+        (in_subnet(SERVICE, "subnet-inside01"), {}, {}, []),
+        (in_subnet(SERVICE, "subnet-full0001"), {}, {}, ["E4008"]),
+        (in_subnet(SERVICE, "subnet-absent01"), {}, {}, ["E4037"]),
         (certified(""), {}, {}, ["E4009"]),
-        (certified("cert"), {}, {("shop", "cert"): None}, ["E4010"]),
-        (certified("cert"), {}, {("shop", "cert"): ["tls.crt"]}, ["E4011"]),
-        (certified("cert"), {}, {("shop", "cert"): ["qcloud_cert_id"]}, []),
+        (certified("cert"), {}, {CERT: None}, ["E4010"]),
+        (certified("cert"), {}, {CERT: ""}, ["E4011"]),
+        (certified("cert"), {}, {CERT: "-----BEGIN CERTIFICATE-----"}, ["E4035"]),
+        (certified("cert"), {}, {CERT: "unknown1"}, ["E4036"]),
+        (certified("cert"), {}, {CERT: "refused1"}, ["E4012"]),
+        (certified("cert"), {}, {CERT: "clients1"}, ["E4038"]),
+        (certified("cert"), {}, {CERT: "expired1"}, ["E4039"]),
+        (certified("cert"), {}, {CERT: by_hand.SITE}, []),
         # One that couldn't be read says nothing.
         (certified("cert"), {}, {}, []),
-        (certified("", "cert"), {}, {("shop", "cert"): None}, ["E4009", "E4010"]),
+        (certified("", "cert"), {}, {CERT: None}, ["E4009", "E4010"]),
+        (certified("cert", "cert"), {}, {CERT: by_hand.SITE}, ["E4048"]),
+        (ingress(adopted=False, tls=[HOSTS, HOSTS]), {}, {CERT: by_hand.SITE}, ["E4049"]),
+        (ingress(rules=SHOP, adopted=False, tls=[HOSTS]), {}, {CERT: by_hand.SITE}, ["E4040"]),
+        (ingress(adopted=False, meta=HTTPS_PORT), {}, {}, ["E4040"]),
+        (ingress(adopted=False, meta=asks(PORTS, "80")), {}, {}, ["E4024"]),
+        (ingress(adopted=False, meta=asks(PORTS, '[{"HTTP":"80"}]')), {}, {}, ["E4024"]),
+        (ingress(adopted=False, meta=asks(PORTS, '[{"TCP":80}]')), {}, {}, ["E4024"]),
+        (ingress(adopted=False, meta=asks(PORTS, "[]")), {}, {}, ["E4024"]),
+        (
+            ingress(adopted=False, meta=asks(PORTS, '[{"HTTP":80},{"HTTPS":80}]')),
+            {},
+            {},
+            ["E4024"],
+        ),
     ],
 )
 def test_refusals(item: Json, switches: Json, secrets: Json, codes: list[str]) -> None:
-    kind = SERVICE if item is L4 else INGRESS
+    kind = INGRESS if "rules" in item["spec"] else SERVICE
     ingresses, services = ([], [item]) if kind is SERVICE else ([item], [service()])
     cluster = Cluster(ingresses, services, [PODS], NODES, secrets=secrets)
     values = {**DEFAULTS, **switches}
@@ -882,8 +973,182 @@ def test_refusals(item: Json, switches: Json, secrets: Json, codes: list[str]) -
     found = balancing.balancers(cluster, numbers, values)
     said = [notice.message for notice in balancing.warnings(cluster, found, numbers, values)]
     assert [re.findall(r"E\d{4}", message) for message in said] == [[code] for code in codes]
-    if balancing.INGRESS.finalizer not in item["metadata"].get("finalizers", ()):
+    if kind.finalizer not in item["metadata"].get("finalizers", ()):
         assert bool(balancing.adoptions(cluster, numbers, values)) == (not codes)
+
+
+def test_what_a_secret_has_instead_of_an_id_is_not_repeated() -> None:
+    cluster = Cluster([certified("cert")], [service()], secrets={CERT: "a key that is secret"})
+    (notice,) = balancing.warnings(cluster, (), balancing.allocate(cluster, {}))
+    assert "E4035" in notice.message
+    assert "a key" not in notice.message
+
+
+def test_existing_balancer_of_another_object() -> None:
+    """Oldest object first: it has it, and others are told so; what TKE made nobody can have."""
+    first = adopted(existing("lb-public01"))
+    made = ingress("made")
+    of_tke = balancing.balancer_id("uid-made", 1)
+    second, third = (
+        ingress(name, adopted=False, meta=asks(INGRESS.existing_annotation, identity))
+        for name, identity in (("second", "lb-public01"), ("third", of_tke))
+    )
+    rivals = [
+        service("rival", type="LoadBalancer", meta=asks(SERVICE.existing_annotation, one))
+        for one in ("lb-public01",)
+    ]
+    cluster = Cluster([first, made, second, third], [service(), *rivals], [PODS], NODES)
+    numbers = balancing.allocate(cluster, {})
+    assert numbers == {"uid-front": 101, "uid-made": 1}
+    said = {
+        notice.name: re.findall(r"E\d{4}", notice.message)
+        for notice in balancing.warnings(cluster, (), numbers)
+    }
+    assert said == {"second": ["E4020"], "third": ["E4019"], "rival": ["E4013"]}
+    adoptions = balancing.adoptions(cluster, numbers)
+    assert {patch.name for patch in adoptions} == {"front", "made"}
+    (one,) = [one for one in balancing.balancers(cluster, numbers, DEFAULTS) if one.name == "front"]
+    assert one.id == "lb-public01"
+    assert one.entries == ({"ip": "198.51.100.101"},)
+
+
+def adopted(item: Json) -> Json:
+    item["metadata"]["finalizers"] = [INGRESS.finalizer]
+    return item
+
+
+def test_existing_balancer_stays_when_its_object_goes() -> None:
+    kept = {
+        address
+        for one in by_hand.BALANCERS.values()
+        for address in balancing.addresses_of(one.number)
+    }
+    assert balancing.addresses(()) == kept
+    assert {"198.51.100.101", "10.255.0.229"} <= kept
+
+
+@pytest.mark.parametrize(
+    ("meta", "known", "expected"),
+    [
+        # Read back after a restart, by the annotation alone.
+        (asks(INGRESS.id_annotation, "lb-public02"), {}, 102),
+        # No way from public to internal, or to one made by hand, but a new object.
+        (asks(INGRESS.existing_annotation, "lb-public01"), {"uid-front": 7}, 7),
+        (asks(INGRESS.subnet_annotation, "subnet-inside01"), {"uid-front": 7}, 7),
+    ],
+)
+def test_adopted_keeps_its_balancer(meta: Json, known: dict[str, int], expected: int) -> None:
+    assert balancing.allocate(Cluster([ingress(meta=meta)]), known) == {"uid-front": expected}
+
+
+def test_internal_balancer_has_addresses_in_the_vpc() -> None:
+    cluster = Cluster([adopted(in_subnet(INGRESS, "subnet-inside01"))], [service()], [PODS], NODES)
+    one = only(cluster)
+    assert one.addresses == ("10.255.0.129", "2001:db8:255::81")
+    assert one.entries == ({"ip": "10.255.0.129"},)
+    assert {balancing.device_of(address) for address in one.addresses} == {"vpc"}
+    assert balancing.device_of("198.51.100.1") == "lo"
+    assert 'server_name 10.255.0.129 "[2001:db8:255::81]"' in conf(cluster)
+
+
+def secure(meta: Json | None = None, rules: Sequence[Json] = (), **tls: Any) -> Cluster:
+    """Build a cluster with an Ingress that has the lab's certificate."""
+    item = ingress(rules=rules, meta=meta or {}, tls=[{"secretName": "cert", **tls}])
+    return Cluster([item], [service()], [PODS], NODES, secrets={CERT: by_hand.SITE})
+
+
+def listens(text: str) -> set[str]:
+    """Return what layer 7 listens on, but for the balancer that listens whatever objects say."""
+    found = set(re.findall(r"listen (\S+?)[ ;]", text))
+    return found - set(re.findall(r"listen (\S+?)[ ;]", layer7.initial_nginx_conf(Path("/d"))))
+
+
+def annotated(*changes: Json) -> Json:
+    return {
+        "annotations": {key: value for one in changes for key, value in one["annotations"].items()}
+    }
+
+
+CUSTOM = asks(PORTS, '[{"HTTP":8080},{"HTTPS":8443},{"HTTPS":9443}]')
+CODE = balancing.REWRITE_CODE_ANNOTATION
+
+
+@pytest.mark.parametrize(
+    ("cluster", "switches", "ports"),
+    [
+        (of_layer7(), {}, {80}),
+        (secure(), {}, {443}),
+        (secure(), {"tls": "both"}, {80, 443}),
+        (secure(asks(balancing.BOTH_ANNOTATION, "true")), {}, {80, 443}),
+        (secure(REWRITTEN), {}, {80, 443}),
+        (secure(CUSTOM), {}, {8080, 8443, 9443}),
+        (secure(annotated(CUSTOM, REWRITTEN)), {}, {8080, 8443, 9443}),
+        (secure(annotated(asks(PORTS, '[{"HTTPS":8443}]'), REWRITTEN)), {}, {80, 8443}),
+        (secure(asks(PORTS, '[{"HTTP":81}]')), {}, {81}),
+    ],
+)
+def test_ports_of_layer7(cluster: Cluster, switches: Json, ports: set[int]) -> None:
+    text = conf(cluster, **switches)
+    assert {int(one.rpartition(":")[2]) for one in listens(text)} == ports
+    secure_ports = {int(port) for port in re.findall(r"listen \S+:(\d+) ssl", text)}
+    assert secure_ports == ports & {443, 8443, 9443}
+
+
+@pytest.mark.parametrize(
+    ("annotations", "line"),
+    [
+        (REWRITTEN, "return 302 https://$host$request_uri;"),
+        (annotated(REWRITTEN, CUSTOM), "return 302 https://$host:8443$request_uri;"),
+        (
+            annotated(REWRITTEN, asks(CODE, '{"defaultRewriteCode":307}')),
+            "return 307 https://$host$request_uri;",
+        ),
+        (asks(balancing.REWRITE_ANNOTATIONS[0], "true"), None),
+        (annotated(REWRITTEN, asks(balancing.REWRITE_ANNOTATIONS[0], "false")), None),
+        # What can't be read makes no redirect.
+        (annotated(REWRITTEN, asks(CODE, '{"defaultRewriteCode":303}')), None),
+        (annotated(REWRITTEN, asks(CODE, "307")), None),
+    ],
+)
+def test_redirect(annotations: Json, line: str | None) -> None:
+    found = [one.strip() for one in conf(secure(annotations)).splitlines() if "return 30" in one]
+    assert set(found) == ({line} if line else set())
+    assert "proxy_pass" in conf(secure(annotations)), "HTTPS is served all the same"
+
+
+@pytest.mark.parametrize(
+    ("annotations", "known", "expected"),
+    [
+        (REWRITTEN, False, True),
+        ({}, False, False),
+        # An annotation that is gone switches nothing off, "false" does.
+        ({}, True, True),
+        (asks(balancing.REWRITE_ANNOTATIONS[1], "true"), True, True),
+        (asks(balancing.REWRITE_ANNOTATIONS[0], "false"), True, False),
+        (annotated(REWRITTEN, asks(balancing.REWRITE_ANNOTATIONS[1], "false")), True, False),
+    ],
+)
+def test_rewrites_are_switched_off_by_false(annotations: Json, known: bool, expected: bool) -> None:
+    cluster = Cluster([ingress(meta=annotations)])
+    assert bool(balancing.rewrites(cluster, {"uid-front"} if known else ())) == expected
+
+
+def test_each_host_has_its_certificate() -> None:
+    rules = [rule(host="shop.example.com"), rule(host="other.example.net"), rule(host="b.example")]
+    item = ingress(
+        rules=rules,
+        tls=[
+            {"hosts": ["*.example.com"], "secretName": "cert"},
+            {"hosts": ["other.example.net"], "secretName": "another"},
+        ],
+    )
+    secrets = {CERT: by_hand.SITE, ("shop", "another"): by_hand.OTHER}
+    cluster = Cluster([item], [service()], [PODS], NODES, secrets=secrets)
+    shown = re.findall(r"server_name (\S+);\s+ssl_certificate (\S+);", conf(cluster))
+    assert set(shown) == {
+        ("shop.example.com", "/d/certificates/site0001.crt"),
+        ("other.example.net", "/d/certificates/other001.crt"),
+    }
 
 
 def test_trouble_of_the_account_may_pass() -> None:

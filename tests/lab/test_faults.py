@@ -38,7 +38,7 @@ from lab.settings import CLB, CLIENT, CLIENT2, NODES, OPERATOR, Lab
 from lab.shell import LabError
 from tests.lab.conftest import Command
 from tests.lab.playbooks import Playbooks
-from tests.lab.test_stand_in import Answer, eventually, fetch
+from tests.lab.spaces import Answer, eventually, fetch
 
 Json = dict[str, Any]
 
@@ -328,7 +328,7 @@ SHOWN: Final[Mapping[str, tuple[Check, ...]]] = {
     "backend-protocol": (fails(r"SSH-2\.0-fault"),),
     "hostname-only": (resolves(0, "kestrel"),),
     "hostname-unresolved": (resolves(6, "Could not resolve"),),
-    "redirect": (answers(301),),
+    "redirect": (answers(302),),
     "host-rule": (answers(403),),
     "path-rule": (answers(404),),
     "proxy-in-front": (forwarded(None, f"{CLIENT_ADDRESS}, {CLIENT2.ipv4('inet')}"),),

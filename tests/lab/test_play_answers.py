@@ -4,13 +4,16 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 
-from tests.lab.playbooks import EXPECTED, NAMESPACE, Playbooks
+from tests.lab.playbooks import EXPECTED, NAMESPACE, REPOSITORY, Playbooks
 
 MINE = ("-e", f"real_ip_expected_source={EXPECTED}")
+WAY = {"namespace": NAMESPACE, "ingress": "real-ip-ingress", "service": "real-ip-service"}
 
 
 @pytest.fixture(scope="module")
@@ -92,6 +95,43 @@ def test_an_accepted_verdict_lets_the_play_succeed(deployed: Playbooks) -> None:
     run = deployed.run("verify", "-e", "real_ip_accept=unproven")
     assert run.status == 0
     assert run.verdict == "unproven"
+
+
+#: Two verifications in one run, of different targets
+TWICE = """
+- import_playbook: {playbooks}/verify.yml
+  vars: {{real_ip_url: "{first}"}}
+- import_playbook: {playbooks}/verify.yml
+  vars: {{real_ip_url: "{second}"}}
+"""
+
+
+@pytest.mark.parametrize(
+    ("bad_first", "shown"), [(True, "lost preserved"), (False, "preserved lost")]
+)
+def test_a_second_verification_of_a_run_takes_nothing_back(
+    deployed: Playbooks, tmp_path: Path, bad_first: bool, shown: str
+) -> None:
+    [way] = deployed.module("operator", "path_addresses_info", WAY)["targets"]
+    urls = [f"http://10.255.0.11:{deployed.node_port()}/", way["url"]]
+    first, second = urls if bad_first else urls[::-1]
+    file = tmp_path / "twice.yml"
+    file.write_text(TWICE.format(playbooks=REPOSITORY / "playbooks", first=first, second=second))
+    collections = str(REPOSITORY / "playbooks" / "collections")
+    statistics = {"ANSIBLE_SHOW_CUSTOM_STATS": "1", "ANSIBLE_COLLECTIONS_PATH": collections}
+    run = deployed.run(str(file), *MINE, "-e", "real_ip_accept=lost", environment=statistics)
+    assert run.status == 0, run.output
+    lines = re.findall(r"^real_ip: localhost (\S+) ", run.output, re.MULTILINE)
+    assert lines == shown.split(), run.output
+    pages = re.split(r"^localhost: [A-Z]+ .*$", run.output, flags=re.MULTILINE)[1:]
+    assert ["  cause " in page for page in pages] == [one == "lost" for one in lines]
+    assert ["  earlier  lost V201: " in page for page in pages] == [False, bad_first]
+    result = run.statistics()["real_ip_results"]["localhost"]
+    assert (result["verdict"], result["address"]) == ("lost", [urls[0]])
+    assert EXPECTED not in result["observed"], "that is the other's"
+    assert [one["verdict"] for one in result["verifications"]] == lines
+    causes = [one["cause"] for one in result["verifications"]]
+    assert [cause is not None for cause in causes] == [one == "lost" for one in lines]
 
 
 def test_the_node_port_loses_the_address(deployed: Playbooks) -> None:

@@ -505,7 +505,7 @@ def _behind_a_cdn(lab: Lab, attempt: Attempt, *entries: dict[str, str]) -> Itera
     ("named", "code"),
     [
         ("beside the address", "V103"),
-        # Nothing in the cluster tells where the load balancer is then.
+        # Nothing in the cluster tells where the load balancer is then, and that is said.
         ("alone", "V001"),
     ],
 )
@@ -530,6 +530,8 @@ def test_a_status_that_names_the_cdn(
     assert {one["address"] for one in found["bypass"] if one["way"] == "load_balancer"} == {
         entry["ip"] for entry in entries
     }
+    told = [text for text in found["warnings_found"] if f"status has only {CDN_NAME}" in text]
+    assert len(told) == (named == "alone"), found["warnings_found"]
 
 
 def test_a_name_that_leads_to_more_than_the_status_tells(attempt: Attempt) -> None:

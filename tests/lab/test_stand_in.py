@@ -7,348 +7,42 @@ the Services and Ingresses that it needs, and takes them away.
 
 from __future__ import annotations
 
-import http.client
 import json
 import os
 import re
-import secrets
 import signal
 import subprocess
 import threading
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import AbstractContextManager, contextmanager, suppress
-from dataclasses import dataclass
+from collections.abc import Callable, Sequence
+from contextlib import AbstractContextManager, suppress
 from functools import partial
 from http import HTTPStatus
-from ipaddress import ip_address, ip_network
+from ipaddress import ip_address
 from typing import Any, Final, TypeVar
 
 import pytest
 
-from lab import balancing, cluster, controller, credentials, parts, processes, shell
-from lab.api import Unanswered, api, ask
-from lab.images import ECHO
+from lab import balancing, cluster, controller, credentials, layer7, parts, processes, shell
+from lab.api import Unanswered, ask
 from lab.network import inside
-from lab.settings import API_URL, CLB, CLIENT, CLIENT2, NODE1, NODE2, PODS_IPV4, PODS_IPV6, VPC, Lab
+from lab.settings import API_URL, CLB, CLIENT, CLIENT2, NODE1, NODE2, Lab
+from tests.lab.spaces import (
+    CLIENT_IPV4,
+    CLIENT_IPV6,
+    FORGED,
+    INGRESSES,
+    SERVICES,
+    Json,
+    Space,
+    eventually,
+    fetch,
+    in_cluster,
+    rule,
+    unreachable,
+)
 
-Json = dict[str, Any]
 T = TypeVar("T")
-
-CLIENT_IPV4: Final = CLIENT.ipv4("inet")
-CLIENT_IPV6: Final = CLIENT.ipv6("inet")
-FORGED: Final = ("X-Forwarded-For", "6.6.6.6")
-
-#: A server that tells the socket peer, which the document's image doesn't.
-SEEN: Final = """
-import http.server, json, os, socket
-class Handler(http.server.BaseHTTPRequestHandler):
-    protocol_version = "HTTP/1.1"
-    def do_GET(self):
-        peer = self.client_address[0].removeprefix("::ffff:")
-        seen = {"peer": peer, "headers": self.headers.items(), "pod": os.environ["HOSTNAME"]}
-        body = json.dumps(seen).encode()
-        self.send_response(200)
-        self.send_header("Content-Length", str(len(body)))
-        self.end_headers()
-        self.wfile.write(body)
-    def log_message(self, *arguments):
-        pass
-class Server(http.server.ThreadingHTTPServer):
-    address_family = socket.AF_INET6
-Server(("::", 5000), Handler).serve_forever()
-"""
-
-
-# --------------------------------------------------------------------------------------------
-# Requests
-
-
-@dataclass(frozen=True)
-class Answer:
-    """An HTTP answer."""
-
-    status: int
-    body: bytes
-
-    def json(self) -> Any:
-        """Return the body of an answer that must be 200."""
-        assert self.status == HTTPStatus.OK, self.body
-        return json.loads(self.body)
-
-    def seen(self) -> tuple[str, dict[str, list[str]]]:
-        """Return peer and header lines by lower-case name, as a pod of SEEN tells them."""
-        told = self.json()
-        headers: dict[str, list[str]] = {}
-        for name, value in told["headers"]:
-            headers.setdefault(name.lower(), []).append(value)
-        return told["peer"], headers
-
-
-def fetch(
-    lab: Lab,
-    host: str,
-    address: str,
-    path: str = "/",
-    *headers: tuple[str, str],
-    port: int = 80,
-    name: str | None = None,
-    timeout: float = 5.0,
-) -> Answer:
-    """Send one request from a host of the lab, on a connection of its own. Raises OSError."""
-    with inside(lab.netns(host)):
-        connection = http.client.HTTPConnection(address, port, timeout=timeout)
-        connection.connect()
-    try:
-        connection.putrequest("GET", path, skip_host=True, skip_accept_encoding=True)
-        shown = f"[{address}]" if ":" in address else address
-        suffix = "" if port == 80 else f":{port}"
-        connection.putheader("Host", name or shown + suffix)
-        for key, value in headers:
-            connection.putheader(key, value)
-        connection.endheaders()
-        response = connection.getresponse()
-        return Answer(response.status, response.read(65536))
-    except http.client.BadStatusLine as error:
-        # Where nothing was said it is an OSError already.
-        raise (error if isinstance(error, OSError) else OSError(str(error))) from None
-    finally:
-        connection.close()
-
-
-def eventually(check: Callable[[], T], timeout: float = 10.0) -> T:
-    """Return what ``check`` returns as soon as it raises no AssertionError or OSError any more."""
-    deadline = time.monotonic() + timeout
-    while True:
-        try:
-            return check()
-        except (AssertionError, OSError, LookupError):
-            if time.monotonic() > deadline:
-                raise
-            time.sleep(0.05)
-
-
-def unreachable(lab: Lab, address: str) -> None:
-    """Assert that nobody listens at an address."""
-    with pytest.raises(OSError, match=r"refused|unreachable|No route|timed out"):
-        fetch(lab, CLIENT.name, address, timeout=1.0)
-
-
-def in_cluster(address: str) -> bool:
-    """Tell whether an address is a node's, or a pod's or bridge's."""
-    ranges = (VPC.ipv4, VPC.ipv6, PODS_IPV4, PODS_IPV6)
-    return any(ip_address(address) in ip_network(str(one)) for one in ranges)
-
-
-# --------------------------------------------------------------------------------------------
-# Objects
-
-INGRESSES: Final = "/apis/networking.k8s.io/v1", "ingresses"
-SERVICES: Final = "/api/v1", "services"
-PODS: Final = "/api/v1", "pods"
-EVENTS: Final = "/api/v1", "events"
-PODS_OF: Final = {"flask": ["/usr/bin/python3", "/app/app.py"], "seen": ["python3", "-c", SEEN]}
-
-
-def exists(lab: Lab, path: str) -> bool:
-    """Tell whether the API server has the object at ``path``."""
-    try:
-        api(lab, path)
-    except Unanswered as error:
-        if error.status == HTTPStatus.NOT_FOUND:
-            return False
-        raise
-    return True
-
-
-@dataclass(frozen=True)
-class Space:
-    """A namespace of the cluster, and the objects in it."""
-
-    lab: Lab
-    name: str
-
-    def _path(self, kind: tuple[str, str], name: str = "", part: str = "") -> str:
-        group, plural = kind
-        words = [f"{group}/namespaces/{self.name}/{plural}", name, part]
-        return "/".join(word for word in words if word)
-
-    def create(self, kind: tuple[str, str], body: Json) -> Json:
-        return api(self.lab, self._path(kind), "POST", body)
-
-    def get(self, kind: tuple[str, str], name: str) -> Json:
-        return api(self.lab, self._path(kind, name))
-
-    def patch(self, kind: tuple[str, str], name: str, body: Json) -> Json:
-        return api(self.lab, self._path(kind, name), "PATCH", body)
-
-    def delete(self, kind: tuple[str, str], name: str) -> None:
-        with suppress(Unanswered):
-            api(self.lab, self._path(kind, name), "DELETE")
-
-    def gone(self, kind: tuple[str, str], name: str) -> None:
-        assert not exists(self.lab, self._path(kind, name))
-
-    def entries(self, kind: tuple[str, str], name: str) -> list[Json]:
-        """Return what the status says, without what the API server adds."""
-        status = self.get(kind, name)["status"].get("loadBalancer") or {}
-        return [
-            {key: entry[key] for key in ("ip", "hostname") if key in entry}
-            for entry in status.get("ingress") or ()
-        ]
-
-    def address(self, kind: tuple[str, str], name: str) -> str:
-        """Wait for the address of a balancer, and return it."""
-
-        def found() -> str:
-            entries = self.entries(kind, name)
-            assert entries
-            return str(entries[0]["ip"])
-
-        return eventually(found)
-
-    def serving(self, kind: tuple[str, str], name: str, host: str | None = None) -> str:
-        """Wait until a balancer serves clients on all its addresses, and return the first.
-
-        The status alone doesn't say that each node's kube-proxy knows the Service by now.
-        """
-        address = self.address(kind, name)
-
-        def answers() -> None:
-            for entry in self.entries(kind, name) * 4:
-                fetch(self.lab, CLIENT.name, entry["ip"], name=host, timeout=1.0).json()
-
-        eventually(answers)
-        return address
-
-    def events(self, name: str) -> list[Json]:
-        """Return the events about an object, oldest first."""
-        found = api(self.lab, f"{self._path(EVENTS)}?fieldSelector=involvedObject.name%3D{name}")
-        return sorted(found["items"], key=lambda event: str(event["firstTimestamp"]))
-
-    def messages(self, name: str) -> list[tuple[str, str]]:
-        return [(event["type"], event["message"]) for event in self.events(name)]
-
-    @contextmanager
-    def service(
-        self,
-        name: str,
-        selector: Json,
-        kind: str = "NodePort",
-        meta: Json | None = None,
-        **spec: Any,
-    ) -> Iterator[Json]:
-        """Have a dual-stack Service of the pods that ``selector`` names."""
-        whole = {
-            "type": kind,
-            "selector": selector,
-            "ipFamilyPolicy": "PreferDualStack",
-            "ports": [{"name": "http", "port": 80, "targetPort": 5000}],
-            **spec,
-        }
-        try:
-            yield self.create(SERVICES, {"metadata": {"name": name, **(meta or {})}, "spec": whole})
-        finally:
-            self.delete(SERVICES, name)
-
-    @contextmanager
-    def ingress(
-        self, name: str, service: str, meta: Json | None = None, **spec: Any
-    ) -> Iterator[Json]:
-        """Have an Ingress with one rule for all paths; of the class qcloud unless told else."""
-        whole = {"ingressClassName": "qcloud", "rules": [rule(service)], **spec}
-        whole = {key: value for key, value in whole.items() if value is not None}
-        try:
-            yield self.create(
-                INGRESSES, {"metadata": {"name": name, **(meta or {})}, "spec": whole}
-            )
-        finally:
-            self.delete(INGRESSES, name)
-
-
-def rule(service: str, path: str = "/", host: str | None = None, kind: str = "Prefix") -> Json:
-    backend = {"service": {"name": service, "port": {"number": 80}}}
-    one = {"path": path, "pathType": kind, "backend": backend}
-    return {"http": {"paths": [one]}, **({"host": host} if host else {})}
-
-
-def pod(server: str, node: str) -> Json:
-    return {
-        "metadata": {"name": f"{server}-{node}", "labels": {"app": server, "on": node}},
-        "spec": {
-            "nodeName": node,
-            "terminationGracePeriodSeconds": 0,
-            "automountServiceAccountToken": False,
-            "containers": [
-                {
-                    "name": "server",
-                    "image": ECHO,
-                    "command": PODS_OF[server],
-                    "readinessProbe": {"tcpSocket": {"port": 5000}, "periodSeconds": 1},
-                }
-            ],
-        },
-    }
-
-
-@pytest.fixture(scope="module")
-def space(lab: Lab) -> Iterator[Space]:
-    """A namespace with a pod of each server on either node; removed in the end."""
-    made = Space(lab, f"stand-in-{secrets.token_hex(3)}")
-    path = f"/api/v1/namespaces/{made.name}"
-    api(lab, "/api/v1/namespaces", "POST", {"metadata": {"name": made.name}})
-    try:
-        eventually(lambda: _ready_for_pods(made))
-        pods = [pod(server, node.name) for server in PODS_OF for node in (NODE1, NODE2)]
-        for body in pods:
-            made.create(PODS, body)
-
-        def all_ready() -> None:
-            for body in pods:
-                status = made.get(PODS, body["metadata"]["name"])["status"]
-                ready = {one["type"]: one["status"] for one in status.get("conditions", ())}
-                assert ready.get("Ready") == "True", status
-
-        eventually(all_ready, 30)
-        yield made
-    finally:
-        api(lab, path, "DELETE")
-
-    def gone() -> None:
-        assert not exists(lab, path)
-
-    eventually(gone, 30)
-
-
-def _ready_for_pods(space: Space) -> None:
-    # Made by kube-controller-manager a moment after the namespace.
-    assert exists(space.lab, f"/api/v1/namespaces/{space.name}/serviceaccounts/default")
-
-
-#: Where each test begins: the defaults, but for the address, which comes at once.
-QUICK: Final = {**balancing.DEFAULTS, "address_delay": 0.0}
-
-
-def _set(lab: Lab, values: Mapping[str, balancing.SwitchValue]) -> None:
-    balancing.write_switches(lab.clb / controller.SWITCHES_FILE, values)
-    controller.await_switches(lab.clb)
-
-
-@pytest.fixture(scope="module", autouse=True)
-def quick(lab: Lab) -> Iterator[None]:
-    """Have the switches of this module, and in the end those that were there before."""
-    before = balancing.read_switches(lab.clb / controller.SWITCHES_FILE)
-    _set(lab, QUICK)
-    yield
-    _set(lab, before)
-
-
-@pytest.fixture
-def switch(lab: Lab) -> Iterator[Callable[..., None]]:
-    """Set switches of the stand-in for one test."""
-    yield lambda **values: _set(lab, values)
-    _set(lab, QUICK)
-
 
 # --------------------------------------------------------------------------------------------
 # Layer 7
@@ -894,7 +588,7 @@ def test_changes_by_hand_are_mended(space: Space) -> None:
         shell.run(["ip", "-n", netns, "address", "del", f"{address}/32", "dev", "lo"])
         inside_clb = ["nsenter", f"--net=/run/netns/{netns}"]
         shell.run([*inside_clb, "nft", "delete", "table", "inet", balancing.TABLE])
-        (space.lab.clb / "nginx.conf").write_text(balancing.initial_nginx_conf(space.lab.clb))
+        (space.lab.clb / "nginx.conf").write_text(layer7.initial_nginx_conf(space.lab.clb))
 
         def mended() -> None:
             assert fetch(space.lab, CLIENT.name, address, timeout=1).seen()[0] is not None

@@ -213,12 +213,15 @@ def only_for(host: str, behaviour: Behaviour) -> Behaviour:
     return behave
 
 
-def only_with(name: str, behaviour: Behaviour) -> Behaviour:
-    """Behaves so to requests with this header, and refuses others as not having come its way."""
+def only_with(name: str, behaviour: Behaviour, other: Behaviour | None = None) -> Behaviour:
+    """Behaves so to requests with this header; all others it refuses as not having come its way, or
+    treats them in the other way.
+    """
+    refuse = other or says(response(b"", "403 Forbidden"))
 
     def behave(connection: Connection) -> None:
         known = name in dict(connection.read())
-        (behaviour if known else says(response(b"", "403 Forbidden")))(connection)
+        (behaviour if known else refuse)(connection)
 
     return behave
 
@@ -362,6 +365,8 @@ def _values(lines: Lines, wanted: str) -> list[str]:
 #: What a proxy believes that only sometimes believes anything, by its mode: values of the request.
 _BELIEVES: dict[str, Callable[[Lines], list[str]]] = {
     "hearsay": lambda given: _values(given, "True-Client-IP"),
+    "hearsay of IPv6": lambda given: [v for v in _values(given, "True-Client-IP") if ":" in v],
+    "rumour of IPv6": lambda given: [v for v in _values(given, "X-Remote-IP") if ":" in v],
     "rumour": lambda given: _values(given, "X-Azure-ClientIP"),
     "viewer": lambda given: [
         v.removesuffix(":6666")

@@ -72,6 +72,30 @@ def test_collect_all() -> None:
     }
 
 
+@pytest.mark.parametrize(
+    ("annotations", "more"),
+    [
+        ({"projectcalico.org/IPv4IPIPTunnelAddr": "172.16.104.0"}, ["172.16.104.0"]),
+        ({"projectcalico.org/IPv4VXLANTunnelAddr": "172.16.104.1"}, ["172.16.104.1"]),
+        ({"network.cilium.io/ipv6-cilium-host": "fd00::7"}, ["fd00::7"]),
+        ({"projectcalico.org/IPv4VXLANTunnelAddr": ""}, []),
+        ({"projectcalico.org/IPv4VXLANTunnelAddr": "none yet"}, []),
+        ({"example.com/IPv4VXLANTunnelAddr": "172.16.104.1"}, []),
+        (None, []),
+    ],
+)
+def test_the_end_of_a_tunnel_is_an_address_of_the_node(
+    annotations: dict[str, str] | None, more: list[str]
+) -> None:
+    node = {**NODE, "metadata": {"annotations": annotations}}
+    assert collect([node], [], [], [])["nodes"] == sorted(["10.255.0.11", *more, "203.0.113.99"])
+
+
+def test_an_external_address_of_a_service_is_its_own() -> None:
+    service = {"spec": {"clusterIP": "10.96.0.1", "externalIPs": ["203.0.113.50"]}}
+    assert collect([], [service], [], [])["services"] == ["10.96.0.1", "203.0.113.50"]
+
+
 def test_collect_leaves_out_what_could_not_be_read() -> None:
     assert collect(None, None, None, []) == {"load_balancers": [], "proxied": []}
     assert "pods" not in collect([NODE], None, None, [])

@@ -96,6 +96,13 @@ def test_one_request_has_every_header_and_is_repeated() -> None:
         assert {"X-Forwarded-For", "X-Real-IP", "Forwarded"} < {*told}
         assert told["Via"], "as if it came through a proxy"
         assert told["Forwarded"] == "for=6.6.6.6"
+        # A second one says the same of a client with IPv6.
+        [alike] = [one for one in sent if len(one.lines) == len(told) and one is not everything]
+        told_6 = dict(alike.lines)
+        assert {*told_6} == {*told}
+        assert told_6["X-Real-IP"] == told_6["True-Client-IP"] == "2606:6666::6"
+        assert told_6["Forwarded"] == 'for="[2606:6666::6]"'
+        assert not alike.alone
 
 
 @pytest.mark.parametrize(

@@ -139,6 +139,11 @@ def endpoint(**options: Any) -> Endpoint:
         ({"headers": {"A": "b\r\nX-Forwarded-For: 203.0.113.20"}}, "one line"),
         ({"headers": {"A": "住"}}, "one line"),
         ({"headers": {"A": None}}, "one line"),
+        ({"headers": {"X-Mine": CLIENT}, "expected_source": [CLIENT]}, "would prove nothing"),
+        (
+            {"headers": {"X-Mine": f"a={CLIENT}:80; b"}, "expected_source": ["203.0.113.0/24"]},
+            "X-Mine",
+        ),
         # Expected addresses
         ({"expected_source": ["203.0.113.300"]}, "expected_source[0] must be an address"),
         ({"expected_source": ["client.example.com"]}, "client.example.com"),
@@ -461,6 +466,8 @@ def test_many_targets_share_their_question() -> None:
 
 def test_request() -> None:
     options = {"headers": {"Authorization": "Bearer x", "X-Number": 7}, "method": "POST"}
+    # An address that isn't expected can be of use to somebody.
+    assert planned(headers={"X-Mine": "203.0.113.7"}, expected_source=[CLIENT]).request.headers
     request = planned(**options, timeout=2.5, max_body=100).request
     assert request.headers == {"Authorization": "Bearer x", "X-Number": "7"}
     assert (request.method, request.timeout, request.max_body) == ("POST", 2.5, 100)

@@ -742,9 +742,20 @@ def test_the_own_address_is_asked_for_over_each_family(names: dict[str, Any]) ->
     assert (own.told, [*own.failures]) == ({6: "::1"}, [4])
 
 
+def in_turn(*behaviours: Behaviour) -> Behaviour:
+    """Behaves to each connection as the next one says."""
+    left = iter(behaviours)
+    return lambda connection: next(left)(connection)
+
+
 @pytest.mark.parametrize(
     ("behaviour", "said"),
     [
+        (
+            in_turn(says(response(b"203.0.113.20")), says(response(b"203.0.113.21"))),
+            "answered 203.0.113.20 and 203.0.113.21",
+        ),
+        (in_turn(says(response(b"203.0.113.20")), closes), "connection closed without an answer"),
         (says(response(b"2001:db8::1")), "answered 2001:db8::1"),
         (says(response(b"who knows")), "answered who knows"),
         (says(response(b"203.0.113.20, 10.0.0.1")), "answered 203.0.113.20, 10.0.0.1"),

@@ -11,9 +11,11 @@ from ansible_collections.kestrel.real_ip.plugins.module_utils._summary import (
     combined,
     diagnosed,
     done_before,
+    earlier_row,
     entry,
     following,
     line,
+    over_all,
     page,
     passes,
     rows,
@@ -337,6 +339,40 @@ def test_the_worst_vantage_point_speaks(results: Results, verdict: str, reason: 
 
 
 VERDICTS = ("no_answer", "lost", "mixed", "forgeable", "unproven", "not_run", "preserved")
+
+
+@pytest.mark.parametrize(
+    ("verdicts", "published", "told"),
+    [
+        (["preserved"], "preserved", []),
+        (["lost", "preserved"], "lost", ["earlier lost V201: "]),
+        (["preserved", "lost"], "lost", []),
+        (["preserved", "preserved"], "preserved", []),
+        (["unproven", "lost", "forgeable", "preserved"], "lost", ["earlier lost V201: "]),
+        (["not_run", "preserved"], "not_run", ["earlier not_run -: "]),
+    ],
+)
+def test_a_later_verification_takes_back_no_worse_one(
+    verdicts: list[str], published: str, told: list[str]
+) -> None:
+    codes = {"lost": "V201", "not_run": None}
+    found = [
+        {
+            **entry(PROBE, None, FACTS),
+            "verdict": verdict,
+            "code": codes.get(verdict, "V001"),
+            "reason": f"{verdict} {place}",
+        }
+        for place, verdict in enumerate(verdicts)
+    ]
+    shown = over_all(found)
+    assert shown["verdict"] == published
+    assert shown.get("verifications", found) == found
+    assert ("verifications" in shown) == (len(found) > 1)
+    [*rows_told] = earlier_row(found[-1], shown)
+    assert [f"{label} {text}" for label, text in rows_told] == [
+        f"{one}{shown['reason']}" for one in told
+    ]
 
 
 @pytest.mark.parametrize("better", range(1, len(VERDICTS)))

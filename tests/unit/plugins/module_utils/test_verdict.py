@@ -200,7 +200,12 @@ ROWS = (
     ),
     Row("V001", Case(source="local"), {"local": "203.0.113.21"}, "V406"),
     Row("V001", Case((answer(PUBLIC),), source="inferred", local=PUBLIC), {"local": NODE}, "V401"),
-    Row("V001", Case(expected=("203.0.113.0/24",)), {"expected": ("203.0.113.0/28",)}, "V206"),
+    Row(
+        "V001",
+        Case(expected=("203.0.113.0/24",), cluster=CLUSTER),
+        {"expected": ("203.0.113.0/28",)},
+        "V206",
+    ),
     Row("V001", Case((answer(f"6.6.6.6, {CLIENT}"),)), {"strategy": COUNT_2}, "V208"),
     Row(
         "V001",
@@ -314,7 +319,7 @@ ROWS = (
     Row("V205", Case((answer("127.0.0.6"),)), {"answers": (answer("126.0.0.6"),)}, "V207"),
     Row("V205", Case((answer("::1"),), source="local"), {"answers": (answer("::2"),)}, "V406"),
     Row("V206", Case((answer("192.168.7.7"),)), {"source": "local"}, "V406"),
-    Row("V207", Case((answer(CDN),)), {"expected": ("151.101.0.0/16",)}, "V001", (CDN, CLIENT)),
+    Row("V207", Case((answer(CDN),)), {"expected": (CDN,)}, "V001", (CDN, CLIENT)),
     Row(
         "V208",
         Case((answer(f"{CLIENT}, {CDN}"),)),
@@ -479,6 +484,25 @@ ROWS = (
         Case((answer("10.9.9.9"),), ("10.9.0.0/16",), cluster={"nodes": [NODE]}),
         {"cluster": CLUSTER},
         "V001",
+    ),
+    # Nodes and load balancers have public addresses too, and with IPv6 pods.
+    *(
+        Row("V413", Case(expected=("203.0.113.0/24",), cluster=known), {"cluster": CLUSTER}, "V001")
+        for known in ({}, *({k: v for k, v in CLUSTER.items() if k != kind} for kind in CLUSTER))
+    ),
+    Row("V413", Case((answer(PUBLIC),), ("8.8.0.0/16",)), {"expected": (PUBLIC,)}, "V001"),
+    Row(
+        "V413",
+        Case((answer(CLIENT_6),), ("2001:db8:113::/48",), local=CLIENT_6, remote=BALANCER_6),
+        {"cluster": CLUSTER},
+        "V001",
+    ),
+    # That a client can choose is known nevertheless.
+    Row(
+        "V101",
+        Case(expected=("203.0.113.0/24",), forged=((XFF, "6.6.6.6", answer("6.6.6.6")),)),
+        {"forged": ((XFF, "6.6.6.6", answer(f"6.6.6.6, {CLIENT}")),)},
+        "V413",
     ),
     Row(
         "V414",
@@ -892,11 +916,21 @@ def test_another_address_in_the_other_header_is_a_warning_only(
     assert [warned in text for text in finding.warnings] == ([True] if warned else [])
 
 
-def test_a_range_match_without_the_clusters_addresses_is_said() -> None:
-    case = Case(expected=("203.0.113.0/24",), cluster={"nodes": [NODE]})
-    assert any("cluster_addresses" in text for text in case.judge().warnings)
-    assert case._replace(cluster=CLUSTER).judge().warnings == []
-    assert case._replace(expected=(CLIENT,)).judge().warnings == []
+@pytest.mark.parametrize(
+    ("case", "code", "said"),
+    [
+        (Case((answer(PUBLIC),), local=PUBLIC), "V207", True),
+        (Case((answer("10.9.9.9"),), local="10.9.9.9"), "V206", True),
+        (Case((answer(PUBLIC),), local="10.9.9.9"), "V207", False),
+        (Case((answer(PUBLIC),), local=PUBLIC, expected=(PUBLIC,)), "V001", False),
+    ],
+)
+def test_the_probers_own_address_is_said_to_have_arrived(case: Case, code: str, said: bool) -> None:
+    finding = case.judge()
+    assert finding.code == code
+    told = [text for text in finding.warnings if "the prober connected from" in text]
+    assert len(told) == int(said)
+    assert all(case.local in text and CLIENT in text for text in told)
 
 
 def test_what_is_missing_is_said_without_an_expectation_too() -> None:

@@ -50,6 +50,7 @@ SOME_PODS: dict[str, Any] = {
     "load_balancers": [],
     "pod_names": {"10.2.0.7": "real-ip-a"},
 }
+ALL: dict[str, Any] = {**SOME_PODS, "pods": [*SOME_PODS["pod_names"]]}
 
 
 def probe(**options: Any) -> dict[str, Any]:
@@ -103,7 +104,9 @@ def test_preserved(form: str) -> None:
         (NAT, {"expected_source": ["local"]}, "V404"),
         (CLIENT, {"expected_source": []}, "V401"),
         (CLIENT, {"expected_source": ["2001:db8:113::20"]}, "V402"),
-        (CLIENT, {"expected_source": ["203.0.113.0/24"]}, "V001"),
+        (CLIENT, {"expected_source": ["203.0.113.0/24"]}, "V413"),
+        (CLIENT, {"expected_source": ["203.0.113.0/24"], "cluster_addresses": SOME_PODS}, "V413"),
+        (CLIENT, {"expected_source": ["203.0.113.0/24"], "cluster_addresses": ALL}, "V001"),
         ("10.1.2.3", {"expected_source": ["10.0.0.0/8"]}, "V413"),
         ("10.1.2.3", {"expected_source": ["10.1.0.0/16"], "cluster_addresses": SOME_PODS}, "V413"),
         (CLIENT, {"layer": "l4"}, "V205"),
@@ -227,10 +230,10 @@ def test_asked() -> None:
         options: dict[str, Any] = {"url": running.url, "samples": 1}
         result = probe(**options, expected_source_url=asked.url, headers={"X-Test": "1"})
         assert (result["verdict"], result["expected_from"]) == ("preserved", "asked")
-        assert asked.accepted == 1
+        assert asked.accepted == 2
         assert "X-Test" not in dict(asked.requests[0])
         result = probe(**options, expected_source_url=asked.url, expected_source=[NODE])
-        assert (result["code"], result["expected_from"], asked.accepted) == ("V206", "given", 1)
+        assert (result["code"], result["expected_from"], asked.accepted) == ("V206", "given", 2)
         with Server(echo("127.0.0.1", lambda d, _n: d.update(ip="127.0.0.1"))) as both:
             assert probe(url=both.url, expected_source_url=both.url)["code"] == "V418"
         with closed_port() as port:
@@ -352,6 +355,8 @@ def test_what_becomes_of_forged_headers(
         ("rumour", "V101", "X-Forwarded-For: 6.6.6.6; "),
         ("viewer", "V101", "made it 6.6.6.6"),
         ("viewer over IPv6", "V101", "made it 2606:6666::6"),
+        ("hearsay of IPv6", "V101", "made it 2606:6666::6"),
+        ("rumour of IPv6", "V101", "made it 2606:6666::6"),
         ("together", "V101", "X-Forwarded-For: 6.6.6.6; "),
         ("internal", "V101", "X-Real-IP: 10.6.6.6 made"),
         ("loopback", "V101", "X-Real-IP: 127.6.6.6 made"),
@@ -510,6 +515,10 @@ def around(
                 behaviour = takes_proxy_lines(None)
             elif directly.startswith("only with "):
                 behaviour = only_with(directly[10:], proxied("append", "203.0.113.9"))
+            elif directly.startswith("silent without "):
+                behaviour = only_with(directly[15:], proxied("append", "203.0.113.9"), silent)
+            elif directly == "silent":
+                behaviour = silent
             elif directly == "by name":
                 behaviour = only_for("lb.example.com", proxied("append", "203.0.113.9"))
             stack.enter_context(Server(behaviour, address=(OWN, front.port)))
@@ -543,6 +552,33 @@ def test_a_status_that_names_the_cdn_beside_the_address(
     replaced = around(monkeypatch, "replace", "127.0.0.1", bypass={"load_balancer": status})
     assert replaced["code"] == "V001", replaced["reason"]
     assert not any("asked directly" in text for text in replaced["warnings_found"])
+
+
+@pytest.mark.parametrize(
+    ("status", "seen", "count", "told"),
+    [
+        (["cdn.example.com"], f"{CLIENT}, {CDN}", 2, True),
+        # One proxy is the load balancer, whatever its name.
+        (["cdn.example.com"], CLIENT, 1, False),
+        # What is known to be the load balancer's own is asked.
+        (["lb.example.com"], f"{CLIENT}, {CDN}", 2, False),
+        ([OWN], f"{CLIENT}, {CDN}", 2, False),
+        (["127.0.0.1", "cdn.example.com"], f"{CLIENT}, {CDN}", 2, False),
+    ],
+)
+def test_a_status_with_nothing_but_the_name_of_what_stands_in_front(
+    monkeypatch: pytest.MonkeyPatch, status: list[str], seen: str, count: int, told: bool
+) -> None:
+    names = {name: ["127.0.0.1"] for name in ("echo.example.com", "cdn.example.com")}
+    monkeypatch.setattr(_probe.socket, "getaddrinfo", resolver({**names, "lb.example.com": [OWN]}))
+    with Server(proxied("append", seen)) as front:
+        url = f"http://echo.example.com:{front.port}/"
+        options = {**PAST, "bypass": {"load_balancer": status}, "trusted_count": count}
+        result = probe(url=url, **options)
+    assert result["code"] == "V001", result["reason"]
+    warned = [text for text in result["warnings_found"] if "stands in front of the one" in text]
+    assert len(warned) == int(told)
+    assert all("cdn.example.com" in text for text in warned)
 
 
 def test_a_load_balancer_that_answers_to_its_own_name(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -639,13 +675,20 @@ def test_a_load_balancer_without_a_route_is_untested(monkeypatch: pytest.MonkeyP
     assert any(FAR in text and "not tested" in text for text in result["warnings_found"])
 
 
+@pytest.mark.parametrize(
+    ("directly", "timeout", "untested"),
+    # Who says nothing is knocked at after that, if there is time.
+    [("hangs", 5, True), ("silent", 6, True), ("silent", 0.5, False)],
+)
 def test_a_load_balancer_that_was_not_asked_to_the_end_is_untested(
-    monkeypatch: pytest.MonkeyPatch,
+    monkeypatch: pytest.MonkeyPatch, directly: str, timeout: float, untested: bool
 ) -> None:
     monkeypatch.setattr(source_ip_info, "BYPASS_TIME", 0)
-    result = around(monkeypatch, "hangs", "127.0.0.1", deadline=5, concurrency=8)
+    options = {"deadline": 5, "concurrency": 8, "timeout": timeout}
+    result = around(monkeypatch, directly, "127.0.0.1", **options)
     assert result["verdict"] == "preserved"
-    assert any(OWN in text and "not tested" in text for text in result["warnings_found"])
+    told = [text for text in result["warnings_found"] if OWN in text and "not tested" in text]
+    assert len(told) == int(untested)
 
 
 def test_a_load_balancer_that_takes_the_proxy_protocol_directly(
@@ -663,6 +706,8 @@ def test_a_load_balancer_that_takes_the_proxy_protocol_directly(
         ("only with CF-Connecting-IP", {}),
         ("only with X-Forwarded-For", {}),
         ("PROXY only", REAL_IP),
+        ("silent without Via", {"timeout": 0.5}),
+        ("silent without X-Forwarded-For", {"timeout": 0.5}),
     ],
 )
 def test_a_load_balancer_that_answers_only_what_looks_as_if_it_came_through_a_proxy(
@@ -679,6 +724,7 @@ def test_a_load_balancer_that_answers_only_what_looks_as_if_it_came_through_a_pr
         ("replace", "127.0.0.1", {}, [True, True]),
         (None, "127.0.0.1", {}, [False, False]),
         ("refuse", "127.0.0.1", {}, [True, True]),
+        ("silent", "127.0.0.1", {"timeout": 0.5}, [False, False]),
         ("append", "127.0.0.1", {"bypass": None}, []),
         ("append", "127.0.0.1", {"bypass": {"load_balancer": ["127.0.0.1"]}}, []),
     ],
