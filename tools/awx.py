@@ -443,13 +443,13 @@ def unpassed(items: Iterable[Item], arguments: Item) -> list[str]:
 # All of it
 
 
-def load(given: Item = EXAMPLE, place: Path = PLACE) -> dict[str, Any]:
-    """The data, with everything in braces put in."""
+def load(given: Item | None = None, place: Path = PLACE) -> dict[str, Any]:
+    """The data, with everything in braces put in; ``given`` in place of :data:`EXAMPLE`."""
     loader = DataLoader()
     variables: dict[str, Any] = {}
     for path in sorted((place / "vars").glob("*.yml")):
         variables.update(loader.load_from_file(str(path), trusted_as_template=True))
-    variables.update(given)
+    variables.update(EXAMPLE if given is None else given)
     templar = Templar(loader, variables)
     return {name: templar.template(variables[name]) for name in MODULES}
 
