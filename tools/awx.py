@@ -69,6 +69,8 @@ ONE_CLUSTER: Final = {
 SECRET: Final = {"real_ip_api_key", "real_ip_kubeconfig"}
 
 FAIL: Final = "awx/fail.yml"
+#: Playbooks that change clusters
+CHANGING: Final = {"site", "deploy", "teardown"}
 
 # Questions
 
@@ -273,6 +275,8 @@ def template(item: Item, data: Item, playbooks: Mapping[str, str]) -> list[str]:
         found.append("inventory: missing, and not asked for")
     if not item.get("timeout"):
         found.append("timeout: missing or 0, so that a job that hangs would stay")
+    if item.get("allow_simultaneous") and PurePosixPath(path).stem in CHANGING:
+        found.append("allow_simultaneous: two of them would work on the same objects")
     if item.get("job_slice_count", 1) != 1:
         found.append(
             "job_slice_count: with slices the job itself has no artifacts, only each slice"

@@ -122,6 +122,7 @@ def checks(paths: Sequence[str]) -> list[Check]:
             "unit",
             "These tools",
             pytest(tests("tests/tools", "test_*.py"), JUNIT / "tools"),
+            minutes=15,
             cases=JUNIT / "tools",
         ),
         Check(

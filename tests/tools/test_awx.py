@@ -246,6 +246,13 @@ SPOILED: list[tuple[str, str, list[str | int], Any, str]] = [
     ("controller_templates", "Real IP site", ["inventory"], "", "inventory: missing"),
     ("controller_templates", "Real IP site", ["timeout"], 0, "timeout: missing or 0"),
     ("controller_templates", "Real IP site", ["job_slice_count"], 2, "no artifacts"),
+    (
+        "controller_templates",
+        "Real IP teardown",
+        ["allow_simultaneous"],
+        True,
+        "two of them would work on the same objects",
+    ),
     ("controller_templates", "Real IP site", ["survey_enabled"], False, "survey_enabled"),
     (
         "controller_templates",
