@@ -10,8 +10,16 @@ import typing as t
 
 from ansible.plugins.action import ActionBase
 from ansible.utils.display import Display
+from ansible_collections.kestrel.real_ip.plugins.module_utils._load_balancer import (
+    front_of,
+    variable,
+)
 from ansible_collections.kestrel.real_ip.plugins.module_utils._options import SETTLED, refused
-from ansible_collections.kestrel.real_ip.plugins.module_utils._settings import problems, value_of
+from ansible_collections.kestrel.real_ip.plugins.module_utils._scenarios import SCENARIOS
+from ansible_collections.kestrel.real_ip.plugins.module_utils._settings import (
+    problems,
+    values_of,
+)
 from ansible_collections.kestrel.real_ip.plugins.module_utils._summary import with_variables
 
 display = Display()
@@ -36,12 +44,13 @@ class ActionModule(ActionBase):
             *("namespace", "name_prefix", "echo", "scenario"),
             *("direct_access", "manage_cluster_switches", "ephemeral", "require_tls"),
         )
-        scenario = given.get("real_ip_scenario")
-        settings = {
-            name: value_of(f"real_ip_{name}", given.get(f"real_ip_{name}"), scenario)
-            for name in names
+        values = values_of(given)
+        args = {
+            **{name: values[f"real_ip_{name}"] for name in names},
+            "load_balancer": front_of(SCENARIOS[values["real_ip_scenario"]].front, values),
+            "certificate": values[variable("qcloud_cert_id")] is not None,
+            **self._task.args,
         }
-        args = {**settings, **self._task.args}
         result.update(
             self._execute_module(
                 module_name="kestrel.real_ip.preflight", module_args=args, task_vars=task_vars
@@ -74,9 +83,6 @@ def _wrong(given: t.Mapping[str, t.Any]) -> list[str]:
     found = problems(given)
     if found:
         return found
-    scenario = given.get("real_ip_scenario")
-    params = {
-        option: value_of(f"real_ip_{option}", given.get(f"real_ip_{option}"), scenario)
-        for option in SETTLED
-    }
+    values = values_of(given)
+    params = {option: values[f"real_ip_{option}"] for option in SETTLED}
     return [with_variables(text) for text in refused(params)]

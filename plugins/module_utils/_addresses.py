@@ -11,6 +11,7 @@ from __future__ import annotations
 import typing as t
 
 from ansible_collections.kestrel.real_ip.plugins.module_utils._derive import canonical
+from ansible_collections.kestrel.real_ip.plugins.module_utils._load_balancer import listen_ports
 from ansible_collections.kestrel.real_ip.plugins.module_utils._readiness import addresses
 
 Object = t.Mapping[str, t.Any]
@@ -216,20 +217,45 @@ def _service_name(backend: Object | None) -> str:
     return str(((backend or {}).get("service") or {}).get("name", ""))
 
 
-#: HTTP's own, which a URL doesn't name
-_HTTP = 80
+#: Those of HTTP and HTTPS, which a URL doesn't name
+_PORTS = {"http": 80, "https": 443}
 
 
-def port_of(front: Object) -> int:
-    """The port that a load balancer listens on: a Service's first one of TCP, else HTTP's."""
-    ports = front.get("spec", {}).get("ports") or []
-    return next((port["port"] for port in ports if port.get("protocol", "TCP") == "TCP"), _HTTP)
+class Listener(t.NamedTuple):
+    """Where a load balancer listens."""
+
+    scheme: str = "http"
+    port: int = _PORTS["http"]
+
+
+def listeners(front: Object, host: str) -> list[Listener]:
+    """Where a load balancer listens for requests of a host.
+
+    A Service's at its first port of TCP. An Ingress's where TLS is for this host at HTTPS alone:
+    whether it answers plain requests as well, or sends them on, is not asked.
+    """
+    spec = front.get("spec", {})
+    for port in spec.get("ports") or []:
+        if port.get("protocol", "TCP") == "TCP":
+            return [Listener(port=port["port"])]
+    scheme = "https" if any(map(_is_for(host), spec.get("tls") or [])) else "http"
+    wanted = [Listener(*one) for one in listen_ports(front) if one[0] == scheme]
+    return wanted or [Listener(scheme, _PORTS[scheme])]
+
+
+def _is_for(host: str) -> t.Callable[[Object], bool]:
+    """Is an entry of ``spec.tls`` for this host? One without hosts is for every one."""
+
+    def is_for(entry: Object) -> bool:
+        return any(covers(one, host) for one in entry.get("hosts") or [""])
+
+    return is_for
 
 
 def targets(
-    addresses: t.Iterable[str], host: str, path: str, port: int = _HTTP
+    addresses: t.Iterable[str], host: str, path: str, at: t.Sequence[Listener] = (Listener(),)
 ) -> list[dict[str, str]]:
-    """What to probe: one target for each address or name of a load balancer's status.
+    """What to probe: each address or name of a load balancer's status, wherever it listens.
 
     Without ``host`` the URL has the entry as written, so that it is the Host header too; with it
     the URL has the host, and the entry is what is connected to.
@@ -237,7 +263,12 @@ def targets(
     found = []
     for address in addresses:
         literal = f"[{address}]" if ":" in address else address
-        place = (host or literal) if port == _HTTP else f"{host or literal}:{port}"
-        target = {"name": address, "url": f"http://{place}{path}"}
-        found.append({**target, "connect_to": literal} if host else target)
+        for scheme, port in at:
+            name = host or literal
+            place = name if port == _PORTS[scheme] else f"{name}:{port}"
+            target = {
+                "name": address if len(at) == 1 else f"{literal}:{port}",
+                "url": f"{scheme}://{place}{path}",
+            }
+            found.append({**target, "connect_to": literal} if host else target)
     return found

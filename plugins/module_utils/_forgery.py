@@ -71,10 +71,16 @@ _DOCUMENTATION = ("192.0.2.66", "198.51.100.66", "203.0.113.66")
 #: private addresses, and not everybody knows IPv6.
 _UNLIKELY = ("10.6.6.6", "127.6.6.6", "2606:6666::6")
 
+#: Whom a proxy believes that takes its own machine for trusted. In one request of each header only:
+#: proxies next to an app hand on this address in earnest.
+_LOOPBACK = "127.0.0.1"
+
 #: All of them; beside these, addresses of trusted ranges are forged.
-CHOSEN = (*_PUBLIC, *_DOCUMENTATION, *_UNLIKELY)
+CHOSEN = (*_PUBLIC, *_DOCUMENTATION, *_UNLIKELY, _LOOPBACK)
 
 _LISTS = ("X-Forwarded-For", "Forwarded")
+# Who counts proxies may look at a list of just so many.
+_SEVERAL = 3
 # Envoy with trusted ranges reads no list of more than 20, others cut what is longer than a buffer.
 _LONG = 128
 
@@ -131,6 +137,8 @@ _COMPANIONS = (
     ("X-Forwarded-Port", "443"),
     ("X-Forwarded-Proto", "https"),
 )
+# Not everywhere a request with this one arrives, so that it stands in one of its own.
+_OTHER_HOST = ("X-Forwarded-Host", "front.example")
 
 
 def _unlike(candidates: Iterable[Address], avoided: Sequence[Network]) -> list[str]:
@@ -163,6 +171,15 @@ def _with_port(header: str, value: str) -> str:
     return f'for="{host}:6666"' if header.lower() == "forwarded" else f"{host}:6666"
 
 
+def _quoted(header: str, value: str) -> str:
+    return f'for="{value}"' if header.lower() == "forwarded" else f'"{value}"'
+
+
+def _mapped(value: str) -> list[str]:
+    """An IPv4 address as one of IPv6, as sockets of both families have it."""
+    return [] if ":" in value else [f"::ffff:{value}"]
+
+
 def _alone(header: str, values: Iterable[str]) -> Iterable[tuple[str, ...]]:
     return ((_element(header, value),) for value in values)
 
@@ -179,7 +196,8 @@ def _forms(header: str, values: Sequence[str]) -> Iterable[tuple[str, ...]]:
     if header in _LISTS:
         yield (f'unknown, "{_element(header, first)}',)
         yield (", ".join(_element(header, value) for value in values),)
-        yield (", ".join([_element(header, first)] * _LONG),)
+        for count in (_SEVERAL, _LONG):
+            yield (", ".join([_element(header, first)] * count),)
 
 
 def _handed_on(header: str, value: str, ipv6: str) -> str:
@@ -194,8 +212,14 @@ def _unlikely(header: str, values: Sequence[str]) -> Iterable[tuple[str, str]]:
     # Names mean the same in any case, but not to who compares text.
     yield header.lower(), _element(header, values[0])
     yield header.upper(), _with_port(header, values[0])
-    for value in values[1:]:
+    yield header, _quoted(header, values[0])
+    for value in (*values[1:], *_mapped(values[0])):
         yield header, _element(header, value)
+    # Not everybody who takes brackets off looks for them without a port, nor with one.
+    for value in values[1:] if header != "Forwarded" else ():
+        if ":" in value:
+            yield header, f"[{value}]"
+            yield header, _with_port(header, value)
 
 
 def _prefaces(value: str) -> Iterable[tuple[str, str]]:
@@ -236,10 +260,9 @@ def forgeries(
         for form in make(name, values)
     ]
     unlikely = [one for text in _UNLIKELY for one in _unlike([ip_address(text)], expected)]
+    near = [*unlikely, *_unlike([ip_address(_LOOPBACK)], expected)]
     alike = [
-        (name, (line,))
-        for name in names.values()
-        for line in _unlikely(name, [values[0], *unlikely])
+        (name, (line,)) for name in names.values() for line in _unlikely(name, [values[0], *near])
     ]
     ipv6 = next((one for one in unlikely if ":" in one), values[0])
     # Of the second kind is what a proxy says of a client with IPv6, which some look for only.
@@ -257,6 +280,7 @@ def forgeries(
     options = ", ".join(["close", *names.values(), values[0].replace(":", ".")])
     hops = ("Connection", (("Connection", options),))
     all_values = (*values, *unlikely)
+    near_values = (*values, *near, *_mapped(values[0]))
     everything, everything_6 = (
         [(name, _element(name, value)) for name in names.values()] for value in (values[0], ipv6)
     )
@@ -264,9 +288,11 @@ def forgeries(
     lines_6 = (*everything_6, *over_ipv6, *_COMPANIONS)
     read = names[(header or DEFAULT_HEADER).lower()]
     return (
-        *(Forgery(name, one, all_values) for name, one in (*forms, *alike, *hearsay, hops)),
+        *(Forgery(name, one, all_values) for name, one in (*forms, *hearsay, hops)),
+        *(Forgery(name, one, near_values) for name, one in alike),
         *(Forgery(name, (), all_values, preface=one) for name, one in _prefaces(values[0])),
         Forgery(read, lines_6, all_values),
+        Forgery(read, (*everything, *_COMPANIONS, _OTHER_HOST), all_values),
         Forgery(read, lines, all_values, repeated=True),
     )
 

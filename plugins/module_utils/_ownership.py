@@ -51,6 +51,16 @@ def is_anothers(existing: Object, instance: str) -> bool:
     return labels.get(MANAGED_BY) == MANAGER and labels.get(INSTANCE) != instance
 
 
+def owns(entry: Object, *path: str) -> bool:
+    """Does an entry of managedFields list this field? Format: FieldsV1 of Kubernetes' meta/v1."""
+    fields: t.Any = entry.get("fieldsV1") or {}
+    for part in path:
+        fields = fields.get(f"f:{part}")
+        if fields is None:
+            return False
+    return True
+
+
 def without_server_fields(existing: Object) -> dict[str, t.Any]:
     """``existing`` without status and what the server keeps: two of them compare by intent."""
     metadata = {
@@ -60,6 +70,21 @@ def without_server_fields(existing: Object) -> dict[str, t.Any]:
     }
     rest = {key: value for key, value in existing.items() if key not in ("metadata", "status")}
     return {**rest, "metadata": metadata} if existing else {}
+
+
+def hidden(one: Object, other: Object, when: str) -> dict[str, t.Any]:
+    """``one`` without what it holds, if it is a Secret.
+
+    Where that isn't what ``other`` holds, ``when`` says of which of the two it is.
+    """
+    if one.get("kind") != "Secret":
+        return dict(one)
+    known = other.get("data") or {}
+    data = {
+        key: "(hidden)" if known.get(key, value) == value else f"(hidden, {when})"
+        for key, value in (one.get("data") or {}).items()
+    }
+    return {**one, "data": data}
 
 
 def foreign(objects: Iterable[Object], kinds: Collection[str], instance: str) -> list[str]:

@@ -23,6 +23,8 @@ from ansible_collections.kestrel.real_ip.plugins.module_utils._kubernetes import
     Cluster,
     ClusterError,
 )
+from ansible_collections.kestrel.real_ip.plugins.module_utils._load_balancer import CONFIG
+from ansible_collections.kestrel.real_ip.plugins.module_utils._ownership import owns
 from ansible_collections.kestrel.real_ip.plugins.module_utils._switches import (
     SETTINGS,
     SETTINGS_NAMESPACE,
@@ -191,16 +193,6 @@ def keep_event(event: Object) -> dict[str, t.Any]:
     return {**_only(event, _EVENT), "metadata": _only(event["metadata"], ("creationTimestamp",))}
 
 
-def _owns(entry: Object, *path: str) -> bool:
-    """Does an entry of managedFields list this field? Format: FieldsV1 of Kubernetes' meta/v1."""
-    fields: t.Any = entry.get("fieldsV1") or {}
-    for part in path:
-        fields = fields.get(f"f:{part}")
-        if fields is None:
-            return False
-    return True
-
-
 def _is_by(entry: Object, other: Object) -> bool:
     return bool(entry.get("manager") == other.get("manager"))
 
@@ -223,8 +215,8 @@ def keep_object(found: Object) -> dict[str, t.Any]:
         {"manager": one.get("manager", ""), "annotation": key}
         for one in history
         for key in DIRECT.values()
-        if _owns(one, "metadata", "annotations", key)
-        and not any(_is_by(one, other) and _owns(other, "spec") for other in history)
+        if owns(one, "metadata", "annotations", key)
+        and not any(_is_by(one, other) and owns(other, "spec") for other in history)
     ]
     if written:
         metadata[_HISTORY] = written
@@ -332,9 +324,7 @@ LISTS: dict[str, List] = {
 PODS = List("", ("v1",), "pods", keep=keep_pod)
 NAMESPACES = List("", ("v1",), "namespaces", namespaced=False)
 CONFIG_MAPS = List("", ("v1",), "configmaps")
-#: What TKE sets at layer 7 beside the Ingress (Tencent Cloud, document 457/45700).
 BALANCING = List("cloud.tencent.com", ("v1alpha1",), "tkeserviceconfigs")
-BALANCING_ANNOTATION = "ingress.cloud.tencent.com/tke-service-config"
 SLICES = List("discovery.k8s.io", ("v1", "v1beta1"), "endpointslices")
 ENDPOINTS = List("", ("v1",), "endpoints")
 INGRESSES = (
@@ -484,7 +474,7 @@ def read_path(
         # Which pods a Service takes that may not be read is not known.
         no_pods: list[Object] | None = None if services is None else []
         slices = pool.submit(reader.slices, service_name) if service_name else None
-        wanted = annotated(front, BALANCING_ANNOTATION)
+        wanted = annotated(front, CONFIG)
         balancing = pool.submit(reader.one, BALANCING, wanted) if wanted else None
         found = {name: future.result() for name, future in futures.items()}
         data = settings.result()

@@ -68,6 +68,7 @@ class Kind(t.NamedTuple):
 KINDS: dict[str, Kind] = {
     "Namespace": Kind("/api/v1/namespaces/{name}", _exists),
     "ConfigMap": Kind("/api/v1/namespaces/{namespace}/configmaps/{name}", _exists),
+    "Secret": Kind("/api/v1/namespaces/{namespace}/secrets/{name}", _exists),
     "Deployment": Kind("/apis/apps/v1/namespaces/{namespace}/deployments/{name}", _deployment),
     "Service": Kind("/api/v1/namespaces/{namespace}/services/{name}", _service),
     "Ingress": Kind("/apis/networking.k8s.io/v1/namespaces/{namespace}/ingresses/{name}", _ingress),

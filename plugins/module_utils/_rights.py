@@ -52,6 +52,7 @@ class Right(t.NamedTuple):
 _INGRESSES = ("networking.k8s.io", "ingresses")
 _OBJECTS = (("apps", "deployments"), ("", "services"), _INGRESSES)
 _BUNDLED = ("", "configmaps")
+_CERTIFICATE = ("", "secrets")
 
 
 def _each(*verbs: str, objects: t.Iterable[tuple[str, str]] = _OBJECTS) -> tuple[Right, ...]:
@@ -71,6 +72,8 @@ NEEDED: dict[str, tuple[Right, ...]] = {
     # Whatever the echo app is now, a former one may have left what it was made from.
     "teardown": _each("get", "delete", objects=(*_OBJECTS, _BUNDLED)),
 }
+DEPLOY_CERTIFICATE = _each("get", "create", "patch", objects=(_CERTIFICATE,))
+REMOVE_CERTIFICATE = _each("get", "delete", objects=(_CERTIFICATE,))
 DEPLOY_BUNDLED = _each("get", "create", "patch", objects=(_BUNDLED,))
 SWITCHES = tuple(
     Right(verb, *_BUNDLED, namespace=SETTINGS_NAMESPACE, name=SETTINGS) for verb in ("get", "patch")
@@ -83,15 +86,28 @@ CREATE_NAMESPACE = (
 
 
 def needed(
-    purposes: t.Iterable[str], namespace_exists: bool, echo: str = "image", front: str = INGRESS
+    purposes: t.Collection[str],
+    namespace_exists: bool,
+    echo: str = "image",
+    front: str = INGRESS,
+    certificate: bool = False,
+    had_certificate: bool = False,
 ) -> list[Right]:
     """The rights that a run for ``purposes`` must have, without repetitions, in a fixed order.
 
-    ``echo``: as the variable ``real_ip_echo``; ``front``: the kind that has the load balancer.
+    ``echo``: as the variable ``real_ip_echo``; ``front``: the kind that has the load balancer;
+    ``certificate``: whether a Secret for one is wanted, ``had_certificate``: whether there is one.
     """
     rights = [right for purpose in purposes for right in NEEDED[purpose]]
     if "deploy" in purposes and echo == "bundled":
         rights += DEPLOY_BUNDLED
+    # Secrets are asked for only where there is one of ours, since others of the namespace are not.
+    if "deploy" in purposes and certificate:
+        rights += DEPLOY_CERTIFICATE
+    if ("teardown" in purposes and (certificate or had_certificate)) or (
+        "deploy" in purposes and had_certificate and not certificate
+    ):
+        rights += REMOVE_CERTIFICATE
     if "deploy" in purposes and not namespace_exists:
         rights += CREATE_NAMESPACE
     # Where a Service has the load balancer, an Ingress is a former scenario's and only looked for.

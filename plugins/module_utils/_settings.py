@@ -15,12 +15,28 @@ from __future__ import annotations
 import difflib
 import re
 import typing as t
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 from ansible_collections.kestrel.real_ip.plugins.module_utils._codes import VERDICTS
+from ansible_collections.kestrel.real_ip.plugins.module_utils._convert import (
+    boolean,
+    choice,
+    dictionary,
+    integer,
+    kind_of,
+    list_of,
+    matching,
+    object_name,
+    plain_text,
+)
 from ansible_collections.kestrel.real_ip.plugins.module_utils._derive import STRATEGIES
 from ansible_collections.kestrel.real_ip.plugins.module_utils._echo import ECHO_FORMATS
+from ansible_collections.kestrel.real_ip.plugins.module_utils._load_balancer import (
+    ROWS,
+    conflicts,
+    variable,
+)
 from ansible_collections.kestrel.real_ip.plugins.module_utils._queries import NAMES
 from ansible_collections.kestrel.real_ip.plugins.module_utils._scenarios import (
     DEFAULT_SCENARIO,
@@ -32,125 +48,48 @@ from ansible_collections.kestrel.real_ip.plugins.module_utils._vantage import PL
 
 # RFC 1123 label, as Kubernetes wants it for names of namespaces and Services
 _LABEL = re.compile(r"[a-z0-9]([-a-z0-9]*[a-z0-9])?\Z")
-# RFC 1123 subdomain, as Kubernetes wants it for names of Ingresses
-_SUBDOMAIN = re.compile(r"[a-z0-9]([-a-z0-9]*[a-z0-9])?(\.[a-z0-9]([-a-z0-9]*[a-z0-9])?)*\Z")
 # What TKE accepts as the host of an Ingress rule (its error E4052): a dot, lower case
 _HOST = re.compile(r"(\*|[a-z0-9]([-a-z0-9]*[a-z0-9])?)(\.[a-z0-9]([-a-z0-9]*[a-z0-9])?)+\Z")
-_TRUE = ("true", "yes", "on", "1")
-_FALSE = ("false", "no", "off", "0")
 
 
 class SettingError(ValueError):
     """A variable holds what it must not hold. The text names the variable and the reason."""
 
 
-def _text(value: t.Any) -> str:
-    if not isinstance(value, str):
-        raise ValueError(f"expected text, got {_kind(value)}: put it in quotes")
-    if not value.isprintable():
-        raise ValueError("control characters are not allowed")
-    return value.strip()
-
-
-def _kind(value: t.Any) -> str:
-    for kind, name in ((bool, "a boolean"), (int, "an integer"), (float, "a number")):
-        if isinstance(value, kind):
-            return name
-    if isinstance(value, Mapping):
-        return "a dictionary"
-    return "a list" if isinstance(value, Sequence) and not isinstance(value, str) else "text"
-
-
-def _matching(pattern: re.Pattern[str], wanted: str, longest: int) -> t.Callable[[t.Any], str]:
-    def convert(value: t.Any) -> str:
-        text = _text(value)
-        if len(text) > longest or not pattern.match(text):
-            raise ValueError(f"expected {wanted} of at most {longest} characters, got {text!r}")
-        return text
-
-    return convert
-
-
-def _integer(least: int, most: int) -> t.Callable[[t.Any], int]:
-    def convert(value: t.Any) -> int:
-        if isinstance(value, bool) or not isinstance(value, (int, str)):
-            raise ValueError(f"expected an integer, got {_kind(value)}")
-        if isinstance(value, str) and not re.match(r"\s*[-+]?[0-9]{1,18}\s*\Z", value):
-            raise ValueError(f"expected an integer, got {value!r}")
-        number = int(value)
-        if not least <= number <= most:
-            raise ValueError(f"expected {least} to {most}, got {number}")
-        return number
-
-    return convert
-
-
-def _boolean(value: t.Any) -> bool:
-    if isinstance(value, bool):
-        return value
-    text = str(value).strip().lower()
-    if text in _TRUE + _FALSE:
-        return text in _TRUE
-    raise ValueError(f"expected true or false, got {value!r}")
-
-
-def _choice(*choices: str) -> t.Callable[[t.Any], str]:
-    def convert(value: t.Any) -> str:
-        text = _text(value)
-        if text not in choices:
-            raise ValueError(f"expected one of {', '.join(choices)}, got {text!r}")
-        return text
-
-    return convert
-
-
-def _list(item: t.Callable[[t.Any], t.Any]) -> t.Callable[[t.Any], list[t.Any]]:
-    def convert(value: t.Any) -> list[t.Any]:
-        if isinstance(value, str):
-            value = [part.strip() for part in re.split(r"[,\n]", value) if part.strip()]
-        if isinstance(value, Mapping) or not isinstance(value, Sequence):
-            raise ValueError(f"expected a list, got {_kind(value)}")
-        return [item(element) for element in value]
-
-    return convert
-
-
 def _annotations(value: t.Any) -> dict[str, str]:
-    if not isinstance(value, Mapping):
-        raise ValueError(f"expected a dictionary, got {_kind(value)}")
-    for key, item in value.items():
+    given = dictionary(value)
+    for key, item in given.items():
         if not isinstance(item, str):
-            raise ValueError(f"{key}: an annotation's value is text, got {_kind(item)}: quote it")
-    return {str(key): str(item) for key, item in value.items()}
+            raise ValueError(f"{key}: an annotation's value is text, got {kind_of(item)}: quote it")
+    return {str(key): str(item) for key, item in given.items()}
 
 
 def _queries(value: t.Any) -> dict[str, str]:
-    if not isinstance(value, Mapping):
-        raise ValueError(f"expected a dictionary, got {_kind(value)}")
-    for key in value:
+    given = dictionary(value)
+    for key in given:
         if key not in NAMES:
             raise ValueError(f"expected one of {', '.join(NAMES)}, got {key!r}")
     # An empty one is one that isn't set, as for every other variable.
-    texts = {str(key): _text(item) for key, item in value.items() if item is not None}
+    texts = {str(key): plain_text(item) for key, item in given.items() if item is not None}
     return {key: text for key, text in texts.items() if text}
 
 
 def _path(value: t.Any) -> str:
-    text = _text(value)
+    text = plain_text(value)
     if not text.startswith("/"):
         raise ValueError(f"expected a path that starts with a slash, got {text!r}")
     return text
 
 
 def _url(value: t.Any) -> str:
-    text = _text(value)
+    text = plain_text(value)
     if not re.match(r"https?://[^/\s]", text):
         raise ValueError(f"expected a URL with http:// or https://, got {text!r}")
     return text
 
 
 def _kubeconfig(value: t.Any) -> t.Any:
-    return dict(value) if isinstance(value, Mapping) else _text(value)
+    return dict(value) if isinstance(value, Mapping) else plain_text(value)
 
 
 @dataclass(frozen=True)
@@ -167,66 +106,68 @@ class Setting:
     by_scenario: str = ""
 
 
-_name = _matching(_LABEL, "a DNS label (lower-case letters, digits, dashes)", 63)
+_name = matching(_LABEL, "a DNS label (lower-case letters, digits, dashes)", 63)
 # The longest suffix that is put behind the prefix is "-deployment".
-_prefix = _matching(_LABEL, "a DNS label (lower-case letters, digits, dashes)", 63 - 11)
-_object_name = _matching(_SUBDOMAIN, "a name in lower case, with digits, dashes and dots", 253)
-_port = _integer(1, 65535)
+_prefix = matching(_LABEL, "a DNS label (lower-case letters, digits, dashes)", 63 - 11)
+_port = integer(1, 65535)
 _USUAL = SCENARIOS[DEFAULT_SCENARIO]
 
 SETTINGS: dict[str, Setting] = {
-    "real_ip_scenario": Setting(_choice(*SCENARIOS), DEFAULT_SCENARIO),
+    "real_ip_scenario": Setting(choice(*SCENARIOS), DEFAULT_SCENARIO),
     "real_ip_namespace": Setting(_name, "kestrel-catchip"),
     "real_ip_name_prefix": Setting(_prefix, "real-ip"),
     "real_ip_image": Setting(
-        _text, "test-angel01.tencentcloudcr.com/kestrelli/kestrel-seven-real-ip:v1.0"
+        plain_text, "test-angel01.tencentcloudcr.com/kestrelli/kestrel-seven-real-ip:v1.0"
     ),
-    "real_ip_echo": Setting(_choice("image", "bundled"), _USUAL.echo, "echo"),
-    "real_ip_bundled_image": Setting(_text, "docker.io/library/python:3.13-slim"),
-    "real_ip_image_pull_secrets": Setting(_list(_text), []),
-    "real_ip_eni": Setting(_boolean, False),
-    "real_ip_replicas": Setting(_integer(1, 500), 2),
+    "real_ip_echo": Setting(choice("image", "bundled"), _USUAL.echo, "echo"),
+    "real_ip_bundled_image": Setting(plain_text, "docker.io/library/python:3.13-slim"),
+    "real_ip_image_pull_secrets": Setting(list_of(plain_text), []),
+    "real_ip_eni": Setting(boolean, False),
+    "real_ip_replicas": Setting(integer(1, 500), 2),
     "real_ip_container_port": Setting(_port, 5000),
     "real_ip_service_port": Setting(_port, 80),
     "real_ip_service_type": Setting(
-        _choice("NodePort", "LoadBalancer", "ClusterIP"), _USUAL.service_type, "service_type"
+        choice("NodePort", "LoadBalancer", "ClusterIP"), _USUAL.service_type, "service_type"
     ),
-    "real_ip_direct_access": Setting(_boolean, _USUAL.direct_access, "direct_access"),
-    "real_ip_external_traffic_policy": Setting(_choice("Cluster", "Local"), None),
-    "real_ip_ingress_class": Setting(_matching(_LABEL, "an ingress class name", 63), TKE_CLASS),
+    "real_ip_direct_access": Setting(boolean, _USUAL.direct_access, "direct_access"),
+    "real_ip_external_traffic_policy": Setting(choice("Cluster", "Local"), None),
+    "real_ip_ingress_class": Setting(matching(_LABEL, "an ingress class name", 63), TKE_CLASS),
     "real_ip_ingress_annotations": Setting(_annotations, {}),
     "real_ip_service_annotations": Setting(_annotations, {}),
-    "real_ip_host": Setting(_matching(_HOST, "a host name in lower case with a dot", 253), None),
+    **{variable(name): Setting(row.checked) for name, row in ROWS.items()},
+    "real_ip_host": Setting(matching(_HOST, "a host name in lower case with a dot", 253), None),
     "real_ip_path": Setting(_path, "/"),
     "real_ip_url": Setting(_url, None),
-    "real_ip_expected_source": Setting(_list(_text), []),
+    "real_ip_expected_source": Setting(list_of(plain_text), []),
     "real_ip_expected_source_url": Setting(_url, None),
-    "real_ip_layer": Setting(_choice("l7", "l4"), _USUAL.layer, "layer"),
-    "real_ip_vantage": Setting(_choice(*PLACES), "auto"),
-    "real_ip_strategy": Setting(_choice(*STRATEGIES), None),
-    "real_ip_header": Setting(_text, None),
-    "real_ip_trusted_count": Setting(_integer(1, 100), None),
-    "real_ip_trusted_ranges": Setting(_list(_text), []),
-    "real_ip_forge": Setting(_boolean, True),
-    "real_ip_address_family": Setting(_choice("any", "ipv4", "ipv6"), "any"),
-    "real_ip_echo_format": Setting(_choice(*ECHO_FORMATS), "auto"),
+    "real_ip_layer": Setting(choice("l7", "l4"), _USUAL.layer, "layer"),
+    "real_ip_vantage": Setting(choice(*PLACES), "auto"),
+    "real_ip_strategy": Setting(choice(*STRATEGIES), None),
+    "real_ip_header": Setting(plain_text, None),
+    "real_ip_trusted_count": Setting(integer(1, 100), None),
+    "real_ip_trusted_ranges": Setting(list_of(plain_text), []),
+    "real_ip_forge": Setting(boolean, True),
+    "real_ip_address_family": Setting(choice("any", "ipv4", "ipv6"), "any"),
+    "real_ip_echo_format": Setting(choice(*ECHO_FORMATS), "auto"),
     "real_ip_echo_queries": Setting(_queries, {}),
-    "real_ip_samples": Setting(_integer(1, 10000), 10),
-    "real_ip_max_samples": Setting(_integer(1, 10000), 200),
-    "real_ip_accept": Setting(_list(_choice(*VERDICTS)), ["preserved"]),
-    "real_ip_wait_timeout": Setting(_integer(1, 86400), 300),
-    "real_ip_ingress": Setting(_object_name, None),
-    "real_ip_service": Setting(_object_name, None),
-    "real_ip_adopt": Setting(_boolean, False),
-    "real_ip_ephemeral": Setting(_boolean, False),
-    "real_ip_manage_cluster_switches": Setting(_boolean, False),
-    "real_ip_show_logs": Setting(_boolean, False),
-    "real_ip_require_tls": Setting(_boolean, False),
-    "real_ip_code": Setting(_text, None),
+    "real_ip_validate_certs": Setting(boolean, True),
+    "real_ip_ca_path": Setting(plain_text, None),
+    "real_ip_samples": Setting(integer(1, 10000), 10),
+    "real_ip_max_samples": Setting(integer(1, 10000), 200),
+    "real_ip_accept": Setting(list_of(choice(*VERDICTS)), ["preserved"]),
+    "real_ip_wait_timeout": Setting(integer(1, 86400), 300),
+    "real_ip_ingress": Setting(object_name, None),
+    "real_ip_service": Setting(object_name, None),
+    "real_ip_adopt": Setting(boolean, False),
+    "real_ip_ephemeral": Setting(boolean, False),
+    "real_ip_manage_cluster_switches": Setting(boolean, False),
+    "real_ip_show_logs": Setting(boolean, False),
+    "real_ip_require_tls": Setting(boolean, False),
+    "real_ip_code": Setting(plain_text, None),
     "real_ip_kubeconfig": Setting(_kubeconfig, None),
-    "real_ip_context": Setting(_text, None),
+    "real_ip_context": Setting(plain_text, None),
     "real_ip_api_host": Setting(_url, None),
-    "real_ip_api_key": Setting(_text, None),
+    "real_ip_api_key": Setting(plain_text, None),
 }
 
 # Known names that are no settings: what a run publishes may come back as a variable (AWX hands
@@ -258,6 +199,12 @@ def value_of(name: str, given: t.Any, scenario: t.Any = None) -> t.Any:
         raise SettingError(f"{name}: {error}") from None
 
 
+def values_of(given: Mapping[str, t.Any]) -> dict[str, t.Any]:
+    """The values of all variables. Raises ``SettingError``."""
+    scenario = given.get("real_ip_scenario")
+    return {name: value_of(name, given.get(name), scenario) for name in SETTINGS}
+
+
 def problems(given: Mapping[str, t.Any]) -> list[str]:
     """Everything that is wrong with the ``real_ip_*`` variables of a host, a sentence each."""
     found = []
@@ -269,10 +216,7 @@ def problems(given: Mapping[str, t.Any]) -> list[str]:
                 value_of(name, given[name])
             except SettingError as error:
                 found.append(str(error))
-    scenario = given.get("real_ip_scenario")
-    return found or _contradictions(
-        {name: value_of(name, given.get(name), scenario) for name in SETTINGS}
-    )
+    return found or _contradictions(values_of(given))
 
 
 def _contradictions(values: Mapping[str, t.Any]) -> list[str]:
@@ -312,6 +256,7 @@ def _contradictions(values: Mapping[str, t.Any]) -> list[str]:
             f"real_ip_samples: {values['real_ip_samples']} is more than real_ip_max_samples: "
             f"{values['real_ip_max_samples']}"
         )
+    found += conflicts(front, values)
     if values["real_ip_api_key"] and not values["real_ip_api_host"]:
         found.append("real_ip_api_key: set real_ip_api_host as well: a token needs a server")
     return found

@@ -256,6 +256,10 @@ def with_playbooks(text: str, playbooks: str) -> str:
     )
 
 
+#: Options that a playbook sets by a variable of another name
+_OTHERWISE = {"server_name": "real_ip_host"}
+
+
 def with_variables(text: str) -> str:
     """``text`` about options of source_ip_info, with the variables that a playbook's user sets.
 
@@ -263,7 +267,8 @@ def with_variables(text: str) -> str:
     """
 
     def variable(found: re.Match[str]) -> str:
-        name = f"real_ip_{found.group('name')}"
+        option = found.group("name")
+        name = _OTHERWISE.get(option, f"real_ip_{option}")
         return f"{name}{found.group('colon')}" if name in SETTINGS else found.group()
 
     return re.sub(r"\b(?P<name>[a-z]+(?:_[a-z]+)+|[a-z]+(?=:))(?P<colon>:?)", variable, text)

@@ -52,10 +52,10 @@ _INGRESS, _SERVICE = "Ingress", "Service"
 _CONSOLE, _COMMAND, _VARIABLE = "console", "command", "variable"
 
 _FOR_INGRESS = "in real_ip_ingress_annotations"
-_FOR_SERVICE = "in real_ip_service_annotations"
 _EDIT = "kubectl -n {namespace} edit ingress {name}"
 _TLS = (
-    "Let each entry of spec.tls name an Opaque Secret of the same namespace whose key "
+    "Set real_ip_qcloud_cert_id to the certificate's id, or let each entry of spec.tls name an "
+    "Opaque Secret of the same namespace whose key "
     f"qcloud_cert_id holds the certificate's id, not its PEM text: {_EDIT}"
 )
 _SERVICES = (
@@ -66,11 +66,8 @@ _CONFIGS = (
     "Compare the name in the annotation tke-service-config with those that there are: "
     "kubectl -n {namespace} get tkeserviceconfigs.cloud.tencent.com"
 )
-_EXISTING = f"Set kubernetes.io/ingress.existLbId {_FOR_INGRESS} to the id of a load balancer that"
-_EXISTED = (
-    f"Set service.kubernetes.io/tke-existed-lbid {_FOR_SERVICE} to the id of a load balancer that"
-)
-_SUBNET = f"Set kubernetes.io/ingress.subnetId {_FOR_INGRESS} to the id of a subnet that exists"
+_EXISTING = "Set real_ip_existing_lb_id to the id of a load balancer that"
+_SUBNET = "Set real_ip_subnet_id to the id of a subnet that exists"
 _JSON_RULES = (
     f"{_FOR_INGRESS} as a JSON list of rules, each with host, path and backend (serviceName and "
     "servicePort)"
@@ -243,8 +240,7 @@ _TABLE = (
         "E4026",
         "the annotation extensiveParameters can't be read",
         "kubernetes.io/ingress.extensiveParameters is no JSON.",
-        f"Write kubernetes.io/ingress.extensiveParameters {_FOR_INGRESS} as the JSON of "
-        "CreateLoadBalancer's parameters",
+        "Set real_ip_extensive_parameters to CreateLoadBalancer's parameters",
         _CONSOLE,
     ),
     TkeError(
@@ -275,8 +271,7 @@ _TABLE = (
         "E4032",
         "the load balancer's IP version is wrong",
         "The load balancer's AddressIPVersion doesn't fit the cluster's network.",
-        "Set AddressIPVersion in the JSON of kubernetes.io/ingress.extensiveParameters "
-        f"{_FOR_INGRESS} to a version that fits the cluster's network",
+        "Set real_ip_address_ip_version to a version that fits the cluster's network",
         _CONSOLE,
     ),
     TkeError(
@@ -315,7 +310,7 @@ _TABLE = (
         "E4037",
         "direct-access is neither true nor false",
         "ingress.cloud.tencent.com/direct-access is neither true nor false.",
-        f'Set ingress.cloud.tencent.com/direct-access {_FOR_INGRESS} to "true" or "false"',
+        "Set real_ip_direct_access to true or false",
         _CONSOLE,
     ),
     TkeError(
@@ -375,8 +370,8 @@ _TABLE = (
         "E4045",
         "the annotation internetChargeType is wrong",
         "kubernetes.io/ingress.internetChargeType has a value that the cloud doesn't know.",
-        f"Set kubernetes.io/ingress.internetChargeType {_FOR_INGRESS} to "
-        "TRAFFIC_POSTPAID_BY_HOUR or BANDWIDTH_POSTPAID_BY_HOUR",
+        "Set real_ip_internet_charge_type to TRAFFIC_POSTPAID_BY_HOUR or "
+        "BANDWIDTH_POSTPAID_BY_HOUR",
         _CONSOLE,
     ),
     TkeError(
@@ -384,8 +379,7 @@ _TABLE = (
         "E4046",
         "the annotation internetMaxBandwidthOut is wrong",
         "kubernetes.io/ingress.internetMaxBandwidthOut is no number that the cloud takes.",
-        f"Set kubernetes.io/ingress.internetMaxBandwidthOut {_FOR_INGRESS} to a number of Mbps "
-        'from "1" to "2048"',
+        "Set real_ip_internet_max_bandwidth_out to a number of Mbps from 1 to 2048",
         _CONSOLE,
     ),
     TkeError(
@@ -428,8 +422,8 @@ _TABLE = (
         "the name of the TkeServiceConfig is reserved",
         "ingress.cloud.tencent.com/tke-service-config names one that ends as those do which the "
         "controller makes itself.",
-        f"Set ingress.cloud.tencent.com/tke-service-config {_FOR_INGRESS} to a name that ends in "
-        "neither -auto-ingress-config nor -auto-service-config",
+        "Set real_ip_tke_service_config to a name that ends in neither -auto-ingress-config nor "
+        "-auto-service-config",
         _CONSOLE,
     ),
     TkeError(
@@ -612,7 +606,7 @@ _TABLE = (
         "E4011",
         "the existing load balancer isn't there",
         "The load balancer that service.kubernetes.io/tke-existed-lbid names doesn't exist.",
-        f"{_EXISTED} exists",
+        f"{_EXISTING} exists",
         _CONSOLE,
     ),
     TkeError(
@@ -621,7 +615,7 @@ _TABLE = (
         "the existing load balancer was made by TKE",
         "The load balancer that service.kubernetes.io/tke-existed-lbid names was made by TKE for "
         "another object.",
-        f"{_EXISTED} TKE didn't make",
+        f"{_EXISTING} TKE didn't make",
         _CONSOLE,
     ),
     TkeError(
@@ -629,7 +623,7 @@ _TABLE = (
         "E4013",
         "the existing load balancer is used by another cluster",
         "Another cluster uses the load balancer that service.kubernetes.io/tke-existed-lbid names.",
-        f"{_EXISTED} no other cluster uses",
+        f"{_EXISTING} no other cluster uses",
         _CONSOLE,
     ),
     TkeError(

@@ -14,7 +14,7 @@ from ansible_collections.kestrel.real_ip.plugins.module_utils._addresses import 
     around,
     backends,
     collect,
-    port_of,
+    listeners,
     ready_pods,
     targets,
 )
@@ -79,15 +79,12 @@ def read_way(cluster: Cluster, namespace: str, options: t.Mapping[str, t.Any]) -
         pods or [],
     )
     named = addresses(front or {})
+    host, path = options["request_host"], options["path"]
     return {
         "found": front is not None,
         "addresses": named,
-        "targets": targets(named, options["request_host"], options["path"], port_of(front or {})),
-        "leads_to": (
-            backends(front or {}, options["request_host"], options["path"])
-            if ingress
-            else [options["service"]]
-        ),
+        "targets": targets(named, host, path, listeners(front or {}, host)),
+        "leads_to": (backends(front or {}, host, path) if ingress else [options["service"]]),
         "ready_pods": ready_pods(pods or []),
         "cluster_addresses": known,
         "bypass": around(nodes or [], service, front),

@@ -21,6 +21,10 @@ description:
     does not carry them is never changed, unless O(adopt) says so, and never deleted.
   - A namespace that exists already is used as it is. Any other object that exists and is not ours
     fails the task, before any object is applied.
+  - What TKE looks at only when it makes a load balancer, such as the subnet of an internal one, is
+    not changed on an Ingress or a Service that has its load balancer. The task fails with what to
+    do instead, before any object is applied.
+  - What a Secret holds stands in no result and no diff.
   - A namespace of ours that holds objects of somebody else is not deleted; RV(left) lists them.
     Only their metadata is read.
   - In check mode the server is asked by a dry run, and objects of a namespace that a run would
@@ -109,19 +113,22 @@ left:
   sample: [ConfigMap/notes]
 """
 
+import base64
 import typing as t
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 
 from ansible_collections.kestrel.real_ip.plugins.module_utils._kubernetes import (
     Cluster,
     ClusterError,
     open_module,
 )
+from ansible_collections.kestrel.real_ip.plugins.module_utils._load_balancer import unchangeable
 from ansible_collections.kestrel.real_ip.plugins.module_utils._ownership import (
     INSTANCE,
     MANAGED_BY,
     MANAGER,
     foreign,
+    hidden,
     is_anothers,
     is_ours,
     labelled,
@@ -147,6 +154,18 @@ class Found(t.NamedTuple):
     existing: t.Any
 
 
+def held(found: t.Mapping[str, t.Any]) -> set[str]:
+    """What a Secret holds, as it stands there and as it is meant; nothing of other kinds."""
+    data = found.get("data") or {} if found.get("kind") == "Secret" else {}
+    encoded = {str(value) for value in data.values() if value}
+    plain = set()
+    for value in encoded:
+        # What is no such text is for the API server to refuse.
+        with suppress(ValueError):
+            plain.add(base64.b64decode(value).decode())
+    return encoded | plain
+
+
 class Applier:
     """Works through the definitions; what was done is in ``objects``, ``diffs`` and ``left``."""
 
@@ -155,6 +174,8 @@ class Applier:
         # what kubernetes.core's service reads beside the options of a module of its own
         module.params["server_side_apply"] = {"field_manager": MANAGER, "force_conflicts": True}
         module.params["delete_options"] = FOREGROUND
+        for definition in module.params["definitions"]:
+            self._conceal(definition)
         self.instance: str = module.params["instance"]
         self.cluster = Cluster(module)
         self.service = K8sService(self.cluster.client, module)
@@ -181,7 +202,13 @@ class Applier:
         with self._explained():
             resource = self.service.find_resource(wanted["kind"], wanted["apiVersion"], fail=True)
             existing = self.service.retrieve(resource, wanted)
-            return Found(resource, wanted, existing.to_dict() if existing else {}, existing)
+            before = existing.to_dict() if existing else {}
+            self._conceal(before)
+        return Found(resource, wanted, before, existing)
+
+    def _conceal(self, found: t.Mapping[str, t.Any]) -> None:
+        """Keep what a Secret holds out of all that Ansible prints."""
+        self.module._module.no_log_values.update(held(found))
 
     @contextmanager
     def _explained(self) -> t.Iterator[None]:
@@ -199,6 +226,9 @@ class Applier:
         # It would be applied without an error, and be gone a moment later.
         if before and before["metadata"].get("deletionTimestamp"):
             raise ClusterError(_ending(wanted, before))
+        reason = unchangeable(before, wanted)
+        if reason:
+            raise ClusterError(reason)
 
     def _may_change(self, before: dict[str, t.Any]) -> bool:
         """Whether an object is ours, or becomes so."""
@@ -238,13 +268,15 @@ class Applier:
                 return "kept"
         if not before["metadata"].get("deletionTimestamp"):
             self.service.delete(resource, wanted, existing)
-        self.diffs.append({"before": without_server_fields(before), "after": ""})
+        self.diffs.append(
+            {"before": hidden(without_server_fields(before), {}, "before"), "after": ""}
+        )
         return "deleted"
 
     def _compare(self, before: dict[str, t.Any], after: dict[str, t.Any]) -> str:
-        same, diff = diff_objects(before, after)
-        if same:
+        if diff_objects(before, after)[0]:
             return "unchanged"
+        diff = diff_objects(hidden(before, after, "before"), hidden(after, before, "after"))[1]
         # An empty text: a diff would show an empty object as a line that is removed.
         self.diffs.append({"before": diff["before"] or "", "after": diff["after"] or ""})
         return "changed" if before else "created"

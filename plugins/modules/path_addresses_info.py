@@ -71,8 +71,10 @@ addresses:
   type: list
   elements: str
 targets:
-  description: What to probe, as the option of the same name of M(kestrel.real_ip.source_ip_info),
-    for each of RV(addresses).
+  description:
+    - What to probe, as the option of the same name of M(kestrel.real_ip.source_ip_info), for each
+      of RV(addresses) and each port that is listened on.
+    - An Ingress that has TLS for O(request_host) is probed over HTTPS alone.
   returned: success
   type: list
   elements: dict

@@ -18,6 +18,8 @@ description:
     all that O(purposes) need.
   - Fails with one sentence where there is no kubeconfig or context, no answer, a version that is
     too old, or a right missing.
+  - Fails as well where an Ingress or a Service has its load balancer, and the run would change
+    what TKE looks at only when it makes one.
   - A task of this name runs an action plugin. It first refuses wrong values and wrong names of
     the variables C(real_ip_*),
     and in the end prints the cluster in one line.
@@ -57,6 +59,18 @@ options:
       - eni-clb-direct-pod
       - super-clb-direct-pod
     default: gr-clb-non-direct-pod
+  load_balancer:
+    description:
+      - What of the object that is to have the load balancer says how that is made. Its kind and
+        name, its annotations, and its class or type. Looked at to V(deploy).
+      - If not set, as the variables C(real_ip_*) say it.
+    type: dict
+  certificate:
+    description:
+      - Whether a Secret is applied for a certificate, which needs rights on Secrets.
+      - If not set, whether the variable C(real_ip_qcloud_cert_id) is.
+    type: bool
+    default: false
   direct_access:
     description:
       - Whether the load balancer sends to pods rather than to node ports.
@@ -167,6 +181,11 @@ purposes:
   returned: success
   type: list
   elements: str
+had_certificate:
+  description: Whether the Ingress of a former run uses the Secret that was applied for a
+    certificate. Not looked for where the run neither deploys nor tears down.
+  returned: success
+  type: bool
 namespace_exists:
   description: Whether the namespace exists already.
   returned: success
@@ -176,6 +195,7 @@ namespace_exists:
 import re
 import typing as t
 from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 
 from ansible_collections.kestrel.real_ip.plugins.module_utils._kubernetes import (
     Cluster,
@@ -183,10 +203,15 @@ from ansible_collections.kestrel.real_ip.plugins.module_utils._kubernetes import
     contexts_of,
     open_module,
 )
+from ansible_collections.kestrel.real_ip.plugins.module_utils._load_balancer import (
+    certificate_name,
+    unchangeable,
+)
 from ansible_collections.kestrel.real_ip.plugins.module_utils._ownership import (
     EPHEMERAL,
     is_ours,
 )
+from ansible_collections.kestrel.real_ip.plugins.module_utils._readiness import KINDS
 from ansible_collections.kestrel.real_ip.plugins.module_utils._rights import (
     SWITCHES,
     Right,
@@ -249,6 +274,21 @@ def readable(cluster: Cluster, path: str) -> dict[str, t.Any] | None:
         raise
 
 
+def existing(
+    cluster: Cluster, namespace: str, name_prefix: str, kind: str
+) -> dict[str, t.Any] | None:
+    """The deployment's object of a kind, or None without one that is ours. Raises ClusterError."""
+    name = f"{name_prefix}-{kind.lower()}"
+    found = readable(cluster, KINDS[kind].path.format(namespace=namespace, name=name))
+    return found if found and is_ours(found, name_prefix) else None
+
+
+def uses_certificate(ingress: t.Mapping[str, t.Any] | None, name_prefix: str) -> bool:
+    """Does an Ingress name the Secret that is made for a certificate's id?"""
+    entries = (ingress or {}).get("spec", {}).get("tls") or []
+    return certificate_name(name_prefix) in [one.get("secretName") for one in entries]
+
+
 def switches(
     config: t.Mapping[str, t.Any] | None,
     params: t.Mapping[str, t.Any],
@@ -300,6 +340,8 @@ def main() -> None:
             "name_prefix": {"type": "str"},
             "echo": {"type": "str", "choices": ["image", "bundled"]},
             "scenario": {"type": "str", "choices": list(SCENARIOS), "default": DEFAULT_SCENARIO},
+            "load_balancer": {"type": "dict"},
+            "certificate": {"type": "bool", "default": False},
             "direct_access": {"type": "bool", "default": False},
             "manage_cluster_switches": {"type": "bool", "default": False},
             "ephemeral": {"type": "bool", "default": False},
@@ -322,8 +364,13 @@ def main() -> None:
             module.warn(cluster.unverified)
         version = check_version(cluster.get("/version"), cluster.server)
         exists = readable(cluster, f"/api/v1/namespaces/{namespace}") is not None
+        certificate, prefix = module.params["certificate"], module.params["name_prefix"]
+        changing = {"deploy", "teardown"} & {*purposes}
+        named = partial(existing, cluster, namespace, prefix)
+        ingress = named(INGRESS) if changing else None
+        had_certificate = uses_certificate(ingress, prefix)
         needs = [*purposes, "teardown"] if ephemeral else purposes
-        rights = needed(needs, exists, module.params["echo"], front)
+        rights = needed(needs, exists, module.params["echo"], front, certificate, had_certificate)
         settings = readable(cluster, SETTINGS_PATH)
         found = switches(settings, module.params, module.warn)
         if found["switches_managed"]:
@@ -339,6 +386,12 @@ def main() -> None:
             raise ClusterError(MISSING)
         if ephemeral:
             refuse_lasting(cluster, module.params)
+        wanted = module.params["load_balancer"]
+        if wanted and "deploy" in purposes:
+            before = ingress if front == INGRESS else named(front)
+            reason = unchangeable(before, wanted) if before else ""
+            if reason:
+                raise ClusterError(f"Nothing was changed. {reason}")
         system = readable(cluster, "/api/v1/namespaces/kube-system")
     except ClusterError as error:
         module.fail_json(msg=str(error), status=error.status)
@@ -356,6 +409,7 @@ def main() -> None:
         ingress=f"{module.params['name_prefix']}-ingress" if front == INGRESS else "",
         purposes=purposes,
         ephemeral=ephemeral,
+        had_certificate=had_certificate,
         namespace_exists=exists,
         **found,
     )

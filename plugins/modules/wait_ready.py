@@ -47,7 +47,7 @@ options:
       kind:
         description: The kind.
         type: str
-        choices: [Namespace, ConfigMap, Deployment, Service, Ingress]
+        choices: [Namespace, ConfigMap, Secret, Deployment, Service, Ingress]
         required: true
       name:
         description: The name.

@@ -32,6 +32,8 @@ BAD_VARIABLES = [
     ("real_ip_accept=passed", "real_ip_accept: expected one of"),
     ("real_ip_state=absent", "teardown"),
     ("real_ip_scenario=unknown", "real_ip_scenario: expected one of"),
+    ("real_ip_subnet_id=vpc-1", "TKE's error E4055 at an Ingress, E4037 at a Service"),
+    ("real_ip_redirect=true", "real_ip_redirect: sends requests on to HTTPS"),
     (
         '{"real_ip_ingress_annotations": {"kubernetes.io/ingress.class": "nginx"}}',
         "real_ip_ingress_class: 'qcloud' contradicts",
@@ -184,10 +186,14 @@ def test_missing_rights_are_named(playbooks: Playbooks, tmp_path: Path) -> None:
     playbooks.kubectl("apply", "-f", "-", text=READER)
     try:
         token = playbooks.kubectl("create", "token", "reader", "-n", "default").strip()
-        run = playbooks.run("site", *_elsewhere(playbooks, tmp_path, LAB_SERVER, token=token))
+        there = _elsewhere(playbooks, tmp_path, LAB_SERVER, token=token)
+        run = playbooks.run("site", *there)
+        with_certificate = playbooks.run("site", *there, "-e", "real_ip_qcloud_cert_id=site0001")
     finally:
         playbooks.kubectl("delete", "-f", "-", text=READER)
-    assert run.status == 2
+    assert run.status == with_certificate.status == 2
+    assert "get secrets, create secrets, patch secrets" in with_certificate.line
+    assert "secrets" not in run.line
     for right in (
         "create deployments.apps",
         "patch ingresses.networking.k8s.io",

@@ -379,6 +379,18 @@ _BELIEVES: dict[str, Callable[[Lines], list[str]]] = {
     "loopback": lambda given: [v for v in _values(given, "X-Real-IP") if v.startswith("127.")],
     "IPv6": lambda given: [v for v in _values(given, "X-Real-IP") if ":" in v and "." not in v],
     "with port": lambda given: [v for v in _values(given, "X-Real-IP") if v.endswith(":6666")],
+    "itself": lambda given: [v for v in _values(given, "X-Forwarded-For") if v == "127.0.0.1"],
+    "mapped": lambda given: [v for v in _values(given, "X-Real-IP") if v.startswith("::ffff:")],
+    "brackets": lambda given: [v for v in _values(given, "X-Forwarded-For") if v.endswith("]")],
+    "quotes": lambda given: [
+        v.strip('"') for v in _values(given, "X-Real-IP") if v.startswith('"') and v.endswith('"')
+    ],
+    "three": lambda given: [
+        v.partition(",")[0] for v in _values(given, "X-Forwarded-For") if v.count(",") == 2
+    ],
+    "other host": lambda given: (
+        _values(given, "X-Forwarded-For") if _values(given, "X-Forwarded-Host") else []
+    ),
     "second": lambda given: [
         v.partition(",")[0] for v in _values(given, "X-Forwarded-For") if v.endswith(", 192.0.2.66")
     ],

@@ -8,10 +8,11 @@ from typing import Any
 
 import pytest
 from ansible_collections.kestrel.real_ip.plugins.module_utils._addresses import (
+    Listener,
     around,
     backends,
     collect,
-    port_of,
+    listeners,
     ready_pods,
     targets,
 )
@@ -130,28 +131,77 @@ def test_targets(
     assert targets(addresses, host, path) == expected
 
 
-PORTS = [
-    ({}, 80),
-    ({"spec": {"rules": []}}, 80),
-    ({"spec": {"ports": [{"port": 8443}]}}, 8443),
+def _ingress(*tls: dict[str, Any], ports: str = "") -> dict[str, Any]:
+    annotations = {"ingress.cloud.tencent.com/listen-ports": ports} if ports else {}
+    return {"metadata": {"annotations": annotations}, "spec": {"tls": [*tls]}}
+
+
+HTTP, HTTPS = ("http", 80), ("https", 443)
+ANY, NAMED = {"secretName": "tls"}, {"secretName": "tls", "hosts": ["a.example"]}
+BOTH = '[{"HTTP":80},{"HTTPS":443},{"HTTP":8080},{"HTTPS":8443}]'
+LISTENERS = [
+    # what stands in front, host, where it listens
+    ({}, "", [HTTP]),
+    ({"spec": {"rules": []}}, "", [HTTP]),
+    ({"spec": {"ports": [{"port": 8443}]}}, "", [("http", 8443)]),
     # HTTP is spoken over TCP alone.
-    ({"spec": {"ports": [{"port": 53, "protocol": "UDP"}, {"port": 81, "protocol": "TCP"}]}}, 81),
-    ({"spec": {"ports": [{"port": 53, "protocol": "UDP"}]}}, 80),
+    (
+        {"spec": {"ports": [{"port": 53, "protocol": "UDP"}, {"port": 81, "protocol": "TCP"}]}},
+        "",
+        [("http", 81)],
+    ),
+    ({"spec": {"ports": [{"port": 53, "protocol": "UDP"}]}}, "", [HTTP]),
+    (_ingress(ANY), "", [HTTPS]),
+    (_ingress(ANY), "a.example", [HTTPS]),
+    (_ingress(NAMED), "a.example", [HTTPS]),
+    (_ingress(NAMED), "b.example", [HTTP]),
+    (_ingress(NAMED), "", [HTTP]),
+    (_ingress({"hosts": ["*.example"]}), "a.example", [HTTPS]),
+    (_ingress({"hosts": ["b.example"]}, NAMED), "a.example", [HTTPS]),
+    (_ingress(ports=BOTH), "", [HTTP, ("http", 8080)]),
+    (_ingress(ANY, ports=BOTH), "", [HTTPS, ("https", 8443)]),
+    (_ingress(ANY, ports='[{"HTTP":80}]'), "", [HTTPS]),
+    (_ingress(ports="no JSON"), "", [HTTP]),
 ]
 
 
-@pytest.mark.parametrize(("front", "port"), PORTS)
-def test_the_port_that_is_listened_on(front: dict[str, Any], port: int) -> None:
-    assert port_of(front) == port
+@pytest.mark.parametrize(("front", "host", "found"), LISTENERS)
+def test_where_a_load_balancer_listens(
+    front: dict[str, Any], host: str, found: list[tuple[str, int]]
+) -> None:
+    assert listeners(front, host) == found
 
 
-def test_a_port_stands_in_the_url_where_it_is_not_http() -> None:
-    named = ["198.51.100.1", "2001:db8::1"]
-    urls = [one["url"] for one in targets(named, "", "/", 8080)]
-    assert urls == ["http://198.51.100.1:8080/", "http://[2001:db8::1]:8080/"]
-    there = targets(named[:1], "a.example", "/", 8080)
-    assert there[0]["url"] == "http://a.example:8080/"
-    assert there[0]["connect_to"] == "198.51.100.1"
+TARGETS = [
+    # listeners, host, URLs of an IPv4 and an IPv6 address
+    ([("http", 8080)], "", ["http://198.51.100.1:8080/", "http://[2001:db8::1]:8080/"]),
+    ([HTTPS], "", ["https://198.51.100.1/", "https://[2001:db8::1]/"]),
+    ([("https", 80)], "a.example", ["https://a.example:80/"] * 2),
+    ([HTTPS], "a.example", ["https://a.example/"] * 2),
+]
+
+
+@pytest.mark.parametrize(("at", "host", "urls"), TARGETS)
+def test_the_url_follows_what_is_listened_on(
+    at: list[tuple[str, int]], host: str, urls: list[str]
+) -> None:
+    found = targets(["198.51.100.1", "2001:db8::1"], host, "/", [Listener(*one) for one in at])
+    assert [one["url"] for one in found] == urls
+    assert [one["name"] for one in found] == ["198.51.100.1", "2001:db8::1"]
+    if host:
+        assert [one["connect_to"] for one in found] == ["198.51.100.1", "[2001:db8::1]"]
+
+
+def test_each_port_is_a_target_of_its_own() -> None:
+    at = [Listener("http", 80), Listener("http", 8080)]
+    assert targets(["198.51.100.1"], "a.example", "/x", at) == [
+        {"name": "198.51.100.1:80", "url": "http://a.example/x", "connect_to": "198.51.100.1"},
+        {
+            "name": "198.51.100.1:8080",
+            "url": "http://a.example:8080/x",
+            "connect_to": "198.51.100.1",
+        },
+    ]
 
 
 def test_collect_knows_the_pods_of_the_whole_cluster_or_says_nothing_about_them() -> None:

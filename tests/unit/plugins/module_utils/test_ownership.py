@@ -7,9 +7,11 @@ from __future__ import annotations
 import pytest
 from ansible_collections.kestrel.real_ip.plugins.module_utils._ownership import (
     foreign,
+    hidden,
     is_anothers,
     is_ours,
     labelled,
+    owns,
     without_server_fields,
 )
 
@@ -103,3 +105,37 @@ def test_foreign(objects: list[dict[str, object]], expected: list[str]) -> None:
 def test_what_an_owner_outside_the_namespace_has_is_foreign() -> None:
     owned = {"kind": "ConfigMap", "metadata": {"name": "a", "ownerReferences": [{"kind": "Node"}]}}
     assert foreign([owned], {"ConfigMap", "ReplicaSet"}, "real-ip") == ["ConfigMap/a"]
+
+
+def _secret(**data: str) -> dict[str, object]:
+    return {"kind": "Secret", "metadata": {"name": "a"}, "data": data}
+
+
+def test_what_a_secret_holds_is_hidden_and_a_change_of_it_is_not() -> None:
+    before, after = (
+        _secret(same="YQ==", other="Yg==", gone="Yw=="),
+        _secret(same="YQ==", other="ZA=="),
+    )
+    assert hidden(before, after, "before") == _secret(
+        same="(hidden)", other="(hidden, before)", gone="(hidden)"
+    )
+    assert hidden(after, before, "after") == _secret(same="(hidden)", other="(hidden, after)")
+    assert hidden(after, {}, "after")["data"] == {"same": "(hidden)", "other": "(hidden)"}
+    config = {**before, "kind": "ConfigMap"}
+    assert hidden(config, {}, "before") == config
+    assert hidden({}, after, "before") == {}
+
+
+@pytest.mark.parametrize(
+    ("path", "found"),
+    [
+        (("metadata",), True),
+        (("metadata", "annotations", "a/b"), True),
+        (("metadata", "annotations", "a/c"), False),
+        (("spec",), False),
+    ],
+)
+def test_whose_field_it_is(path: tuple[str, ...], found: bool) -> None:
+    entry = {"fieldsV1": {"f:metadata": {"f:annotations": {"f:a/b": {}}}}}
+    assert owns(entry, *path) is found
+    assert not owns({}, *path)

@@ -37,6 +37,26 @@ def test_config_maps_matter_where_the_bundled_app_is_or_may_have_been() -> None:
     assert verbs("teardown", "image") == ["get", "delete"]
 
 
+@pytest.mark.parametrize(
+    ("purposes", "wanted", "had", "verbs"),
+    [
+        (["deploy"], False, False, []),
+        (["deploy"], True, False, ["get", "create", "patch"]),
+        (["deploy"], True, True, ["get", "create", "patch"]),
+        (["deploy"], False, True, ["get", "delete"]),
+        (["verify", "diagnose"], True, True, []),
+        (["teardown"], False, False, []),
+        (["teardown"], True, False, ["get", "delete"]),
+        (["teardown"], False, True, ["get", "delete"]),
+    ],
+)
+def test_secrets_matter_where_there_is_a_certificate_or_was_one(
+    purposes: list[str], wanted: bool, had: bool, verbs: list[str]
+) -> None:
+    rights = needed(purposes, True, certificate=wanted, had_certificate=had)
+    assert [right.verb for right in rights if right.resource == "secrets"] == verbs
+
+
 def test_without_an_ingress_a_former_one_is_only_looked_for() -> None:
     rights = needed(["deploy", "verify"], True, "bundled", "Service")
     assert [right.verb for right in rights if right.resource == "ingresses"] == ["get"]

@@ -248,6 +248,10 @@ def test_nothing_seen_and_nothing_expected_is_said() -> None:
         ("trusted_count: 2", "real_ip_trusted_count: 2"),
         ("real_ip_expected_source", "real_ip_expected_source"),
         ("some_other_name: x", "some_other_name: x"),
+        (
+            "Set server_name to a name, or validate_certs: false",
+            "Set real_ip_host to a name, or real_ip_validate_certs: false",
+        ),
     ],
 )
 def test_with_variables(text: str, expected: str) -> None:

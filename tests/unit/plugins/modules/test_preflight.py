@@ -6,7 +6,10 @@ from __future__ import annotations
 
 import pytest
 from ansible_collections.kestrel.real_ip.plugins.module_utils._kubernetes import ClusterError
-from ansible_collections.kestrel.real_ip.plugins.modules.preflight import check_version
+from ansible_collections.kestrel.real_ip.plugins.modules.preflight import (
+    check_version,
+    uses_certificate,
+)
 
 SERVER = "https://192.0.2.1:6443"
 
@@ -26,3 +29,19 @@ def test_too_old_names_what_is_needed(version: str) -> None:
 def test_no_api_server(answer: dict[str, object]) -> None:
     with pytest.raises(ClusterError, match="not as a Kubernetes API server"):
         check_version(answer, SERVER)
+
+
+@pytest.mark.parametrize(
+    ("ingress", "uses"),
+    [
+        (None, False),
+        ({"spec": {}}, False),
+        ({"spec": {"tls": [{"hosts": ["a.example"]}]}}, False),
+        ({"spec": {"tls": [{"secretName": "other"}]}}, False),
+        ({"spec": {"tls": [{"secretName": "other"}, {"secretName": "team-certificate"}]}}, True),
+    ],
+)
+def test_a_former_certificate_is_found_by_what_the_ingress_names(
+    ingress: dict[str, object] | None, uses: bool
+) -> None:
+    assert uses_certificate(ingress, "team") is uses

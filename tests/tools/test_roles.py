@@ -1,0 +1,305 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What roles make of variables, rendered without a cluster: one run of Ansible for all cases."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+from lab.settings import REPOSITORY
+
+ROLES = REPOSITORY / "roles"
+PLAY = """
+- hosts: all
+  gather_facts: false
+  connection: local
+  vars_files:
+    - {roles}/ingress/vars/main.yml
+    - {roles}/service/vars/main.yml
+  tasks:
+    - ansible.builtin.set_fact:
+        objects: >-
+          {{{{ query('ansible.builtin.template', *templates) | map('from_yaml') }}}}
+      vars:
+        ingress: '{roles}/ingress/templates/'
+        others: "{{{{ __ingress_templates | difference(['ingress.yml.j2'])
+          | map('regex_replace', '^', ingress) }}}}"
+        service: '{roles}/service/templates/service.yml.j2'
+        templates: "{{{{ [ingress ~ 'ingress.yml.j2', service] + others }}}}"
+    - ansible.builtin.copy:
+        content: "{{{{ dict(ansible_play_hosts | zip(rendered)) }}}}"
+        dest: {result}
+        mode: "0600"
+      run_once: true
+      vars:
+        rendered: "{{{{ ansible_play_hosts | map('extract', hostvars, 'objects') }}}}"
+"""
+#: What says nothing stays as it always was: objects that exist don't change.
+PLAIN: dict[str, str] = {"ingress.cloud.tencent.com/direct-access": "false"}
+DIRECT = {"service.cloud.tencent.com/direct-access": "true"}
+LAYER_4 = {"real_ip_scenario": "gr-clb-direct-pod"}
+CERTIFICATE = {"real_ip_qcloud_cert_id": "aB3dE6gH"}
+FULL = {"real_ip_address_ip_version": "IPv6FullChain"}
+
+CASES: dict[str, tuple[dict[str, Any], dict[str, str] | None, dict[str, str]]] = {
+    # variables, annotations of the Ingress, None where that is to be absent, and of the Service
+    "plain": ({}, PLAIN, {}),
+    "plain_4": (LAYER_4, None, DIRECT),
+    "empty": (
+        {f"real_ip_{name}": "" for name in ("subnet_id", "redirect", "listen_ports")},
+        PLAIN,
+        {},
+    ),
+    "subnet_id": (
+        {"real_ip_subnet_id": "subnet-1a2b3c4d"},
+        {**PLAIN, "kubernetes.io/ingress.subnetId": "subnet-1a2b3c4d"},
+        {},
+    ),
+    "subnet_id_4": (
+        {**LAYER_4, "real_ip_subnet_id": "subnet-1a2b3c4d"},
+        None,
+        {
+            **DIRECT,
+            "service.kubernetes.io/qcloud-loadbalancer-internal-subnetid": "subnet-1a2b3c4d",
+        },
+    ),
+    "existing_lb_id": (
+        {"real_ip_existing_lb_id": "lb-1a2b3c4d"},
+        {**PLAIN, "kubernetes.io/ingress.existLbId": "lb-1a2b3c4d"},
+        {},
+    ),
+    "existing_lb_id_4": (
+        {**LAYER_4, "real_ip_existing_lb_id": "lb-1a2b3c4d"},
+        None,
+        {**DIRECT, "service.kubernetes.io/tke-existed-lbid": "lb-1a2b3c4d"},
+    ),
+    "charged": (
+        {
+            "real_ip_internet_charge_type": "TRAFFIC_POSTPAID_BY_HOUR",
+            "real_ip_internet_max_bandwidth_out": 10,
+        },
+        {
+            **PLAIN,
+            "kubernetes.io/ingress.internetChargeType": "TRAFFIC_POSTPAID_BY_HOUR",
+            "kubernetes.io/ingress.internetMaxBandwidthOut": "10",
+        },
+        {},
+    ),
+    "charged_4": (
+        {
+            **LAYER_4,
+            "real_ip_internet_charge_type": "BANDWIDTH_POSTPAID_BY_HOUR",
+            "real_ip_internet_max_bandwidth_out": "10",
+        },
+        None,
+        {
+            **DIRECT,
+            "service.kubernetes.io/qcloud-loadbalancer-internet-charge-type": (
+                "BANDWIDTH_POSTPAID_BY_HOUR"
+            ),
+            "service.kubernetes.io/qcloud-loadbalancer-internet-max-bandwidth-out": "10",
+        },
+    ),
+    "extensive_parameters": (
+        {"real_ip_extensive_parameters": {"VipIsp": "CTCC"}},
+        {**PLAIN, "kubernetes.io/ingress.extensiveParameters": '{"VipIsp":"CTCC"}'},
+        {},
+    ),
+    "extensive_parameters_4": (
+        {**LAYER_4, "real_ip_extensive_parameters": '{"VipIsp": "CTCC"}'},
+        None,
+        {**DIRECT, "service.kubernetes.io/service.extensiveParameters": '{"VipIsp":"CTCC"}'},
+    ),
+    "address_ip_version": (
+        {**FULL, "real_ip_direct_access": True, "real_ip_host": "a.example"},
+        {
+            "ingress.cloud.tencent.com/direct-access": "true",
+            "kubernetes.io/ingress.extensiveParameters": '{"AddressIPVersion":"IPv6FullChain"}',
+        },
+        {},
+    ),
+    "address_ip_version_4": (
+        {**LAYER_4, **FULL},
+        None,
+        {
+            **DIRECT,
+            "service.kubernetes.io/service.extensiveParameters": (
+                '{"AddressIPVersion":"IPv6FullChain"}'
+            ),
+        },
+    ),
+    "listen_ports": (
+        {"real_ip_listen_ports": [{"HTTP": 8080}]},
+        {**PLAIN, "ingress.cloud.tencent.com/listen-ports": '[{"HTTP":8080}]'},
+        {},
+    ),
+    "redirect": (
+        {**CERTIFICATE, "real_ip_redirect": True},
+        {
+            **PLAIN,
+            "ingress.cloud.tencent.com/auto-rewrite": "true",
+            "ingress.cloud.tencent.com/rewrite-support": "true",
+        },
+        {},
+    ),
+    "security_groups": (
+        {"real_ip_security_groups": "sg-1a2b3c4d,sg-2a2b3c4d"},
+        {**PLAIN, "ingress.cloud.tencent.com/security-groups": "sg-1a2b3c4d,sg-2a2b3c4d"},
+        {},
+    ),
+    "security_groups_none": (
+        {"real_ip_security_groups": []},
+        {**PLAIN, "ingress.cloud.tencent.com/security-groups": ""},
+        {},
+    ),
+    "security_groups_4": (
+        {**LAYER_4, "real_ip_security_groups": ["sg-1a2b3c4d"]},
+        None,
+        {**DIRECT, "service.cloud.tencent.com/security-groups": "sg-1a2b3c4d"},
+    ),
+    "pass_to_target": (
+        {"real_ip_pass_to_target": "true"},
+        {**PLAIN, "ingress.cloud.tencent.com/pass-to-target": "true"},
+        {},
+    ),
+    "pass_to_target_4": (
+        {**LAYER_4, "real_ip_pass_to_target": False},
+        None,
+        {**DIRECT, "service.cloud.tencent.com/pass-to-target": "false"},
+    ),
+    "tke_service_config": (
+        {"real_ip_tke_service_config": "team-a"},
+        {**PLAIN, "ingress.cloud.tencent.com/tke-service-config": "team-a"},
+        {},
+    ),
+    "tke_service_config_4": (
+        {**LAYER_4, "real_ip_tke_service_config": "team-a"},
+        None,
+        {**DIRECT, "service.cloud.tencent.com/tke-service-config": "team-a"},
+    ),
+    "qcloud_cert_id": (CERTIFICATE, PLAIN, {}),
+    "qcloud_cert_id_host": ({**CERTIFICATE, "real_ip_host": "a.example"}, PLAIN, {}),
+    "tls_secret": ({"real_ip_tls_secret": "team-a-tls"}, PLAIN, {}),
+    "other_class": (
+        {"real_ip_ingress_class": "nginx", "real_ip_tls_secret": "team-a-tls"},
+        {},
+        {},
+    ),
+    "given_too": (
+        {
+            "real_ip_subnet_id": "subnet-1a2b3c4d",
+            "real_ip_ingress_annotations": {"ingress.cloud.tencent.com/mode": "skip"},
+        },
+        {
+            **PLAIN,
+            "kubernetes.io/ingress.subnetId": "subnet-1a2b3c4d",
+            "ingress.cloud.tencent.com/mode": "skip",
+        },
+        {},
+    ),
+    "had": ({**LAYER_4, "ingress_had_certificate": True}, None, DIRECT),
+    "gone": ({**CERTIFICATE, "ingress_state": "absent"}, None, {}),
+}
+
+
+@pytest.fixture(scope="module")
+def rendered(tmp_path_factory: pytest.TempPathFactory) -> dict[str, list[dict[str, Any]]]:
+    """Ingress, Service, and a Secret where there is one, of each case."""
+    place = tmp_path_factory.mktemp("roles")
+    interpreter = {"ansible_python_interpreter": sys.executable}
+    hosts = {name: {**case[0], **interpreter} for name, case in CASES.items()}
+    # Below what hosts say, as defaults of roles are
+    defaults = {
+        name: value
+        for role in ("ingress", "service")
+        for name, value in yaml.safe_load((ROLES / role / "defaults/main.yml").read_text()).items()
+    }
+    inventory = {"all": {"hosts": hosts, "vars": defaults}}
+    (place / "hosts.yml").write_text(yaml.safe_dump(inventory))
+    words = {"roles": ROLES, "result": place / "result.json"}
+    (place / "play.yml").write_text(PLAY.format(**words))
+    done = subprocess.run(
+        [
+            str(Path(sys.executable).parent / "ansible-playbook"),
+            *("-i", str(place / "hosts.yml"), str(place / "play.yml")),
+        ],
+        cwd=REPOSITORY,
+        env={
+            **os.environ,
+            "ANSIBLE_COLLECTIONS_PATH": str(REPOSITORY / "playbooks" / "collections"),
+            "ANSIBLE_NOCOLOR": "1",
+        },
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+        check=False,
+        timeout=120,
+    )
+    assert done.returncode == 0, done.stdout
+    found: dict[str, list[dict[str, Any]]] = json.loads((place / "result.json").read_text())
+    return found
+
+
+@pytest.mark.parametrize("case", CASES)
+def test_annotations(rendered: dict[str, list[dict[str, Any]]], case: str) -> None:
+    ingress, service, *_secret = rendered[case]
+    __, of_ingress, of_service = CASES[case]
+    assert of_ingress is None or ingress["metadata"]["annotations"] == of_ingress
+    assert service["metadata"]["annotations"] == of_service
+
+
+def test_every_variable_has_a_case() -> None:
+    specs = yaml.safe_load((ROLES / "ingress/meta/argument_specs.yml").read_text())
+    options = specs["argument_specs"]["main"]["options"]["ingress_load_balancer"]["options"]
+    given = {name for case in CASES.values() for name in case[0]}
+    assert {f"real_ip_{name}" for name in options} <= given
+
+
+def _tls(host: str, secret: str) -> list[dict[str, Any]]:
+    return [{"secretName": secret, **({"hosts": [host]} if host else {})}]
+
+
+@pytest.mark.parametrize(
+    ("case", "tls"),
+    [
+        ("plain", None),
+        ("qcloud_cert_id", _tls("", "real-ip-certificate")),
+        ("qcloud_cert_id_host", _tls("a.example", "real-ip-certificate")),
+        ("tls_secret", _tls("", "team-a-tls")),
+        ("other_class", _tls("", "team-a-tls")),
+        ("gone", None),
+    ],
+)
+def test_tls(
+    rendered: dict[str, list[dict[str, Any]]], case: str, tls: list[dict[str, Any]] | None
+) -> None:
+    assert rendered[case][0]["spec"].get("tls") == tls
+
+
+@pytest.mark.parametrize("case", CASES)
+def test_a_secret_holds_the_id_alone(rendered: dict[str, list[dict[str, Any]]], case: str) -> None:
+    secrets = rendered[case][2:]
+    if case.startswith(("qcloud_cert_id", "redirect", "gone")):
+        [secret] = secrets
+        assert (secret["kind"], secret["type"]) == ("Secret", "Opaque")
+        assert secret["data"] == {"qcloud_cert_id": "YUIzZEU2Z0g="}
+    else:
+        assert [one["data"] for one in secrets] == (
+            [{"qcloud_cert_id": ""}] if case == "had" else []
+        )
+
+
+@pytest.mark.parametrize("case", CASES)
+def test_pods_are_reached_by_both_families_where_the_load_balancer_has_ipv6(
+    rendered: dict[str, list[dict[str, Any]]], case: str
+) -> None:
+    policy = rendered[case][1]["spec"].get("ipFamilyPolicy")
+    assert policy == ("PreferDualStack" if case.startswith("address_ip_version") else None)
