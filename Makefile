@@ -2,6 +2,7 @@
 # Each command first makes the virtual environment of the lock file, where it is missing.
 #   PYTHON   the CPython for it: a path, python3.12 or 3.12; the newest one found if unset
 #   ONLY     names or groups of checks, separated by commas
+#   WORDS    what a row of the matrix must have, as "units 2.17"
 #   FUZZ_SECONDS  how long make fuzz looks for faults
 
 PYTHON ?=
@@ -10,7 +11,7 @@ FUZZ_SECONDS ?= 600
 environment := python3 -m tools.environment --python "$(PYTHON)"
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test test-faults bench fuzz lint lock lab-down clean
+.PHONY: help setup demo test test-faults test-matrix bench fuzz lint lock lab-down clean
 
 help: ## Show this
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-11s %s\n", $$1, $$2 }' Makefile
@@ -26,6 +27,9 @@ test: ## Run every check, or those that ONLY names
 
 test-faults: ## Turn every fault of the test cluster on, and see its cause named and mended
 	@$(environment) -- python -m tools.check faults
+
+test-matrix: ## Run units, sanity and playbooks with every ansible-core, CPython and Kubernetes; WORDS choose
+	@$(environment) -- python -m tools.matrix $(WORDS)
 
 bench: ## Measure echo app, probe and diagnosis, and site.yml side by side with other ways
 	@$(environment) -- python -m tools.bench_echo

@@ -7,6 +7,9 @@ Each comes from the first of these sources that has it:
 2. the cache;
 3. the official release, where a published sha256 is pinned below;
 4. ``go build`` from the versions in ``go/go.mod``.
+
+Another Kubernetes than that of ``go/go.mod`` is one of :data:`KUBERNETES`, named by the environment
+variable ``REAL_IP_LAB_KUBERNETES``; everything else stays as it is.
 """
 
 from __future__ import annotations
@@ -37,6 +40,14 @@ from lab.steps import REPORT_EVERY, Report, last_line, locked, run_with_progress
 ASSETS_VARIABLE: Final = "REAL_IP_LAB_ASSETS"
 
 MODULE: Final = Path(__file__).resolve().parent / "go"
+#: The Kubernetes that a lab can run, each with the directory of the go.mod that pins it; the first
+#: is the usual one, the last the oldest whose newest patch can be had as a module.
+KUBERNETES_VARIABLE: Final = "REAL_IP_LAB_KUBERNETES"
+KUBERNETES: Final[Mapping[str, Path]] = {
+    "1.36": MODULE,
+    "1.30": MODULE.with_name("go-1.30"),
+}
+
 PAUSE_SOURCE: Final = Path(__file__).resolve().parent / "pause"
 
 #: Go's names of the machines that Kubernetes releases, Go and the Debian packages all support.
@@ -57,10 +68,13 @@ class Binary:
     version_variables: tuple[str, ...] = ()
 
 
+_KUBERNETES: Final = "k8s.io/kubernetes"
+
+
 def _kubernetes(name: str) -> Binary:
     return Binary(
         name,
-        "k8s.io/kubernetes",
+        _KUBERNETES,
         f"k8s.io/kubernetes/cmd/{name}",
         # Without them the programs report a placeholder, which clients fail to parse.
         version_variables=(
@@ -180,14 +194,39 @@ def architecture() -> str:
 def source_versions() -> dict[str, str]:
     """Return the version of each module required by ``go/go.mod``, of ``go``, and of ``pause``.
 
-    The pause program's is a digest of its source, so that a change of it is a new program.
+    That of Kubernetes is the chosen one's. The pause program's is a digest of its source, so that a
+    change of it is a new program.
     """
-    lines = (MODULE / "go.mod").read_text()
-    versions = dict(re.findall(r"^\s*(?:require\s+)?(\S+) (v?\d\S*)", lines, re.MULTILINE))
+    versions = _required(MODULE)
+    versions[_KUBERNETES] = _required(KUBERNETES[kubernetes()])[_KUBERNETES]
     digest = hashlib.sha256()
     for path in sorted(filter(Path.is_file, PAUSE_SOURCE.iterdir())):
         digest.update(f"{path.name}\0".encode() + path.read_bytes())
     return versions | {"pause": f"pause-{digest.hexdigest()[:12]}"}
+
+
+def _required(directory: Path) -> dict[str, str]:
+    """Return the version of each module that a go.mod requires, and of ``go``."""
+    lines = (directory / "go.mod").read_text()
+    return dict(re.findall(r"^\s*(?:require\s+)?(\S+) (v?\d\S*)", lines, re.MULTILINE))
+
+
+def kubernetes() -> str:
+    """Return which of :data:`KUBERNETES` is wanted: what the environment says, else the first.
+
+    :raises SetupError: where it says another one.
+    """
+    wanted = os.environ.get(KUBERNETES_VARIABLE) or next(iter(KUBERNETES))
+    if wanted not in KUBERNETES:
+        raise SetupError(
+            f"{KUBERNETES_VARIABLE} names {wanted!r}: the lab runs {' or '.join(KUBERNETES)}"
+        )
+    return wanted
+
+
+def _source(binary: Binary) -> Path:
+    """Return the directory in which a program is built."""
+    return KUBERNETES[kubernetes()] if binary.versioned_by == _KUBERNETES else binary.source
 
 
 def _missing(paths: Mapping[str, Path]) -> dict[str, Path]:
@@ -357,7 +396,7 @@ def _build(
                 what=what,
                 log=log,
                 report=report,
-                cwd=binary.source,
+                cwd=_source(binary),
                 environment=environment,
             )
             if status:

@@ -179,6 +179,7 @@ def up(lab: Lab, report: Report) -> float:
             report("The machine was restarted since this lab was put up: starting it anew.")
             _clean(lab)
         machine.enter(lab)
+        _keep_kubernetes(lab)
         _link_programs(lab, programs)
         _prepare(lab, progress)
         wanted = node.read_images(archives)
@@ -199,6 +200,21 @@ def _disk(lab: Lab) -> str:
 def _images_file(lab: Lab) -> Path:
     """Return the file that says which images the nodes have, for those who don't make them."""
     return lab.root / "images.json"
+
+
+def _keep_kubernetes(lab: Lab) -> None:
+    """Write down which Kubernetes the lab runs; SetupError if it is up with another one.
+
+    What one has stored another need not understand, an older one least of all.
+    """
+    record, wanted = lab.root / "kubernetes", binaries.kubernetes()
+    known = record.read_text() if record.exists() else wanted
+    if known != wanted:
+        raise SetupError(
+            f"The lab {lab.name} is up with Kubernetes {known}, not {wanted}. Set"
+            f" {binaries.KUBERNETES_VARIABLE}={known}, or take it down: `{lab.command('down')}`."
+        )
+    shell.write(record, wanted)
 
 
 def _link_programs(lab: Lab, programs: Path) -> None:

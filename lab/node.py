@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
 
-from lab import cgroups, credentials, shell
+from lab import binaries, cgroups, credentials, shell
 from lab.api import Unanswered, api, ask, connect
 from lab.images import PAUSE
 from lab.parts import Part
@@ -202,11 +202,16 @@ def _kubelet_config(lab: Lab, node: Host) -> dict[str, Any]:
     }
 
 
+#: What kube-proxy's mode needs in a Kubernetes that doesn't have it without being asked.
+_PROXY_GATES: Final = {"1.30": {"NFTablesProxyMode": True}}
+
+
 def _proxy_config(lab: Lab, node: Host) -> dict[str, Any]:
     return {
         "apiVersion": "kubeproxy.config.k8s.io/v1alpha1",
         "kind": "KubeProxyConfiguration",
         "mode": "nftables",
+        "featureGates": _PROXY_GATES.get(binaries.kubernetes(), {}),
         "clientConnection": {
             "kubeconfig": str(credentials.kubeconfig_of(lab, "system:kube-proxy"))
         },

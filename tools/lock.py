@@ -11,6 +11,7 @@ package registry: it fails as soon as dev.in says something else than when dev.t
 from __future__ import annotations
 
 import hashlib
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -20,7 +21,17 @@ from lab.settings import REPOSITORY
 DIRECTORY = Path("requirements")
 
 #: Name of each lock, and the oldest Python that it is for.
-LOCKS = {"dev": "3.11", "ee": "3.11", "fuzz": "3.12"}
+LOCKS = {
+    "dev": "3.11",
+    "ee": "3.11",
+    "fuzz": "3.12",
+    # As tools/matrix.py has them: what the controller of each runs on.
+    "core-2.17": "3.10",
+    "core-2.18": "3.11",
+    "core-2.19": "3.11",
+    "core-2.20": "3.12",
+    "core-2.21": "3.12",
+}
 
 
 def heading(wanted: bytes, name: str = "dev") -> str:
@@ -31,6 +42,13 @@ def heading(wanted: bytes, name: str = "dev") -> str:
 def is_current(wanted: bytes, lock: str, name: str = "dev") -> bool:
     """Say whether a lock was made from these requirements."""
     return lock.startswith(heading(wanted, name))
+
+
+def wanted_by(root: Path, name: str) -> bytes:
+    """Return what is wanted for a lock: its own file, with those that this one includes."""
+    own = (root / DIRECTORY / f"{name}.in").read_bytes()
+    included = re.findall(rb"^-r (\S+)$", own, re.MULTILINE)
+    return own + b"".join((root / DIRECTORY / one.decode()).read_bytes() for one in included)
 
 
 def write(root: Path, name: str, oldest: str, options: list[str]) -> None:
@@ -45,12 +63,12 @@ def write(root: Path, name: str, oldest: str, options: list[str]) -> None:
     compiled += ["--quiet", "--output-file", str(lock), *options, str(wanted)]
     subprocess.run(compiled, cwd=root, check=True)
     made = (root / lock).read_text()
-    (root / lock).write_text(heading((root / wanted).read_bytes(), name) + made)
+    (root / lock).write_text(heading(wanted_by(root, name), name) + made)
 
 
 def _is_current(root: Path, name: str) -> bool:
-    wanted, lock = root / DIRECTORY / f"{name}.in", root / DIRECTORY / f"{name}.txt"
-    return is_current(wanted.read_bytes(), lock.read_text(), name)
+    lock = root / DIRECTORY / f"{name}.txt"
+    return lock.exists() and is_current(wanted_by(root, name), lock.read_text(), name)
 
 
 def main(arguments: list[str]) -> int:

@@ -33,8 +33,9 @@ _value:
   description:
     - The keys V(front) (C(Ingress) or C(Service)), V(layer), V(service_type), V(direct_access) and
       V(echo).
-    - And V(pod), fields of the pods' specification, and V(switches), TKE's switches for the whole
-      cluster with the values that it needs.
+    - And V(pod), fields of the pods' specification, V(external_traffic_policy), V(tke), whether
+      annotations of TKE are written, and V(switches), TKE's switches for the whole cluster with the
+      values that it needs.
   type: dict
 """
 

@@ -128,7 +128,7 @@ _TABLE = (
         "kubectl: the server doesn't have a resource type ingresses.",
         "The API server has no Ingresses in networking.k8s.io/v1, nor in an older version; it "
         "serves {served}",
-        "Use Kubernetes 1.22 or newer, or switch the API on: kube-apiserver "
+        "Use Kubernetes 1.14 or newer, or switch the API on: kube-apiserver "
         "--runtime-config=networking.k8s.io/v1/ingresses=true",
         "console",
         "kubectl api-versions",
@@ -632,7 +632,7 @@ _TABLE = (
         "The object stays without an address, and without events.",
         "No address stands in its status, and no event says why: the controller is absent, slow, "
         "or has no rights",
-        "See that the controller of the class {seen} runs, and wait for the address",
+        "See that {controller} runs, and wait for the address",
         "console",
         _DESCRIBE,
     ),

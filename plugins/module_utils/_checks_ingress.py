@@ -12,9 +12,14 @@ import typing as t
 
 from ansible_collections.kestrel.real_ip.plugins.module_utils import _objects as objects
 from ansible_collections.kestrel.real_ip.plugins.module_utils._findings import Seen
-from ansible_collections.kestrel.real_ip.plugins.module_utils._path import TrafficPath, named
+from ansible_collections.kestrel.real_ip.plugins.module_utils._path import (
+    CONFIG_MAPS,
+    TrafficPath,
+    named,
+)
 from ansible_collections.kestrel.real_ip.plugins.module_utils._readiness import addresses
 from ansible_collections.kestrel.real_ip.plugins.module_utils._scenarios import TKE_CLASS
+from ansible_collections.kestrel.real_ip.plugins.module_utils._shapes import CLASS_ANNOTATION
 from ansible_collections.kestrel.real_ip.plugins.module_utils._switches import (
     GLOBAL_ROUTE,
     SETTINGS,
@@ -46,13 +51,13 @@ def deletion_hangs(path: TrafficPath) -> t.Iterator[Seen]:
 def two_classes(path: TrafficPath) -> t.Iterator[Seen]:
     """Field and annotation name different classes."""
     field = objects.spec(path.ingress).get("ingressClassName")
-    annotation = objects.annotations_of(path.ingress).get(objects.CLASS_ANNOTATION)
+    annotation = objects.annotations_of(path.ingress).get(CLASS_ANNOTATION)
     if field and annotation and field != annotation:
         yield Seen(
             "P302",
             "Ingress",
             path.name,
-            f"spec.ingressClassName: {field}, annotation {objects.CLASS_ANNOTATION}: {annotation}",
+            f"spec.ingressClassName: {field}, annotation {CLASS_ANNOTATION}: {annotation}",
             {"seen": field, "other": annotation},
         )
 
@@ -65,24 +70,30 @@ def unknown_class(path: TrafficPath) -> t.Iterator[Seen]:
     if seen in ("", TKE_CLASS) or named(path.classes, seen) is not None:
         return
     field = "ingressClassName" if objects.spec(path.ingress).get("ingressClassName") else ""
+    known = _classes_to_choose_from(path)
     change: dict[str, t.Any] = (
-        {"spec": {"ingressClassName": TKE_CLASS}}
+        {"spec": {"ingressClassName": known[0]}}
         if field
-        else {"metadata": {"annotations": {objects.CLASS_ANNOTATION: TKE_CLASS}}}
+        else {"metadata": {"annotations": {CLASS_ANNOTATION: known[0]}}}
     )
-    clb = objects.is_managed(path.ingress) or any(
-        "cloud.tencent.com" in one for one in objects.annotations_of(path.ingress)
-    )
+    of_tke = any("cloud.tencent.com" in one for one in objects.annotations_of(path.ingress))
+    sure = len(known) == 1 and (objects.is_managed(path.ingress) or of_tke)
     yield Seen(
         "P303",
         "Ingress",
         path.name,
-        f"{field or objects.CLASS_ANNOTATION}: {seen}; IngressClasses: "
+        f"{field or CLASS_ANNOTATION}: {seen}; IngressClasses: "
         f"{', '.join(map(objects.name, path.classes)) or 'none'}",
         {"seen": seen, "wanted": TKE_CLASS, "patch": objects.patch(change)},
-        None if clb else "Name a class that the cluster has",
-        "" if clb else "console",
+        None if sure else "Name a class that the cluster has",
+        "" if sure else "console",
     )
+
+
+def _classes_to_choose_from(path: TrafficPath) -> list[str]:
+    """What the class could have to be: TKE's, where nothing tells that this isn't TKE."""
+    elsewhere = path.settings is None and not objects.is_unread(path, CONFIG_MAPS.resource)
+    return (elsewhere and [*map(objects.name, path.classes or ())]) or [TKE_CLASS]
 
 
 def controller_off(path: TrafficPath) -> t.Iterator[Seen]:
@@ -178,8 +189,17 @@ def no_address(path: TrafficPath) -> t.Iterator[Seen]:
         path.kind,
         path.name,
         "status.loadBalancer.ingress: empty",
-        {"seen": objects.ingress_class(path) or TKE_CLASS},
+        {"controller": _controller(path)},
     )
+
+
+def _controller(path: TrafficPath) -> str:
+    """Who should have made the load balancer."""
+    if path.kind == "Ingress":
+        return f"the controller of the class {objects.ingress_class(path) or TKE_CLASS}"
+    named_class = objects.spec(path.front).get("loadBalancerClass")
+    of_class = f" of the class {named_class}" if named_class else ""
+    return f"what makes load balancers{of_class} for Services, such as the cloud's controller,"
 
 
 def only_a_name(path: TrafficPath) -> t.Iterator[Seen]:

@@ -351,6 +351,12 @@ _BY_VERDICT = {
 }
 
 
+def _missing(path: TrafficPath) -> str:
+    """The header that V209 misses: the one that the strategy reads."""
+    found = re.search(r"(\S+) is missing in ", _reason(path))
+    return found[1] if found else ""
+
+
 def by_verdict(path: TrafficPath) -> t.Iterator[Seen]:
     """What the verdict alone already tells."""
     number = _BY_VERDICT.get(_code(path))
@@ -359,7 +365,7 @@ def by_verdict(path: TrafficPath) -> t.Iterator[Seen]:
     probe = path.probe or {}
     facts = {
         "detail": _reason(path),
-        "header": "the header" if path.kind == "Service" else "X-Forwarded-For",
+        "header": _missing(path) or "the header",
         "place": probe.get("vantage") or "node",
         "seen": ", ".join(probe.get("observed") or {}) or "another address",
     }

@@ -16,6 +16,7 @@ import threading
 import typing as t
 
 from ansible.module_utils.basic import AnsibleModule
+from ansible_collections.kestrel.real_ip.plugins.module_utils._shapes import INGRESS_APIS
 from ansible_collections.kubernetes.core.plugins.module_utils.args_common import AUTH_ARG_SPEC
 from ansible_collections.kubernetes.core.plugins.module_utils.k8s.client import (
     _create_auth_spec,
@@ -48,6 +49,10 @@ _TEXT = 4096
 _CONNECTION = ("kubeconfig", "context", "host", "api_key")
 
 
+#: What API servers say to a resource that they don't have; of an object they name the object.
+_NO_RESOURCE = ("the server could not find the requested resource", "page not found")
+
+
 class ClusterError(Exception):
     """A request that failed, in one sentence for a person.
 
@@ -57,6 +62,11 @@ class ClusterError(Exception):
     def __init__(self, message: str, status: int = 0) -> None:
         super().__init__(message)
         self.status = status
+
+    @property
+    def is_unserved(self) -> bool:
+        """Is this about a resource that the API server doesn't have, rather than an object?"""
+        return self.status == 404 and any(text in str(self) for text in _NO_RESOURCE)
 
 
 def open_module(argument_spec: dict[str, t.Any], **keywords: t.Any) -> AnsibleK8SModule:
@@ -130,6 +140,30 @@ class Cluster:
             if error.status == 404:
                 return None
             raise
+
+    def find_first(self, paths: t.Iterable[str]) -> dict[str, t.Any] | None:
+        """One object, from the first of several APIs that the server has. Raises ClusterError."""
+        for path in paths:
+            try:
+                return self.get(path)
+            except ClusterError as error:
+                if error.status != 404:
+                    raise
+                if not error.is_unserved:
+                    return None
+        return None
+
+    def ingress_api(self) -> str:
+        """Where Ingresses are served, as one of INGRESS_APIS. Raises ClusterError.
+
+        The first of them where none is: then the server itself says so. That a group has a version
+        doesn't say that the resource is in it: v1 of networking.k8s.io had NetworkPolicies first.
+        """
+        for api in INGRESS_APIS:
+            found = self.find(f"/apis/{api}") or {}
+            if any(one.get("name") == "ingresses" for one in found.get("resources") or []):
+                return api
+        return INGRESS_APIS[0]
 
     def items(
         self, path: str, keep: t.Callable[[t.Any], t.Any] | None = None, **query: str | int

@@ -30,6 +30,7 @@ from ansible_collections.kestrel.real_ip.plugins.module_utils._convert import (
 from ansible_collections.kestrel.real_ip.plugins.module_utils._ownership import MANAGER, owns
 from ansible_collections.kestrel.real_ip.plugins.module_utils._scenarios import (
     INGRESS,
+    SCENARIOS,
     SERVICE,
     TKE_CLASS,
 )
@@ -343,13 +344,18 @@ class _Asked:
 
 
 def _misplaced(asked: _Asked) -> t.Iterator[str]:
-    wanted = asked.values["real_ip_ingress_class"]
+    wanted, scenario = (asked.values[f"real_ip_{one}"] for one in ("ingress_class", "scenario"))
     for name in asked.names:
         if asked.kind not in ROWS[name].keys:
             yield (
                 f"{variable(name)}: means nothing with real_ip_scenario: "
                 f"{asked.values['real_ip_scenario']!r}, where a Service has the load balancer: "
                 "leave it unset"
+            )
+        elif not SCENARIOS[scenario].tke and not ROWS[name].generic:
+            yield (
+                f"{variable(name)}: is for TKE's own load balancer, and real_ip_scenario: "
+                f"{scenario!r} is for anybody's: leave it unset, or name a scenario of TKE"
             )
         elif wanted != TKE_CLASS and not ROWS[name].generic:
             yield (

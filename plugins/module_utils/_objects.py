@@ -23,12 +23,12 @@ from ansible_collections.kestrel.real_ip.plugins.module_utils._path import (
 )
 from ansible_collections.kestrel.real_ip.plugins.module_utils._scenarios import TKE_CLASS
 from ansible_collections.kestrel.real_ip.plugins.module_utils._settings import value_of
+from ansible_collections.kestrel.real_ip.plugins.module_utils._shapes import CLASS_ANNOTATION
 from ansible_collections.kestrel.real_ip.plugins.module_utils._switches import DIRECT_DEFAULT
 from ansible_collections.kestrel.real_ip.plugins.module_utils._tke_errors import mentions
 
 #: What of a container decides what it does
 RUN_BY = ("image", "command", "args", "env", "envFrom")
-CLASS_ANNOTATION = "kubernetes.io/ingress.class"
 
 
 # --- Reading objects ------------------------------------------------------------------------------

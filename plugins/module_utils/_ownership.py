@@ -12,6 +12,8 @@ import copy
 import typing as t
 from collections.abc import Collection, Iterable, Mapping
 
+from ansible_collections.kestrel.real_ip.plugins.module_utils._shapes import LAST_APPLIED
+
 Object = t.Mapping[str, t.Any]
 
 MANAGER = "kestrel.real_ip"
@@ -26,6 +28,11 @@ _BY_KUBERNETES = {
     ("ServiceAccount", "default"),
 }
 _DERIVED = ("Event", "Endpoints", "EndpointSlice", "ControllerRevision", "Lease", "PodMetrics")
+
+# Fields that an autoscaler takes over through a subresource: kind to subresource and path
+_SCALED: dict[str, tuple[str, tuple[str, ...]]] = {"Deployment": ("scale", ("spec", "replicas"))}
+# Who scales by hand. The next run says again what a deployment is to have.
+_BY_HAND = "kubectl"
 
 # What a server writes into every object; none of it is a change that somebody asked for
 _BY_SERVER = ("managedFields", "resourceVersion", "generation", "uid", "creationTimestamp")
@@ -68,6 +75,11 @@ def without_server_fields(existing: Object) -> dict[str, t.Any]:
         for key, value in (existing.get("metadata") or {}).items()
         if key not in _BY_SERVER
     }
+    # It says once more what was applied last, and stands there only on older servers.
+    annotations = dict(metadata.pop("annotations", None) or {})
+    annotations.pop(LAST_APPLIED, None)
+    if annotations:
+        metadata["annotations"] = annotations
     rest = {key: value for key, value in existing.items() if key not in ("metadata", "status")}
     return {**rest, "metadata": metadata} if existing else {}
 
@@ -85,6 +97,42 @@ def hidden(one: Object, other: Object, when: str) -> dict[str, t.Any]:
         for key, value in (one.get("data") or {}).items()
     }
     return {**one, "data": data}
+
+
+def applied(existing: Object) -> str:
+    """When we last changed an object, by which a later change of another run is noticed.
+
+    The fields that are ours tell nothing: who writes one of them takes it away from us.
+    """
+    for entry in existing.get("metadata", {}).get("managedFields") or []:
+        if (entry.get("manager"), entry.get("operation")) == (MANAGER, "Apply"):
+            return str(entry.get("time") or "")
+    return ""
+
+
+def yielding(wanted: dict[str, t.Any], existing: Object) -> tuple[dict[str, t.Any], list[str]]:
+    """``wanted`` without what an autoscaler has set, and for each such field what and who it is.
+
+    Taking it back would be a fight: both would write it in turn, for as long as both are there.
+    """
+    subresource, path = _SCALED.get(wanted.get("kind", ""), ("", ()))
+    scalers = [
+        entry.get("manager", "")
+        for entry in existing.get("metadata", {}).get("managedFields") or []
+        if path and entry.get("subresource") == subresource and owns(entry, *path)
+    ]
+    scaler = next((name for name in scalers if not name.startswith(_BY_HAND)), None)
+    if scaler is None:
+        return wanted, []
+    ours = copy.deepcopy(wanted)
+    inner: t.Any = ours
+    value: t.Any = existing
+    for part in path[:-1]:
+        inner = inner.get(part) or {}
+    for part in path:
+        value = value.get(part) or {}
+    inner.pop(path[-1], None)
+    return ours, [f"{'.'.join(path)}: {value}, by {scaler}"]
 
 
 def foreign(objects: Iterable[Object], kinds: Collection[str], instance: str) -> list[str]:

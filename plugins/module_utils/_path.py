@@ -17,6 +17,7 @@ import re
 import time
 import typing as t
 from concurrent.futures import ThreadPoolExecutor
+from itertools import groupby
 
 from ansible_collections.kestrel.real_ip.plugins.module_utils._addresses import backends
 from ansible_collections.kestrel.real_ip.plugins.module_utils._kubernetes import (
@@ -25,6 +26,11 @@ from ansible_collections.kestrel.real_ip.plugins.module_utils._kubernetes import
 )
 from ansible_collections.kestrel.real_ip.plugins.module_utils._load_balancer import CONFIG
 from ansible_collections.kestrel.real_ip.plugins.module_utils._ownership import owns
+from ansible_collections.kestrel.real_ip.plugins.module_utils._shapes import (
+    INGRESS_APIS,
+    LAST_APPLIED,
+    modern_ingress,
+)
 from ansible_collections.kestrel.real_ip.plugins.module_utils._switches import (
     SETTINGS,
     SETTINGS_NAMESPACE,
@@ -165,9 +171,8 @@ DIRECT = {
     "Service": "service.cloud.tencent.com/direct-access",
 }
 #: What of other objects is left out: who wrote which field, but when the status was written, and
-#: the object once more as a text.
+#: the object once more as a text (LAST_APPLIED).
 _HISTORY = "managedFields"
-_APPLIED = "kubectl.kubernetes.io/last-applied-configuration"
 _NODE_STATUS = ("images", "volumesInUse", "volumesAttached")
 
 
@@ -221,7 +226,7 @@ def keep_object(found: Object) -> dict[str, t.Any]:
     if written:
         metadata[_HISTORY] = written
     if metadata.get("annotations"):
-        metadata["annotations"] = _without(metadata["annotations"], (_APPLIED,))
+        metadata["annotations"] = _without(metadata["annotations"], (LAST_APPLIED,))
     return {**found, "metadata": metadata}
 
 
@@ -231,35 +236,6 @@ def keep_node(node: Object) -> dict[str, t.Any]:
 
 
 # --- Older APIs -----------------------------------------------------------------------------------
-
-
-def modern_ingress(ingress: Object) -> Object:
-    """An Ingress of a beta API in the shape of networking.k8s.io/v1."""
-
-    def backend(old: Object | None) -> dict[str, t.Any] | None:
-        if not old or "serviceName" not in old:
-            return dict(old) if old else None
-        port = old.get("servicePort")
-        key = "number" if isinstance(port, int) else "name"
-        return {"service": {"name": old["serviceName"], "port": {key: port}}}
-
-    spec = dict(ingress.get("spec") or {})
-    spec["rules"] = [
-        {
-            **rule,
-            "http": {
-                "paths": [
-                    {**path, "backend": backend(path.get("backend"))}
-                    for path in (rule.get("http") or {}).get("paths") or []
-                ]
-            },
-        }
-        for rule in spec.get("rules") or []
-    ]
-    default = spec.pop("backend", None)
-    if default and "defaultBackend" not in spec:
-        spec["defaultBackend"] = backend(default)
-    return {**ingress, "spec": spec}
 
 
 #: Label of an EndpointSlice that says who writes it, and who that is for Services with a selector
@@ -327,14 +303,10 @@ CONFIG_MAPS = List("", ("v1",), "configmaps")
 BALANCING = List("cloud.tencent.com", ("v1alpha1",), "tkeserviceconfigs")
 SLICES = List("discovery.k8s.io", ("v1", "v1beta1"), "endpointslices")
 ENDPOINTS = List("", ("v1",), "endpoints")
-INGRESSES = (
-    List("networking.k8s.io", ("v1", "v1beta1"), "ingresses"),
-    List("extensions", ("v1beta1",), "ingresses"),
+INGRESSES = tuple(
+    List(group, tuple(one.split("/")[1] for one in apis), "ingresses")
+    for group, apis in groupby(INGRESS_APIS, lambda one: one.split("/")[0])
 )
-
-
-#: What API servers say to a resource that they don't have; of an object they name the object.
-_NO_RESOURCE = ("the server could not find the requested resource", "page not found")
 
 
 class Reader:
@@ -386,7 +358,7 @@ class Reader:
                 if error.status != 404:
                     self.failed.append(nothing)
                     return None
-                if not any(text in str(error) for text in _NO_RESOURCE):
+                if not error.is_unserved:
                     self.present.add((wanted.group, wanted.resource))
         return None
 

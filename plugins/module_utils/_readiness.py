@@ -11,6 +11,8 @@ from __future__ import annotations
 import typing as t
 
 from ansible_collections.kestrel.real_ip.plugins.module_utils._codes import printable
+from ansible_collections.kestrel.real_ip.plugins.module_utils._ownership import applied
+from ansible_collections.kestrel.real_ip.plugins.module_utils._shapes import INGRESS_APIS
 
 Object = t.Mapping[str, t.Any]
 
@@ -59,20 +61,101 @@ def _exists(existing: Object) -> State:
 
 
 class Kind(t.NamedTuple):
-    """Where a kind is served, and when one of it is ready."""
+    """Where a kind is served, the newest API first, and when one of it is ready."""
 
-    path: str
+    paths: tuple[str, ...]
     state: t.Callable[[Object], State]
 
 
 KINDS: dict[str, Kind] = {
-    "Namespace": Kind("/api/v1/namespaces/{name}", _exists),
-    "ConfigMap": Kind("/api/v1/namespaces/{namespace}/configmaps/{name}", _exists),
-    "Secret": Kind("/api/v1/namespaces/{namespace}/secrets/{name}", _exists),
-    "Deployment": Kind("/apis/apps/v1/namespaces/{namespace}/deployments/{name}", _deployment),
-    "Service": Kind("/api/v1/namespaces/{namespace}/services/{name}", _service),
-    "Ingress": Kind("/apis/networking.k8s.io/v1/namespaces/{namespace}/ingresses/{name}", _ingress),
+    "Namespace": Kind(("/api/v1/namespaces/{name}",), _exists),
+    "ConfigMap": Kind(("/api/v1/namespaces/{namespace}/configmaps/{name}",), _exists),
+    "Secret": Kind(("/api/v1/namespaces/{namespace}/secrets/{name}",), _exists),
+    "Deployment": Kind(("/apis/apps/v1/namespaces/{namespace}/deployments/{name}",), _deployment),
+    "Service": Kind(("/api/v1/namespaces/{namespace}/services/{name}",), _service),
+    "Ingress": Kind(
+        tuple(f"/apis/{api}/namespaces/{{namespace}}/ingresses/{{name}}" for api in INGRESS_APIS),
+        _ingress,
+    ),
 }
+
+
+def paths_of(kind: str, namespace: str, name: str) -> list[str]:
+    """Where one object is, in each API that may have its kind."""
+    return [path.format(namespace=namespace, name=name) for path in KINDS[kind].paths]
+
+
+#: What the module ``apply`` says of an object that it has left there, and of one that it has not
+THERE = ("created", "adopted", "changed", "unchanged")
+NOT_THERE = ("deleted", "absent")
+
+# Why a namespace is still there, as its controller says it: Kubernetes' core/v1
+_REMAINING = (
+    "NamespaceDeletionDiscoveryFailure",
+    "NamespaceDeletionContentFailure",
+    "NamespaceFinalizersRemaining",
+    "NamespaceContentRemaining",
+)
+#: By which Kubernetes keeps an object until all that it owns is gone
+FOREGROUND = "foregroundDeletion"
+
+
+def contested(done: Object, existing: Object | None) -> str:
+    """What somebody else did to an object since this run, or the empty string.
+
+    ``done``: what the module ``apply`` returned of it.
+    """
+    action, ours = done.get("action"), done.get("applied")
+    there = existing is not None and not existing.get("metadata", {}).get("deletionTimestamp")
+    if action in THERE and not there:
+        return "was removed"
+    if action in NOT_THERE and there:
+        return "was made again"
+    return "was changed" if ours and existing and applied(existing) != ours else ""
+
+
+def _held(kind: str, existing: Object) -> str:
+    """What keeps an object from being gone."""
+    if kind == "Namespace":
+        conditions = existing.get("status", {}).get("conditions") or []
+        remaining = [
+            str(one.get("message", ""))
+            for name in _REMAINING
+            for one in conditions
+            if (one.get("type"), one.get("status")) == (name, "True")
+        ]
+        if remaining:
+            return " ".join(printable(text, 500) for text in remaining)
+    held = existing.get("metadata", {}).get("finalizers") or existing.get("spec", {}).get(
+        "finalizers"
+    )
+    return f"held by the finalizer {', '.join(held)}" if held else "still there"
+
+
+def held_by_pods(pods: t.Iterable[Object], nodes: t.Mapping[str, Object | None]) -> str:
+    """Which pods keep their Deployment from being gone, and on which nodes they are.
+
+    ``nodes``: name to node, None where it doesn't exist; one that mayn't be read is left out.
+    """
+
+    def where(name: str) -> str:
+        if not name:
+            return ""
+        if name not in nodes:
+            return f" on {name}"
+        node = nodes[name]
+        if node is None:
+            return f" on {name}, a node that doesn't exist"
+        ready = any(
+            one.get("type") == "Ready" and one.get("status") == "True"
+            for one in node.get("status", {}).get("conditions") or []
+        )
+        return f" on {name}" if ready else f" on {name}, a node that isn't ready"
+
+    told = [
+        f"{pod['metadata']['name']}{where(pod.get('spec', {}).get('nodeName', ''))}" for pod in pods
+    ]
+    return f"held by its pods: {'; '.join(sorted(told))}" if told else ""
 
 
 def state_of(kind: str, existing: Object | None, wanted: str) -> State:
@@ -80,10 +163,7 @@ def state_of(kind: str, existing: Object | None, wanted: str) -> State:
     if wanted == "absent":
         if existing is None:
             return State(True, "gone")
-        held = existing.get("metadata", {}).get("finalizers") or existing.get("spec", {}).get(
-            "finalizers"
-        )
-        return State(False, f"held by the finalizer {', '.join(held)}" if held else "still there")
+        return State(False, _held(kind, existing))
     if existing is None:
         return State(False, "doesn't exist")
     if existing.get("metadata", {}).get("deletionTimestamp"):

@@ -50,9 +50,12 @@ class Right(t.NamedTuple):
 
 
 _INGRESSES = ("networking.k8s.io", "ingresses")
-_OBJECTS = (("apps", "deployments"), ("", "services"), _INGRESSES)
-_BUNDLED = ("", "configmaps")
+_DEPLOYMENTS = ("apps", "deployments")
+_SERVICES = ("", "services")
+_CONFIG_MAPS = ("", "configmaps")
 _CERTIFICATE = ("", "secrets")
+_NAMESPACES = ("", "namespaces")
+_OBJECTS = (_DEPLOYMENTS, _SERVICES, _INGRESSES)
 
 
 def _each(*verbs: str, objects: t.Iterable[tuple[str, str]] = _OBJECTS) -> tuple[Right, ...]:
@@ -61,44 +64,80 @@ def _each(*verbs: str, objects: t.Iterable[tuple[str, str]] = _OBJECTS) -> tuple
 
 # What each purpose can't do without. The namespace's own rights depend on whether it exists.
 NEEDED: dict[str, tuple[Right, ...]] = {
-    "deploy": _each("get", "create", "patch"),
+    "deploy": (*_each("get", "create", "patch"), Right("get", *_NAMESPACES)),
     "verify": (
         Right("get", *_INGRESSES),
-        Right("get", "", "services"),
+        Right("get", *_SERVICES),
         Right("list", "", "pods"),
     ),
     # What it may not read, it tells itself, with what allows it.
     "diagnose": (),
-    # Whatever the echo app is now, a former one may have left what it was made from.
-    "teardown": _each("get", "delete", objects=(*_OBJECTS, _BUNDLED)),
+    # Whatever the scenario is now, a former one may have left what it needed.
+    "teardown": (
+        *_each("get", "delete", objects=(*_OBJECTS, _CONFIG_MAPS)),
+        Right("get", *_NAMESPACES),
+    ),
 }
 DEPLOY_CERTIFICATE = _each("get", "create", "patch", objects=(_CERTIFICATE,))
 REMOVE_CERTIFICATE = _each("get", "delete", objects=(_CERTIFICATE,))
-DEPLOY_BUNDLED = _each("get", "create", "patch", objects=(_BUNDLED,))
+DEPLOY_BUNDLED = _each("get", "create", "patch", objects=(_CONFIG_MAPS,))
 SWITCHES = tuple(
-    Right(verb, *_BUNDLED, namespace=SETTINGS_NAMESPACE, name=SETTINGS) for verb in ("get", "patch")
+    Right(verb, *_CONFIG_MAPS, namespace=SETTINGS_NAMESPACE, name=SETTINGS)
+    for verb in ("get", "patch")
 )
-READ_NAMESPACE = Right("get", "", "namespaces")
-CREATE_NAMESPACE = (
-    Right("create", "", "namespaces", namespaced=False),
-    Right("patch", "", "namespaces", namespaced=False),
-)
+#: By what becomes of the namespace, since only one of ours is changed or removed.
+ABSENT, OURS, ANOTHERS = "absent", "ours", "another's"
+NAMESPACE: dict[tuple[str, str], tuple[Right, ...]] = {
+    ("deploy", ABSENT): (
+        Right("create", *_NAMESPACES, namespaced=False),
+        Right("patch", *_NAMESPACES, namespaced=False),
+    ),
+    ("deploy", OURS): (Right("patch", *_NAMESPACES),),
+    ("teardown", OURS): (Right("delete", *_NAMESPACES),),
+}
+
+
+class Former(t.NamedTuple):
+    """A kind that only some settings need, by the end of its name: others may have left one."""
+
+    kind: str
+    ending: str
+    resource: tuple[str, str]
+
+    def right(self, verb: str) -> Right:
+        """The right to do that with one."""
+        return Right(verb, *self.resource)
+
+
+def former(echo: str, front: str) -> list[Former]:
+    """What a deployment with these settings doesn't need; parameters as for :func:`needed`."""
+    found = [
+        (front != INGRESS, Former(INGRESS, "ingress", _INGRESSES)),
+        (echo != "bundled", Former("ConfigMap", "echo", _CONFIG_MAPS)),
+    ]
+    return [one for unneeded, one in found if unneeded]
 
 
 def needed(
     purposes: t.Collection[str],
-    namespace_exists: bool,
+    namespace: str,
     echo: str = "image",
     front: str = INGRESS,
+    left: t.Iterable[Former] = (),
     certificate: bool = False,
     had_certificate: bool = False,
+    ingress_group: str = _INGRESSES[0],
 ) -> list[Right]:
     """The rights that a run for ``purposes`` must have, without repetitions, in a fixed order.
 
-    ``echo``: as the variable ``real_ip_echo``; ``front``: the kind that has the load balancer;
-    ``certificate``: whether a Secret for one is wanted, ``had_certificate``: whether there is one.
+    ``namespace``: ABSENT, OURS or ANOTHERS; ``echo``: as the variable ``real_ip_echo``; ``front``:
+    the kind that has the load balancer; ``left``: what of :func:`former` is there, and is ours;
+    ``certificate``: whether a Secret for one is wanted, ``had_certificate``: whether there is one;
+    ``ingress_group``: the API group in which the server has Ingresses.
     """
     rights = [right for purpose in purposes for right in NEEDED[purpose]]
+    if front != INGRESS and "teardown" not in purposes:
+        rights = [right for right in rights if (right.group, right.resource) != _INGRESSES]
     if "deploy" in purposes and echo == "bundled":
         rights += DEPLOY_BUNDLED
     # Secrets are asked for only where there is one of ours, since others of the namespace are not.
@@ -108,8 +147,80 @@ def needed(
         "deploy" in purposes and had_certificate and not certificate
     ):
         rights += REMOVE_CERTIFICATE
-    if "deploy" in purposes and not namespace_exists:
-        rights += CREATE_NAMESPACE
-    # Where a Service has the load balancer, an Ingress is a former scenario's and only looked for.
-    unneeded = () if front == INGRESS else _each("create", "patch", objects=(_INGRESSES,))
-    return [right for right in dict.fromkeys(rights) if right not in unneeded]
+    if "deploy" in purposes:
+        rights += [one.right(verb) for one in left for verb in ("get", "delete")]
+    rights += [right for purpose in purposes for right in NAMESPACE.get((purpose, namespace), ())]
+    if namespace == ABSENT and {"deploy", "teardown"} <= {*purposes}:
+        rights.append(Right("delete", *_NAMESPACES, namespaced=False))
+    return [
+        right._replace(group=ingress_group) if right.resource == _INGRESSES[1] else right
+        for right in dict.fromkeys(rights)
+    ]
+
+
+class Extra(t.NamedTuple):
+    """A right that a run goes on without, and what it then can't say or do."""
+
+    right: Right
+    without: str
+
+
+_HELD = (
+    Extra(Right("list", "", "pods"), "what holds a Deployment that is being deleted"),
+    Extra(Right("get", "", "nodes", False), "whether the node of such a pod answers"),
+)
+_EVENTS = Extra(Right("list", "", "events"), "the latest event, while it waits")
+_IDENTITY = Extra(
+    Right("get", *_NAMESPACES, namespace=SETTINGS_NAMESPACE),
+    "that two hosts of an inventory are one cluster",
+)
+# Read only: who wants them changed gives the right for it, and the preflight asks for it then.
+_SWITCHES = Extra(SWITCHES[0], "TKE's switches for the whole cluster")
+_VANTAGE = "where the prober stands (a verdict says so)"
+_WAY = "what is wrong there. It says so, with what allows it"
+#: What each purpose can do more with.
+OPTIONAL: dict[str, tuple[Extra, ...]] = {
+    "deploy": (
+        _EVENTS,
+        _IDENTITY,
+        _SWITCHES,
+        *(
+            Extra(one.right(verb), f"a former scenario's {one.kind}, which then stays")
+            for one in former("image", "Service")
+            for verb in ("get", "delete")
+        ),
+    ),
+    "verify": (
+        _IDENTITY,
+        *(
+            Extra(Right("list", "", name, False), _VANTAGE)
+            for name in ("nodes", "pods", "services")
+        ),
+    ),
+    "diagnose": (
+        Extra(Right("get", *_INGRESSES), _WAY),
+        *(
+            Extra(Right("list", group, name), _WAY)
+            for group, name in (
+                _SERVICES,
+                ("", "pods"),
+                ("discovery.k8s.io", "endpointslices"),
+                _DEPLOYMENTS,
+                ("apps", "replicasets"),
+                ("", "events"),
+            )
+        ),
+        Extra(Right("get", *_NAMESPACES), _WAY),
+        Extra(Right("get", "", "pods/proxy"), "whether the app answers past the load balancer"),
+        Extra(Right("get", "", "pods/log"), "the last lines of a container that crashes"),
+        Extra(
+            Right("get", "cloud.tencent.com", "tkeserviceconfigs"),
+            "what an Ingress sets by a TkeServiceConfig",
+        ),
+        Extra(Right("list", "", "nodes", False), _WAY),
+        Extra(Right("list", "networking.k8s.io", "ingressclasses", False), _WAY),
+        _SWITCHES,
+        _IDENTITY,
+    ),
+    "teardown": (_EVENTS, _IDENTITY, _SWITCHES, *_HELD),
+}

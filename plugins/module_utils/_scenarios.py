@@ -4,7 +4,7 @@
 
 # PRIVATE to the collection: it can change at any time.
 
-"""The ways in which a load balancer of TKE reaches pods, as a table.
+"""The ways in which a load balancer reaches pods, of TKE or of anybody, as a table.
 
 What a scenario needs stands in its row; what a variable can change about it is named as that
 variable is (``real_ip_<field>``) and is the variable's default.
@@ -34,6 +34,8 @@ class Scenario(t.NamedTuple):
 
     ``direct_access``: whether the load balancer sends to pods rather than to node ports.
     ``pod``: fields of the pods' specification that it needs, as Kubernetes has them.
+    ``external_traffic_policy``: the Service's, Kubernetes' own default without one.
+    ``tke``: whether annotations of TKE are written where the class is TKE's.
     ``switches``: TKE's switches for the whole cluster that it needs, with their values.
     """
 
@@ -43,6 +45,8 @@ class Scenario(t.NamedTuple):
     direct_access: bool
     echo: str
     pod: t.Mapping[str, t.Any] = {}
+    external_traffic_policy: str | None = None
+    tke: bool = True
     switches: t.Mapping[str, str] = {}
 
 
@@ -51,6 +55,8 @@ _NON_DIRECT = Scenario(INGRESS, "l7", "NodePort", False, "image")
 _DIRECT = Scenario(SERVICE, "l4", "LoadBalancer", True, "bundled")
 
 DEFAULT_SCENARIO = "gr-clb-non-direct-pod"
+#: A Service of type LoadBalancer, whoever makes its load balancer
+ANY_PROVIDER = "load-balancer-service"
 SCENARIOS: dict[str, Scenario] = {
     DEFAULT_SCENARIO: _NON_DIRECT,
     "eni-clb-non-direct-pod": _NON_DIRECT,
@@ -59,6 +65,8 @@ SCENARIOS: dict[str, Scenario] = {
     "super-clb-direct-pod": _DIRECT._replace(
         pod={"nodeSelector": _SUPER_NODE, "tolerations": [_SUPER_NODE_TAINT]}
     ),
+    # Nodes put their own address in place of the client's wherever Kubernetes' default holds.
+    ANY_PROVIDER: _DIRECT._replace(direct_access=False, external_traffic_policy="Local", tke=False),
 }
 
 #: The class of Ingress that TKE's own load balancer takes. Its annotations are for no other one.

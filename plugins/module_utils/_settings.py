@@ -130,7 +130,9 @@ SETTINGS: dict[str, Setting] = {
         choice("NodePort", "LoadBalancer", "ClusterIP"), _USUAL.service_type, "service_type"
     ),
     "real_ip_direct_access": Setting(boolean, _USUAL.direct_access, "direct_access"),
-    "real_ip_external_traffic_policy": Setting(choice("Cluster", "Local"), None),
+    "real_ip_external_traffic_policy": Setting(
+        choice("Cluster", "Local"), _USUAL.external_traffic_policy, "external_traffic_policy"
+    ),
     "real_ip_ingress_class": Setting(matching(_LABEL, "an ingress class name", 63), TKE_CLASS),
     "real_ip_ingress_annotations": Setting(_annotations, {}),
     "real_ip_service_annotations": Setting(_annotations, {}),
@@ -234,6 +236,11 @@ def _contradictions(values: Mapping[str, t.Any]) -> list[str]:
         found.append(
             f"real_ip_service_type: {kind!r} has no load balancer, and real_ip_scenario: "
             f"{scenario!r} has nothing else in front: leave it unset"
+        )
+    if values["real_ip_direct_access"] and not SCENARIOS[scenario].tke:
+        found.append(
+            f"real_ip_direct_access: an annotation of TKE, and real_ip_scenario: {scenario!r} "
+            "writes none: leave it unset, or name a scenario of TKE"
         )
     to_nodes = wanted == TKE_CLASS and not values["real_ip_direct_access"]
     if front == INGRESS and kind == "ClusterIP" and to_nodes:

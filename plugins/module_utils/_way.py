@@ -22,7 +22,11 @@ from ansible_collections.kestrel.real_ip.plugins.module_utils._kubernetes import
     Cluster,
     ClusterError,
 )
-from ansible_collections.kestrel.real_ip.plugins.module_utils._readiness import KINDS, addresses
+from ansible_collections.kestrel.real_ip.plugins.module_utils._readiness import (
+    addresses,
+    paths_of,
+)
+from ansible_collections.kestrel.real_ip.plugins.module_utils._shapes import modern_ingress
 
 #: Which way, beside its namespace; the documentation of path_addresses_info says more.
 OPTIONS: dict[str, dict[str, t.Any]] = {
@@ -52,7 +56,7 @@ class _Reader:
 
     def one(self, kind: str, namespace: str, name: str) -> dict[str, t.Any] | None:
         """One object, or None where it doesn't exist. Raises ClusterError."""
-        return self.cluster.find(KINDS[kind].path.format(namespace=namespace, name=name))
+        return self.cluster.find_first(paths_of(kind, namespace, name))
 
 
 def read_way(cluster: Cluster, namespace: str, options: t.Mapping[str, t.Any]) -> dict[str, t.Any]:
@@ -61,6 +65,8 @@ def read_way(cluster: Cluster, namespace: str, options: t.Mapping[str, t.Any]) -
     service = reader.one("Service", namespace, options["service"])
     ingress = options["ingress"]
     front = reader.one("Ingress", namespace, ingress) if ingress else service
+    if front is not None and ingress:
+        front = dict(modern_ingress(front))
     selector = (service or {}).get("spec", {}).get("selector") or {}
     pods = (
         reader.items(

@@ -16,6 +16,10 @@ author: The kestrel.real_ip contributors (!UNKNOWN)
 description:
   - Applies Kubernetes objects by server-side apply with the field manager V(kestrel.real_ip), or
     deletes them.
+  - To servers before Kubernetes 1.22 they are applied as C(kubectl apply) does without the server's
+    help, which keeps what was applied last in an annotation. Ingresses and pods get the shape that
+    the server has, such as C(networking.k8s.io/v1beta1) with the annotation
+    C(kubernetes.io/ingress.class).
   - Every object gets the labels C(app.kubernetes.io/managed-by=kestrel.real_ip) and
     C(app.kubernetes.io/instance) with the value of O(instance). An object of the same name that
     does not carry them is never changed, unless O(adopt) says so, and never deleted.
@@ -27,6 +31,11 @@ description:
   - What a Secret holds stands in no result and no diff.
   - A namespace of ours that holds objects of somebody else is not deleted; RV(left) lists them.
     Only their metadata is read.
+  - The number of replicas of a Deployment stays with the autoscaler that has set it through the
+    subresource C(scale), and RV(objects[].yielded) says so. What a person set with
+    C(kubectl scale) is set back, like any other field that is ours.
+  - Another run beside this one is met in the middle of its work. What it removed or changed since
+    it was looked at is looked at again, and where that doesn't help, the message names it.
   - In check mode the server is asked by a dry run, and objects of a namespace that a run would
     create first are
     reported as changed, with an empty C(before) in the diff.
@@ -104,6 +113,17 @@ objects:
       description: V(created), V(adopted), V(changed), V(unchanged), V(deleted), V(absent), or
         V(kept) for what is not ours to touch.
       type: str
+    applied:
+      description: When this collection last changed it, by which a later change of another run is
+        noticed.
+      returned: with O(state=present), but not in check mode
+      type: str
+    yielded:
+      description: The fields that were left to somebody else, with their value and who that is.
+      returned: where there are any
+      type: list
+      elements: str
+      sample: ["spec.replicas: 5, by kube-controller-manager"]
 left:
   description: What somebody else put into the namespace and what kept it from being deleted, as
     C(Kind/name).
@@ -116,7 +136,9 @@ left:
 import base64
 import typing as t
 from contextlib import contextmanager, suppress
+from functools import partial
 
+from ansible_collections.kestrel.real_ip.plugins.module_utils._diff import readable
 from ansible_collections.kestrel.real_ip.plugins.module_utils._kubernetes import (
     Cluster,
     ClusterError,
@@ -127,31 +149,44 @@ from ansible_collections.kestrel.real_ip.plugins.module_utils._ownership import 
     INSTANCE,
     MANAGED_BY,
     MANAGER,
+    applied,
     foreign,
     hidden,
     is_anothers,
     is_ours,
     labelled,
     without_server_fields,
+    yielding,
 )
 from ansible_collections.kestrel.real_ip.plugins.module_utils._readiness import state_of
-from ansible_collections.kubernetes.core.plugins.module_utils.k8s.service import (
-    K8sService,
-    diff_objects,
+from ansible_collections.kestrel.real_ip.plugins.module_utils._shapes import (
+    INGRESS_APIS,
+    SERVER_SIDE_APPLY,
+    shaped,
+    version_of,
 )
+from ansible_collections.kubernetes.core.plugins.module_utils.k8s.service import K8sService
 
-METADATA_ONLY = "application/json;as=PartialObjectMetadataList;g=meta.k8s.io;v=v1"
-# Deleted with its pods, so that the object is there until they are gone.
-FOREGROUND = {"propagationPolicy": "Foreground"}
+# Servers before 1.15 have the second one alone, which they were given as a beta.
+METADATA_ONLY = ",".join(
+    f"application/json;as=PartialObjectMetadataList;g=meta.k8s.io;v={version}"
+    for version in ("v1", "v1beta1")
+)
+# How often an object is looked at anew where somebody else was faster.
+TRIES = 4
 
 
 class Found(t.NamedTuple):
-    """One definition and what there is of it: ``before`` is empty where there is nothing."""
+    """One definition and what there is of it: ``before`` is empty where there is nothing.
+
+    ``yielded``: fields of the definition that were left out, since somebody else has them.
+    """
 
     resource: t.Any
     wanted: dict[str, t.Any]
     before: dict[str, t.Any]
     existing: t.Any
+    yielded: list[str]
 
 
 def held(found: t.Mapping[str, t.Any]) -> set[str]:
@@ -171,15 +206,16 @@ class Applier:
 
     def __init__(self, module: t.Any) -> None:
         self.module = module
+        self.cluster = Cluster(module)
+        self.version = version_of(self.cluster.get("/version")) or SERVER_SIDE_APPLY
         # what kubernetes.core's service reads beside the options of a module of its own
-        module.params["server_side_apply"] = {"field_manager": MANAGER, "force_conflicts": True}
-        module.params["delete_options"] = FOREGROUND
+        if self.version >= SERVER_SIDE_APPLY:
+            module.params["server_side_apply"] = {"field_manager": MANAGER, "force_conflicts": True}
         for definition in module.params["definitions"]:
             self._conceal(definition)
         self.instance: str = module.params["instance"]
-        self.cluster = Cluster(module)
         self.service = K8sService(self.cluster.client, module)
-        self.objects: list[dict[str, str]] = []
+        self.objects: list[dict[str, t.Any]] = []
         self.diffs: list[dict[str, t.Any]] = []
         self.left: list[str] = []
 
@@ -187,28 +223,63 @@ class Applier:
         """Apply or delete every definition. Raises ClusterError."""
         absent = self.module.params["state"] == "absent"
         act = self.delete if absent else self.apply
-        found = [self._find(definition) for definition in self.module.params["definitions"]]
+        look = self._find if absent else self._checked
         # Where one is in the way, the others must not be applied before it either.
-        for __, wanted, before, __ in [] if absent else found:
-            self._check(wanted, before)
-        for resource, wanted, before, existing in found:
-            with self._explained():
-                done = act(resource, wanted, before, existing)
-            kind, name = wanted["kind"], wanted["metadata"]["name"]
-            self.objects.append({"kind": kind, "name": name, "action": done})
+        definitions = self.module.params["definitions"]
+        for definition, found in [(one, look(one)) for one in definitions]:
+            told = self._insist(act, partial(look, definition), found)
+            kind, name = found.wanted["kind"], found.wanted["metadata"]["name"]
+            self.objects.append({"kind": kind, "name": name, **told})
+
+    def _insist(
+        self,
+        act: t.Callable[[Found], dict[str, t.Any]],
+        look: t.Callable[[], Found],
+        found: Found,
+    ) -> dict[str, t.Any]:
+        """What ``act`` tells; done anew where the object had changed since the look."""
+        for left in reversed(range(TRIES)):
+            try:
+                with self._explained():
+                    return act(found)
+            except ClusterError as error:
+                if error.status != 409 or not left:
+                    raise
+                found = look()
+        raise AssertionError("the last try returns or raises")
 
     def _find(self, definition: dict[str, t.Any]) -> Found:
-        wanted = labelled(definition, self.instance)
         with self._explained():
+            wanted = self._shaped(labelled(definition, self.instance))
             resource = self.service.find_resource(wanted["kind"], wanted["apiVersion"], fail=True)
             existing = self.service.retrieve(resource, wanted)
             before = existing.to_dict() if existing else {}
             self._conceal(before)
-        return Found(resource, wanted, before, existing)
+        return Found(resource, wanted, before, existing, [])
 
     def _conceal(self, found: t.Mapping[str, t.Any]) -> None:
         """Keep what a Secret holds out of all that Ansible prints."""
         self.module._module.no_log_values.update(held(found))
+
+    def _shaped(self, wanted: dict[str, t.Any]) -> dict[str, t.Any]:
+        """A definition as this server has it."""
+        api = self.cluster.ingress_api() if wanted["kind"] == "Ingress" else INGRESS_APIS[0]
+        return dict(shaped(wanted, self.version, api))
+
+    def _checked(self, definition: dict[str, t.Any]) -> Found:
+        """What there is of a definition, where it may be applied. Raises ClusterError."""
+        found = self._find(definition)
+        wanted, before = found.wanted, found.before
+        if before and wanted["kind"] != "Namespace" and not self._may_change(before):
+            raise ClusterError(self._not_ours(wanted))
+        # It would be applied without an error, and be gone a moment later.
+        if before and before["metadata"].get("deletionTimestamp"):
+            raise ClusterError(_ending(wanted, before))
+        reason = unchangeable(before, wanted)
+        if reason:
+            raise ClusterError(reason)
+        ours, yielded = yielding(wanted, before)
+        return found._replace(wanted=ours, yielded=yielded)
 
     @contextmanager
     def _explained(self) -> t.Iterator[None]:
@@ -220,66 +291,89 @@ class Applier:
         except Exception as error:
             raise self.cluster.explain(error) from error
 
-    def _check(self, wanted: dict[str, t.Any], before: dict[str, t.Any]) -> None:
-        if before and wanted["kind"] != "Namespace" and not self._may_change(before):
-            raise ClusterError(self._not_ours(wanted))
-        # It would be applied without an error, and be gone a moment later.
-        if before and before["metadata"].get("deletionTimestamp"):
-            raise ClusterError(_ending(wanted, before))
-        reason = unchangeable(before, wanted)
-        if reason:
-            raise ClusterError(reason)
-
     def _may_change(self, before: dict[str, t.Any]) -> bool:
         """Whether an object is ours, or becomes so."""
         adopted = self.module.params["adopt"] and not is_anothers(before, self.instance)
         return is_ours(before, self.instance) or adopted
 
-    def apply(
-        self, resource: t.Any, wanted: dict[str, t.Any], before: dict[str, t.Any], existing: t.Any
-    ) -> str:
-        """Apply one definition and say what that did."""
+    def apply(self, found: Found) -> dict[str, t.Any]:
+        """Apply one definition and tell what that did."""
+        wanted, before = found.wanted, found.before
         taken = bool(before) and not is_ours(before, self.instance)
         if taken and wanted["kind"] == "Namespace":
-            return "kept"
+            return {"action": "kept"}
         try:
-            after = self.service.apply(resource, wanted, existing)[0]
+            after = self.service.apply(found.resource, wanted, found.existing)[0]
         except Exception as error:
             explained = self.cluster.explain(error)
-            if not (self.module.check_mode and not before and _namespace_missing(explained)):
-                raise explained from error
+            missing = _namespace_missing(explained)
+            if not (self.module.check_mode and not before and missing):
+                namespace = wanted["metadata"].get("namespace", "")
+                gone = missing or _namespace_ending(explained)
+                raise (_removed(namespace) if gone else explained) from error
             after = wanted
-        done = self._compare(without_server_fields(before), without_server_fields(after))
-        return "adopted" if taken else done
+        old, new = without_server_fields(before), without_server_fields(after)
+        done = "unchanged" if old == new else "changed" if before else "created"
+        if old != new:
+            self._show(wanted, old, new)
+        told: dict[str, t.Any] = {"action": "adopted" if taken else done}
+        # A dry run has left nothing that another run could change.
+        if not self.module.check_mode:
+            told["applied"] = applied(after)
+        return {**told, "yielded": found.yielded} if found.yielded else told
 
-    def delete(
-        self, resource: t.Any, wanted: dict[str, t.Any], before: dict[str, t.Any], existing: t.Any
-    ) -> str:
-        """Delete one object where it is ours and say what that did."""
+    def delete(self, found: Found) -> dict[str, t.Any]:
+        """Delete one object where it is ours and tell what that did."""
+        return {"action": self._deleted(found)}
+
+    def _deleted(self, found: Found) -> str:
+        wanted, before = found.wanted, found.before
         if not before:
             return "absent"
         if not is_ours(before, self.instance):
             return "kept"
-        if wanted["kind"] == "Namespace":
+        ending = before["metadata"].get("deletionTimestamp")
+        # One that is going takes everything in it along, whose ever that is.
+        if wanted["kind"] == "Namespace" and not ending:
             kinds: set[str] = set()
             contents = list(self._contents(wanted["metadata"]["name"], kinds))
             self.left = foreign(contents, kinds, self.instance)
             if self.left:
                 return "kept"
-        if not before["metadata"].get("deletionTimestamp"):
-            self.service.delete(resource, wanted, existing)
-        self.diffs.append(
-            {"before": hidden(without_server_fields(before), {}, "before"), "after": ""}
-        )
+        if not ending and not self._send_off(found):
+            return "absent"
+        self._show(wanted, without_server_fields(before), {})
         return "deleted"
 
-    def _compare(self, before: dict[str, t.Any], after: dict[str, t.Any]) -> str:
-        if diff_objects(before, after)[0]:
-            return "unchanged"
-        diff = diff_objects(hidden(before, after, "before"), hidden(after, before, "after"))[1]
-        # An empty text: a diff would show an empty object as a line that is removed.
-        self.diffs.append({"before": diff["before"] or "", "after": diff["after"] or ""})
-        return "changed" if before else "created"
+    def _send_off(self, found: Found) -> bool:
+        """Have an object deleted; False where somebody else had that done already."""
+        self.module.params["delete_options"] = {
+            # With its pods, so that the object is there until they are gone.
+            "propagationPolicy": "Foreground",
+            # The one that was looked at, not one that somebody made in its place since.
+            "preconditions": {"uid": found.before["metadata"]["uid"]},
+        }
+        try:
+            self.service.delete(found.resource, found.wanted, found.existing)
+        except Exception as error:
+            explained = self.cluster.explain(error)
+            if explained.status == 404:
+                return False
+            raise explained from error
+        return True
+
+    def _show(
+        self, wanted: dict[str, t.Any], before: dict[str, t.Any], after: dict[str, t.Any]
+    ) -> None:
+        heading = f"{wanted['kind']} {wanted['metadata']['name']}"
+        self.diffs.append(
+            {
+                "before_header": heading,
+                "before": readable(hidden(before, after, "before")),
+                "after_header": heading,
+                "after": readable(hidden(after, before, "after")),
+            }
+        )
 
     def _contents(self, namespace: str, kinds: set[str]) -> t.Iterator[dict[str, t.Any]]:
         """Kind and metadata of everything in a namespace: never a content, let alone a Secret's.
@@ -324,6 +418,14 @@ def _ending(wanted: dict[str, t.Any], before: dict[str, t.Any]) -> str:
     )
 
 
+def _removed(namespace: str) -> ClusterError:
+    return ClusterError(
+        f"Namespace {namespace} is gone or being deleted: expected it to be there, as it was at "
+        "the start; another run or a person removes it. "
+        f"Next: wait until it is gone (kubectl get namespace {namespace}) and run this again"
+    )
+
+
 def _kubectl_get(wanted: dict[str, t.Any]) -> str:
     metadata = wanted["metadata"]
     where = f" -n {metadata['namespace']}" if "namespace" in metadata else ""
@@ -332,6 +434,10 @@ def _kubectl_get(wanted: dict[str, t.Any]) -> str:
 
 def _namespace_missing(error: ClusterError) -> bool:
     return error.status == 404 and str(error).startswith("namespaces ")
+
+
+def _namespace_ending(error: ClusterError) -> bool:
+    return error.status == 403 and "because it is being terminated" in str(error)
 
 
 def main() -> None:

@@ -16,6 +16,8 @@ author: The kestrel.real_ip contributors (!UNKNOWN)
 description:
   - Finds the cluster, its version and its identity, and asks it whether the credentials may do
     all that O(purposes) need.
+  - Finds what other settings have left of this deployment, RV(former), and whether it may be
+    removed.
   - Fails with one sentence where there is no kubeconfig or context, no answer, a version that is
     too old, or a right missing.
   - Fails as well where an Ingress or a Service has its load balancer, and the run would change
@@ -58,6 +60,7 @@ options:
       - gr-clb-direct-pod
       - eni-clb-direct-pod
       - super-clb-direct-pod
+      - load-balancer-service
     default: gr-clb-non-direct-pod
   load_balancer:
     description:
@@ -156,6 +159,20 @@ ingress:
   description: The name of the Ingress, empty where RV(front) is a Service.
   returned: success
   type: str
+former:
+  description:
+    - What other settings of this deployment have needed, is still there and isn't needed any more.
+    - What may not be read is left out, with a warning.
+  returned: success
+  type: list
+  elements: dict
+  contains:
+    kind:
+      description: The kind, V(Ingress) or V(ConfigMap).
+      type: str
+    name:
+      description: The name.
+      type: str
 ephemeral:
   description: Whether the run removes in its end what it deploys.
   returned: success
@@ -192,7 +209,6 @@ namespace_exists:
   type: bool
 """
 
-import re
 import typing as t
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
@@ -211,10 +227,15 @@ from ansible_collections.kestrel.real_ip.plugins.module_utils._ownership import 
     EPHEMERAL,
     is_ours,
 )
-from ansible_collections.kestrel.real_ip.plugins.module_utils._readiness import KINDS
+from ansible_collections.kestrel.real_ip.plugins.module_utils._readiness import paths_of
 from ansible_collections.kestrel.real_ip.plugins.module_utils._rights import (
+    ABSENT,
+    ANOTHERS,
+    OURS,
     SWITCHES,
+    Former,
     Right,
+    former,
     needed,
 )
 from ansible_collections.kestrel.real_ip.plugins.module_utils._scenarios import (
@@ -222,6 +243,7 @@ from ansible_collections.kestrel.real_ip.plugins.module_utils._scenarios import 
     INGRESS,
     SCENARIOS,
 )
+from ansible_collections.kestrel.real_ip.plugins.module_utils._shapes import OLDEST, version_of
 from ansible_collections.kestrel.real_ip.plugins.module_utils._switches import (
     MISSING,
     REPORTED,
@@ -232,25 +254,21 @@ from ansible_collections.kestrel.real_ip.plugins.module_utils._switches import (
     uses,
 )
 
-# Server-side apply is stable from 1.22 on, and so is networking.k8s.io/v1 alone.
-OLDEST = (1, 22)
 REVIEWS = "/apis/authorization.k8s.io/v1/selfsubjectaccessreviews"
 
 
 def check_version(answer: t.Mapping[str, t.Any], server: str) -> str:
     """The server's version. Raises ClusterError where it is none, or too old."""
-    version = str(answer.get("gitVersion", ""))
-    found = re.match(r"v(\d+)\.(\d+)", version)
-    if found is None:
+    version = version_of(answer)
+    text = str(answer.get("gitVersion", ""))
+    if version is None:
         raise ClusterError(
             f"{server} answers, but not as a Kubernetes API server: no version in /version"
         )
-    if tuple(int(part) for part in found.groups()) < OLDEST:
+    if version < OLDEST:
         oldest = ".".join(map(str, OLDEST))
-        raise ClusterError(
-            f"Kubernetes {version} at {server} is too old: {oldest} or newer is needed"
-        )
-    return version
+        raise ClusterError(f"Kubernetes {text} at {server} is too old: {oldest} or newer is needed")
+    return text
 
 
 def missing_rights(cluster: Cluster, rights: t.Sequence[Right], namespace: str) -> list[Right]:
@@ -264,10 +282,12 @@ def missing_rights(cluster: Cluster, rights: t.Sequence[Right], namespace: str) 
         return [right for right, granted in zip(rights, pool.map(allowed, rights)) if not granted]
 
 
-def readable(cluster: Cluster, path: str) -> dict[str, t.Any] | None:
-    """An object, or None where it doesn't exist or mustn't be read. Raises ClusterError."""
+def readable(cluster: Cluster, *paths: str) -> dict[str, t.Any] | None:
+    """An object, from the first of several APIs that the server has, or None where it doesn't exist
+    or mustn't be read. Raises ClusterError.
+    """
     try:
-        return cluster.find(path)
+        return cluster.find_first(paths)
     except ClusterError as error:
         if error.status == 403:
             return None
@@ -279,7 +299,7 @@ def existing(
 ) -> dict[str, t.Any] | None:
     """The deployment's object of a kind, or None without one that is ours. Raises ClusterError."""
     name = f"{name_prefix}-{kind.lower()}"
-    found = readable(cluster, KINDS[kind].path.format(namespace=namespace, name=name))
+    found = readable(cluster, *paths_of(kind, namespace, name))
     return found if found and is_ours(found, name_prefix) else None
 
 
@@ -287,6 +307,39 @@ def uses_certificate(ingress: t.Mapping[str, t.Any] | None, name_prefix: str) ->
     """Does an Ingress name the Secret that is made for a certificate's id?"""
     entries = (ingress or {}).get("spec", {}).get("tls") or []
     return certificate_name(name_prefix) in [one.get("secretName") for one in entries]
+
+
+def state_of_namespace(cluster: Cluster, namespace: str, prefix: str) -> str:
+    """Whose the namespace is; one that may not be read is there, and another's."""
+    try:
+        found = cluster.find(f"/api/v1/namespaces/{namespace}")
+    except ClusterError as error:
+        if error.status != 403:
+            raise
+        return ANOTHERS
+    return ABSENT if found is None else OURS if is_ours(found, prefix) else ANOTHERS
+
+
+def left_over(
+    cluster: Cluster, candidates: t.Iterable[Former], namespace: str, prefix: str
+) -> tuple[dict[str, Former], list[Right]]:
+    """What of ``candidates`` is there and ours, by name, and the rights that it takes to see more.
+
+    Raises ClusterError.
+    """
+    found, unseen = {}, []
+    for one in candidates:
+        name = f"{prefix}-{one.ending}"
+        try:
+            existing = cluster.find_first(paths_of(one.kind, namespace, name))
+        except ClusterError as error:
+            if error.status != 403:
+                raise
+            unseen.append(one.right("get"))
+        else:
+            if existing and is_ours(existing, prefix):
+                found[name] = one
+    return found, unseen
 
 
 def switches(
@@ -354,23 +407,30 @@ def main() -> None:
             },
         }
     )
-    namespace = module.params["namespace"]
+    namespace, prefix = module.params["namespace"], module.params["name_prefix"]
+    purposes, echo = module.params["purposes"], module.params["echo"]
     front = SCENARIOS[module.params["scenario"]].front
-    purposes = module.params["purposes"]
     ephemeral = module.params["ephemeral"] and {"deploy", "verify"} <= {*purposes}
     try:
         cluster = Cluster(module, require_tls=module.params["require_tls"])
         if cluster.unverified:
             module.warn(cluster.unverified)
         version = check_version(cluster.get("/version"), cluster.server)
-        exists = readable(cluster, f"/api/v1/namespaces/{namespace}") is not None
-        certificate, prefix = module.params["certificate"], module.params["name_prefix"]
-        changing = {"deploy", "teardown"} & {*purposes}
+        state = state_of_namespace(cluster, namespace, prefix)
+        candidates = [] if state == ABSENT or "deploy" not in purposes else former(echo, front)
+        left, unseen = left_over(cluster, candidates, namespace, prefix)
         named = partial(existing, cluster, namespace, prefix)
-        ingress = named(INGRESS) if changing else None
-        had_certificate = uses_certificate(ingress, prefix)
+        ingress = named(INGRESS) if {"deploy", "teardown"} & {*purposes} else None
+        certificate, had_certificate = (
+            module.params["certificate"],
+            uses_certificate(ingress, prefix),
+        )
         needs = [*purposes, "teardown"] if ephemeral else purposes
-        rights = needed(needs, exists, module.params["echo"], front, certificate, had_certificate)
+        group = cluster.ingress_api().partition("/")[0]
+        rights = needed(
+            *(needs, state, echo, front, left.values()),
+            *(certificate, had_certificate, group),
+        )
         settings = readable(cluster, SETTINGS_PATH)
         found = switches(settings, module.params, module.warn)
         if found["switches_managed"]:
@@ -395,6 +455,12 @@ def main() -> None:
         system = readable(cluster, "/api/v1/namespaces/kube-system")
     except ClusterError as error:
         module.fail_json(msg=str(error), status=error.status)
+    if unseen:
+        module.warn(
+            f"What another scenario or echo app has left in the namespace {namespace} can't be "
+            f"seen, and would stay: {', '.join(map(str, unseen))} isn't allowed. Next: "
+            "kubectl apply -f docs/rbac/deploy.yml, or ignore this if there never was another one"
+        )
     identity = system["metadata"]["uid"] if system else cluster.server
     module.exit_json(
         changed=False,
@@ -402,15 +468,16 @@ def main() -> None:
         context=contexts_of(module.params)[0],
         version=version,
         cluster=identity,
-        deployment=f"{identity}/{namespace}/{module.params['name_prefix']}",
+        deployment=f"{identity}/{namespace}/{prefix}",
         namespace=namespace,
-        name_prefix=module.params["name_prefix"],
+        name_prefix=prefix,
         front=front,
-        ingress=f"{module.params['name_prefix']}-ingress" if front == INGRESS else "",
+        ingress=f"{prefix}-ingress" if front == INGRESS else "",
         purposes=purposes,
+        former=[{"kind": one.kind, "name": name} for name, one in left.items()],
         ephemeral=ephemeral,
         had_certificate=had_certificate,
-        namespace_exists=exists,
+        namespace_exists=state != ABSENT,
         **found,
     )
 

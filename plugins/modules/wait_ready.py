@@ -19,6 +19,11 @@ description:
   - A Deployment is ready when its rollout is complete, an Ingress and a Service of type
     LoadBalancer when their status
     names an address or a host name, anything else when it exists.
+  - Where O(objects[].action) says what was done with an object, the task does not wait for what
+    cannot come any more. One that somebody else has removed, made again or applied otherwise
+    meanwhile fails it.
+  - Of what is not gone it says what holds it, such as a finalizer, or a pod on a node that does not
+    answer.
   - While it waits, a line every O(interval) seconds says for what, with the namespace's latest
     event.
   - A task of this name runs an action plugin, which shows the progress and calls the module for
@@ -57,6 +62,14 @@ options:
         description: What M(kestrel.real_ip.apply) did with the object. One that it V(kept) is not
           ours to wait for.
         type: str
+      applied:
+        description: By what M(kestrel.real_ip.apply) knows that nobody has applied it otherwise
+          since.
+        type: str
+      yielded:
+        description: What M(kestrel.real_ip.apply) left to somebody else. It is waited for as it is.
+        type: list
+        elements: str
   state:
     description: Whether to wait until the objects are ready, or until they are gone.
     type: str
@@ -149,6 +162,7 @@ way:
 
 import time
 import typing as t
+from contextlib import suppress
 
 from ansible_collections.kestrel.real_ip.plugins.module_utils._kubernetes import (
     Cluster,
@@ -156,8 +170,12 @@ from ansible_collections.kestrel.real_ip.plugins.module_utils._kubernetes import
     open_module,
 )
 from ansible_collections.kestrel.real_ip.plugins.module_utils._readiness import (
+    FOREGROUND,
     KINDS,
+    contested,
+    held_by_pods,
     latest_event,
+    paths_of,
     state_of,
 )
 from ansible_collections.kestrel.real_ip.plugins.module_utils._way import OPTIONS, read_way
@@ -167,18 +185,57 @@ FIRST_PAUSE = 0.2
 LONGEST_PAUSE = 2.0
 
 
-def look(cluster: Cluster, params: t.Mapping[str, t.Any]) -> list[dict[str, t.Any]]:
-    """The state of every object now. Raises ClusterError."""
+class Contest(ClusterError):
+    """Somebody else has undone what is waited for."""
+
+
+def look(cluster: Cluster, params: t.Mapping[str, t.Any], applied: bool) -> list[dict[str, t.Any]]:
+    """The state of every object now. Raises ClusterError, and Contest where ``applied`` holds.
+
+    ``applied``: whether what the objects' actions say was done for real.
+    """
     found = []
     for one in params["objects"]:
         if one["action"] == "kept":
             continue
-        path = KINDS[one["kind"]].path.format(namespace=params["namespace"], name=one["name"])
-        state = state_of(one["kind"], cluster.find(path), params["state"])
+        paths = paths_of(one["kind"], params["namespace"], one["name"])
+        existing = cluster.find_first(paths)
+        undone = contested(one, existing) if applied else ""
+        if undone:
+            raise Contest(_contest(one, undone, params["namespace"]))
+        state = state_of(one["kind"], existing, params["state"])
         found.append(
             {"kind": one["kind"], "name": one["name"], "ready": state.ready, "state": state.text}
         )
     return found
+
+
+def _contest(one: t.Mapping[str, t.Any], done: str, namespace: str) -> str:
+    where = f" in the namespace {namespace}" if one["kind"] != "Namespace" else ""
+    return (
+        f"{one['kind']} {one['name']}{where} {done} while this run waited for it (it was "
+        f"{one['action']} before): another run or a person works on the same deployment. "
+        "Next: wait until that is over, and run this again"
+    )
+
+
+def holding(cluster: Cluster, namespace: str, one: dict[str, t.Any]) -> dict[str, t.Any]:
+    """``one`` of what isn't gone, with the pods that hold it where these do and may be read."""
+    if one["ready"] or one["kind"] != "Deployment" or FOREGROUND not in one["state"]:
+        return one
+    try:
+        existing = cluster.find_first(paths_of(one["kind"], namespace, one["name"]))
+        labels = (existing or {}).get("spec", {}).get("selector", {}).get("matchLabels") or {}
+        selector = ",".join(f"{key}={value}" for key, value in sorted(labels.items()))
+        path = f"/api/v1/namespaces/{namespace}/pods"
+        pods = cluster.items(path, labelSelector=selector) if selector else []
+    except ClusterError:
+        return one
+    nodes = {}
+    for name in {pod.get("spec", {}).get("nodeName", "") for pod in pods} - {""}:
+        with suppress(ClusterError):
+            nodes[name] = cluster.find(f"/api/v1/nodes/{name}")
+    return {**one, "state": held_by_pods(pods, nodes) or one["state"]}
 
 
 def unread(one: t.Mapping[str, t.Any], error: ClusterError) -> dict[str, t.Any]:
@@ -207,6 +264,8 @@ def main() -> None:
                     "kind": {"type": "str", "choices": list(KINDS), "required": True},
                     "name": {"type": "str", "required": True},
                     "action": {"type": "str"},
+                    "applied": {"type": "str"},
+                    "yielded": {"type": "list", "elements": "str"},
                 },
             },
             "state": {"type": "str", "choices": ["present", "absent"], "default": "present"},
@@ -221,11 +280,11 @@ def main() -> None:
         cluster = Cluster(module)
         while True:
             try:
-                objects = look(cluster, module.params)
+                objects = look(cluster, module.params, not module.check_mode)
             except ClusterError as error:
                 # A restarting API server is no reason to give up while there is time.
                 objects = [unread(one, error) for one in module.params["objects"]]
-                if error.status in (401, 403):
+                if error.status in (401, 403) or isinstance(error, Contest):
                     raise
             ready = all(one["ready"] for one in objects)
             left = start + module.params["wait_timeout"] - time.monotonic()
@@ -234,6 +293,8 @@ def main() -> None:
             time.sleep(min(pause, left))
             pause = min(pause * 1.2, LONGEST_PAUSE)
         namespace, asked = module.params["namespace"], module.params["way"]
+        if not module.check_mode:
+            objects = [holding(cluster, namespace, one) for one in objects]
         event = "" if ready else events(cluster, namespace)
         wanted = asked and (ready or module.check_mode)
         way = {"way": read_way(cluster, namespace, asked)} if wanted else {}

@@ -24,10 +24,16 @@ NAMESPACE = "kestrel-catchip"
 #: The operator's address in the outer network, which pods must see
 EXPECTED = "203.0.113.10"
 EXPECTED_IPV6 = "2001:db8:113::a"
-VENV = Path(sys.executable).parent
+#: Where the programs of Ansible are: those of this environment, or of another ansible-core
+VENV = Path(os.environ.get("REAL_IP_ANSIBLE") or Path(sys.executable).parent)
 
 RECAP = re.compile(r"^(\S+) +: ok=\d+ +changed=(\d+)", re.MULTILINE)
+RESULT = re.compile(r"^(?:ok|changed): \[\S+\] => (\{.*\})$", re.MULTILINE)
 LINE = re.compile(r"^real_ip: .*$", re.MULTILINE)
+
+LAB_SERVER = "https://10.255.0.2:6443"
+SUPER_NODE = "node.kubernetes.io/instance-type"
+TAINT = "eks.tke.cloud.tencent.com/eklet"
 
 BALANCED = """
 apiVersion: v1
@@ -53,6 +59,17 @@ class Run:
     def changed(self) -> int:
         """Changed tasks of all hosts together."""
         return sum(int(changed) for __, changed in RECAP.findall(self.output))
+
+    @property
+    def actions(self) -> set[tuple[str, str]]:
+        """Each object with what was done to it, or would be, of a run with ``-v``."""
+        found = [json.loads(text) for text in RESULT.findall(self.output)]
+        objects = [one for result in found for one in result.get("objects", [])]
+        return {
+            (f"{one['kind']}/{one['name']}", one["action"])
+            for one in objects
+            if one.get("action") not in (None, "unchanged", "absent", "kept")
+        }
 
     @property
     def line(self) -> str:
@@ -116,21 +133,22 @@ class Playbooks:
         active = ("--field-selector", "status.phase=Active")
         return self.kubectl("get", "namespaces", *active, "-o", "name").split()
 
-    def run(self, name: str, *arguments: str, environment: Mapping[str, str] | None = None) -> Run:
-        """Run a playbook by its file name without ending, or by its full name if it has dots.
+    def playbook(self, name: str, *arguments: str) -> list[str]:
+        """The command line of a playbook: its file name without ending, or its full name.
 
         Several names stand with blanks between them.
         """
         playbooks = [one if "." in one else f"playbooks/{one}.yml" for one in name.split()]
         default = self.namespace == NAMESPACE
         where = () if default else ("-e", f"real_ip_namespace={self.namespace}")
+        return [str(VENV / "ansible-playbook"), *playbooks, *where, *arguments]
+
+    def run(self, name: str, *arguments: str, environment: Mapping[str, str] | None = None) -> Run:
+        """Run a playbook; ``name`` as for ``playbook``."""
         start = time.monotonic()
         status, output = self.execute(
             "operator",
-            str(VENV / "ansible-playbook"),
-            *playbooks,
-            *where,
-            *arguments,
+            *self.playbook(name, *arguments),
             environment={"ANSIBLE_NOCOLOR": "1", **(environment or {})},
         )
         assert "Traceback" not in output, output
@@ -275,6 +293,38 @@ class Attempt:
         groups = [path for path in Path("/sys/fs/cgroup").rglob(container) if path.is_dir()]
         numbers = {line for path in groups for line in (path / "cgroup.procs").read_text().split()}
         return ["nsenter", f"--target={min(numbers)}", "--net", "--uts", "--"]
+
+
+def configuration(playbooks: Playbooks, server: str = LAB_SERVER, **user: str) -> dict[str, Any]:
+    """A kubeconfig like the lab's, with another server or user."""
+    words = ("config", "view", "--raw", "--minify", "--flatten", "-o", "json")
+    content: dict[str, Any] = json.loads(playbooks.kubectl(*words))
+    content["clusters"][0]["cluster"]["server"] = server
+    if user:
+        content["users"][0]["user"] = user
+    return content
+
+
+def elsewhere(
+    playbooks: Playbooks, directory: Path, server: str = LAB_SERVER, **user: str
+) -> tuple[str, str]:
+    """The argument for such a kubeconfig, which is written into the directory."""
+    path = directory / "kubeconfig"
+    path.write_text(json.dumps(configuration(playbooks, server, **user)))
+    return "-e", f"real_ip_kubeconfig={path}"
+
+
+@contextmanager
+def super_node(playbooks: Playbooks, name: str) -> Iterator[None]:
+    """A node that looks like a super node meanwhile, with the taint of older ones."""
+    node = ("node", name)
+    playbooks.kubectl("label", *node, f"{SUPER_NODE}=eklet")
+    playbooks.kubectl("taint", *node, f"{TAINT}=:NoSchedule")
+    try:
+        yield
+    finally:
+        playbooks.kubectl("taint", *node, f"{TAINT}-")
+        playbooks.kubectl("label", *node, f"{SUPER_NODE}-")
 
 
 @contextmanager

@@ -83,6 +83,7 @@ def fake_go(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> FakeGo:
     monkeypatch.setenv("PATH", f"{programs}:/usr/bin:/bin")
     monkeypatch.setenv("FAKE_GO_RECORD", str(record))
     monkeypatch.delenv(binaries.ASSETS_VARIABLE, raising=False)
+    monkeypatch.delenv(binaries.KUBERNETES_VARIABLE, raising=False)
     monkeypatch.setattr(binaries, "GO_DIRECTORIES", ())
     monkeypatch.setattr(binaries, "SHA256", {})
     return FakeGo(record)
@@ -627,10 +628,51 @@ def write_wheel(directory: Path) -> str:
     return hashlib.sha256(path.read_bytes()).hexdigest()
 
 
+# Another Kubernetes
+
+
+def test_another_kubernetes_is_built_from_its_own_module_beside_the_usual_one(
+    tmp_path: Path, fake_go: FakeGo, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    usual = binaries.ensure(cache=tmp_path)
+    first = fake_go.built()
+    monkeypatch.setenv(binaries.KUBERNETES_VARIABLE, "1.30")
+    other = binaries.ensure(cache=tmp_path)
+
+    assert sorted(fake_go.built()) == sorted([*first, *KUBERNETES])
+    calls = [path.read_text() for path in fake_go.record.glob("kubelet.*")]
+    [built] = [text for text in calls if "gitVersion=v1.30." in text]
+    assert f"PWD={binaries.KUBERNETES['1.30']}" in built.splitlines()
+    for name in NAMES:
+        same = (usual / name).resolve() == (other / name).resolve()
+        assert same == (name not in KUBERNETES)
+
+
+def test_a_kubernetes_that_no_lab_runs_is_refused(
+    tmp_path: Path, fake_go: FakeGo, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv(binaries.KUBERNETES_VARIABLE, "1.12")
+    with pytest.raises(SetupError, match=r"names '1\.12': the lab runs 1\.36 or 1\.30"):
+        binaries.ensure(cache=tmp_path)
+    assert fake_go.built() == []
+
+
+@pytest.mark.parametrize("version", binaries.KUBERNETES)
+def test_each_module_of_a_kubernetes_is_of_its_version_and_names_its_programs(
+    version: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv(binaries.KUBERNETES_VARIABLE, version)
+    assert binaries.source_versions()["k8s.io/kubernetes"].startswith(f"v{version}.")
+    imports = (binaries.KUBERNETES[version] / "tools.go").read_text()
+    for binary in binaries.BINARIES:
+        assert binary.name not in KUBERNETES or f'_ "{binary.package}"' in imports
+
+
 # The tables
 
 
-def test_tables_agree_with_the_module() -> None:
+def test_tables_agree_with_the_module(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv(binaries.KUBERNETES_VARIABLE, raising=False)
     versions = binaries.source_versions()
     imports = (binaries.MODULE / "tools.go").read_text()
     for binary in binaries.BINARIES[:-1]:

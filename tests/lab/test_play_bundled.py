@@ -132,8 +132,15 @@ def test_teardown_after_another_echo_app_leaves_nothing(
     restricted.kubectl("label", "namespace", restricted.namespace, f"{ENFORCED}-")
     run = restricted.run("deploy")
     assert run.status == 0, run.output
-    assert run.changed == 1
-    assert "configmap/real-ip-echo" in _objects(restricted), "until no pod can read it any more"
+    assert run.changed == 2
+    assert "configmap/real-ip-echo" not in _objects(restricted), "no pod can read it any more"
+    # As a run leaves it that is killed before its end.
+    left = ("configmap", "real-ip-echo", "-n", restricted.namespace)
+    restricted.kubectl("create", *left)
+    restricted.kubectl(
+        *("label", *left, "app.kubernetes.io/managed-by=kestrel.real_ip"),
+        "app.kubernetes.io/instance=real-ip",
+    )
     run = restricted.run("teardown")
     assert run.status == 0, run.output
     assert _objects(restricted) == set()

@@ -9,9 +9,8 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-import yaml
 
-from tests.lab.playbooks import Playbooks
+from tests.lab.playbooks import LAB_SERVER, Playbooks, elsewhere
 
 READER = """
 apiVersion: v1
@@ -132,22 +131,8 @@ def test_unknown_context(playbooks: Playbooks) -> None:
     assert "kubectl config get-contexts" in run.line
 
 
-def _elsewhere(playbooks: Playbooks, tmp_path: Path, server: str, **user: str) -> tuple[str, str]:
-    """The argument for a kubeconfig like the lab's, with another server or user."""
-    content = yaml.safe_load(playbooks.kubectl("config", "view", "--raw", "--minify", "--flatten"))
-    content["clusters"][0]["cluster"]["server"] = server
-    if user:
-        content["users"][0]["user"] = user
-    path = tmp_path / "kubeconfig"
-    path.write_text(json.dumps(content))
-    return "-e", f"real_ip_kubeconfig={path}"
-
-
-LAB_SERVER = "https://10.255.0.2:6443"
-
-
 def test_refused_connection(playbooks: Playbooks, tmp_path: Path) -> None:
-    run = playbooks.run("site", *_elsewhere(playbooks, tmp_path, "https://127.0.0.1:9"))
+    run = playbooks.run("site", *elsewhere(playbooks, tmp_path, "https://127.0.0.1:9"))
     assert run.status == 2
     assert "https://127.0.0.1:9 doesn't answer" in run.line
 
@@ -166,7 +151,7 @@ def test_a_server_that_accepts_and_stays_silent(playbooks: Playbooks, tmp_path: 
     try:
         assert silent.stdout is not None
         assert silent.stdout.readline()
-        run = playbooks.run("site", *_elsewhere(playbooks, tmp_path, "https://127.0.0.1:7443"))
+        run = playbooks.run("site", *elsewhere(playbooks, tmp_path, "https://127.0.0.1:7443"))
     finally:
         silent.kill()
         silent.wait()
@@ -176,7 +161,7 @@ def test_a_server_that_accepts_and_stays_silent(playbooks: Playbooks, tmp_path: 
 
 
 def test_wrong_token(playbooks: Playbooks, tmp_path: Path) -> None:
-    run = playbooks.run("site", *_elsewhere(playbooks, tmp_path, LAB_SERVER, token="not-a-token"))
+    run = playbooks.run("site", *elsewhere(playbooks, tmp_path, LAB_SERVER, token="not-a-token"))
     assert run.status == 2
     assert "401" in run.line
     assert "not-a-token" not in run.output
@@ -186,7 +171,7 @@ def test_missing_rights_are_named(playbooks: Playbooks, tmp_path: Path) -> None:
     playbooks.kubectl("apply", "-f", "-", text=READER)
     try:
         token = playbooks.kubectl("create", "token", "reader", "-n", "default").strip()
-        there = _elsewhere(playbooks, tmp_path, LAB_SERVER, token=token)
+        there = elsewhere(playbooks, tmp_path, LAB_SERVER, token=token)
         run = playbooks.run("site", *there)
         with_certificate = playbooks.run("site", *there, "-e", "real_ip_qcloud_cert_id=site0001")
     finally:

@@ -5,19 +5,17 @@ from __future__ import annotations
 
 import secrets
 from collections.abc import Iterator
-from contextlib import contextmanager
 
 import pytest
 
 from lab.settings import NODE1, NODE2, Lab
-from tests.lab.playbooks import EXPECTED, Playbooks
+from tests.lab.playbooks import EXPECTED, Playbooks, super_node
 
 MINE = ("-e", f"real_ip_expected_source={EXPECTED}")
 LAYER_7 = ("gr-clb-non-direct-pod", "eni-clb-non-direct-pod")
 LAYER_4 = ("gr-clb-direct-pod", "eni-clb-direct-pod")
 SUPER = "super-clb-direct-pod"
-SUPER_NODE = "node.kubernetes.io/instance-type"
-TAINT = "eks.tke.cloud.tencent.com/eklet"
+ANYBODY = "load-balancer-service"
 
 
 @pytest.fixture
@@ -72,19 +70,6 @@ def test_layer_7(own: Playbooks, scenario: str) -> None:
     _removed(own, *_by_name(scenario))
 
 
-@contextmanager
-def _super_node(playbooks: Playbooks) -> Iterator[None]:
-    """One node that looks like a super node, with the taint of older ones."""
-    node = ("node", NODE2.name)
-    playbooks.kubectl("label", *node, f"{SUPER_NODE}=eklet")
-    playbooks.kubectl("taint", *node, f"{TAINT}=:NoSchedule")
-    try:
-        yield
-    finally:
-        playbooks.kubectl("taint", *node, f"{TAINT}-")
-        playbooks.kubectl("label", *node, f"{SUPER_NODE}-")
-
-
 def _layer_4(own: Playbooks, scenario: str) -> None:
     run = own.run("site", *_by_name(scenario))
     assert (run.status, run.verdict) == (0, "preserved"), run.output
@@ -109,8 +94,27 @@ def test_layer_4(own: Playbooks, scenario: str) -> None:
     _removed(own, *_by_name(scenario))
 
 
+def test_a_load_balancer_of_whoever_makes_one(own: Playbooks) -> None:
+    run = own.run("site", *_by_name(ANYBODY))
+    assert (run.status, run.verdict) == (0, "preserved"), run.output
+    assert _kinds(own) == {"service", "deployment", "configmap"}
+    service = ("get", "service", "real-ip-service", "-n", own.namespace, "-o")
+    assert own.kubectl(*service, "jsonpath={.spec.externalTrafficPolicy}") == "Local"
+    # What the stand-in itself writes has names of its own.
+    assert "direct-access" not in own.kubectl(*service, "jsonpath={.metadata.annotations}")
+    again = own.run("site", *_by_name(ANYBODY))
+    assert (again.status, again.changed) == (0, 0), again.output
+
+    run = own.run("site", *_by_name(ANYBODY), "-e", "real_ip_external_traffic_policy=Cluster")
+    assert (run.status, run.verdict) == (2, "lost"), run.output
+    assert "cause    P501 Service real-ip-service" in run.output
+    run = own.run("site", *_by_name(ANYBODY))
+    assert (run.status, run.verdict) == (0, "preserved"), run.output
+    _removed(own, *_by_name(ANYBODY))
+
+
 def test_super_nodes(own: Playbooks) -> None:
-    with _super_node(own):
+    with super_node(own, NODE2.name):
         _layer_4(own, SUPER)
         nodes = own.kubectl(
             *("get", "pods", "-n", own.namespace),
@@ -138,7 +142,7 @@ def test_another_scenario_converges(own: Playbooks) -> None:
 
     run = own.run("site", *_by_name(LAYER_7[0]))
     assert (run.status, run.verdict) == (0, "preserved"), run.output
-    assert _kinds(own) >= {"ingress", "service", "deployment"}
+    assert _kinds(own) == {"ingress", "service", "deployment"}
     again = own.run("site", *_by_name(LAYER_7[0]))
     assert (again.status, again.changed) == (0, 0), again.output
     _removed(own)

@@ -12,6 +12,7 @@ from lab import images
 from lab.faults import FAULTS
 from lab.settings import REPOSITORY
 from tests.lab.fault_cases import CASES, page
+from tools import rbac
 
 MODULES = REPOSITORY / "plugins" / "modules"
 
@@ -83,3 +84,23 @@ def test_every_fault_is_compared_and_has_the_code_of_its_case() -> None:
 
 def test_the_page_of_faults_is_made_from_the_cases() -> None:
     assert (REPOSITORY / "docs" / "faults.md").read_text() == page()
+
+
+def test_the_manifests_of_rights_are_made_from_the_table() -> None:
+    written = {path.stem: path.read_text() for path in rbac.DIRECTORY.glob("*.yml")}
+    assert written == {purpose: rbac.manifest(purpose) for purpose in rbac.PURPOSES}
+
+
+def test_each_situation_in_the_life_of_a_deployment_has_a_test() -> None:
+    page = (REPOSITORY / "docs" / "lifecycle.md").read_text()
+    rows = [
+        line.strip("|").split(" | ")
+        for line in page.splitlines()
+        if line.startswith("| ") and not line.startswith(("| situation |", "| --- |"))
+    ]
+    assert len(rows) > 30
+    for situation, __, __, named in rows:
+        found = re.fullmatch(r"`(\w+\.py)::(test_\w+)` ?", named)
+        assert found, situation
+        code = (REPOSITORY / "tests" / "lab" / found[1]).read_text()
+        assert f"\ndef {found[2]}(" in code, situation

@@ -523,24 +523,50 @@ def gin(cases: Iterable[Case]) -> Path:
         for case in cases
     ]
     sources = _sources(HERE / "gin") | {"cases.go": _CASES.format(cases="\n".join(texts))}
-    go = binaries.go_program(CACHE, binaries.source_versions()["go"], print)
 
     def build(directory: Path) -> int:
         # Without msgpack, which no test uses, the first build takes half the time.
-        options = ["-trimpath", "-tags=nomsgpack", "-ldflags=-s -w", "-o=gin"]
-        return run_with_progress(
-            [go, "build", *options, "."],
-            what="Building Gin",
-            log=_log("gin"),
-            report=print,
-            cwd=directory,
-            environment=os.environ
-            | {
-                "CGO_ENABLED": "0",
-                "GOFLAGS": "-buildvcs=false",
-                "GOTOOLCHAIN": "local",
-                "GOWORK": "off",
-            },
-        )
+        options = ("-tags=nomsgpack", "-o=gin")
+        return _go("Building Gin", "gin", directory, "build", *_BUILD, *options, ".")
 
     return _installed("gin", "go build of Gin", sources, build) / "gin"
+
+
+_BUILD: Final = ("-trimpath", "-ldflags=-s -w")
+
+
+def _go(what: str, name: str, directory: Path, *words: str) -> int:
+    """Run a command of Go in a directory with a go.mod; return its exit status."""
+    go = binaries.go_program(CACHE, binaries.source_versions()["go"], print)
+    return run_with_progress(
+        [go, *words],
+        what=what,
+        log=_log(name),
+        report=print,
+        cwd=directory,
+        environment=os.environ
+        | {
+            "CGO_ENABLED": "0",
+            "GOFLAGS": "-buildvcs=false",
+            "GOTOOLCHAIN": "local",
+            "GOWORK": "off",
+        },
+    )
+
+
+def contour() -> Path:
+    """Return a directory with ``contour``, built once, and ``crds.yaml``, which it needs."""
+
+    def build(directory: Path) -> int:
+        package = "github.com/projectcontour/contour/cmd/contour"
+        words = ("build", *_BUILD, "-o=contour", package)
+        status = _go("Building Contour", "contour", directory, *words)
+        # Asked last, so that the log has but the answer: where the module's own files are.
+        where = ("list", "-m", "-f={{.Dir}}", "github.com/projectcontour/contour")
+        status = status or _go("Looking for Contour's files", "contour", directory, *where)
+        if status == 0:
+            module = Path(last_line(_log("contour")))
+            shutil.copyfile(module / "examples/contour/01-crds.yaml", directory / "crds.yaml")
+        return status
+
+    return _installed("contour", "go build of Contour", _sources(HERE.parent / "contour"), build)

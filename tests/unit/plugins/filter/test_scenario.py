@@ -18,6 +18,7 @@ scenario = FilterModule().filters()["scenario"]
         ("gr-clb-direct-pod", "Service", set()),
         ("eni-clb-direct-pod", "Service", set()),
         ("super-clb-direct-pod", "Service", {"nodeSelector", "tolerations"}),
+        ("load-balancer-service", "Service", set()),
         ("", "Ingress", set()),
     ],
 )

@@ -30,10 +30,10 @@ from ansible_collections.kestrel.real_ip.plugins.module_utils._path import (
     TrafficPath,
     Unread,
     keep_pod,
-    modern_ingress,
     outcome_of,
     slices_of,
 )
+from ansible_collections.kestrel.real_ip.plugins.module_utils._shapes import modern_ingress
 from ansible_collections.kestrel.real_ip.plugins.module_utils._summary import rows
 
 OURS = {"app.kubernetes.io/managed-by": "kestrel.real_ip"}
@@ -492,7 +492,7 @@ ROWS: dict[str, Row] = {
         ),
         "P005",
         "Cluster API server",
-        "Use Kubernetes 1.22",
+        "Use Kubernetes 1.14",
         "console",
     ),
     "a read that fails": Row(
@@ -904,6 +904,31 @@ ROWS: dict[str, Row] = {
         _patch("ingress", "front", {"spec": {"ingressClassName": "qcloud"}}, " --type=merge"),
         also=("P306",),
     ),
+    "class where there is one of another kind": Row(
+        both(
+            put("ingress", "spec", "ingressClassName", value="nginx"),
+            put("settings", value=None),
+            put("classes", value=[{"metadata": {"name": "contour"}}]),
+            no_address,
+        ),
+        "P303",
+        "Ingress front",
+        _patch("ingress", "front", {"spec": {"ingressClassName": "contour"}}, " --type=merge"),
+        also=("P306",),
+    ),
+    "class where there are two": Row(
+        both(
+            put("ingress", "spec", "ingressClassName", value="nginx"),
+            put("settings", value=None),
+            put("classes", value=[{"metadata": {"name": one}} for one in ("contour", "other")]),
+            no_address,
+        ),
+        "P303",
+        "Ingress front",
+        "Name a class that the cluster has",
+        "console",
+        also=("P306",),
+    ),
     "controller": Row(
         both(put("settings", value={"EnableIngressController": "false"}), no_address),
         "P304",
@@ -924,6 +949,13 @@ ROWS: dict[str, Row] = {
         also=("P306",),
     ),
     "no address": Row(no_address, "P306", "Ingress front", "See that the controller", "console"),
+    "no address of a Service": Row(
+        both(layer_4(), put("services", 0, "status", value={})),
+        "P306",
+        "Service echo",
+        "See that what makes load balancers for Services",
+        "console",
+    ),
     "no name": Row(
         probe("V501", "no address was found for lb.example"),
         "P307",
@@ -1568,3 +1600,13 @@ def test_endpoints_say_the_same_as_slices() -> None:
     [one] = found
     assert [entry["conditions"]["ready"] for entry in one["endpoints"]] == [True, False]
     assert one["ports"] == [{"port": 5000}]
+
+
+def test_the_header_that_is_missing_is_the_one_that_the_strategy_reads() -> None:
+    way = healthy()
+    probe("V209", "Forwarded is missing in 10 of 10 answers through 198.51.100.1:80")(way)
+    [found] = diagnose(TrafficPath(**way))
+    assert (found["code"], found["cause"].partition(":")[0]) == (
+        "P503",
+        "The request arrives without Forwarded",
+    )

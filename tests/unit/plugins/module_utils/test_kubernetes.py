@@ -142,3 +142,70 @@ def test_nothing_is_sent_to_a_server_that_is_refused(
         listening.settimeout(0.2)
         with pytest.raises(TimeoutError):
             listening.accept()
+
+
+class Answering(Cluster):
+    """Answers by path; what has no answer is a path that the server doesn't know."""
+
+    def __init__(self, answers: dict[str, Any]) -> None:
+        self.answers = answers
+        self.asked: list[str] = []
+
+    def get(self, path: str, **query: str | int) -> dict[str, Any]:
+        self.asked.append(path)
+        found = self.answers.get(path, ClusterError("404 page not found", 404))
+        if isinstance(found, ClusterError):
+            raise found
+        return dict(found)
+
+
+ABSENT = ClusterError('ingresses.networking.k8s.io "front" not found', 404)
+FORBIDDEN = ClusterError("ingresses is forbidden", 403)
+
+
+@pytest.mark.parametrize(
+    ("answers", "found", "asked"),
+    [
+        ({"/new": {"a": 1}, "/old": {"a": 2}}, {"a": 1}, ["/new"]),
+        # Where the server has the API, the object is in none of the others either.
+        ({"/new": ABSENT, "/old": {"a": 2}}, None, ["/new"]),
+        ({"/old": {"a": 2}}, {"a": 2}, ["/new", "/old"]),
+        ({}, None, ["/new", "/old"]),
+    ],
+)
+def test_an_object_is_looked_for_in_the_first_api_that_is_served(
+    answers: dict[str, Any], found: object, asked: list[str]
+) -> None:
+    cluster = Answering(answers)
+    assert cluster.find_first(["/new", "/old"]) == found
+    assert cluster.asked == asked
+
+
+def test_what_may_not_be_read_is_not_taken_for_absent() -> None:
+    with pytest.raises(ClusterError, match="forbidden"):
+        Answering({"/new": FORBIDDEN, "/old": {}}).find_first(["/new", "/old"])
+
+
+POLICIES = {"resources": [{"name": "networkpolicies"}]}
+INGRESSES = {"resources": [{"name": "networkpolicies"}, {"name": "ingresses"}]}
+
+
+@pytest.mark.parametrize(
+    ("served", "api"),
+    [
+        ({"networking.k8s.io/v1": INGRESSES}, "networking.k8s.io/v1"),
+        (
+            {"networking.k8s.io/v1": POLICIES, "networking.k8s.io/v1beta1": INGRESSES},
+            "networking.k8s.io/v1beta1",
+        ),
+        (
+            {"networking.k8s.io/v1": POLICIES, "extensions/v1beta1": INGRESSES},
+            "extensions/v1beta1",
+        ),
+        # Nowhere: then applying one says so.
+        ({"networking.k8s.io/v1": POLICIES}, "networking.k8s.io/v1"),
+    ],
+)
+def test_where_ingresses_are_served(served: dict[str, Any], api: str) -> None:
+    answers = {f"/apis/{one}": answer for one, answer in served.items()}
+    assert Answering(answers).ingress_api() == api

@@ -6,6 +6,7 @@ from __future__ import annotations
 
 import pytest
 from ansible_collections.kestrel.real_ip.plugins.module_utils._ownership import (
+    applied,
     foreign,
     hidden,
     is_anothers,
@@ -13,6 +14,7 @@ from ansible_collections.kestrel.real_ip.plugins.module_utils._ownership import 
     labelled,
     owns,
     without_server_fields,
+    yielding,
 )
 
 OURS = {"app.kubernetes.io/managed-by": "kestrel.real_ip", "app.kubernetes.io/instance": "real-ip"}
@@ -62,6 +64,15 @@ def test_without_server_fields() -> None:
         "metadata": {"name": "a"},
         "spec": {"type": "NodePort"},
     }
+
+
+def test_what_was_applied_last_is_no_change_of_its_own() -> None:
+    applied = {"kubectl.kubernetes.io/last-applied-configuration": "{}"}
+    for own in ({}, {"a": "b"}):
+        existing = {"metadata": {"name": "a", "annotations": {**own, **applied}}}
+        metadata = {"name": "a", **({"annotations": own} if own else {})}
+        assert without_server_fields(existing) == {"metadata": metadata}
+        assert existing["metadata"]["annotations"] == {**own, **applied}
     assert without_server_fields({}) == {}
 
 
@@ -139,3 +150,64 @@ def test_whose_field_it_is(path: tuple[str, ...], found: bool) -> None:
     entry = {"fieldsV1": {"f:metadata": {"f:annotations": {"f:a/b": {}}}}}
     assert owns(entry, *path) is found
     assert not owns({}, *path)
+
+
+REPLICAS = {"f:spec": {"f:replicas": {}}}
+
+
+def _entry(manager: str, fields: object = None, **more: str) -> dict[str, object]:
+    owned = REPLICAS if fields is None else fields
+    return {"manager": manager, "operation": "Update", "fieldsV1": owned, **more}
+
+
+def test_owns_follows_a_path() -> None:
+    assert owns(_entry("a"), "spec", "replicas")
+    assert owns(_entry("a"), "spec")
+    assert not owns(_entry("a"), "spec", "paused")
+    assert not owns({"manager": "a"}, "spec")
+
+
+@pytest.mark.parametrize(
+    ("kind", "history", "yielded"),
+    [
+        ("Deployment", [], []),
+        ("Deployment", [_entry("kestrel.real_ip")], []),
+        # by hand: the next run says again what is wanted
+        ("Deployment", [_entry("kubectl", subresource="scale")], []),
+        ("Deployment", [_entry("kubectl-edit")], []),
+        # a controller of its own that doesn't scale but writes, such as one for rollouts
+        ("Deployment", [_entry("argo")], []),
+        ("Deployment", [_entry("keda", {"f:status": {}}, subresource="scale")], []),
+        ("Service", [_entry("kube-controller-manager", subresource="scale")], []),
+        (
+            "Deployment",
+            [_entry("kubectl-edit"), _entry("kube-controller-manager", subresource="scale")],
+            ["spec.replicas: 5, by kube-controller-manager"],
+        ),
+    ],
+)
+def test_replicas_are_left_to_who_scales(
+    kind: str, history: list[dict[str, object]], yielded: list[str]
+) -> None:
+    wanted = {"kind": kind, "spec": {"replicas": 2, "paused": False}}
+    existing = {"metadata": {"managedFields": history}, "spec": {"replicas": 5}}
+    ours, told = yielding(wanted, existing)
+    assert told == yielded
+    assert ours["spec"] == ({"paused": False} if yielded else {"replicas": 2, "paused": False})
+    assert wanted["spec"] == {"replicas": 2, "paused": False}, "what was given stays as it was"
+    assert yielding(wanted, {}) == (wanted, [])
+
+
+def test_applied_changes_with_what_we_apply_and_with_nothing_else() -> None:
+    def existing(time: str, fields: object, *others: object) -> dict[str, object]:
+        ours = {"manager": "kestrel.real_ip", "operation": "Apply", "time": time}
+        return {"metadata": {"managedFields": [*others, {**ours, "fieldsV1": fields}]}}
+
+    first = applied(existing("2026-01-01T00:00:00Z", REPLICAS))
+    assert first == "2026-01-01T00:00:00Z"
+    assert applied(existing("2026-01-01T00:00:00Z", REPLICAS, _entry("keda"))) == first
+    assert applied(existing("2026-01-01T00:00:01Z", REPLICAS)) != first
+    # an autoscaler that takes the replicas
+    assert applied(existing("2026-01-01T00:00:00Z", {"f:spec": {}})) == first
+    assert applied({"metadata": {"managedFields": [_entry("kestrel.real_ip")]}}) == ""
+    assert applied({}) == ""

@@ -745,7 +745,11 @@ def test_the_own_address_is_asked_for_over_each_family(names: dict[str, Any]) ->
 def in_turn(*behaviours: Behaviour) -> Behaviour:
     """Behaves to each connection as the next one says."""
     left = iter(behaviours)
-    return lambda connection: next(left)(connection)
+
+    def behave(connection: Connection) -> None:
+        next(left)(connection)
+
+    return behave
 
 
 @pytest.mark.parametrize(

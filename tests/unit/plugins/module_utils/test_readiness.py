@@ -7,6 +7,8 @@ from __future__ import annotations
 import pytest
 from ansible_collections.kestrel.real_ip.plugins.module_utils._readiness import (
     addresses,
+    contested,
+    held_by_pods,
     latest_event,
     state_of,
 )
@@ -73,6 +75,31 @@ STATES = [
     ("Ingress", None, "absent", True, "gone"),
     ("Ingress", {"metadata": {"finalizers": ["a/b"]}}, "absent", False, "finalizer a/b"),
     ("Ingress", {"metadata": {}}, "absent", False, "still there"),
+    ("Namespace", {"spec": {"finalizers": ["kubernetes"]}}, "absent", False, "kubernetes"),
+    (
+        "Namespace",
+        {
+            "spec": {"finalizers": ["kubernetes"]},
+            "status": {
+                "conditions": [
+                    {"type": "NamespaceDeletionContentFailure", "status": "False", "message": "no"},
+                    {
+                        "type": "NamespaceContentRemaining",
+                        "status": "True",
+                        "message": "configmaps. has 1 resource instances",
+                    },
+                    {
+                        "type": "NamespaceFinalizersRemaining",
+                        "status": "True",
+                        "message": "example.org/held in 1 resource instances",
+                    },
+                ]
+            },
+        },
+        "absent",
+        False,
+        "example.org/held in 1 resource instances configmaps. has 1 resource instances",
+    ),
 ]
 
 
@@ -83,6 +110,54 @@ def test_state_of(
     state = state_of(kind, existing, wanted)
     assert state.ready is ready
     assert words in state.text
+
+
+HERE: dict[str, object] = {"metadata": {}}
+ENDING = {"metadata": {"deletionTimestamp": "2026-01-01T00:00:00Z"}}
+
+
+@pytest.mark.parametrize(
+    ("action", "applied", "existing", "words"),
+    [
+        ("created", None, HERE, ""),
+        ("unchanged", None, HERE, ""),
+        ("created", None, None, "was removed"),
+        ("changed", None, ENDING, "was removed"),
+        ("adopted", None, None, "was removed"),
+        ("deleted", None, None, ""),
+        ("deleted", None, ENDING, ""),
+        ("deleted", None, HERE, "was made again"),
+        ("absent", None, HERE, "was made again"),
+        # nothing is known of what a caller names without what was done
+        (None, None, None, ""),
+        (None, None, HERE, ""),
+        ("created", "2026-01-01T00:00:00Z abc", HERE, "was changed"),
+        ("created", "", HERE, ""),
+    ],
+)
+def test_contested(
+    action: str | None, applied: str | None, existing: dict[str, object] | None, words: str
+) -> None:
+    assert contested({"action": action, "applied": applied}, existing) == words
+
+
+def _node(ready: str) -> dict[str, object]:
+    return {"status": {"conditions": [{"type": "Ready", "status": ready}]}}
+
+
+def test_pods_that_hold_their_deployment_are_named_with_their_nodes() -> None:
+    def pod(name: str, node: str = "") -> dict[str, object]:
+        return {"metadata": {"name": name}, "spec": {"nodeName": node} if node else {}}
+
+    nodes = {"up": _node("True"), "lost": _node("Unknown"), "removed": None}
+    pods = [
+        *(pod("e", "secret"), pod("d"), pod("c", "removed"), pod("b", "lost"), pod("a", "up")),
+    ]
+    assert held_by_pods(pods, nodes) == (
+        "held by its pods: a on up; b on lost, a node that isn't ready; "
+        "c on removed, a node that doesn't exist; d; e on secret"
+    )
+    assert held_by_pods([], nodes) == ""
 
 
 def test_all_entries_of_the_status_count() -> None:

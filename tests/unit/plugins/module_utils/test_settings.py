@@ -99,6 +99,9 @@ BY_SCENARIO = [
     ("real_ip_service_type", "", "NodePort"),
     ("real_ip_direct_access", None, False),
     ("real_ip_direct_access", "gr-clb-direct-pod", True),
+    ("real_ip_external_traffic_policy", "gr-clb-direct-pod", None),
+    ("real_ip_external_traffic_policy", "load-balancer-service", "Local"),
+    ("real_ip_direct_access", "load-balancer-service", False),
     # What no scenario has a say in
     ("real_ip_replicas", "gr-clb-direct-pod", 2),
 ]
@@ -151,6 +154,15 @@ PROBLEMS = [
         ["real_ip_service_type: 'NodePort' has no load balancer, and real_ip_scenario"],
     ),
     ({"real_ip_scenario": "gr-clb-direct-pod", "real_ip_service_type": "LoadBalancer"}, []),
+    (
+        {"real_ip_scenario": "load-balancer-service", "real_ip_direct_access": True},
+        ["real_ip_direct_access: an annotation of TKE, and real_ip_scenario: 'load-balancer-servi"],
+    ),
+    ({"real_ip_scenario": "load-balancer-service", "real_ip_direct_access": False}, []),
+    (
+        {"real_ip_scenario": "load-balancer-service", "real_ip_subnet_id": "subnet-a1b2c3d4"},
+        ["real_ip_subnet_id: is for TKE's own load balancer, and real_ip_scenario: 'load-balanc"],
+    ),
     ({"real_ip_service_type": "LoadBalancer"}, []),
     (
         {"real_ip_service_type": "ClusterIP"},

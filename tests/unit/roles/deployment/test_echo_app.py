@@ -52,7 +52,8 @@ class App(NamedTuple):
 @contextmanager
 def running(environment: dict[str, str] | None = None, **constants: float) -> Iterator[App]:
     """The app on a free port; ``constants`` replace those of the file."""
-    command = [sys.executable, "-I"]
+    # ansible-test runs each test in a process of its own, which ends without a module's fixtures.
+    command = ["setpriv", "--pdeathsig", "TERM", sys.executable, "-I"]
     command += ["-c", CHANGED, str(APP), json.dumps(constants)] if constants else [str(APP)]
     process = subprocess.Popen(
         command,
