@@ -226,7 +226,7 @@ def test_a_server_that_is_not_verified_is_refused_on_demand(
     assert (run.status, run.verdict) == (2, "not_run")
     assert "real_ip_require_tls: The certificate of the API server" in run.line
     assert "CA certificate" in run.line
-    plain = _elsewhere(playbooks, tmp_path, "http://127.0.0.1:9")
+    plain = elsewhere(playbooks, tmp_path, "http://127.0.0.1:9")
     assert "is spoken to without TLS" in playbooks.run("site", *REQUIRED, *plain).line
 
 
