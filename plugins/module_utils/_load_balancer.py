@@ -379,7 +379,7 @@ def _excluded(asked: _Asked) -> t.Iterator[str]:
             "or give it another name"
         )
     if len(lone) == 1:
-        other = next(name for name in _TOGETHER if name not in lone)
+        (other,) = (name for name in _TOGETHER if name not in lone)
         yield f"{variable(lone[0])}: goes together with {variable(other)}: set both"
     for parameter, names in _SAID_TWICE.items():
         for name in names:

@@ -12,6 +12,7 @@ from types import SimpleNamespace
 import pytest
 from ansible_collections.kestrel.real_ip.plugins.module_utils._kubernetes import ClusterError
 from ansible_collections.kestrel.real_ip.plugins.module_utils._ownership import labelled
+from ansible_collections.kestrel.real_ip.plugins.module_utils._shapes import SERVER_SIDE_APPLY
 from ansible_collections.kestrel.real_ip.plugins.modules.apply import TRIES, Applier
 
 WANTED = {
@@ -57,8 +58,9 @@ class Server:
 def _applier(server: Server, state: str) -> Applier:
     made = Applier.__new__(Applier)
     params = {"state": state, "definitions": [WANTED], "adopt": False}
-    made.module = SimpleNamespace(params=params, check_mode=False)
-    made.instance = "real-ip"
+    printed = SimpleNamespace(no_log_values=set())
+    made.module = SimpleNamespace(params=params, check_mode=False, _module=printed)
+    made.instance, made.version = "real-ip", SERVER_SIDE_APPLY
     made.cluster = t.cast("t.Any", SimpleNamespace(explain=lambda error: error))
     made.service = t.cast("t.Any", server)
     made.objects, made.diffs, made.left = [], [], []
