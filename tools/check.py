@@ -16,7 +16,7 @@ import shutil
 import sys
 import textwrap
 import time
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
@@ -32,6 +32,9 @@ JUNIT: Final = BUILD / "junit"
 
 #: Groups of checks that are run only where they are named: a part of each is in another check.
 _ASKED_FOR: Final = ("faults",)
+
+#: Names the AWX that a check may change. Without it that check isn't part of a usual run.
+CONTROLLER: Final = "CONTROLLER_HOST"
 
 #: What coreutils' timeout exits with.
 _OUT_OF_TIME: Final = 124
@@ -119,6 +122,7 @@ def checks(paths: Sequence[str]) -> list[Check]:
             "unit",
             "These tools",
             pytest(tests("tests/tools", "test_*.py"), JUNIT / "tools"),
+            minutes=15,
             cases=JUNIT / "tools",
         ),
         Check(
@@ -152,6 +156,15 @@ def checks(paths: Sequence[str]) -> list[Check]:
             ),
             minutes=80,
             cases=JUNIT / "faults",
+            proxies=True,
+        ),
+        Check(
+            "controller",
+            "awx",
+            f"The data for AWX on the one that {CONTROLLER} names",
+            pytest(tests("tests/awx", "test_*.py"), JUNIT / "controller"),
+            minutes=90,
+            cases=JUNIT / "controller",
             proxies=True,
         ),
         Check(
@@ -257,7 +270,7 @@ def _show(check: Check, result: Result, report: Report) -> None:
         report(f"  ! {note}")
 
 
-def chosen(table: Sequence[Check], names: Iterable[str]) -> list[Check]:
+def chosen(table: Sequence[Check], names: Iterable[str], environ: Mapping[str, str]) -> list[Check]:
     """Return the checks with these names or in these groups; without any, those of a usual run.
 
     Raises LookupError with a name that is neither.
@@ -267,7 +280,8 @@ def chosen(table: Sequence[Check], names: Iterable[str]) -> list[Check]:
         if not any(name in (check.name, check.group) for check in table):
             raise LookupError(name)
     if not wanted:
-        return [check for check in table if check.group not in _ASKED_FOR]
+        left_out = [*_ASKED_FOR, *([] if environ.get(CONTROLLER) else ["awx"])]
+        return [check for check in table if check.group not in left_out]
     return [check for check in table if {check.name, check.group} & set(wanted)]
 
 
@@ -283,7 +297,7 @@ def main(arguments: Sequence[str]) -> int:
     options = parser.parse_args(arguments)
     table = checks(files.known())
     try:
-        table = chosen(table, options.names)
+        table = chosen(table, options.names, os.environ)
     except LookupError as error:
         names = ", ".join(dict.fromkeys(name for row in table for name in (row.group, row.name)))
         _say(f"There is no check or group {error}; there are: {names}")
@@ -292,6 +306,8 @@ def main(arguments: Sequence[str]) -> int:
         for check in table:
             _say(f"{check.group:11} {check.name:13} {check.purpose}")
         return 0
+    if not options.names and not os.environ.get(CONTROLLER):
+        _say(f"Not run: controller, which needs an AWX. Next: set {CONTROLLER}, see docs/awx.md")
     with locked(BUILD / ".lock", _say):
         return 0 if run_all(table, lambda check: run(check, _say), _say) else 1
 

@@ -23,6 +23,7 @@ DIRECTORY = Path("requirements")
 #: Name of each lock, and the oldest Python that it is for.
 LOCKS = {
     "dev": "3.11",
+    "ee": "3.11",
     "fuzz": "3.12",
     # As tools/matrix.py has them: what the controller of each runs on.
     "core-2.17": "3.10",

@@ -42,7 +42,7 @@ class ActionModule(ActionBase):
             return result
         names = (
             *("namespace", "name_prefix", "echo", "scenario"),
-            *("direct_access", "manage_cluster_switches", "ephemeral"),
+            *("direct_access", "manage_cluster_switches", "ephemeral", "require_tls"),
         )
         values = values_of(given)
         args = {

@@ -18,7 +18,11 @@ import typing as t
 from ansible.module_utils.basic import AnsibleModule
 from ansible_collections.kestrel.real_ip.plugins.module_utils._shapes import INGRESS_APIS
 from ansible_collections.kubernetes.core.plugins.module_utils.args_common import AUTH_ARG_SPEC
-from ansible_collections.kubernetes.core.plugins.module_utils.k8s.client import get_api_client
+from ansible_collections.kubernetes.core.plugins.module_utils.k8s.client import (
+    _create_auth_spec,
+    _create_configuration,
+    get_api_client,
+)
 from ansible_collections.kubernetes.core.plugins.module_utils.k8s.core import AnsibleK8SModule
 
 try:
@@ -86,17 +90,25 @@ def open_module(argument_spec: dict[str, t.Any], **keywords: t.Any) -> AnsibleK8
 class Cluster:
     """The API server that a module's options and environment name."""
 
-    def __init__(self, module: AnsibleK8SModule) -> None:
-        """Connect. Raises ClusterError."""
+    def __init__(self, module: AnsibleK8SModule, require_tls: bool = False) -> None:
+        """Connect. Raises ClusterError.
+
+        With ``require_tls`` also where the server isn't verified, before it gets a request, and so
+        before it gets the credentials.
+        """
         if any(module.params.get(option) for option in _CONNECTION):
             for variable in [name for name in os.environ if name.startswith("K8S_AUTH_")]:
                 del os.environ[variable]
         _bound_requests()
         try:
+            if require_tls:
+                _refuse_unverified(_create_configuration(_create_auth_spec(module)), module.params)
             self.client = get_api_client(module=module)
         except Exception as error:  # a configuration can fail in as many ways as its format has
             raise _explain(error, module.params) from error
         self.server: str = self.client.configuration.host
+        #: What is to be said of a server that isn't verified, or None.
+        self.unverified = unverified(self.client.configuration, module.params, os.environ)
         self._counting = threading.Lock()
         #: How many requests were made by this object; those of the client's discovery don't count.
         self.requests = 0
@@ -189,6 +201,49 @@ class Cluster:
     def explain(self, error: BaseException) -> ClusterError:
         """``error`` of the client or of kubernetes.core as one sentence."""
         return _explain(error, self._params, getattr(self, "server", None))
+
+
+#: How a certificate comes to be not verified, by variable; kubernetes.core reads the first that is
+#: set. For a credential without a CA certificate AWX sets the second one, whatever its verify_ssl.
+_VERIFICATION = ("K8S_AUTH_VALIDATE_CERTS", "K8S_AUTH_VERIFY_SSL")
+
+
+def unverified(
+    configuration: t.Any, params: t.Mapping[str, t.Any], environ: t.Mapping[str, str]
+) -> str | None:
+    """What is to be said where anybody on the way could be the API server, or None.
+
+    ``configuration`` is the client's, which has been made of the other two and of a kubeconfig.
+    """
+    server = str(configuration.host)
+    if server.lower().startswith("http://"):
+        return (
+            f"The API server {server} is spoken to without TLS: anybody on the way can read the "
+            "credentials and answer in its place. Next: give its https:// URL"
+        )
+    if configuration.verify_ssl:
+        return None
+    named = next((name for name in _VERIFICATION if environ.get(name)), None)
+    if params.get("validate_certs") is not None:
+        why = "validate_certs is false"
+    elif named:
+        why = f"the environment has {named}={environ[named]}"
+    else:
+        why = "the kubeconfig has insecure-skip-tls-verify"
+    return (
+        f"The certificate of the API server {server} is not verified, since {why}: anybody on the "
+        "way can read the credentials and answer in its place. Next: give its CA certificate, as "
+        "certificate-authority-data in the kubeconfig, or in AWX's credential, which without one "
+        "switches the verification off"
+    )
+
+
+def _refuse_unverified(configuration: t.Any, params: t.Mapping[str, t.Any]) -> None:
+    """Raises ClusterError where the API server isn't verified."""
+    said = unverified(configuration, params, os.environ)
+    if said:
+        what, __, mend = said.partition(" Next: ")
+        raise ClusterError(f"real_ip_require_tls: {what} Nothing was changed. Next: {mend}")
 
 
 def contexts_of(params: t.Mapping[str, t.Any]) -> tuple[str | None, list[str]]:

@@ -94,6 +94,13 @@ options:
       - If not set, the value or the default of the variable C(real_ip_ephemeral).
     type: bool
     default: false
+  require_tls:
+    description:
+      - Whether to fail, before anything is sent, where the API server's certificate isn't verified
+        or the connection isn't encrypted. Without it that is a warning.
+      - If not set, the value or the default of the variable C(real_ip_require_tls).
+    type: bool
+    default: false
   purposes:
     description: What the run is going to do.
     type: list
@@ -391,6 +398,7 @@ def main() -> None:
             "direct_access": {"type": "bool", "default": False},
             "manage_cluster_switches": {"type": "bool", "default": False},
             "ephemeral": {"type": "bool", "default": False},
+            "require_tls": {"type": "bool", "default": False},
             "purposes": {
                 "type": "list",
                 "elements": "str",
@@ -404,7 +412,9 @@ def main() -> None:
     front = SCENARIOS[module.params["scenario"]].front
     ephemeral = module.params["ephemeral"] and {"deploy", "verify"} <= {*purposes}
     try:
-        cluster = Cluster(module)
+        cluster = Cluster(module, require_tls=module.params["require_tls"])
+        if cluster.unverified:
+            module.warn(cluster.unverified)
         version = check_version(cluster.get("/version"), cluster.server)
         state = state_of_namespace(cluster, namespace, prefix)
         candidates = [] if state == ABSENT or "deploy" not in purposes else former(echo, front)

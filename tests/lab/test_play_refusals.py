@@ -206,6 +206,30 @@ def test_explicit_connection_wins_over_the_environment(playbooks: Playbooks) -> 
     assert run.status == 0, run.output
 
 
+# What AWX sends for a credential that has no CA certificate
+UNVERIFIED = {"K8S_AUTH_VERIFY_SSL": "False"}
+REQUIRED = ("-e", "real_ip_require_tls=true")
+
+
+def test_a_server_that_is_not_verified_is_a_warning(playbooks: Playbooks) -> None:
+    run = playbooks.run("deploy", "--check", environment=UNVERIFIED)
+    assert run.status == 0, run.output
+    said = " ".join(run.output.split())
+    assert "is not verified, since the environment has K8S_AUTH_VERIFY_SSL=False" in said
+    assert "is not verified" not in playbooks.run("deploy", "--check", *REQUIRED).output
+
+
+def test_a_server_that_is_not_verified_is_refused_on_demand(
+    playbooks: Playbooks, tmp_path: Path
+) -> None:
+    run = playbooks.run("site", *REQUIRED, environment=UNVERIFIED)
+    assert (run.status, run.verdict) == (2, "not_run")
+    assert "real_ip_require_tls: The certificate of the API server" in run.line
+    assert "CA certificate" in run.line
+    plain = elsewhere(playbooks, tmp_path, "http://127.0.0.1:9")
+    assert "is spoken to without TLS" in playbooks.run("site", *REQUIRED, *plain).line
+
+
 def test_two_hosts_with_one_deployment_are_refused(playbooks: Playbooks, tmp_path: Path) -> None:
     inventory = tmp_path / "inventory.yml"
     inventory.write_text("real_ip_clusters: {hosts: {one: {}, two: {}}}\n")

@@ -146,12 +146,22 @@ TABLE = [Check(name, group, "", ["true"]) for name, group in ("ax", "bx", "cy")]
     [([], "abc"), (["b"], "b"), (["c,a"], "ac"), (["x"], "ab"), (["y", "a"], "ac")],
 )
 def test_chosen(names: list[str], expected: str) -> None:
-    assert "".join(one.name for one in check.chosen(TABLE, names)) == expected
+    assert "".join(one.name for one in check.chosen(TABLE, names, {})) == expected
+
+
+@pytest.mark.parametrize(
+    ("environ", "run"),
+    [({}, False), ({check.CONTROLLER: ""}, False), ({check.CONTROLLER: "a"}, True)],
+)
+def test_an_awx_is_tested_only_where_there_is_one(environ: dict[str, str], run: bool) -> None:
+    usual = [one.name for one in check.chosen(check.checks([]), [], environ)]
+    assert ("controller" in usual) is run
+    assert [one.name for one in check.chosen(check.checks([]), ["awx"], environ)] == ["controller"]
 
 
 def test_chosen_refuses_what_is_unknown() -> None:
     with pytest.raises(LookupError, match="lint"):
-        check.chosen(TABLE, ["a,lint"])
+        check.chosen(TABLE, ["a,lint"], {})
 
 
 def test_names_of_checks_are_unique_and_no_groups() -> None:

@@ -14,6 +14,7 @@ from ansible_collections.kestrel.real_ip.plugins.module_utils._kubernetes import
     Cluster,
     ClusterError,
     _bound_requests,
+    unverified,
 )
 from ansible_collections.kestrel.real_ip.plugins.module_utils._path import SIDE_BY_SIDE
 from ansible_collections.kubernetes.core.plugins.module_utils.args_common import AUTH_ARG_SPEC
@@ -59,6 +60,88 @@ def test_no_option_is_in_the_place_of_one_of_the_connection(
         module.main()
     assert own
     assert own.keys().isdisjoint(AUTH_ARG_SPEC)
+
+
+SERVER = "https://192.0.2.1:6443"
+FALSE = {"K8S_AUTH_VERIFY_SSL": "False"}
+
+
+@pytest.mark.parametrize(
+    ("host", "verify", "params", "environ", "words"),
+    [
+        (SERVER, True, {}, {}, None),
+        (SERVER, True, {"validate_certs": True}, FALSE, None),
+        (SERVER, False, {}, FALSE, "the environment has K8S_AUTH_VERIFY_SSL=False"),
+        (
+            SERVER,
+            False,
+            {},
+            {"K8S_AUTH_VALIDATE_CERTS": "no", **FALSE},
+            "has K8S_AUTH_VALIDATE_CERT",
+        ),
+        (SERVER, False, {"validate_certs": False}, {}, "validate_certs is false"),
+        (SERVER, False, {}, {}, "the kubeconfig has insecure-skip-tls-verify"),
+        ("http://192.0.2.1", True, {}, {}, "without TLS"),
+        ("HTTP://192.0.2.1", False, {}, FALSE, "without TLS"),
+    ],
+)
+def test_a_server_that_is_not_verified(
+    host: str,
+    verify: bool,
+    params: dict[str, Any],
+    environ: dict[str, str],
+    words: str | None,
+) -> None:
+    configuration = Configuration()
+    configuration.host, configuration.verify_ssl = host, verify
+    said = unverified(configuration, params, environ)
+    assert (said is None) == (words is None)
+    assert (words or "") in (said or "")
+
+
+def _kubeconfig(server: str, **cluster: Any) -> dict[str, Any]:
+    return {
+        "apiVersion": "v1",
+        "kind": "Config",
+        "current-context": "a",
+        "clusters": [{"name": "a", "cluster": {"server": server, **cluster}}],
+        "users": [{"name": "a", "user": {"token": "a-token-that-must-stay-here"}}],
+        "contexts": [{"name": "a", "context": {"cluster": "a", "user": "a"}}],
+    }
+
+
+class _Module:
+    def __init__(self, **params: Any) -> None:
+        self.params = {**dict.fromkeys(AUTH_ARG_SPEC), **params}
+
+
+@pytest.mark.parametrize(
+    ("params", "environ", "scheme"),
+    [
+        ({}, FALSE, "https"),
+        ({"kubeconfig": {"insecure-skip-tls-verify": True}}, {}, "https"),
+        ({"kubeconfig": {}}, {}, "http"),
+        ({"validate_certs": False}, {}, "https"),
+    ],
+)
+def test_nothing_is_sent_to_a_server_that_is_refused(
+    monkeypatch: pytest.MonkeyPatch, params: dict[str, Any], environ: dict[str, str], scheme: str
+) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as listening:
+        server = f"{scheme}://127.0.0.1:{listening.getsockname()[1]}"
+        if "kubeconfig" in params:
+            given = {"kubeconfig": _kubeconfig(server, **params["kubeconfig"])}
+        else:
+            given = dict(params)
+            monkeypatch.setenv("K8S_AUTH_HOST", server)
+            monkeypatch.setenv("K8S_AUTH_API_KEY", "a-token-that-must-stay-here")
+        for name, value in environ.items():
+            monkeypatch.setenv(name, value)
+        with pytest.raises(ClusterError, match=r"real_ip_require_tls: The .* Nothing was changed"):
+            Cluster(_Module(**given), require_tls=True)
+        listening.settimeout(0.2)
+        with pytest.raises(TimeoutError):
+            listening.accept()
 
 
 class Answering(Cluster):
