@@ -16,6 +16,8 @@ from urllib.error import HTTPError
 
 import pytest
 import yaml
+from ansible_collections.kestrel.real_ip.plugins.module_utils._codes import VERDICTS
+from ansible_collections.kestrel.real_ip.plugins.module_utils._scenarios import SCENARIOS
 from ansible_collections.kestrel.real_ip.plugins.module_utils._settings import SETTINGS
 
 from lab.settings import REPOSITORY
@@ -650,3 +652,11 @@ def test_the_page_names_what_there_is(data: dict[str, Any]) -> None:
     settings = yaml.safe_load((awx.PLACE / "vars" / "settings.yml").read_text())
     for name in settings:
         assert re.search(rf"^\| .*`{name}`.* \|.*\|.*\|$", page, re.MULTILINE), name
+
+
+@pytest.mark.parametrize(
+    ("question", "choices"), [("scenario", {*SCENARIOS}), ("accept", {*VERDICTS})]
+)
+def test_a_question_offers_all_that_there_is(question: str, choices: set[str]) -> None:
+    surveys = yaml.safe_load((REPOSITORY / "playbooks/awx/vars/surveys.yml").read_text())
+    assert {*surveys["awx_questions"][question]["choices"]} == choices
