@@ -48,6 +48,11 @@ class Forgery(NamedTuple):
         return self.repeated or bool(self.preface)
 
     @property
+    def names_an_address(self) -> bool:
+        """Whether a client could choose its address by it, as not by an empty header."""
+        return any(value in text for _name, text in self.lines for value in self.values)
+
+    @property
     def in_lines(self) -> bool:
         """Whether a header is repeated."""
         return len({name for name, _value in self.lines}) < len(self.lines)

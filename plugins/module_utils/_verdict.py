@@ -760,7 +760,8 @@ def _aims_at(forgery: Forgery, strategy: Strategy) -> bool:
     # Names with underscores and private addresses may be passed over by who reads the header.
     public = any(value in text for _name, text in forgery.lines for value in forgery.public)
     wanted_public = strategy.strategy in ("leftmost_non_private", "rightmost_non_private")
-    return forgery.header.lower() == strategy.source.lower() and (public or not wanted_public)
+    aims = public if wanted_public else forgery.names_an_address
+    return forgery.header.lower() == strategy.source.lower() and aims
 
 
 def deceived(strategy: Strategy, forged: Forged) -> tuple[str, Facts] | None:
@@ -834,7 +835,11 @@ def _safe(
     """The declared strategy where it is safe, else the simplest that is."""
     found = safe(
         [sample.right for sample in answers],
-        [(forgery.header, sample.right) for forgery, sample in forged if is_answer(sample)],
+        [
+            (forgery.header if forgery.names_an_address else "", sample.right)
+            for forgery, sample in forged
+            if is_answer(sample)
+        ],
     )
     declared = {key: value for key, value in question.strategy._asdict().items() if value}
     declared.setdefault("header", question.strategy.source)

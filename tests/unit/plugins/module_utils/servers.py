@@ -409,6 +409,9 @@ def proxied(mode: str, client: str) -> Behaviour:
         if mode == "refuse" and forged:
             connection.send(response(b"blocked", "403 Forbidden"))
             return
+        if mode == "refuse addresses" and any(re.search(r"\d", value) for _name, value in forged):
+            connection.send(response(b"blocked", "403 Forbidden"))
+            return
         for name in ("X-Forwarded-For", "X-Real-IP"):
             before = _values(forged, name)
             appended = ", ".join([*before, peer])

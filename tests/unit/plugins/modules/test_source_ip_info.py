@@ -349,6 +349,14 @@ def test_what_becomes_of_forged_headers(
     assert running.accepted == 10 + result["requests"]["forged"]
 
 
+def test_forged_headers_without_an_address_test_nothing() -> None:
+    with Server(proxied("refuse addresses", CLIENT)) as running:
+        result = probe(url=running.url, expected_source=[CLIENT], forge=True)
+    assert result["code"] == "V001", result["reason"]
+    assert result["reason"].endswith("forgery not tested")
+    assert result["safe_strategy"] is None
+
+
 @pytest.mark.parametrize(
     ("mode", "code", "line"),
     [
