@@ -47,10 +47,9 @@ class Forgery(NamedTuple):
         """Whether who answers only what came through a proxy may answer this."""
         return self.repeated or bool(self.preface)
 
-    @property
-    def names_an_address(self) -> bool:
-        """Whether a client could choose its address by it, as not by an empty header."""
-        return any(value in text for _name, text in self.lines for value in self.values)
+    def names_one_of(self, values: Iterable[str]) -> bool:
+        """Whether one of these addresses stands in a line, and not only an empty header."""
+        return any(value in text for value in values for _name, text in self.lines)
 
     @property
     def in_lines(self) -> bool:

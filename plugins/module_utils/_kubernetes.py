@@ -246,6 +246,27 @@ def _refuse_unverified(configuration: t.Any, params: t.Mapping[str, t.Any]) -> N
         raise ClusterError(f"real_ip_require_tls: {what} Nothing was changed. Next: {mend}")
 
 
+_Found = t.TypeVar("_Found")
+_Told = t.TypeVar("_Told")
+
+
+def insist(
+    act: t.Callable[[_Found], _Told], look: t.Callable[[], _Found], found: _Found, tries: int
+) -> _Told:
+    """What ``act`` tells of what was found; after a new look where that had changed since.
+
+    Raises ClusterError: of the last try, or another one than a conflict (409).
+    """
+    for left in reversed(range(tries)):
+        try:
+            return act(found)
+        except ClusterError as error:
+            if error.status != 409 or not left:
+                raise
+            found = look()
+    raise AssertionError("the last try returns or raises")
+
+
 def contexts_of(params: t.Mapping[str, t.Any]) -> tuple[str | None, list[str]]:
     """The context in use and the others of its kubeconfig; None where there is no kubeconfig."""
     from kubernetes import config

@@ -758,10 +758,9 @@ def _aims_at(forgery: Forgery, strategy: Strategy) -> bool:
     if strategy.strategy == "peer":
         return True
     # Names with underscores and private addresses may be passed over by who reads the header.
-    public = any(value in text for _name, text in forgery.lines for value in forgery.public)
     wanted_public = strategy.strategy in ("leftmost_non_private", "rightmost_non_private")
-    aims = public if wanted_public else forgery.names_an_address
-    return forgery.header.lower() == strategy.source.lower() and aims
+    values = forgery.public if wanted_public else forgery.values
+    return forgery.header.lower() == strategy.source.lower() and forgery.names_one_of(values)
 
 
 def deceived(strategy: Strategy, forged: Forged) -> tuple[str, Facts] | None:
@@ -836,7 +835,7 @@ def _safe(
     found = safe(
         [sample.right for sample in answers],
         [
-            (forgery.header if forgery.names_an_address else "", sample.right)
+            (forgery.header if forgery.names_one_of(forgery.values) else "", sample.right)
             for forgery, sample in forged
             if is_answer(sample)
         ],

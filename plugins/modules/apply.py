@@ -142,6 +142,7 @@ from ansible_collections.kestrel.real_ip.plugins.module_utils._diff import reada
 from ansible_collections.kestrel.real_ip.plugins.module_utils._kubernetes import (
     Cluster,
     ClusterError,
+    insist,
     open_module,
 )
 from ansible_collections.kestrel.real_ip.plugins.module_utils._load_balancer import unchangeable
@@ -227,26 +228,9 @@ class Applier:
         # Where one is in the way, the others must not be applied before it either.
         definitions = self.module.params["definitions"]
         for definition, found in [(one, look(one)) for one in definitions]:
-            told = self._insist(act, partial(look, definition), found)
+            told = insist(partial(self._do, act), partial(look, definition), found, TRIES)
             kind, name = found.wanted["kind"], found.wanted["metadata"]["name"]
             self.objects.append({"kind": kind, "name": name, **told})
-
-    def _insist(
-        self,
-        act: t.Callable[[Found], dict[str, t.Any]],
-        look: t.Callable[[], Found],
-        found: Found,
-    ) -> dict[str, t.Any]:
-        """What ``act`` tells; done anew where the object had changed since the look."""
-        for left in reversed(range(TRIES)):
-            try:
-                with self._explained():
-                    return act(found)
-            except ClusterError as error:
-                if error.status != 409 or not left:
-                    raise
-                found = look()
-        raise AssertionError("the last try returns or raises")
 
     def _find(self, definition: dict[str, t.Any]) -> Found:
         with self._explained():
@@ -280,6 +264,10 @@ class Applier:
             raise ClusterError(reason)
         ours, yielded = yielding(wanted, before)
         return found._replace(wanted=ours, yielded=yielded)
+
+    def _do(self, act: t.Callable[[Found], dict[str, t.Any]], found: Found) -> dict[str, t.Any]:
+        with self._explained():
+            return act(found)
 
     @contextmanager
     def _explained(self) -> t.Iterator[None]:

@@ -80,10 +80,12 @@ switches:
 """
 
 import typing as t
+from functools import partial
 
 from ansible_collections.kestrel.real_ip.plugins.module_utils._kubernetes import (
     Cluster,
     ClusterError,
+    insist,
     open_module,
 )
 from ansible_collections.kestrel.real_ip.plugins.module_utils._switches import (
@@ -106,35 +108,30 @@ TRIES = 5
 
 
 def arrange(
-    cluster: Cluster, wanted: t.Mapping[str, str], deployment: str, check_mode: bool
+    cluster: Cluster,
+    wanted: t.Mapping[str, str],
+    deployment: str,
+    check_mode: bool,
+    config: dict[str, t.Any] | None,
 ) -> tuple[Plan, dict[str, t.Any], bool]:
     """The plan that was carried out, the record before it, and whether anything changed.
 
-    Raises ClusterError.
+    ``config``: the ConfigMap as it was found. Raises ClusterError, with 409 where it has changed.
     """
-    for last in reversed(range(TRIES)):
-        config = cluster.find(SETTINGS_PATH)
-        if config is None and not wanted:
-            return Plan([], {}), {}, False
-        if config is None:
-            raise ClusterError(MISSING)
-        try:
-            record = recorded(config)
-        except RecordError as error:
-            raise ClusterError(f"{error}. Nothing was changed. Next: {KUBECTL}") from error
-        found = plan(config.get("data") or {}, record, wanted, deployment)
-        patch = found.patch(record)
-        if not patch or check_mode:
-            return found, record, bool(patch)
+    if config is None and not wanted:
+        return Plan([], {}), {}, False
+    if config is None:
+        raise ClusterError(MISSING)
+    try:
+        record = recorded(config)
+    except RecordError as error:
+        raise ClusterError(f"{error}. Nothing was changed. Next: {KUBECTL}") from error
+    found = plan(config.get("data") or {}, record, wanted, deployment)
+    patch = found.patch(record)
+    if patch and not check_mode:
         patch["metadata"]["resourceVersion"] = config["metadata"]["resourceVersion"]
-        try:
-            cluster.request("patch", SETTINGS_PATH, body=patch, content_type=MERGE_PATCH)
-        except ClusterError as error:
-            if error.status == 409 and last:
-                continue
-            raise
-        return found, record, True
-    raise AssertionError("the last try returns or raises")
+        cluster.request("patch", SETTINGS_PATH, body=patch, content_type=MERGE_PATCH)
+    return found, record, bool(patch)
 
 
 def main() -> None:
@@ -147,9 +144,10 @@ def main() -> None:
     )
     wanted = {str(switch): str(value) for switch, value in module.params["wanted"].items()}
     try:
-        done, record, changed = arrange(
-            Cluster(module), wanted, module.params["deployment"], module.check_mode
-        )
+        cluster = Cluster(module)
+        look = partial(cluster.find, SETTINGS_PATH)
+        act = partial(arrange, cluster, wanted, module.params["deployment"], module.check_mode)
+        done, record, changed = insist(act, look, look(), TRIES)
     except ClusterError as error:
         module.fail_json(msg=str(error), status=error.status)
     diff = {

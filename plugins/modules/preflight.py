@@ -331,13 +331,13 @@ def left_over(
     for one in candidates:
         name = f"{prefix}-{one.ending}"
         try:
-            existing = cluster.find_first(paths_of(one.kind, namespace, name))
+            there = cluster.find_first(paths_of(one.kind, namespace, name))
         except ClusterError as error:
             if error.status != 403:
                 raise
             unseen.append(one.right("get"))
         else:
-            if existing and is_ours(existing, prefix):
+            if there and is_ours(there, prefix):
                 found[name] = one
     return found, unseen
 
@@ -374,9 +374,8 @@ def refuse_lasting(cluster: Cluster, params: t.Mapping[str, t.Any]) -> None:
     """Raises ClusterError where the deployment is there already, and to stay."""
     namespace, prefix = params["namespace"], params["name_prefix"]
     name = f"{prefix}-deployment"
-    found = cluster.find(f"/apis/apps/v1/namespaces/{namespace}/deployments/{name}")
-    annotations = (found or {}).get("metadata", {}).get("annotations") or {}
-    if found and is_ours(found, prefix) and EPHEMERAL not in annotations:
+    found = existing(cluster, namespace, prefix, "Deployment")
+    if found and EPHEMERAL not in (found["metadata"].get("annotations") or {}):
         raise ClusterError(
             f"real_ip_ephemeral: Deployment {name} in the namespace {namespace} was deployed to "
             "stay, and would be removed in the end. Nothing was changed. Next: set "

@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import os
+import secrets
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
@@ -100,6 +101,15 @@ def kubectl(run_in: Command) -> Callable[..., str]:
 def playbooks(lab: Lab) -> Playbooks:
     """Runs playbooks where an operator of the test cluster would."""
     return Playbooks(lab.name)
+
+
+@pytest.fixture
+def own(lab: Lab, request: pytest.FixtureRequest) -> Iterator[Playbooks]:
+    """Runs playbooks in a namespace of the test's own, which isn't there yet."""
+    subject = request.path.stem.removeprefix("test_play_").replace("_", "-")
+    found = Playbooks(lab.name, f"{subject}-{secrets.token_hex(3)}")
+    yield found
+    found.kubectl("delete", "namespace", found.namespace, "--ignore-not-found", "--wait=false")
 
 
 @pytest.fixture(scope="module")

@@ -5,14 +5,12 @@ from __future__ import annotations
 
 import json
 import re
-import secrets
 import time
-from collections.abc import Iterator
 from typing import Any
 
 import pytest
 
-from lab.settings import NODE2, Lab
+from lab.settings import NODE2
 from tests.lab.playbooks import EXPECTED, Playbooks, super_node
 
 MINE = ("-e", f"real_ip_expected_source={EXPECTED}")
@@ -28,14 +26,6 @@ KINDS = "ingresses,services,deployments,configmaps"
 NOISE = re.compile(
     "^[+-](  )?(managedFields|resourceVersion|uid|creationTimestamp|status|generation):", re.M
 )
-
-
-@pytest.fixture
-def own(lab: Lab) -> Iterator[Playbooks]:
-    """Runs playbooks in a namespace of the test's own."""
-    found = Playbooks(lab.name, f"change-{secrets.token_hex(3)}")
-    yield found
-    found.kubectl("delete", "namespace", found.namespace, "--ignore-not-found", "--wait=false")
 
 
 def _set(**variables: Any) -> tuple[str, str]:

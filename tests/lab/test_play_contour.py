@@ -8,7 +8,6 @@ which leaves its class alone.
 from __future__ import annotations
 
 import json
-import secrets
 import subprocess
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
@@ -110,14 +109,6 @@ def contour(lab: Lab, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Cont
     assert playbooks.execute(CLB.name, "ip", "address", "del", *address[2:])[0] == 0
     playbooks.kubectl("delete", "-f", "-", text=INGRESS_CLASS)
     playbooks.kubectl("delete", "-f", str(built / "crds.yaml"))
-
-
-@pytest.fixture
-def own(lab: Lab) -> Iterator[Playbooks]:
-    """Runs playbooks in a namespace that the first of them makes and the last removes."""
-    found = Playbooks(lab.name, f"contour-{secrets.token_hex(3)}")
-    yield found
-    found.kubectl("delete", "namespace", found.namespace, "--ignore-not-found", "--wait=false")
 
 
 def _annotations(playbooks: Playbooks) -> set[str]:

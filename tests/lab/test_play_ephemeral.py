@@ -3,24 +3,10 @@
 
 from __future__ import annotations
 
-import secrets
-from collections.abc import Iterator
-
-import pytest
-
-from lab.settings import Lab
 from tests.lab.playbooks import EXPECTED, Playbooks
 
 EPHEMERAL = ("-e", "real_ip_ephemeral=true", "-e", f"real_ip_expected_source={EXPECTED}")
 STATISTICS = {"ANSIBLE_SHOW_CUSTOM_STATS": "1"}
-
-
-@pytest.fixture
-def own(lab: Lab) -> Iterator[Playbooks]:
-    """Runs playbooks in a namespace that isn't there yet."""
-    found = Playbooks(lab.name, f"one-shot-{secrets.token_hex(3)}")
-    yield found
-    found.kubectl("delete", "namespace", found.namespace, "--ignore-not-found")
 
 
 def _is_gone(playbooks: Playbooks) -> bool:

@@ -4,7 +4,6 @@
 from __future__ import annotations
 
 import json
-import secrets
 import signal
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -19,13 +18,11 @@ SHORT = ("-e", "real_ip_wait_timeout=6")
 
 
 @pytest.fixture
-def own(lab: Lab) -> Iterator[Playbooks]:
-    """Runs playbooks in a namespace of the test's own, with a deployment that it has made."""
-    found = Playbooks(lab.name, f"half-{secrets.token_hex(3)}")
-    run = found.run("deploy")
+def deployed(own: Playbooks) -> Playbooks:
+    """The same with a deployment that it has made."""
+    run = own.run("deploy")
     assert run.status == 0, run.output
-    yield found
-    found.kubectl("delete", "namespace", found.namespace, "--ignore-not-found", "--wait=false")
+    return own
 
 
 def _gone(own: Playbooks) -> None:
@@ -35,41 +32,42 @@ def _gone(own: Playbooks) -> None:
     assert f"namespace/{own.namespace}" not in all_namespaces
 
 
-def test_after_a_deploy_that_came_half_way(lab: Lab) -> None:
-    own = Playbooks(lab.name, f"half-{secrets.token_hex(3)}")
+def test_after_a_deploy_that_came_half_way(own: Playbooks) -> None:
     assert own.run("deploy", "--tags", "namespace,service").status == 0
     _gone(own)
 
 
-def test_a_namespace_that_is_being_deleted_is_waited_for(own: Playbooks) -> None:
-    held = '{"metadata": {"finalizers": ["example.org/held"]}}'
-    notes = ("configmap", "notes", "-n", own.namespace)
-    own.kubectl("create", *notes)
-    own.kubectl("patch", *notes, "-p", held)
-    own.kubectl("delete", "namespace", own.namespace, "--wait=false")
-    run = own.run("teardown", *SHORT)
-    assert run.status == 2, run.output
-    assert f"Namespace {own.namespace}: " in run.output
-    assert "example.org/held" in run.output, "what holds it"
-    assert "Left in the cluster: nothing" not in run.output
-    own.kubectl("patch", *notes, "-p", '{"metadata": {"finalizers": null}}')
-    _gone(own)
-
-
-def test_a_deploy_into_a_namespace_that_is_being_deleted_says_so(own: Playbooks) -> None:
+@contextmanager
+def _being_deleted(own: Playbooks) -> Iterator[None]:
+    """The namespace is on its way out meanwhile, and something in it holds it."""
     held = '{"metadata": {"finalizers": ["example.org/held"]}}'
     notes = ("configmap", "notes", "-n", own.namespace)
     own.kubectl("create", *notes)
     own.kubectl("patch", *notes, "-p", held)
     own.kubectl("delete", "namespace", own.namespace, "--wait=false")
     try:
-        run = own.run("deploy")
-        assert run.status == 2
-        assert f"Namespace {own.namespace} is being deleted: " in run.output
-        assert f"kubectl get namespace {own.namespace}" in run.output
+        yield
     finally:
         own.kubectl("patch", *notes, "-p", '{"metadata": {"finalizers": null}}')
-    _gone(own)
+
+
+def test_a_namespace_that_is_being_deleted_is_waited_for(deployed: Playbooks) -> None:
+    with _being_deleted(deployed):
+        run = deployed.run("teardown", *SHORT)
+        assert run.status == 2, run.output
+        assert f"Namespace {deployed.namespace}: " in run.output
+        assert "example.org/held" in run.output, "what holds it"
+        assert "Left in the cluster: nothing" not in run.output
+    _gone(deployed)
+
+
+def test_a_deploy_into_a_namespace_that_is_being_deleted_says_so(deployed: Playbooks) -> None:
+    with _being_deleted(deployed):
+        run = deployed.run("deploy")
+        assert run.status == 2
+        assert f"Namespace {deployed.namespace} is being deleted: " in run.output
+        assert f"kubectl get namespace {deployed.namespace}" in run.output
+    _gone(deployed)
 
 
 @contextmanager
@@ -82,19 +80,21 @@ def _controller_off(own: Playbooks) -> Iterator[None]:
         own.kubectl("delete", *where)
 
 
-def test_a_load_balancer_that_nobody_releases_is_said_to_be_held(own: Playbooks) -> None:
-    with _controller_off(own):
-        run = own.run("teardown", *SHORT)
+def test_a_load_balancer_that_nobody_releases_is_said_to_be_held(deployed: Playbooks) -> None:
+    with _controller_off(deployed):
+        run = deployed.run("teardown", *SHORT)
         assert run.status == 2, run.output
         assert "Ingress real-ip-ingress: held by the finalizer" in run.output
-        assert f"kubectl -n {own.namespace} describe ingress real-ip-ingress" in run.output
-        assert f"namespace/{own.namespace}" in own.namespaces(), "what is held isn't hidden by it"
-    _gone(own)
+        assert f"kubectl -n {deployed.namespace} describe ingress real-ip-ingress" in run.output
+        assert f"namespace/{deployed.namespace}" in deployed.namespaces(), (
+            "what is held isn't hidden by it"
+        )
+    _gone(deployed)
 
 
-def test_pods_of_a_node_that_is_gone_are_named(own: Playbooks, lab: Lab) -> None:
-    words = ("get", "pods", "-n", own.namespace, "-o", "json")
-    pods = json.loads(own.kubectl(*words))["items"]
+def test_pods_of_a_node_that_is_gone_are_named(deployed: Playbooks, lab: Lab) -> None:
+    words = ("get", "pods", "-n", deployed.namespace, "-o", "json")
+    pods = json.loads(deployed.kubectl(*words))["items"]
     name, node = pods[0]["metadata"]["name"], pods[0]["spec"]["nodeName"]
     kubelet = processes.recorded(lab, f"{node}-kubelet")
     assert kubelet is not None
@@ -102,12 +102,12 @@ def test_pods_of_a_node_that_is_gone_are_named(own: Playbooks, lab: Lab) -> None
     try:
         # What the node controller writes once it has heard nothing for most of a minute.
         lost = {"status": {"conditions": [{"type": "Ready", "status": "Unknown"}]}}
-        own.kubectl("patch", "node", node, "--subresource=status", "-p", json.dumps(lost))
-        run = own.run("teardown", *SHORT)
+        deployed.kubectl("patch", "node", node, "--subresource=status", "-p", json.dumps(lost))
+        run = deployed.run("teardown", *SHORT)
         assert run.status == 2, run.output
         assert "Deployment real-ip-deployment: held by its pods: " in run.output
         assert f"{name} on {node}, a node that isn't ready" in run.output
     finally:
         processes.send(kubelet, signal.SIGCONT)
-    own.kubectl("wait", f"node/{node}", "--for=condition=Ready", "--timeout=60s")
-    _gone(own)
+    deployed.kubectl("wait", f"node/{node}", "--for=condition=Ready", "--timeout=60s")
+    _gone(deployed)

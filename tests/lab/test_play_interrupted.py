@@ -10,13 +10,11 @@ import secrets
 import signal
 import subprocess
 import time
-from collections.abc import Iterator
 from itertools import takewhile
 from pathlib import Path
 
 import pytest
 
-from lab.settings import Lab
 from tests.lab.playbooks import Playbooks, Run
 
 #: The tasks that change the cluster or wait for it. Each is cut once.
@@ -38,14 +36,6 @@ ACTIVE = {
 }
 #: Seconds at most between a task's first line and the kill, about what a task takes
 LONGEST = 0.9
-
-
-@pytest.fixture
-def own(lab: Lab) -> Iterator[Playbooks]:
-    """Runs playbooks in a namespace of the test's own."""
-    found = Playbooks(lab.name, f"cut-{secrets.token_hex(3)}")
-    yield found
-    found.kubectl("delete", "namespace", found.namespace, "--ignore-not-found", "--wait=false")
 
 
 def _parents() -> dict[int, int]:

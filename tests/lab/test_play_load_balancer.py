@@ -4,8 +4,6 @@
 from __future__ import annotations
 
 import json
-import secrets
-from collections.abc import Iterator
 from typing import Any
 
 import pytest
@@ -17,14 +15,6 @@ from tests.lab.playbooks import EXPECTED, EXPECTED_IPV6, REPOSITORY, VENV, Playb
 HOST = "shop.example.com"
 LAYER_4 = {"scenario": "gr-clb-direct-pod"}
 INSIDE = OPERATOR.ipv4("vpc")
-
-
-@pytest.fixture
-def own(lab: Lab) -> Iterator[Playbooks]:
-    """Runs playbooks in a namespace that the first of them makes and the last removes."""
-    found = Playbooks(lab.name, f"balancer-{secrets.token_hex(3)}")
-    yield found
-    found.kubectl("delete", "namespace", found.namespace, "--ignore-not-found")
 
 
 @pytest.fixture

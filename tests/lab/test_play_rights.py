@@ -4,8 +4,7 @@
 from __future__ import annotations
 
 import json
-import secrets
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -19,7 +18,6 @@ from ansible_collections.kestrel.real_ip.plugins.module_utils._rights import (
     needed,
 )
 
-from lab.settings import Lab
 from tests.lab.playbooks import (
     EXPECTED,
     LAB_SERVER,
@@ -35,12 +33,10 @@ DIRECT = ("-e", "real_ip_scenario=gr-clb-direct-pod")
 
 
 @pytest.fixture
-def own(lab: Lab) -> Iterator[Playbooks]:
-    """Runs playbooks in a namespace that somebody has made for them."""
-    found = Playbooks(lab.name, f"rights-{secrets.token_hex(3)}")
-    found.kubectl("create", "namespace", found.namespace)
-    yield found
-    found.kubectl("delete", "namespace", found.namespace, "--wait=false")
+def own(own: Playbooks) -> Playbooks:
+    """The same in a namespace that somebody has made for them."""
+    own.kubectl("create", "namespace", own.namespace)
+    return own
 
 
 class Granted:

@@ -3,12 +3,9 @@
 
 from __future__ import annotations
 
-import secrets
-from collections.abc import Iterator
-
 import pytest
 
-from lab.settings import NODE1, NODE2, Lab
+from lab.settings import NODE1, NODE2
 from tests.lab.playbooks import EXPECTED, Playbooks, super_node
 
 MINE = ("-e", f"real_ip_expected_source={EXPECTED}")
@@ -16,14 +13,6 @@ LAYER_7 = ("gr-clb-non-direct-pod", "eni-clb-non-direct-pod")
 LAYER_4 = ("gr-clb-direct-pod", "eni-clb-direct-pod")
 SUPER = "super-clb-direct-pod"
 ANYBODY = "load-balancer-service"
-
-
-@pytest.fixture
-def own(lab: Lab) -> Iterator[Playbooks]:
-    """Runs playbooks in a namespace that the first of them makes and the last removes."""
-    found = Playbooks(lab.name, f"scenario-{secrets.token_hex(3)}")
-    yield found
-    found.kubectl("delete", "namespace", found.namespace, "--ignore-not-found")
 
 
 def _by_name(scenario: str) -> tuple[str, ...]:

@@ -12,9 +12,11 @@ import json
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from http.server import BaseHTTPRequestHandler
 from typing import Any, ClassVar
 from urllib.parse import parse_qsl, urlsplit
+
+from tests.tools.loopback import listening
 
 Item = dict[str, Any]
 
@@ -333,12 +335,5 @@ class _Handler(BaseHTTPRequestHandler):
 def serving(controller: Controller) -> Iterator[str]:
     """Serve it on a port of loopback meanwhile; the URL."""
     handler = type("Handler", (_Handler,), {"controller": controller, "lock": threading.Lock()})
-    server = ThreadingHTTPServer(("127.0.0.1", 0), handler)
-    thread = threading.Thread(target=server.serve_forever, daemon=True)
-    thread.start()
-    try:
-        yield f"http://127.0.0.1:{server.server_port}"
-    finally:
-        server.shutdown()
-        server.server_close()
-        thread.join()
+    with listening(handler) as url:
+        yield url
