@@ -376,11 +376,14 @@ _TABLE = (
         "unproven",
         "the range may hold addresses of the cluster",
         "the answers through {address} showed {seen} as {where}, inside the expected {expected}, "
-        "but the cluster may have addresses in there too, since cluster_addresses leaves some out",
+        "but the cluster may have addresses in there too that cluster_addresses doesn't name",
         "A match through a range never counts for an address of the cluster, and which ones these "
-        "are is not known. Nodes and load balancers have public addresses as well.",
-        "Give single addresses as expected_source, or all of nodes, pods, services and "
-        "load_balancers in cluster_addresses (the playbooks read them with the right to list them)",
+        "are is not known. Nodes and load balancers have public addresses as well. Private ones "
+        "that no object names are the ends of a network plugin's tunnels and its gateways: within "
+        "a range, a private address counts only where it is the prober's own.",
+        "Give the single addresses with which this prober's traffic arrives as expected_source, or "
+        "for public ones all of nodes, pods, services and load_balancers in cluster_addresses (the "
+        "playbooks read them with the right to list them)",
     ),
     Code(
         "V414",

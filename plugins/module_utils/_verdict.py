@@ -158,7 +158,8 @@ class Question(NamedTuple):
     ``backends``: names of the pods that have to answer; ``pod_names``: canonical address → name;
     ``proxied``: addresses of load balancers that kube-proxy leaves alone (``ipMode: Proxy``);
     ``load_balancer``: a class of BALANCERS; ``forge``: whether to send forged headers as well;
-    ``met``: of the answer at hand it is known that it came through the load balancer on layer 7.
+    ``met``: of the answer at hand it is known that it came through the load balancer on layer 7;
+    ``own``: the address that the prober's socket had for it.
     """
 
     expectation: Expectation
@@ -176,6 +177,7 @@ class Question(NamedTuple):
     load_balancer: str = ""
     forge: bool = False
     met: bool = False
+    own: str = ""
 
     @property
     def marks(self) -> tuple[str, ...]:
@@ -286,6 +288,16 @@ def _doubts(network: Network, question: Question, path: Path) -> str | None:
     return None if None in codes else codes[0]
 
 
+def _is_outside(address: Address, question: Question) -> bool:
+    """Whether an address that no list of the cluster's has is known to be none of the cluster's.
+
+    Nodes and load balancers have public addresses as well, and of IPv6 pods too. Private ones can
+    be the cluster's with no object that names them: the ends of a network plugin's tunnels, its
+    gateways and what stands between its networks. But none of these is the prober's own.
+    """
+    return question.cluster.complete and (not is_private(address) or str(address) == question.own)
+
+
 def _compare(seen: Endpoint, network: Network, question: Question, path: Path) -> str | None:
     """The code of an address that matches, None for one that doesn't.
 
@@ -299,8 +311,7 @@ def _compare(seen: Endpoint, network: Network, question: Question, path: Path) -
     doubt = _doubt(seen.address, question, path)
     if is_single(network):
         return doubt or "V001"
-    # Nodes and load balancers have public addresses as well, and of IPv6 pods too.
-    if doubt is None and not question.cluster.complete:
+    if doubt is None and not _is_outside(seen.address, question):
         return "V413"
     # A range never stands for an address that isn't the client's for another reason.
     return "V001" if doubt is None else doubt if doubt == "V405" else None
@@ -399,7 +410,7 @@ def _code(sample: Sample, expected: tuple[Network, ...], question: Question, pat
     doubts = [_doubts(network, question, path) for network in expected]
     # Without a header that carries addresses, a strategy that falls back to the peer reads layer 4.
     bare = not on_layer_4 and not sample.lines
-    if bare and _match(sample.peer, expected, question, path) == "V001":
+    if bare and _match(sample.peer, expected, question, path) in ("V001", "V413"):
         return "V409"
     matched = _match(sample.seen, expected, question, path)
     by_range = question.strategy.strategy == "rightmost_trusted_range"
@@ -449,7 +460,7 @@ def read(
     strategy = question.strategy
     carriers = _lines(echo.headers, *_CARRIERS, strategy.source)
     marks = tuple(name for name in question.marks if _lines(echo.headers, name))
-    question = question._replace(met=bool(marks) and marks == question.marks)
+    question = question._replace(met=bool(marks) and marks == question.marks, own=local)
     family = path.remote.version
     expected = tuple(n for n in question.expectation.at(local) if n.version == family)
     as_list = strategy.strategy != "single_header"

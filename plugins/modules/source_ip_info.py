@@ -108,6 +108,8 @@ options:
         way, but only if it is globally routable.
       - Addresses are compared within the family of the connection. What matches every address, what
         overlaps O(cluster_addresses) and a cluster's own address are refused.
+      - Within a private range only the address of the probing socket counts, since a network plugin
+        has addresses that no object names. Behind address translation give single addresses.
     type: list
     elements: str
   expected_source_url:

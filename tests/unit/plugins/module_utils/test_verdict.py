@@ -435,6 +435,12 @@ ROWS = (
     Row("V409", Case((answer(None, peer=CLIENT),)), {"expected": (PUBLIC,)}, "V209", (CLIENT,)),
     Row(
         "V409",
+        Case((answer(None, peer=CLIENT),), ("203.0.113.0/24",)),
+        {"expected": ("203.0.114.0/24",)},
+        "V209",
+    ),
+    Row(
+        "V409",
         Case((answer(None, peer=CLIENT),), strategy=RANGES),
         {"answers": (answer(CLIENT, peer=NODE),)},
         "V001",
@@ -481,8 +487,28 @@ ROWS = (
     ),
     Row(
         "V413",
-        Case((answer("10.9.9.9"),), ("10.9.0.0/16",), cluster={"nodes": [NODE]}),
+        Case((answer("10.9.9.9"),), ("10.9.0.0/16",), local="10.9.9.9", cluster={"nodes": [NODE]}),
         {"cluster": CLUSTER},
+        "V001",
+    ),
+    # The end of a tunnel and the gateway of a network plugin, as no object names them.
+    *(
+        Row(
+            "V413",
+            Case((answer(peer=end),), (expected,), layer=layer, cluster=CLUSTER)
+            if layer == "l4"
+            else Case((answer(end),), (expected,), cluster=CLUSTER),
+            {"local": end},
+            "V001",
+            (end, expected),
+        )
+        for layer in ("l4", "l7")
+        for end, expected in (("100.64.0.2", "100.64.0.0/10"), ("10.7.3.214", "10.7.0.0/16"))
+    ),
+    Row(
+        "V413",
+        Case((answer("10.9.9.9"),), ("10.9.0.0/16",), cluster=CLUSTER),
+        {"expected": ("10.9.9.9",)},
         "V001",
     ),
     # Nodes and load balancers have public addresses too, and with IPv6 pods.
@@ -637,12 +663,10 @@ ROWS = (
     ),
     Row(
         "V428",
-        Case(
-            (answer("203.0.113.77"),), expected=("203.0.113.0/24",), local=CLIENT, cluster=CLUSTER
-        ),
+        Case((answer("8.8.4.77"),), expected=("8.8.4.0/24",), local=PUBLIC, cluster=CLUSTER),
         {"local": "192.168.7.7"},
         "V001",
-        ("203.0.113.77", CLIENT),
+        ("8.8.4.77", PUBLIC),
     ),
     Row(
         "V428",
