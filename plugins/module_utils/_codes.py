@@ -88,7 +88,7 @@ _TABLE = (
         "V101",
         "forgeable",
         "a client can choose the address",
-        "honest requests through {address} showed {expected} as {where}, but one with the forged "
+        "honest requests through {address} showed {seen} as {where}, but one with the forged "
         "{line} made it {got}",
         "The load balancer passes on, or appends to, what the client writes, and the declared "
         "strategy reads the client's part.",
@@ -98,7 +98,7 @@ _TABLE = (
         "V102",
         "forgeable",
         "a client can change what is read",
-        "honest requests through {address} showed {expected} as {where}, but one with the forged "
+        "honest requests through {address} showed {seen} as {where}, but one with the forged "
         "{line} made it {got}",
         "The forged header changes what the declared strategy reads, though not to the forged "
         "address: a client can hide its own address.",
@@ -119,7 +119,7 @@ _TABLE = (
         "V104",
         "forgeable",
         "a client can choose the address by the PROXY protocol",
-        "honest requests through {address} showed {expected} as {where}, but one that began with "
+        "honest requests through {address} showed {seen} as {where}, but one that began with "
         "{line} made it {got}",
         "Something on the path takes the PROXY protocol, its first or its second version, from "
         "anybody who sends it, and believes the address in it.",

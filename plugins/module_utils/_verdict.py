@@ -774,14 +774,20 @@ def _aims_at(forgery: Forgery, strategy: Strategy) -> bool:
     return forgery.header.lower() == strategy.source.lower() and forgery.names_one_of(values)
 
 
-def deceived(strategy: Strategy, forged: Forged) -> tuple[str, Facts] | None:
-    """The code and the facts where a forged request changed what the strategy reads."""
+def deceived(
+    strategy: Strategy, answers: Iterable[Sample], forged: Forged
+) -> tuple[str, Facts] | None:
+    """The code and the facts where a forged request changed what the strategy reads.
+
+    ``answers``: to honest requests there. What they show as well, no forged one has made.
+    """
     on_layer_4 = strategy.strategy == "peer"
+    shown = {sample.seen for sample in answers}
     wrong = [
         (not _chosen(forgery, sample), forgery, sample)
         for forgery, sample in forged
         if is_answer(sample) and not _matches(sample)
-        if sample.code != "V420"
+        if sample.code != "V420" and sample.seen not in shown
         # No header changes a socket's peer.
         if forgery.preface or not on_layer_4
     ]
@@ -893,8 +899,26 @@ def _may_worsen(code: str) -> bool:
     return CODES[code].verdict == "preserved" or code in _UNFINISHED
 
 
+#: What was seen need not be what clients' requests show: it wasn't this request, a strategy of the
+#: other layer was declared, or the load balancer may not have been met.
+_ASIDE = ("V407", "V409", "V421", "V422", "V423", "V424")
+
+#: A client chooses the address, and doesn't only change what is read.
+_CHOSEN = ("V101", "V103", "V104")
+
+
+def worsens(found: str, code: str) -> bool:
+    """Whether the code of a deception weighs more than that of the honest requests.
+
+    That a client can choose is shown by one answer, whoever else has still to answer, and also
+    where it is in doubt what honest requests should show. That it only changes what is read, is not
+    shown then.
+    """
+    shown = CODES[code].verdict == "unproven" and code not in _ASIDE and found in _CHOSEN
+    return (_may_worsen(code) or shown) and _worse(found, code)
+
+
 def _worse(found: str, code: str) -> bool:
-    # That a client can choose is shown by one answer, whoever else has still to answer.
     return VERDICTS.index(CODES[found].verdict) < VERDICTS.index(CODES[code].verdict)
 
 
@@ -919,9 +943,8 @@ def judge(
     dumb = [sample for sample in samples if not is_answer(sample)]
     unsent = planned - len(samples)
     code, group, own = _decide(question, samples, answers, len(dumb) + unsent)
-    if _may_worsen(code):
-        told = deceived(question.strategy, forged)
-        code, own = told if told and _worse(told[0], code) else (code, own)
+    told = deceived(question.strategy, answers, forged)
+    code, own = told if told and worsens(told[0], code) else (code, own)
     if _may_worsen(code):
         seen = _other_peers(question.strategy, answers, forged)
         code, group, own = seen if seen and _worse(seen[0], code) else (code, group, own)

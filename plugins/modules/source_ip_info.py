@@ -661,6 +661,7 @@ from ansible_collections.kestrel.real_ip.plugins.module_utils._verdict import (
     Sample,
     Times,
     is_answer,
+    worsens,
 )
 
 TEXTS = {"type": "list", "elements": "str"}
@@ -780,8 +781,7 @@ def walk_around(
 
 def with_bypass(result: dict[str, Any], deception: dict[str, Any] | None) -> dict[str, Any]:
     """An address' result, its verdict taken back where clients can walk around its proxy."""
-    preserved = result["verdict"] == "preserved"
-    if not (deception and preserved):
+    if not (deception and worsens(deception["code"], result["code"])):
         return result
     return {**result, **deception, "safe_strategy": None}
 

@@ -175,6 +175,8 @@ COUNT_2 = Strategy("rightmost_trusted_count", trusted_count=2)
 LEFTMOST = Strategy("leftmost_non_private")
 
 XFF, QCLOUD = "X-Forwarded-For", "qcloud"
+BELIEVED = ((XFF, "6.6.6.6", answer("6.6.6.6")),)
+APPENDED = ((XFF, "6.6.6.6", answer(f"6.6.6.6, {CLIENT}")),)
 LB_HEADERS = (("X-Stgw-Time", "1700000000.123"), ("X-Client-Proto", "http"))
 MARKED = answer(headers=LB_HEADERS)
 PEER = answer(peer=CLIENT)
@@ -463,6 +465,37 @@ ROWS = (
         {"forged": ((XFF, "6.6.6.6", answer(peer=CLIENT, pod=A)),)},
         "V410",
     ),
+    # Nor is it by a doubt of what honest requests should show, while a client's choice is shown.
+    *(
+        Row("V101", case._replace(forged=BELIEVED), {"forged": APPENDED}, code, ("6.6.6.6",))
+        for code, case in (
+            ("V401", Case(source="inferred")),
+            ("V402", Case(expected=(CLIENT_6,))),
+            ("V406", Case((answer(NAT),), source="local")),
+            ("V412", Case(source="asked", expected=(), unanswered={4: "timed out"})),
+            ("V427", Case((answer(f"{CLIENT}, {NODE}"),), strategy=RANGES)),
+        )
+    ),
+    Row(
+        "V401",
+        Case((answer("6.6.6.6"),), source="inferred", forged=BELIEVED),
+        {"answers": (answer(),)},
+        "V101",
+    ),
+    Row(
+        "V401",
+        Case(source="inferred", forged=((XFF, "6.6.6.6", answer(None)),)),
+        {"source": "local"},
+        "V102",
+    ),
+    Row(
+        "V409",
+        Case((answer(None, peer=CLIENT),), forged=BELIEVED),
+        {"answers": (answer(),)},
+        "V101",
+    ),
+    Row("V423", Case(standpoint=NODE1, forged=BELIEVED), {"standpoint": OUTSIDE}, "V101"),
+    Row("V424", Case(standpoint=UNCHECKED, forged=BELIEVED), {"standpoint": SAID}, "V101"),
     Row("V410", Case((GOOD_A,) * 20, backends=(A, B)), {"backends": (A,)}, "V001", (B,)),
     Row(
         "V411",
@@ -784,7 +817,7 @@ def test_without_a_usable_expectation_nothing_is_lost(code: str) -> None:
     assert cases
     for case in cases:
         for seen in (CDN, NODE, None, "junk"):
-            finding = case._replace(answers=(answer(seen),), cluster={}).judge()
+            finding = case._replace(answers=(answer(seen),), cluster={}, forged=()).judge()
             if case.cluster:
                 continue
             assert finding.verdict == "unproven", finding

@@ -559,6 +559,27 @@ def test_a_load_balancer_behind_a_cdn_that_answers_directly(
         assert told == ("load_balancer", True, "outside")
 
 
+@pytest.mark.parametrize(
+    ("options", "code", "without"),
+    [
+        ({"expected_source": []}, "V103", "V401"),
+        ({"expected_source": ["203.0.113.0/24"]}, "V103", "V413"),
+        ({"expect_backends": ["a"]}, "V103", "V002"),
+        ({"expect_backends": ["a", "b"], "max_samples": 10}, "V103", "V411"),
+        # From there the balancer may not have been met, on neither way.
+        ({"vantage": "node"}, "V423", "V423"),
+        ({"trusted_count": 1}, "V208", "V208"),
+    ],
+)
+def test_no_doubt_hides_a_way_around(
+    monkeypatch: pytest.MonkeyPatch, options: dict[str, Any], code: str, without: str
+) -> None:
+    result = around(monkeypatch, "append", "127.0.0.1", **options)
+    assert result["code"] == code, result["reason"]
+    closed = around(monkeypatch, "replace", "127.0.0.1", **options)
+    assert closed["code"] == without, closed["reason"]
+
+
 @pytest.mark.parametrize("status", [[OWN, "cdn.example.com"], ["cdn.example.com", OWN]])
 def test_a_status_that_names_the_cdn_beside_the_address(
     monkeypatch: pytest.MonkeyPatch, status: list[str]
