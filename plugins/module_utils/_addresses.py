@@ -154,13 +154,14 @@ def collect(
     """
     found: dict[str, t.Any] = {}
     addresses, ranges = of_nodes(nodes or [])
-    if nodes is not None:
+    # A cluster that has pods has nodes: who is shown none is not shown all.
+    if nodes:
         found["nodes"] = addresses
     if pods is not None or own_pods:
         found["pod_names"] = of_pods([*(pods or []), *own_pods])
     # Only the two together tell a pod network whole: bridges are in the nodes' ranges alone, and
     # pods with addresses of the VPC are in no range.
-    if nodes is not None and pods is not None:
+    if nodes and pods is not None:
         found["pods"] = [*ranges, *found["pod_names"]]
     if services is not None:
         found["services"] = of_services(services)

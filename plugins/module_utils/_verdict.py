@@ -493,7 +493,7 @@ def read(
 
 
 #: What can stand around an address in a header line.
-BETWEEN = re.compile(r'[\s,;="]+')
+BETWEEN = re.compile(r"[^\w.:%~\[\]-]+", re.ASCII)
 
 
 def _is_told_twice(echo: Echo) -> bool:

@@ -99,6 +99,8 @@ def test_an_external_address_of_a_service_is_its_own() -> None:
 
 def test_collect_leaves_out_what_could_not_be_read() -> None:
     assert collect(None, None, None, []) == {"load_balancers": [], "proxied": []}
+    # Somebody who may see only his own nodes, and has none.
+    assert not {"nodes", "pods"} & {*collect([], [], [_pod("a", "True", "10.244.1.5")], [])}
     assert "pods" not in collect([NODE], None, None, [])
     assert "pods" not in collect(None, None, [_pod("a", "True", "10.244.1.5")], [])
 
