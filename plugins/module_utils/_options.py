@@ -240,7 +240,7 @@ def _refuse_expected(headers: Mapping[str, str], targets: Iterable[Target]) -> N
     for name, value in headers.items():
         told = [parse_address(part) for part in BETWEEN.split(value)]
         if any(one.address in network for one in told if one for network in expected):
-            why = "holds an expected address, or what may be one: that it arrives from here would prove nothing"
+            why = "holds what is or may be expected: that it arrives from here would prove nothing"
             raise WrongArgument(f"headers.{printable(name)}", value, why)
 
 

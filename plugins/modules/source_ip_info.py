@@ -95,7 +95,7 @@ options:
       - Headers that tell a client's address are refused, since what arrives must come from the path
         (Forwarded, X-Forwarded-*, X-Real-IP, True-Client-IP and its like, O(header), and those by
         which a load balancer is known), as are headers that the probe itself depends on, and values
-        that hold an address of O(expected_source).
+        that hold an address of O(expected_source), or any address where that isn't given.
     type: dict
     default: {}
   expected_source:

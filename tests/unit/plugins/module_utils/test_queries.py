@@ -184,7 +184,7 @@ EXPRESSIONS = (
     "not_null(peer.address, peer, node)",
     "reverse(headers)[::-1][0:5:2]",
     "length(headers) > `2`",
-    "type(headers)",
+    "headers && type(headers)",
 )
 
 
