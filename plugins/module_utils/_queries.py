@@ -117,6 +117,9 @@ def _parse(name: str, text: object) -> Any:
     return tree
 
 
+_EMPTY: tuple[Any, ...] = ({}, [])
+
+
 def _texts(value: Any) -> Iterator[str]:
     if isinstance(value, str) and value:
         yield value
@@ -126,7 +129,7 @@ def _texts(value: Any) -> Iterator[str]:
 
 def _refuse_constant(name: str, tree: Any) -> None:
     """What an answer that tells nothing seems to tell, the operator says himself."""
-    for nothing in ({}, []):
+    for nothing in _EMPTY:
         try:
             found = _Interpreter().visit(tree, nothing)
         except Exception:  # nor does it find anything then
