@@ -178,6 +178,28 @@ def backends(ingress: Object, host: str, path: str) -> list[str]:
 
     The host alone goes before a wildcard, before a rule without one; then the longest path wins.
     """
+    return _nearest(ingress, host, path)[1]
+
+
+def rivals(front: Object, ingresses: t.Iterable[Object], host: str, path: str) -> list[str]:
+    """Other Ingresses at an address of this one that may take its requests, with their namespaces:
+    a canary, or one with the same host and path, of which the controller chooses one.
+    """
+    own = {*addresses(front)}
+    metadata, (near, names) = front.get("metadata", {}), _nearest(front, host, path)
+    found = []
+    for one in ingresses:
+        other, (nearness, others) = one["metadata"], _nearest(one, host, path)
+        alike = other["namespace"] == metadata.get("namespace")
+        if alike and (other["name"] == metadata.get("name") or others == names):
+            continue
+        if others and nearness >= near and own & {*addresses(one)}:
+            found.append(f"{other['namespace']}/{other['name']}")
+    return sorted(found)
+
+
+def _nearest(ingress: Object, host: str, path: str) -> tuple[tuple[int, int], list[str]]:
+    """How near the nearest rule is, and the names of the Services there."""
     spec = ingress.get("spec", {})
     found: dict[tuple[int, int], set[str]] = {}
     for rule in spec.get("rules") or []:
@@ -191,9 +213,9 @@ def backends(ingress: Object, host: str, path: str) -> list[str]:
                 names = found.setdefault((nearness, len(prefix)), set())
                 names.add(_service_name(entry.get("backend")))
     if found:
-        return sorted(found[max(found)])
+        return max(found), sorted(found[max(found)])
     default = _service_name(spec.get("defaultBackend"))
-    return [default] if default else []
+    return (-1, 0), [default] if default else []
 
 
 def covers(rule_host: str, host: str) -> bool:

@@ -84,6 +84,12 @@ leads_to:
   returned: success
   type: list
   elements: str
+rivals:
+  description: Namespaces and names of other Ingresses at an address of O(ingress) that may take
+    requests for O(request_host) and O(path) in its place, as far as they may be listed.
+  returned: success
+  type: list
+  elements: str
 ready_pods:
   description: Names of the Service's pods that are ready.
   returned: success

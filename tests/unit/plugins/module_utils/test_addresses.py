@@ -14,6 +14,7 @@ from ansible_collections.kestrel.real_ip.plugins.module_utils._addresses import 
     collect,
     listeners,
     ready_pods,
+    rivals,
     targets,
 )
 
@@ -252,6 +253,44 @@ def test_backends(
 ) -> None:
     spec = {"rules": rules, "defaultBackend": {"service": {"name": "default"}}}
     assert backends({"spec": spec}, host, path) == expected
+
+
+def _at(name: str, *rules: dict[str, object], **more: Any) -> dict[str, Any]:
+    address = more.get("address", "198.51.100.1")
+    return {
+        "metadata": {"namespace": more.get("namespace", "echo"), "name": name},
+        "spec": {"rules": [*rules]},
+        "status": {"loadBalancer": {"ingress": [{"ip": address}]}},
+    }
+
+
+OWN = _at("own", _rule("a.example", ("/", "Prefix", "own")))
+
+
+@pytest.mark.parametrize(
+    ("other", "found"),
+    [
+        # A canary, and the same rule of another namespace's
+        (_at("canary", _rule("a.example", ("/", "Prefix", "new"))), ["echo/canary"]),
+        (
+            _at("own", _rule("a.example", ("/", "Prefix", "own")), namespace="next"),
+            ["next/own"],
+        ),
+        (_at("nearer", _rule("a.example", ("/x", "Prefix", "x"))), ["echo/nearer"]),
+        (_at("any", _rule("*.example", ("/", "Prefix", "any"))), []),
+        (_at("of another path", _rule("a.example", ("/y", "Prefix", "y"))), []),
+        (_at("of another host", _rule("b.example", ("/", "Prefix", "b"))), []),
+        (_at("with the same Service", _rule("a.example", ("/x", "Prefix", "own"))), []),
+        (
+            _at("elsewhere", _rule("a.example", ("/", "Prefix", "x")), address="198.51.100.2"),
+            [],
+        ),
+        (_at("without a rule"), []),
+        (OWN, []),
+    ],
+)
+def test_who_may_take_the_requests_of_an_ingress(other: dict[str, Any], found: list[str]) -> None:
+    assert rivals(OWN, [OWN, other], "a.example", "/x") == found
 
 
 def test_backends_of_an_ingress_that_leads_nowhere() -> None:
