@@ -742,6 +742,8 @@ def test_a_load_balancer_that_takes_the_proxy_protocol_directly(
     [
         ("only with Via", {}),
         ("only with CF-Connecting-IP", {}),
+        ("only with X-Forwarded-Host", {}),
+        ("only with CDN-Loop", {}),
         ("only with X-Forwarded-For", {}),
         ("PROXY only", REAL_IP),
         ("silent without Via", {"timeout": 0.5}),
