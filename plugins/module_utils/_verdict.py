@@ -214,7 +214,8 @@ class Sample(NamedTuple):
     list, counted from the right, 0 for nowhere; ``missing``: the strategy's header isn't there;
     ``lines``: the header lines that carry addresses, shortened;
     ``marks``: the load balancer's own header lines that are there; ``fate``: what became of the
-    forged header; ``right``: numbers of the CANDIDATES that give the expected address.
+    forged header; ``right``: numbers of the CANDIDATES that give the expected address;
+    ``first``: the address in the first line of a single header that stands in several.
     """
 
     code: str
@@ -231,6 +232,7 @@ class Sample(NamedTuple):
     marks: tuple[str, ...] = ()
     fate: str = ""
     right: frozenset[int] = frozenset()
+    first: str | None = None
 
 
 # --- One answer -----------------------------------------------------------------------------------
@@ -482,6 +484,7 @@ def read(
         marks=marks,
         fate=_shown(forgery, echo) if forgery else "",
         right=_right(echo, expected, question, path) if question.forge else frozenset(),
+        first=_first(echo, strategy.source) if not as_list else None,
     )
     code = "V420" if hidden else _code(sample, expected, question, path)
     lost = CODES[code].verdict == "lost" and question.layer == "l7"
@@ -535,7 +538,14 @@ def _right(
         for number, candidate in enumerate(CANDIDATES)
         if _match(client_ip(echo.headers, echo.peer, **candidate), expected, question, path)
         == "V001"
+        if candidate["strategy"] != "single_header" or _first(echo, candidate["header"]) is None
     )
+
+
+def _first(echo: Echo, header: str) -> str | None:
+    """What those take who read the first of several lines, as most applications do."""
+    lines = _lines(echo.headers, header)
+    return canonical(lines[0][1]) if len(lines) > 1 else None
 
 
 def _name(text: str | None) -> str | None:
@@ -791,16 +801,23 @@ def deceived(
         # No header changes a socket's peer.
         if forgery.preface or not on_layer_4
     ]
+    # Written beside what the client wrote, instead of in its place.
+    wrong += [(False, *one) for one in forged if _is_beside(*one) and one[1].first not in shown]
     if wrong:
         # Requests end in any order; the plainest one says most.
         other, forgery, sample = min(wrong, key=lambda one: (one[0], *_plainness(one[1])))
         code = "V102" if other else "V104" if forgery.preface else "V101"
-        return code, {"line": _line(forgery), "got": sample.seen or "no address"}
+        beside = f"{sample.first}, in the first of several lines" if _matches(sample) else ""
+        return code, {"line": _line(forgery), "got": beside or sample.seen or "no address"}
     if not on_layer_4 and any(sample.code == "V420" for _forgery, sample in forged):
         return "V420", {}
     if strategy.strategy == "leftmost_non_private" and not _tested(strategy, forged):
         return "V414", {}
     return None
+
+
+def _is_beside(forgery: Forgery, sample: Sample) -> bool:
+    return _matches(sample) and sample.first in forgery.values
 
 
 def _plainness(forgery: Forgery) -> tuple[object, ...]:

@@ -174,6 +174,8 @@ X_REAL_IP = Strategy("single_header", header="X-Real-IP")
 COUNT_2 = Strategy("rightmost_trusted_count", trusted_count=2)
 LEFTMOST = Strategy("leftmost_non_private")
 
+REAL_IP_LINE = answer(None, (("X-Real-IP", CLIENT),))
+BESIDE = answer(None, (("x-real-ip", "6.6.6.6"), ("X-Real-IP", CLIENT)))
 XFF, QCLOUD = "X-Forwarded-For", "qcloud"
 BELIEVED = ((XFF, "6.6.6.6", answer("6.6.6.6")),)
 APPENDED = ((XFF, "6.6.6.6", answer(f"6.6.6.6, {CLIENT}")),)
@@ -292,6 +294,14 @@ ROWS = (
         {"forged": ((XFF, "6.6.6.6", "V516"),)},
         "V001",
         ("no address",),
+    ),
+    # A line is added to the client's, and many applications read the first one.
+    Row(
+        "V101",
+        Case((REAL_IP_LINE,), strategy=X_REAL_IP, forged=(("X-Real-IP", "6.6.6.6", BESIDE),)),
+        {"forged": (("X-Real-IP", "6.6.6.6", REAL_IP_LINE),)},
+        "V001",
+        ("made it 6.6.6.6, in the first of several lines",),
     ),
     # --- lost -------------------------------------------------------------------------------------
     Row(

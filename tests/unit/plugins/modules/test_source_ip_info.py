@@ -323,6 +323,8 @@ REAL_IP = {"strategy": "single_header", "header": "X-Real-IP"}
         ("only without", {}, "V101", ("passed_through", "passed_through", "passed_through"), None),
         ("real ip", REAL_IP, "V001", ("dropped", "replaced", "dropped"), REAL_IP),
         ("refuse", {}, "V001", ("refused", "refused", "refused"), None),
+        ("add", {}, "V001", ("appended", "appended", "passed_through"), APPENDED),
+        ("add", REAL_IP, "V101", ("appended", "appended", "passed_through"), APPENDED),
         ("hearsay", {}, "V101", ("appended", "appended", "passed_through"), None),
         ("hop by hop", {}, "V102", ("appended", "appended", "passed_through"), None),
         (
