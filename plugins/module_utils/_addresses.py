@@ -30,14 +30,30 @@ def ready_pods(pods: t.Iterable[Object]) -> list[str]:
     )
 
 
+def receiving_pods(service: Object, pods: t.Iterable[Object]) -> list[str]:
+    """Names of the pods that the Service sends requests to, sorted."""
+    if not service.get("spec", {}).get("publishNotReadyAddresses"):
+        return ready_pods(pods)
+    return sorted(
+        pod["metadata"]["name"]
+        for pod in pods
+        if not pod["metadata"].get("deletionTimestamp")
+        and pod.get("status", {}).get("podIPs")
+        and pod["status"].get("phase") not in _ENDED
+    )
+
+
+#: Phases after which an address of a pod may be another one's.
+_ENDED = ("Succeeded", "Failed")
+
+
 def of_pods(pods: t.Iterable[Object]) -> dict[str, str]:
     """Pod address → pod name. Pods of the host's network have a node's address and are left out."""
     return {
         entry["ip"]: pod["metadata"]["name"]
         for pod in pods
         if not pod.get("spec", {}).get("hostNetwork")
-        # An address of a pod that has ended may be another one's by now.
-        if pod.get("status", {}).get("phase") not in ("Succeeded", "Failed")
+        if pod.get("status", {}).get("phase") not in _ENDED
         for entry in pod.get("status", {}).get("podIPs") or []
     }
 

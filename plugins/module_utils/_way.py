@@ -15,7 +15,7 @@ from ansible_collections.kestrel.real_ip.plugins.module_utils._addresses import 
     backends,
     collect,
     listeners,
-    ready_pods,
+    receiving_pods,
     rivals,
     targets,
 )
@@ -107,7 +107,7 @@ def read_way(cluster: Cluster, namespace: str, options: t.Mapping[str, t.Any]) -
         "targets": targets(named, host, path, listeners(front or {}, host)),
         "leads_to": (backends(front or {}, host, path) if ingress else [options["service"]]),
         "rivals": rivals(front or {}, others, host, path),
-        "ready_pods": ready_pods(pods or []),
+        "ready_pods": receiving_pods(service or {}, pods or []),
         "cluster_addresses": known,
         "bypass": around(nodes or [], service, front),
         "unread": reader.unread,

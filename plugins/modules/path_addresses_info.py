@@ -91,7 +91,8 @@ rivals:
   type: list
   elements: str
 ready_pods:
-  description: Names of the Service's pods that are ready.
+  description: Names of the Service's pods that are ready, or with C(publishNotReadyAddresses) of
+    those that have an address.
   returned: success
   type: list
   elements: str

@@ -14,6 +14,7 @@ from ansible_collections.kestrel.real_ip.plugins.module_utils._addresses import 
     collect,
     listeners,
     ready_pods,
+    receiving_pods,
     rivals,
     targets,
 )
@@ -61,6 +62,19 @@ def test_ready_pods() -> None:
         {"metadata": {"name": "e"}},
     ]
     assert ready_pods(pods) == ["a", "b"]
+    assert receiving_pods({"spec": {}}, pods) == ["a", "b"]
+
+
+def test_pods_that_are_not_ready_may_get_requests_too() -> None:
+    pods: list[dict[str, Any]] = [
+        _pod("a", "True", "10.0.0.1"),
+        _pod("b", "False", "10.0.0.2"),
+        _pod("without an address", "False"),
+        _pod("ending", "False", "10.0.0.3", deletionTimestamp="now"),
+        {"metadata": {"name": "x"}, "status": {"phase": "Failed", "podIPs": [{"ip": "10.0.0.4"}]}},
+    ]
+    service = {"spec": {"publishNotReadyAddresses": True}}
+    assert receiving_pods(service, pods) == ["a", "b"]
 
 
 def test_collect_all() -> None:
