@@ -105,8 +105,10 @@ HEARSAY = (
 #: Rarer ones, all in one request with those above.
 _RUMOURS = (
     "Ali-CDN-Real-IP",
+    "Ali-Real-Client-IP",
     "CDN-Src-IP",
     "CF-Connecting-IPv6",
+    "CF-Pseudo-IPv4",
     "Client-IP",
     "CloudFront-Viewer-Address",
     "DO-Connecting-IP",

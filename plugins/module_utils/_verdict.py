@@ -888,7 +888,8 @@ def _not_tested(question: Question, answers: Iterable[Sample], forged: Forged) -
     refused = sum(not is_answer(sample) for sample in sent)
     partly = f"forgery tested in part ({refused} of {len(sent)} forged requests not answered)"
     tested = _tested(question.strategy, forged)
-    met = {sample.pod for _forgery, sample in forged if is_answer(sample)}
+    aimed = [one for one in forged if _tested(question.strategy, [one])]
+    met = {sample.pod for _forgery, sample in aimed}
     unmet = [sample for sample in answers if sample.pod and sample.pod not in met]
     left = [
         *(["vantage not checked"] if not question.standpoint.checked else []),

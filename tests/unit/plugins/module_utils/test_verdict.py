@@ -900,6 +900,9 @@ def test_what_was_not_tested_is_said_last() -> None:
     # A balancer that hashes what was forged leads every such request to one backend.
     hashed = case._replace(answers=(GOOD_A, GOOD_B), forged=((XFF, "6.6.6.6", GOOD_A),))
     assert hashed.judge().reason.endswith(f"; forgery not tested on {B}")
+    # That of another header is none of the one that is read.
+    hashed = hashed._replace(forged=(*hashed.forged, ("True-Client-IP", "6.6.6.6", GOOD_B)))
+    assert hashed.judge().reason.endswith(f"; forgery not tested on {B}")
 
 
 def test_forged_headers_change_nothing_on_layer_4() -> None:
