@@ -792,7 +792,7 @@ def deceived(
     ``answers``: to honest requests there. What they show as well, no forged one has made.
     """
     on_layer_4 = strategy.strategy == "peer"
-    shown = {sample.seen for sample in answers}
+    shown = {one for sample in answers for one in (sample.seen, sample.first or sample.seen)}
     wrong = [
         (not _chosen(forgery, sample), forgery, sample)
         for forgery, sample in forged

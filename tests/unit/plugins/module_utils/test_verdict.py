@@ -176,6 +176,7 @@ LEFTMOST = Strategy("leftmost_non_private")
 
 REAL_IP_LINE = answer(None, (("X-Real-IP", CLIENT),))
 BESIDE = answer(None, (("x-real-ip", "6.6.6.6"), ("X-Real-IP", CLIENT)))
+SIDECAR = answer(None, (("X-Real-IP", "127.0.0.1"), ("X-Real-IP", CLIENT)))
 XFF, QCLOUD = "X-Forwarded-For", "qcloud"
 BELIEVED = ((XFF, "6.6.6.6", answer("6.6.6.6")),)
 APPENDED = ((XFF, "6.6.6.6", answer(f"6.6.6.6, {CLIENT}")),)
@@ -294,6 +295,13 @@ ROWS = (
         {"forged": ((XFF, "6.6.6.6", "V516"),)},
         "V001",
         ("no address",),
+    ),
+    # What stands there anyway, no client wrote.
+    Row(
+        "V001",
+        Case((SIDECAR,), strategy=X_REAL_IP, forged=(("X-Real-IP", "127.0.0.1", SIDECAR),)),
+        {"forged": (("X-Real-IP", "6.6.6.6", BESIDE),)},
+        "V101",
     ),
     # A line is added to the client's, and many applications read the first one.
     Row(
