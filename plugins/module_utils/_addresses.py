@@ -8,7 +8,9 @@
 
 from __future__ import annotations
 
+import re
 import typing as t
+from itertools import chain
 
 from ansible_collections.kestrel.real_ip.plugins.module_utils._derive import canonical
 from ansible_collections.kestrel.real_ip.plugins.module_utils._load_balancer import listen_ports
@@ -63,14 +65,20 @@ def of_pods(pods: t.Iterable[Object]) -> dict[str, str]:
 _NODE_ANNOTATIONS = (
     "io.cilium.network.ipv4-cilium-host",
     "io.cilium.network.ipv6-cilium-host",
+    "k8s.ovn.org/node-gateway-router-lrp-ifaddr",
+    "k8s.ovn.org/node-gateway-router-lrp-ifaddrs",
     "network.cilium.io/ipv4-cilium-host",
     "network.cilium.io/ipv6-cilium-host",
+    "ovn.kubernetes.io/ip_address",
     "projectcalico.org/IPv4IPIPTunnelAddr",
     "projectcalico.org/IPv4VXLANTunnelAddr",
     "projectcalico.org/IPv4WireguardInterfaceAddr",
     "projectcalico.org/IPv6VXLANTunnelAddr",
     "projectcalico.org/IPv6WireguardInterfaceAddr",
 )
+
+
+_APART = re.compile(r'[\s"{}\[\],/]+')
 
 
 def of_nodes(nodes: t.Iterable[Object]) -> tuple[list[str], list[str]]:
@@ -84,8 +92,9 @@ def of_nodes(nodes: t.Iterable[Object]) -> tuple[list[str], list[str]]:
             if one.get("type") in ("InternalIP", "ExternalIP")
         ]
         noted = node.get("metadata", {}).get("annotations") or {}
-        texts = [canonical(str(noted.get(name, ""))) for name in _NODE_ANNOTATIONS]
-        own += [text for text in texts if text]
+        # Some have one address of each family, with its length, in JSON.
+        parts = [_APART.split(str(noted.get(name, ""))) for name in _NODE_ANNOTATIONS]
+        own += [text for text in map(canonical, chain.from_iterable(parts)) if text]
         spec = node.get("spec", {})
         ranges += spec.get("podCIDRs") or [one for one in (spec.get("podCIDR"),) if one]
     return own, ranges

@@ -93,6 +93,22 @@ def test_collect_all() -> None:
     [
         ({"projectcalico.org/IPv4IPIPTunnelAddr": "172.16.104.0"}, ["172.16.104.0"]),
         ({"projectcalico.org/IPv4VXLANTunnelAddr": "172.16.104.1"}, ["172.16.104.1"]),
+        (
+            {"k8s.ovn.org/node-gateway-router-lrp-ifaddr": '{"ipv4":"100.64.0.5/16"}'},
+            ["100.64.0.5"],
+        ),
+        (
+            {
+                "k8s.ovn.org/node-gateway-router-lrp-ifaddrs": (
+                    '{"default":{"ipv4":"100.64.0.3/16","ipv6":"fd98::3/64"}}'
+                )
+            },
+            ["100.64.0.3", "fd98::3"],
+        ),
+        (
+            {"ovn.kubernetes.io/ip_address": "100.64.0.4,fd00:100:64::4"},
+            ["100.64.0.4", "fd00:100:64::4"],
+        ),
         ({"network.cilium.io/ipv6-cilium-host": "fd00::7"}, ["fd00::7"]),
         ({"projectcalico.org/IPv4VXLANTunnelAddr": ""}, []),
         ({"projectcalico.org/IPv4VXLANTunnelAddr": "none yet"}, []),
