@@ -1,0 +1,115 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The runbooks of docs/runbooks, walked on the test cluster as a person on call walks them.
+
+Each walk of a runbook's last table is a test: its state is made, each step's command is typed as it
+stands, the output is compared with what stands there, and the next step is the one that is named.
+"""
+
+from __future__ import annotations
+
+import difflib
+import os
+import time
+from collections.abc import Iterator, Mapping
+from typing import NamedTuple
+
+import pytest
+
+from lab.settings import Lab
+from tests.lab.conftest import run_lab
+from tests.lab.playbooks import EXPECTED, VENV, Playbooks
+from tools.runbooks import STOP, Outcome, Runbook, Step, Walk, compared, filled, joined, runbooks
+
+#: Seconds that a state may take until it shows: pods that fail or start, a balancer that is made.
+PATIENCE = 60.0
+LAB = "python -m lab "
+DEPLOY = (
+    f"ansible-playbook playbooks/site.yml -e real_ip_expected_source={EXPECTED}"
+    " -e real_ip_echo=bundled"
+)
+
+WALKS = [(page, walk) for page in runbooks() for walk in page.walks]
+
+
+class Shown(NamedTuple):
+    """What a step showed: the outcome that it is, and what is bound from there on."""
+
+    outcome: Outcome
+    bound: Mapping[str, str]
+
+
+class Operator:
+    """Types commands on the machine of an operator, in a checkout."""
+
+    def __init__(self, lab: Lab) -> None:
+        self.lab = lab
+        self.playbooks = Playbooks(lab.name)
+        self.environment = {"ANSIBLE_NOCOLOR": "1", "PATH": f"{VENV}:{os.environ['PATH']}"}
+
+    def type(self, command: str) -> str:
+        """What the command prints."""
+        if command.startswith(LAB):
+            return run_lab(self.lab.name, *command.removeprefix(LAB).split()).stdout
+        words = ("operator", "bash", "-c", command)
+        return self.playbooks.execute(*words, environment=self.environment)[1]
+
+    def take(self, step: Step, target: int, bound: Mapping[str, str]) -> Shown:
+        """Take a step that has to lead to ``target``; one that only reads until it does."""
+        command = filled(step.command, bound)
+        end = time.monotonic() + PATIENCE
+        while True:
+            lines = self.type(command).splitlines()
+            ways = [(one, compared(one.expected, lines, bound)) for one in step.outcomes]
+            found = [Shown(one, way) for one, way in ways if way is not None]
+            assert len(found) <= 1, f"{command} shows several outcomes at once:\n{lines}"
+            if found and target in found[0].outcome.targets:
+                return found[0]
+            if not step.reads or time.monotonic() > end:
+                wanted = [one for one in step.outcomes if target in one.targets]
+                raise AssertionError(told(command, wanted, lines))
+            time.sleep(1)
+
+
+def told(command: str, wanted: list[Outcome], lines: list[str]) -> str:
+    """What was expected of a command, and what it showed."""
+    shown = joined(lines)
+    texts = [
+        "\n".join(
+            difflib.unified_diff(joined(one.expected), shown, "expected", "shown", "", "", 99)
+        )
+        for one in wanted
+    ]
+    return "\n\n".join([f"$ {command}", *texts])
+
+
+@pytest.fixture(scope="module")
+def operator(lab: Lab) -> Iterator[Operator]:
+    """An operator of a cluster on which the collection is deployed, with the echo app of its own."""
+    made = Operator(lab)
+    assert "real_ip: localhost preserved" in made.type(DEPLOY)
+    yield made
+    made.type("ansible-playbook playbooks/teardown.yml")
+
+
+@pytest.mark.parametrize(
+    ("page", "walk"),
+    WALKS,
+    ids=[f"{page.name}: {walk.made_by.removeprefix(LAB)}" for page, walk in WALKS],
+)
+def test_walk(operator: Operator, page: Runbook, walk: Walk) -> None:
+    operator.type(walk.made_by)
+    undone = False
+    try:
+        bound: Mapping[str, str] = {}
+        for number, target in zip(walk.steps, (*walk.steps[1:], STOP), strict=True):
+            step = page.steps[number]
+            if step.command:
+                bound = operator.take(step, target, bound).bound
+            else:
+                assert target in step.outcomes[0].targets
+                # What a person does in a console, the fault's own switch does here.
+                operator.type(walk.undone_by)
+                undone = True
+    finally:
+        if walk.undone_by and not undone:
+            operator.type(walk.undone_by)
