@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Runbooks in docs/runbooks as data: their steps, and whether an output is the one that stands there.
+"""Runbooks of docs/runbooks: their steps as data, and whether an output is the expected one.
 
 ``docs/runbooks/README.md`` says how a runbook is written, and what may vary.
 """
@@ -45,7 +45,9 @@ _SHELL: Final = re.compile(r"^```shell\n(.*?)^```$", re.MULTILINE | re.DOTALL)
 _ITEM: Final = re.compile(r"^- ", re.MULTILINE)
 _TEXT: Final = re.compile(r"^  ```text\n(.*?)^  ```$", re.MULTILINE | re.DOTALL)
 _TARGET: Final = re.compile(r"\[step (\d+)\]\(#([^)]+)\)|\*\*Stop\*\*", re.IGNORECASE)
-_WALK: Final = re.compile(r"^\| `([^`]+)` \| ([\d, ]+) \| (?:`([^`]+)`)? ?\|$", re.MULTILINE)
+_WALK: Final = re.compile(
+    r"^\| `([^`]+)` \| ([\d, ]+) \|(?: `([^`]+)`)? \|(?: `([^`]+)`)? \|$", re.MULTILINE
+)
 
 #: What a step may be repeated for until it shows what it has to: it changes nothing.
 READS: Final = re.compile(
@@ -77,10 +79,14 @@ class Step(NamedTuple):
 
 
 class Walk(NamedTuple):
-    """What makes a state, the steps that it leads through, and what takes the state back."""
+    """The steps that a state leads through, and the commands that make it and take it back.
+
+    ``stand_in`` is a command in the place of what a person does in the steps that have none.
+    """
 
     made_by: str
     steps: tuple[int, ...]
+    stand_in: str
     undone_by: str
 
 
@@ -110,8 +116,8 @@ def parse(name: str, text: str) -> Runbook:
             raise ValueError(f"{name}: step {number} is there twice")
         steps[number] = _step(name, number, head[2], body[head.end() : end])
     walks = tuple(
-        Walk(made, tuple(int(number) for number in numbers.split(",")), undone)
-        for made, numbers, undone in _WALK.findall(practice)
+        Walk(made, tuple(int(number) for number in numbers.split(",")), stand_in, undone)
+        for made, numbers, stand_in, undone in _WALK.findall(practice)
     )
     anchors = {anchor(head[0].removeprefix("## ")): int(head[1]) for head in starts}
     return Runbook(name, steps, walks, anchors)
@@ -119,7 +125,7 @@ def parse(name: str, text: str) -> Runbook:
 
 def _step(name: str, number: int, title: str, text: str) -> Step:
     commands = _SHELL.findall(text)
-    first, *items = _ITEM.split(text)
+    items = _ITEM.split(text)[1:]
     if len(commands) > 1 or any(_SHELL.search(item) for item in items):
         raise ValueError(f"{name}: step {number} has more than one command")
     if not commands:

@@ -41,10 +41,10 @@ Change it. Then [step 1](#step-1-is-there-power).
 
 ## Practise
 
-| make it so | walk | undo |
-| --- | --- | --- |
-| `python -m lab fault bulb on` | 1, 2, 1 | `python -m lab fault bulb off` |
-| `ansible-playbook playbooks/site.yml` | 1 | |
+| make it so | walk | in a person's place | undo |
+| --- | --- | --- | --- |
+| `fault bulb on` | 1, 2, 1 | `fault bulb off` | `fault all off` |
+| `ansible-playbook playbooks/site.yml` | 1 | | |
 """
 
 
@@ -59,8 +59,8 @@ def test_a_page_is_read() -> None:
             2: Step(2, "the bulb", "", (Outcome((), (1,)),)),
         },
         (
-            Walk("python -m lab fault bulb on", (1, 2, 1), "python -m lab fault bulb off"),
-            Walk("ansible-playbook playbooks/site.yml", (1,), ""),
+            Walk("fault bulb on", (1, 2, 1), "fault bulb off", "fault all off"),
+            Walk("ansible-playbook playbooks/site.yml", (1,), "", ""),
         ),
         {"step-1-is-there-power": 1, "step-2-the-bulb": 2},
     )
@@ -154,6 +154,9 @@ def test_each_step_and_outcome_is_walked_and_each_link_leads_to_its_step(page: R
         for one, two in zip(walk.steps, (*walk.steps[1:], STOP), strict=True)
     }
     assert {walk.steps[0] for walk in page.walks} == {1}
+    for walk in page.walks:
+        by_hand = any(not page.steps[number].command for number in walk.steps)
+        assert bool(walk.stand_in) is by_hand, walk
     for step in page.steps.values():
         for outcome in step.outcomes:
             for target in outcome.targets:
