@@ -165,6 +165,7 @@ SETTINGS: dict[str, Setting] = {
     "real_ip_manage_cluster_switches": Setting(boolean, False),
     "real_ip_show_logs": Setting(boolean, False),
     "real_ip_require_tls": Setting(boolean, False),
+    "real_ip_report_dir": Setting(plain_text, None),
     "real_ip_code": Setting(plain_text, None),
     "real_ip_kubeconfig": Setting(_kubeconfig, None),
     "real_ip_context": Setting(plain_text, None),

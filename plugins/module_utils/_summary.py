@@ -106,7 +106,7 @@ def combined(vantages: t.Mapping[str, Data]) -> dict[str, t.Any]:
 
 def worst(vantages: t.Mapping[str, Data]) -> str:
     """The name of the vantage point whose entry :func:`combined` makes the host's."""
-    return min(vantages, key=lambda name: _badness(vantages[name]))
+    return min(vantages, key=lambda name: badness(vantages[name]))
 
 
 def earlier_row(found: Data, published: Data) -> list[tuple[str, str]]:
@@ -117,7 +117,8 @@ def earlier_row(found: Data, published: Data) -> list[tuple[str, str]]:
     return [("earlier", f"{published['verdict']} {code}: {published['reason']}")]
 
 
-def _badness(found: Data) -> tuple[int, int]:
+def badness(found: Data) -> tuple[int, int]:
+    """How bad an entry is: what sorts first is worst."""
     # Of equal verdicts the one with most to say: what it doesn't rest on stands in its reason too.
     return _ORDER.index(found["verdict"]), -len(found["reason"])
 
@@ -126,7 +127,7 @@ def over_all(verifications: t.Sequence[Data]) -> dict[str, t.Any]:
     """The entry of a host that was verified several times in one run, one or more: the worst of
     theirs, which a later one doesn't take back. ``verifications``: in their order.
     """
-    found = min(verifications, key=_badness)
+    found = min(verifications, key=badness)
     several = {"verifications": [*verifications]} if len(verifications) > 1 else {}
     return {**found, **several}
 
