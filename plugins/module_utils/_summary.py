@@ -193,7 +193,7 @@ def _diagnosis(way: Data) -> t.Iterator[tuple[str, str]]:
     if cause:
         others = [one for one in others if one is not cause and one != cause]
         yield "cause", f"{cause['code']} {cause['object']}: {cause['cause']}"
-        yield _FIXES[cause["fix_kind"]], cause["fix"]
+        yield FIXES[cause["fix_kind"]], cause["fix"]
         yield "evidence", cause["evidence"]
     for log in way.get("logs") or []:
         yield "log", f"last lines of {log['pod']}, container {log['container']}:"
@@ -211,7 +211,7 @@ def _diagnosis(way: Data) -> t.Iterator[tuple[str, str]]:
 _NO_LABEL = ""
 _MARKS = {True: "X", False: "|"}
 #: The label of a fix by its kind
-_FIXES = {"command": "type", "variable": "set", "console": "fix", "none": "fix"}
+FIXES = {"command": "type", "variable": "set", "console": "fix", "none": "fix"}
 #: What is to be copied stays on one line, however long that is.
 _WHOLE = ("type", "set", "explain")
 

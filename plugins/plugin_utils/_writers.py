@@ -15,10 +15,12 @@ from pathlib import Path
 
 from ansible_collections.kestrel.real_ip.plugins.module_utils._report import Document, as_json
 from ansible_collections.kestrel.real_ip.plugins.plugin_utils._files import write
+from ansible_collections.kestrel.real_ip.plugins.plugin_utils._html import html
 
 #: Ending to what writes it. The first one is written first: all others can be made of it.
 WRITERS: dict[str, t.Callable[[Document], str]] = {
     "json": as_json,
+    "html": html,
 }
 
 
