@@ -48,12 +48,12 @@ class ActionModule(ActionBase):
                 display.display(f"real_ip_report: check mode, nothing is written to {place}")
                 continue
             try:
-                names = write_report(found, place)
+                name, names = write_report(found, place)
             except OSError as error:
                 result.update(failed=True, msg=_not_written(error, directory))
                 return result
-            display.display(f"real_ip_report: {' '.join(str(place / name) for name in names)}")
-            written += [str(place / name) for name in names]
+            display.display(f"real_ip_report: {place / name}")
+            written += [str(place / one) for one in names]
         result.update(changed=False, written=written)
         return result
 

@@ -120,7 +120,7 @@ def read(text: str, name: str) -> Document:
     results = found[RESULTS]
     whole = {
         "format": FORMAT,
-        "run": {"playbook": "", "time": _latest(results), "versions": {}},
+        "run": {"playbook": "", "time": latest(results), "versions": {}},
         "evidence": {},
         **{key: found[key] for key in ("format", "run", RESULTS, "evidence") if key in found},
     }
@@ -131,8 +131,8 @@ def read(text: str, name: str) -> Document:
     return {**whole, "evidence": told}
 
 
-def _latest(results: t.Any) -> str:
-    """The time of the last entry; of what isn't known to be of the right shape yet."""
+def latest(results: t.Any) -> str:
+    """The time of the last entry, also of what isn't known to be of the right shape yet."""
     entries = results.values() if isinstance(results, dict) else ()
     return max((str(one.get("time") or "") for one in entries if isinstance(one, dict)), default="")
 

@@ -340,12 +340,16 @@ def _title(result: Data) -> str:
 
 def page(host: str, result: Data, table: t.Iterable[tuple[str, str]]) -> str:
     """The lines of ``rows`` as a page of at most 100 columns, commands whole."""
-    lines = [f"{host}: {_title(result)}"]
+    return "\n".join([f"{host}: {_title(result)}", *labelled(table)])
+
+
+def labelled(table: t.Iterable[tuple[str, str]]) -> t.Iterator[str]:
+    """The lines of label and text, of at most 100 columns where no word is longer."""
     for label, text in table:
         if label in _WHOLE:
-            lines.append(f"  {label:<{LABEL - 2}}{text}")
+            yield f"  {label:<{LABEL - 2}}{text}"
             continue
-        lines += textwrap.wrap(
+        yield from textwrap.wrap(
             text,
             WIDTH,
             initial_indent=f"  {label:<{LABEL - 2}}",
@@ -353,4 +357,3 @@ def page(host: str, result: Data, table: t.Iterable[tuple[str, str]]) -> str:
             break_long_words=False,
             break_on_hyphens=False,
         )
-    return "\n".join(lines)

@@ -56,12 +56,8 @@ def write(directory: Path, name: str, text: str) -> None:
         raise
 
 
-def documents(paths: list[str]) -> dict[str, Document]:
-    """The documents in these files, by their paths. Raises :class:`Unreadable`."""
-    return {path: _document(path) for path in paths}
-
-
-def _document(path: str) -> Document:
+def document(path: str) -> Document:
+    """The document in a file. Raises :class:`Unreadable`."""
     try:
         with located(path).open("rb") as file:
             content = file.read(_MOST + 1)
