@@ -6,11 +6,9 @@
 
 from __future__ import annotations
 
-import datetime
 import typing as t
 
 from ansible.plugins.action import ActionBase
-from ansible.release import __version__ as ansible_version
 from ansible.utils.display import Display
 from ansible_collections.kestrel.real_ip.plugins.module_utils._summary import (
     combined,
@@ -30,7 +28,7 @@ from ansible_collections.kestrel.real_ip.plugins.module_utils._summary import (
     with_playbooks,
     worst,
 )
-from ansible_collections.kestrel.real_ip.plugins.module_utils._version import VERSION
+from ansible_collections.kestrel.real_ip.plugins.plugin_utils._run import facts
 
 display = Display()
 COLOURS = {"preserved": "green", "not_run": "yellow", "unproven": "yellow"}
@@ -62,22 +60,16 @@ class ActionModule(ActionBase):
             }
         )[1]
         probe, failure, way = arguments["probe"] or {}, arguments["failure"], arguments["way"]
-        facts = {
-            "time": datetime.datetime.now(datetime.timezone.utc).isoformat(timespec="seconds"),
-            "versions": {
-                "kestrel.real_ip": VERSION,
-                "ansible": ansible_version,
-                "kubernetes": arguments["kubernetes_version"] or None,
-            },
-        }
+        now = facts()
+        now["versions"]["kubernetes"] = arguments["kubernetes_version"] or None
         vantages = {} if failure else arguments["vantages"]
         if vantages:
-            found = combined({name: vantage_entry(one, facts) for name, one in vantages.items()})
+            found = combined({name: vantage_entry(one, now) for name, one in vantages.items()})
             probe = vantages[worst(found["vantages"])]
         elif way and not failure and arguments["diagnosis"]:
-            found = diagnosed(way, facts)
+            found = diagnosed(way, now)
         else:
-            found = entry(probe, failure, facts)
+            found = entry(probe, failure, now)
         found = with_cause(found, way)
         # A diagnosis draws no verdict, so that it takes none back either.
         verifications = [*arguments["earlier"], *([] if arguments["diagnosis"] else [found])]
