@@ -45,8 +45,9 @@ _SHELL: Final = re.compile(r"^```shell\n(.*?)^```$", re.MULTILINE | re.DOTALL)
 _ITEM: Final = re.compile(r"^- ", re.MULTILINE)
 _TEXT: Final = re.compile(r"^  ```text\n(.*?)^  ```$", re.MULTILINE | re.DOTALL)
 _TARGET: Final = re.compile(r"\[step (\d+)\]\(#([^)]+)\)|\*\*Stop\*\*", re.IGNORECASE)
+_TYPED: Final = re.compile(r"`([^`]+)`")
 _WALK: Final = re.compile(
-    r"^\| `([^`]+)` \| ([\d, ]+) \|(?: `([^`]+)`)? \|(?: `([^`]+)`)? \|$", re.MULTILINE
+    r"^\| `([^`]+)` \| ([\d, ]+) \|(?: (`[^|]+`))? \|(?: `([^`]+)`)? \|$", re.MULTILINE
 )
 
 #: What a step may be repeated for until it shows what it has to: it changes nothing.
@@ -81,12 +82,12 @@ class Step(NamedTuple):
 class Walk(NamedTuple):
     """The steps that a state leads through, and the commands that make it and take it back.
 
-    ``stand_in`` is a command in the place of what a person does in the steps that have none.
+    ``by_hand`` has a command in the place of each step that a person does elsewhere.
     """
 
     made_by: str
     steps: tuple[int, ...]
-    stand_in: str
+    by_hand: tuple[str, ...]
     undone_by: str
 
 
@@ -116,8 +117,8 @@ def parse(name: str, text: str) -> Runbook:
             raise ValueError(f"{name}: step {number} is there twice")
         steps[number] = _step(name, number, head[2], body[head.end() : end])
     walks = tuple(
-        Walk(made, tuple(int(number) for number in numbers.split(",")), stand_in, undone)
-        for made, numbers, stand_in, undone in _WALK.findall(practice)
+        Walk(made, tuple(map(int, numbers.split(","))), tuple(_TYPED.findall(by_hand)), undone)
+        for made, numbers, by_hand, undone in _WALK.findall(practice)
     )
     anchors = {anchor(head[0].removeprefix("## ")): int(head[1]) for head in starts}
     return Runbook(name, steps, walks, anchors)
@@ -130,7 +131,7 @@ def _step(name: str, number: int, title: str, text: str) -> Step:
         raise ValueError(f"{name}: step {number} has more than one command")
     if not commands:
         return Step(number, title, "", (Outcome((), _targets(name, number, text)),))
-    command = commands[0].strip().replace("\\\n", "")
+    command = commands[0].rstrip("\n")
     outcomes = []
     for item in items:
         blocks = _TEXT.findall(item)
@@ -140,7 +141,7 @@ def _step(name: str, number: int, title: str, text: str) -> Step:
         outcomes.append(Outcome(lines, _targets(name, number, _TEXT.sub("", item))))
     if not outcomes:
         raise ValueError(f"{name}: step {number} doesn't say what its command shows")
-    return Step(number, title, " ".join(command.split()), tuple(outcomes))
+    return Step(number, title, command, tuple(outcomes))
 
 
 def _targets(name: str, number: int, text: str) -> tuple[int, ...]:

@@ -9,9 +9,11 @@ from __future__ import annotations
 
 import difflib
 import os
+import shutil
 import subprocess
 import time
 from collections.abc import Iterator, Mapping
+from pathlib import Path
 from typing import NamedTuple
 
 import pytest
@@ -22,6 +24,8 @@ from tools.runbooks import STOP, Outcome, Runbook, Step, Walk, compared, filled,
 
 #: Seconds that a state may take until it shows: pods that fail or start, a balancer that is made.
 PATIENCE = 60.0
+#: The clusters of the audit: two names of one.
+CLUSTERS = ("guangzhou", "shanghai")
 LAB = "python -m lab "
 DEPLOY = (
     f"ansible-playbook playbooks/site.yml -e real_ip_expected_source={EXPECTED}"
@@ -41,10 +45,14 @@ class Shown(NamedTuple):
 class Operator:
     """Types commands on the machine of an operator, in a checkout."""
 
-    def __init__(self, lab: Lab) -> None:
-        self.lab = lab
+    def __init__(self, lab: Lab, home: Path) -> None:
         self.playbooks = Playbooks(lab.name)
-        self.environment = {"ANSIBLE_NOCOLOR": "1", "PATH": f"{VENV}:{os.environ['PATH']}"}
+        self.environment = {
+            "ANSIBLE_NOCOLOR": "1",
+            "HOME": str(home),
+            "PATH": f"{VENV}:{os.environ['PATH']}",
+            "REAL_IP_LAB": lab.name,
+        }
 
     def type(self, command: str) -> str:
         """What the command prints."""
@@ -52,7 +60,7 @@ class Operator:
             done = subprocess.run(
                 ["bash", "-c", command],
                 cwd=REPOSITORY,
-                env={**os.environ, **self.environment, "REAL_IP_LAB": self.lab.name},
+                env={**os.environ, **self.environment},
                 stdin=subprocess.DEVNULL,
                 stdout=subprocess.PIPE,
                 stderr=subprocess.STDOUT,
@@ -95,9 +103,13 @@ def told(command: str, wanted: list[Outcome], lines: list[str]) -> str:
 
 
 @pytest.fixture(scope="module")
-def operator(lab: Lab) -> Iterator[Operator]:
+def operator(lab: Lab, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Operator]:
     """An operator of a cluster on which the collection is deployed, with its own echo app."""
-    made = Operator(lab)
+    home = tmp_path_factory.mktemp("home")
+    made = Operator(lab, home)
+    (home / ".kube").mkdir()
+    for name in CLUSTERS:
+        shutil.copy(lab.kubeconfig, home / ".kube" / name)
     assert "real_ip: localhost preserved" in made.type(DEPLOY)
     yield made
     made.type("ansible-playbook playbooks/teardown.yml")
@@ -110,6 +122,7 @@ def operator(lab: Lab) -> Iterator[Operator]:
 )
 def test_walk(operator: Operator, page: Runbook, walk: Walk) -> None:
     operator.type(walk.made_by)
+    by_hand = iter(walk.by_hand)
     try:
         bound: Mapping[str, str] = {}
         for number, target in zip(walk.steps, (*walk.steps[1:], STOP), strict=True):
@@ -118,7 +131,7 @@ def test_walk(operator: Operator, page: Runbook, walk: Walk) -> None:
                 bound = operator.take(step, target, bound).bound
             else:
                 assert target in step.outcomes[0].targets
-                operator.type(walk.stand_in)
+                operator.type(next(by_hand))
     finally:
         if walk.undone_by:
             operator.type(walk.undone_by)

@@ -43,7 +43,7 @@ Change it. Then [step 1](#step-1-is-there-power).
 
 | make it so | walk | in a person's place | undo |
 | --- | --- | --- | --- |
-| `fault bulb on` | 1, 2, 1 | `fault bulb off` | `fault all off` |
+| `fault bulb on` | 1, 2, 1, 2 | `fault bulb off`, `true` | `fault all off` |
 | `ansible-playbook playbooks/site.yml` | 1 | | |
 """
 
@@ -55,12 +55,12 @@ def test_a_page_is_read() -> None:
     assert read == Runbook(
         "light",
         {
-            1: Step(1, "is there power?", "curl -s http://192.0.2.1/", (power, none)),
+            1: Step(1, "is there power?", "curl -s \\\n  http://192.0.2.1/", (power, none)),
             2: Step(2, "the bulb", "", (Outcome((), (1,)),)),
         },
         (
-            Walk("fault bulb on", (1, 2, 1), "fault bulb off", "fault all off"),
-            Walk("ansible-playbook playbooks/site.yml", (1,), "", ""),
+            Walk("fault bulb on", (1, 2, 1, 2), ("fault bulb off", "true"), "fault all off"),
+            Walk("ansible-playbook playbooks/site.yml", (1,), (), ""),
         ),
         {"step-1-is-there-power": 1, "step-2-the-bulb": 2},
     )
@@ -155,8 +155,8 @@ def test_each_step_and_outcome_is_walked_and_each_link_leads_to_its_step(page: R
     }
     assert {walk.steps[0] for walk in page.walks} == {1}
     for walk in page.walks:
-        by_hand = any(not page.steps[number].command for number in walk.steps)
-        assert bool(walk.stand_in) is by_hand, walk
+        by_hand = [number for number in walk.steps if not page.steps[number].command]
+        assert len(walk.by_hand) == len(by_hand), walk
     for step in page.steps.values():
         for outcome in step.outcomes:
             for target in outcome.targets:
