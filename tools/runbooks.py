@@ -32,6 +32,8 @@ BOUND: Final = {
 FREE: Final = {
     "time": r"\b\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(?:Z|\+00:00)",
     "age": r"\b(?:\d+[dhms]){1,2}\b",
+    # More are sent where all of the usual ones went to one pod. Only whether it was all is told.
+    "requests": r"\b(?P<n>\d+) of (?P=n)\b(?! ready)|\ball \d+ answers\b",
 }
 _VARIES: Final = re.compile(
     "|".join(f"(?P<{name}>{pattern})" for name, pattern in {**BOUND, **FREE}.items())
