@@ -27,10 +27,8 @@ PATIENCE = 60.0
 #: The clusters of the audit: two names of one.
 CLUSTERS = ("guangzhou", "shanghai")
 LAB = "python -m lab "
-DEPLOY = (
-    f"ansible-playbook playbooks/site.yml -e real_ip_expected_source={EXPECTED}"
-    " -e real_ip_echo=bundled"
-)
+VARIABLES = f"-e real_ip_expected_source={EXPECTED} -e real_ip_echo=bundled"
+DEPLOY = f"ansible-playbook playbooks/site.yml {VARIABLES}"
 
 WALKS = [(page, walk) for page in runbooks() for walk in page.walks]
 
@@ -135,3 +133,6 @@ def test_walk(operator: Operator, page: Runbook, walk: Walk) -> None:
     finally:
         if walk.undone_by:
             operator.type(walk.undone_by)
+        # A field that was mended by hand goes away with the fault that had taken it over.
+        if not all(page.steps[number].reads for number in walk.steps):
+            operator.type(f"ansible-playbook playbooks/deploy.yml {VARIABLES}")
