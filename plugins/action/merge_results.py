@@ -31,7 +31,7 @@ class ActionModule(ActionBase):
     _requires_connection = False
 
     def run(self, tmp: t.Any = None, task_vars: t.Any = None) -> dict[str, t.Any]:
-        """``real_ip_results``; failed where a file can't be read or a verdict isn't accepted."""
+        """``real_ip_results``; failed where a file can't be read, or none written."""
         result: dict[str, t.Any] = super().run(tmp, task_vars)
         validate: t.Any = self.validate_argument_spec
         arguments = validate(
@@ -55,21 +55,19 @@ class ActionModule(ActionBase):
         results = found[RESULTS]
         for host, one in results.items():
             display.display(line(host, one), color="green" if _well(one) else "red")
-        for host in in_several(documents):
-            display.display(f"{host} stands in several documents: the worst result stays")
-        wrong = [
-            host
-            for host, one in results.items()
-            if not passes(one, {"preserved", *arguments["accept"]}, excused=False)
-        ]
+        several = in_several(documents)
+        if several:
+            display.display(f"In several documents, of which the worst stays: {', '.join(several)}")
         result.update(
             write_all({directory: found} if directory else {}, self._task.check_mode),
             real_ip_results=results,
+            refused=[
+                host
+                for host, one in results.items()
+                if not passes(one, {"preserved", *arguments["accept"]}, excused=False)
+            ],
             ansible_stats={"data": {RESULTS: results}, "per_host": False, "aggregate": True},
         )
-        if wrong:
-            told = f"{len(wrong)} of {len(results)} clusters aren't preserved: {', '.join(wrong)}"
-            result.update(failed=True, msg=" ".join([told, *filter(None, [result.get("msg")])]))
         return result
 
 

@@ -21,8 +21,8 @@ description:
   - Of a cluster that stands in several the worst result stays, whichever was later, and
     C(verifications) has them all in the order of their times, as in one run that verifies several
     times. To let a later run count alone, leave the document of the earlier one out.
-  - Fails where a verdict is not accepted, and where a file is none of these. In the latter case nothing is
-    written.
+  - Fails where a file is none of these, and where no report could be written. Never fails for a
+    verdict, so that the results are published before the play fails.
 extends_documentation_fragment:
   - kestrel.real_ip.attributes
 attributes:
@@ -71,6 +71,11 @@ real_ip_results:
   description: Cluster to its result, the worst first.
   returned: where all documents could be read
   type: dict
+refused:
+  description: The clusters whose verdict, or that of one of their vantage points, is not accepted.
+  returned: where all documents could be read
+  type: list
+  elements: str
 written:
   description: The paths of the reports. Empty in check mode.
   returned: where all documents could be read
