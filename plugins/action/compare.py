@@ -29,7 +29,7 @@ class ActionModule(ActionBase):
     _requires_connection = False
 
     def run(self, tmp: t.Any = None, task_vars: t.Any = None) -> dict[str, t.Any]:
-        """``changes``; failed where a file can't be read, and where anything got worse."""
+        """``worse`` and ``changes``; failed where a file can't be read."""
         result: dict[str, t.Any] = super().run(tmp, task_vars)
         validate: t.Any = self.validate_argument_spec
         arguments = validate({"before": {"type": "str"}, "after": {"type": "str"}})[1]
@@ -47,9 +47,12 @@ class ActionModule(ActionBase):
         worse = any(one.fails for one in changes)
         told = page(names, (before, after), changes)
         display.display(f"\n{told}\n", color="red" if worse else "green")
-        result.update(changed=False, changes=[one._asdict() for one in changes])
-        if worse:
-            result.update(failed=True, msg=f"Something got worse: {verdict(changes)}")
+        result.update(
+            changed=False,
+            worse=worse,
+            verdict=verdict(changes),
+            changes=[one._asdict() for one in changes],
+        )
         return result
 
 

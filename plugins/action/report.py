@@ -2,14 +2,13 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""The reports of a run, or of documents that earlier runs have kept."""
+"""The reports of a run."""
 
 from __future__ import annotations
 
 import typing as t
 
 from ansible.plugins.action import ActionBase
-from ansible.utils.display import Display
 from ansible_collections.kestrel.real_ip.plugins.module_utils._report import (
     Document,
     document,
@@ -20,13 +19,10 @@ from ansible_collections.kestrel.real_ip.plugins.module_utils._settings import (
     SettingError,
     value_of,
 )
-from ansible_collections.kestrel.real_ip.plugins.plugin_utils._files import located
 from ansible_collections.kestrel.real_ip.plugins.plugin_utils._run import facts
-from ansible_collections.kestrel.real_ip.plugins.plugin_utils._writers import write_report
+from ansible_collections.kestrel.real_ip.plugins.plugin_utils._writers import write_all
 
 Data = t.Mapping[str, t.Any]
-
-display = Display()
 
 
 class ActionModule(ActionBase):
@@ -41,29 +37,7 @@ class ActionModule(ActionBase):
         validate: t.Any = self.validate_argument_spec
         arguments = validate({"playbook": {"type": "str", "required": True}})[1]
         run = {"playbook": arguments["playbook"], **facts()}
-        written: list[str] = []
-        for directory, found in _documents(task_vars or {}, run).items():
-            place = located(directory)
-            if self._task.check_mode:
-                display.display(f"real_ip_report: check mode, nothing is written to {place}")
-                continue
-            try:
-                name, names = write_report(found, place)
-            except OSError as error:
-                result.update(failed=True, msg=_not_written(error, directory))
-                return result
-            display.display(f"real_ip_report: {place / name}")
-            written += [str(place / one) for one in names]
-        result.update(changed=False, written=written)
-        return result
-
-
-def _not_written(error: OSError, directory: str) -> str:
-    where = error.filename2 or error.filename or directory
-    return (
-        f"The report was not written: {where}: {error.strerror}. Next: make room or give the right "
-        "to write there, or set another real_ip_report_dir"
-    )
+        return {**result, **write_all(_documents(task_vars or {}, run), self._task.check_mode)}
 
 
 def _documents(variables: Data, run: Data) -> dict[str, Document]:

@@ -18,10 +18,11 @@ description:
     each vantage point, and of the backends that answered both times.
   - A document is a report in JSON that C(real_ip_report_dir) has kept, the artifacts of an AWX job,
     or such a job as AWX's API has it. Only the first kind tells backends and headers.
-  - Fails where a verdict is worse than before, where a backend does not see the expected address
-    any more, and where something that was V(preserved) is not looked at any more.
-  - What is new fails nothing, whatever its verdict, since it did not get worse.
-  - Fails as well where a file is none of these, and where O(after) is older than O(before).
+  - Worse is a verdict that is worse than before, a backend that does not see the expected address
+    any more, and what was V(preserved) and is not looked at any more.
+  - What is new is not worse, whatever its verdict.
+  - Fails where a file is none of these, and where O(after) is older than O(before). Never fails for
+    what got worse, which RV(worse) says.
 extends_documentation_fragment:
   - kestrel.real_ip.attributes
   - kestrel.real_ip.attributes.read_only
@@ -47,6 +48,14 @@ EXAMPLES = r"""
 """
 
 RETURN = r"""
+worse:
+  description: Whether anything got worse.
+  returned: where both documents could be read
+  type: bool
+verdict:
+  description: How many places became what, in one sentence.
+  returned: where both documents could be read
+  type: str
 changes:
   description: What became of each place, the worst first.
   returned: where both documents could be read
@@ -67,7 +76,7 @@ changes:
         - V(worse), V(missing) for what was V(preserved) and is not looked at any more, V(other) for
           another bad verdict that is not worse, V(bad) for the same bad one, V(new), V(gone) for
           what was bad and is not looked at any more, V(mended), V(same).
-        - The first two let the task fail.
+        - The first two are what RV(worse) means.
       type: str
     before:
       description: Verdict and code, or what the backend saw.

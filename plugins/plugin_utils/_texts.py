@@ -84,9 +84,8 @@ def _cause(host: str, cause: Data) -> list[str]:
 def _plain(text: object) -> str:
     """The text as itself: no markup, no link, and nobody is called by his name."""
     shown = re.sub(r"([\\`*_\[\]<>|~&$])", r"\\\1", visible(text))
-    shown = re.sub(r"(?i)://|(?<=www)\.", lambda found: f"\\{found.group()}", shown)
-    # Who is called by a name, or which issue is meant, is looked for in what was made of the text.
-    return re.sub(r"[@#]", r"`\g<0>`", shown)
+    # Links, names and issues are looked for in what was made of the text as well, but not in code.
+    return re.sub(r"(?i)(?:://|(?<=www)[.]|[@#])+", r"`\g<0>`", shown)
 
 
 # --- JUnit ----------------------------------------------------------------------------------------

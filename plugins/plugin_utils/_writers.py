@@ -15,18 +15,21 @@ import typing as t
 from pathlib import Path
 from urllib.parse import quote
 
+from ansible.utils.display import Display
 from ansible_collections.kestrel.real_ip.plugins.module_utils._report import (
     RESULTS,
     Document,
     as_json,
 )
-from ansible_collections.kestrel.real_ip.plugins.plugin_utils._files import write
+from ansible_collections.kestrel.real_ip.plugins.plugin_utils._files import located, write
 from ansible_collections.kestrel.real_ip.plugins.plugin_utils._html import html
 from ansible_collections.kestrel.real_ip.plugins.plugin_utils._texts import (
     junit,
     markdown,
     prometheus,
 )
+
+display = Display()
 
 #: Ending to what writes it. The first one is written first: all others can be made of it.
 WRITERS: dict[str, t.Callable[[Document], str]] = {
@@ -71,3 +74,25 @@ def write_report(found: Document, directory: Path) -> tuple[str, list[str]]:
     for file, text in files.items():
         write(directory, file, text)
     return f"{name}.{{{','.join(WRITERS)}}}", [*files]
+
+
+def write_all(documents: t.Mapping[str, Document], check_mode: bool) -> dict[str, t.Any]:
+    """Write a document into each directory, say where, and return that as a task's result."""
+    written: list[str] = []
+    for directory, found in documents.items():
+        place = located(directory)
+        if check_mode:
+            display.display(f"real_ip_report: check mode, nothing is written to {place}")
+            continue
+        try:
+            name, names = write_report(found, place)
+        except OSError as error:
+            where = error.filename2 or error.filename or place
+            told = (
+                f"The report was not written: {where}: {error.strerror}. Next: make room or give "
+            )
+            told += "the right to write there, or set another real_ip_report_dir"
+            return {"failed": True, "msg": told}
+        display.display(f"real_ip_report: {place / name}")
+        written += [str(place / one) for one in names]
+    return {"changed": False, "written": written}
