@@ -68,7 +68,8 @@ def explain(code: str | None) -> str:
 def pages() -> dict[str, str]:
     """Name of a family of causes → its documentation as a Markdown page."""
     return {
-        name: "\n".join(_family(digits, name, title)) + (_tke_table() if name == _WITH_TKE else "\n")
+        name: "\n".join(_family(digits, name, title))
+        + (_tke_table() if name == _WITH_TKE else "\n")
         for digits, (name, title) in FAMILIES.items()
     }
 
