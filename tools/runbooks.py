@@ -54,7 +54,7 @@ _WALK: Final = re.compile(
 
 #: What a step may be repeated for until it shows what it has to: it changes nothing.
 READS: Final = re.compile(
-    r"ansible-playbook (?:-\S+ \S+ )*playbooks/(?:verify|diagnose|explain)\.yml"
+    r"ansible-playbook (?:-\S+ \S+ )*playbooks/(?:verify|diagnose|explain|compare)\.yml"
     r"|kubectl (?:-n \S+ )?(?:get|describe)"
     r"|curl"
 )
