@@ -41,6 +41,19 @@ def printable(text: object, limit: int = _LIMIT) -> str:
     return shown if len(shown) <= limit else shown[: limit - 1] + "…"
 
 
+def visible(text: object) -> str:
+    """The text with everything escaped that changes what is shown, but for backslashes.
+
+    For texts that went through :func:`printable` before, or may have.
+    """
+    shown = str(text)
+    return shown if shown.isprintable() else "".join(map(_escape_but_backslash, shown))
+
+
+def _escape_but_backslash(char: str) -> str:
+    return char if char == "\\" else _escape(char)
+
+
 class Code(NamedTuple):
     """One row: ``reason`` and ``fix`` are templates of str.format, see :func:`say`.
 
