@@ -124,6 +124,14 @@ def checks(paths: Sequence[str]) -> list[Check]:
             minutes=15,
             proxies=True,
         ),
+        Check(
+            "site",
+            "collection",
+            "The site of the documentation, every link in it",
+            tool("site"),
+            minutes=10,
+            proxies=True,
+        ),
         Check("units", "unit", "Plugins", tool("collection units"), minutes=15, cases=units),
         Check(
             "tools",
