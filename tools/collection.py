@@ -38,7 +38,7 @@ TOP: Final = frozenset(
     {
         *("FILES.json", "MANIFEST.json"),
         *("CHANGELOG.rst", "LICENSE", "README.md", "README_zh.md"),
-        *("changelogs", "docs", "meta", "playbooks", "plugins", "roles"),
+        *("changelogs", "docs", "extensions", "meta", "playbooks", "plugins", "roles"),
     }
 )
 

@@ -116,7 +116,7 @@ def _place(page: str) -> str:
 
 
 def moved(text: str, page: str, known: Sequence[str]) -> tuple[str, list[str]]:
-    """Return a page whose links lead to pages of the site, and what else in the repository it links.
+    """Return a page whose links lead to pages of the site, and what of the repository it links to.
 
     A directory has a page of its own there; its path ends with a slash. What leads nowhere stays as
     it is, and Sphinx says so.
