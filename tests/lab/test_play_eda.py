@@ -11,6 +11,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -25,7 +26,6 @@ from tools import environment
 RULEBOOK = "kestrel.real_ip.verify"
 LOCK = REPOSITORY / "requirements" / "eda.txt"
 JAVA = packages.Package("openjdk-17-jre-headless", "java", "runs the rules of a rulebook")
-PORT = 5017
 TOKEN = f"test-{secrets.token_hex(16)}"
 GOOD = "Every verdict is an accepted one"
 
@@ -60,6 +60,7 @@ class Rulebook:
     playbooks: Playbooks
     log: Path
     process: subprocess.Popen[bytes]
+    port: int
 
     @property
     def output(self) -> str:
@@ -73,7 +74,11 @@ class Rulebook:
             "operator",
             *("curl", "--silent", "--output", "/dev/null", "--write-out", "%{http_code}"),
             *headers,
-            *("--json", '{"real_ip_event": {"bad": false}}', f"http://127.0.0.1:{PORT}/changed"),
+            *(
+                "--json",
+                '{"real_ip_event": {"bad": false}}',
+                f"http://127.0.0.1:{self.port}/changed",
+            ),
         )
         return output.strip()
 
@@ -87,7 +92,7 @@ class Rulebook:
         return output
 
 
-def command(deployed: Playbooks, venv: Path, directory: Path) -> list[str]:
+def command(deployed: Playbooks, venv: Path, directory: Path, **given: int) -> list[str]:
     """The command line of docs/eda.md, with an inventory for the test cluster."""
     inventory, settings = directory / "inventory.yml", directory / "settings.yml"
     variables = {
@@ -96,7 +101,9 @@ def command(deployed: Playbooks, venv: Path, directory: Path) -> list[str]:
         "real_ip_expected_source": EXPECTED,
     }
     inventory.write_text(yaml.safe_dump({"all": {"hosts": {"localhost": variables}}}))
-    settings.write_text(yaml.safe_dump({"real_ip_eda_port": PORT}))
+    settings.write_text(
+        yaml.safe_dump({f"real_ip_eda_{name}": value for name, value in given.items()})
+    )
     rulebook = [str(venv / "bin/ansible-rulebook"), "--rulebook", RULEBOOK]
     rulebook += ["--inventory", str(inventory), "--vars", str(settings)]
     return deployed.command("operator", *rulebook, "--env-vars", "REAL_IP_EDA_TOKEN")
@@ -108,16 +115,14 @@ def variables(venv: Path) -> dict[str, str]:
     return found | {"ANSIBLE_COLLECTIONS_PATH": ":".join(map(str, places))}
 
 
-@pytest.fixture(scope="module")
-def rulebook(
-    deployed: Playbooks, venv: Path, tmp_path_factory: pytest.TempPathFactory
-) -> Iterator[Rulebook]:
-    directory = tmp_path_factory.mktemp("eda")
+@contextmanager
+def running(deployed: Playbooks, venv: Path, directory: Path, **given: int) -> Iterator[Rulebook]:
+    """The rulebook, from its start until its webhook has answered once."""
     log = directory / "log"
     with (
         log.open("wb") as written,
         subprocess.Popen(
-            command(deployed, venv, directory),
+            command(deployed, venv, directory, **given),
             cwd=REPOSITORY,
             env=variables(venv) | {"REAL_IP_EDA_TOKEN": TOKEN},
             stdin=subprocess.DEVNULL,
@@ -127,7 +132,7 @@ def rulebook(
             start_new_session=True,
         ) as process,
     ):
-        found = Rulebook(deployed, log, process)
+        found = Rulebook(deployed, log, process, given["port"])
         try:
             deadline = time.monotonic() + PATIENCE
             while found.post(token=None) == "000":
@@ -137,6 +142,22 @@ def rulebook(
             yield found
         finally:
             os.killpg(process.pid, signal.SIGTERM)
+
+
+@pytest.fixture(scope="module")
+def rulebook(
+    deployed: Playbooks, venv: Path, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[Rulebook]:
+    with running(deployed, venv, tmp_path_factory.mktemp("eda"), port=5017) as found:
+        yield found
+
+
+def test_the_schedule_verifies_again_and_again(
+    deployed: Playbooks, venv: Path, tmp_path: Path
+) -> None:
+    with running(deployed, venv, tmp_path, port=5018, interval=2) as found:
+        output = found.said(GOOD, times=2)
+    assert output.count("real_ip: localhost preserved") >= 2
 
 
 @pytest.mark.parametrize("token", [None, "", "another"])
@@ -167,7 +188,7 @@ def test_without_a_token_of_its_own_it_does_not_start(
     deployed: Playbooks, venv: Path, tmp_path: Path
 ) -> None:
     done = subprocess.run(
-        command(deployed, venv, tmp_path),
+        command(deployed, venv, tmp_path, port=5019),
         cwd=REPOSITORY,
         env=variables(venv),
         stdin=subprocess.DEVNULL,
