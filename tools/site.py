@@ -58,6 +58,8 @@ MENU: Final[Sequence[tuple[str, Sequence[str]]]] = (
     ("More", ("README_*", "docs/*", "**")),
 )
 
+#: What the menu calls a page that has a less telling title.
+TITLES: Final[Mapping[str, str]] = {"reference/index": "Modules, filters and roles"}
 _ANY: Final = {"**": ".*"}
 
 #: Labels of Ansible's own guides that documents of plugins link to, and where they are.
@@ -72,6 +74,8 @@ _LABEL: Final = re.compile(r":ref:`[^`<]*<([^`>]+)>`|:ref:`([^`<]+)`")
 #: A link or picture of Markdown to something in the repository: its target, and an anchor.
 _LINK: Final = re.compile(r"(?<=\]\()(?![a-z]+:|#)([^)\s#]+)(#[^)\s]*)?(?=\))")
 
+_CONTENTS: Final = re.compile(r"^\.\. contents::.*\n(?:[ ]+:.*\n)*", re.MULTILINE)
+
 #: Pages that are looked at, as wide as these screens.
 SHOWN: Final = ("index", "docs/codes", "docs/lifecycle", "reference/source_ip_info_module")
 WIDTHS: Final = (1280, 400)
@@ -84,9 +88,8 @@ BROWSER: Final = packages.Package("chromium", "chromium", "shows pages as people
 def lay_out(root: Path, source: Path) -> None:
     """Copy and write all sources of the site but the documents of plugins and roles."""
     shutil.rmtree(source, ignore_errors=True)
-    (source / "_static").mkdir(parents=True)
+    source.mkdir(parents=True)
     shutil.copy2(SPHINX / "conf.py", source)
-    shutil.copy2(SPHINX / "site.css", source / "_static")
     known = files.known(root)
     pages = [path for path in known if path.startswith("docs/") and path.endswith(".md")]
     pages += [path for path in known if re.fullmatch(r"README\w*\.md", path)]
@@ -102,7 +105,7 @@ def lay_out(root: Path, source: Path) -> None:
             if not path.endswith(("/", ".md")):
                 (source / path).parent.mkdir(parents=True, exist_ok=True)
                 shutil.copy2(root / path, source / path)
-    shutil.copy2(root / "CHANGELOG.rst", source / "changelog.rst")
+    _write(source / "changelog.rst", without_contents((root / "CHANGELOG.rst").read_text("utf-8")))
     _write(source / "playbooks.md", _playbooks(root, source, known))
 
 
@@ -136,6 +139,14 @@ def moved(text: str, page: str, known: Sequence[str]) -> tuple[str, list[str]]:
         return posixpath.relpath(_place(target), start) + anchor
 
     return _LINK.sub(replaced, text), linked
+
+
+def without_contents(text: str) -> str:
+    """Return a page of reStructuredText without its table of contents.
+
+    The theme shows one beside each page, and an error on a page with another.
+    """
+    return _CONTENTS.sub("", text)
 
 
 def _directory(path: str, inside: Iterable[str]) -> str:
@@ -184,7 +195,9 @@ def menu(pages: Sequence[str]) -> str:
             taken += here
             left = [page for page in left if page not in here]
         if taken:
-            listed = "\n".join(taken)
+            listed = "\n".join(
+                f"{TITLES[page]} <{page}>" if page in TITLES else page for page in taken
+            )
             parts.append(f"```{{toctree}}\n:hidden:\n:caption: {caption}\n\n{listed}\n```\n")
     return "\n".join(parts)
 
@@ -220,6 +233,7 @@ class Page(HTMLParser):
     anchors: set[str] = field(default_factory=set)
     links: list[str] = field(default_factory=list)
     loaded: list[str] = field(default_factory=list)
+    contents: bool = False
 
     def __post_init__(self) -> None:
         super().__init__()
@@ -232,12 +246,14 @@ class Page(HTMLParser):
             self.links.append(said["href"])
         elif tag == "link" and "href" in said:
             self.loaded.append(said["href"])
+        if "contents" in said.get("class", "").split():
+            self.contents = True
         if "src" in said:
             self.loaded.append(said["src"])
 
 
-def dead(html: Path) -> list[str]:
-    """Return what the pages link to or load that isn't there, or that another host would have.
+def wrong_in(html: Path) -> list[str]:
+    """Return what pages link to or load that isn't there, load from elsewhere, or show as an error.
 
     Links to other hosts can't be followed here; only their form is checked.
     """
@@ -248,6 +264,7 @@ def dead(html: Path) -> list[str]:
     found = []
     for file, page in pages.items():
         name = file.relative_to(html)
+        found += [f"{name}: a table of contents, where the theme shows an error"] * page.contents
         found += [f"{name}: {one}" for one in page.links if not _leads(file, one, pages, html)]
         found += [
             f"{name} loads {one}"
@@ -301,13 +318,15 @@ def build() -> list[str]:
     documents += ["--fail-on-error", "--dest-dir", str(reference), collection.NAME]
     if wrong := _run(documents, variables | {"ANSIBLE_COLLECTIONS_PATH": str(collections.parent)}):
         return wrong
-    texts = (file.read_text("utf-8") for file in reference.glob("*.rst"))
-    (SOURCE / "ansible.inv").write_bytes(inventory(texts))
+    texts = {file: without_contents(file.read_text("utf-8")) for file in reference.glob("*.rst")}
+    for file, text in texts.items():
+        _write(file, text)
+    (SOURCE / "ansible.inv").write_bytes(inventory(texts.values()))
     _write(SOURCE / "index.md", f"{(SOURCE / 'index.md').read_text('utf-8')}\n{menu(_pages())}")
     shutil.rmtree(HTML, ignore_errors=True)
     sphinx = ["sphinx-build", "--builder=html", "--jobs=2", "--fail-on-warning", "--keep-going"]
     sphinx += ["--quiet", "--doctree-dir", str(PLACE / "doctrees"), str(SOURCE), str(HTML)]
-    return _run(sphinx, variables) or [f"leads nowhere: {one}" for one in dead(HTML)]
+    return _run(sphinx, variables) or wrong_in(HTML)
 
 
 def _pages() -> list[str]:

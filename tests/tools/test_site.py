@@ -50,6 +50,18 @@ def test_moved(page: str, text: str, expected: str, linked: list[str]) -> None:
     assert site.moved(text, page, KNOWN) == (expected, linked)
 
 
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("a\n\n.. contents::\n   :local:\n   :depth: 1\n\nb\n", "a\n\n\nb\n"),
+        ("a\n\n.. contents:: Topics\n\nb\n", "a\n\n\nb\n"),
+        ("The contents::\n\n  :a\n", "The contents::\n\n  :a\n"),
+    ],
+)
+def test_without_contents(text: str, expected: str) -> None:
+    assert site.without_contents(text) == expected
+
+
 def test_every_page_is_in_the_menu_once() -> None:
     pages = ["changelog", "docs/awx", "docs/new", "docs/causes/pods", "docs/rbac/index", "index"]
     pages += ["docs/runbooks/lost", "README_zh", "playbooks", "playbooks/awx/vars/index"]
@@ -95,15 +107,19 @@ LINKS: list[tuple[str, list[str]]] = [
         '<script src="https://cdn.example.org/a.js">',
         ["page.html loads https://cdn.example.org/a.js"],
     ),
+    (
+        '<nav class="local contents">',
+        ["page.html: a table of contents, where the theme shows an error"],
+    ),
     ('<link href="gone.css">', ["page.html loads gone.css"]),
 ]
 
 
 @pytest.mark.parametrize(("text", "expected"), LINKS)
-def test_dead(tmp_path: Path, text: str, expected: list[str]) -> None:
+def test_what_is_wrong_with_a_page(tmp_path: Path, text: str, expected: list[str]) -> None:
     html = tmp_path / "html"
     html.mkdir()
     (tmp_path / "outside.html").touch()
     (html / "other.html").write_text('<p id="here"></p>')
     (html / "page.html").write_text(text)
-    assert site.dead(html) == expected
+    assert site.wrong_in(html) == expected
