@@ -88,8 +88,9 @@ BROWSER: Final = packages.Package("chromium", "chromium", "shows pages as people
 def lay_out(root: Path, source: Path) -> None:
     """Copy and write all sources of the site but the documents of plugins and roles."""
     shutil.rmtree(source, ignore_errors=True)
-    source.mkdir(parents=True)
+    (source / "_static").mkdir(parents=True)
     shutil.copy2(SPHINX / "conf.py", source)
+    shutil.copy2(SPHINX / "site.css", source / "_static")
     known = files.known(root)
     pages = [path for path in known if path.startswith("docs/") and path.endswith(".md")]
     pages += [path for path in known if re.fullmatch(r"README\w*\.md", path)]
@@ -265,7 +266,11 @@ def wrong_in(html: Path) -> list[str]:
     for file, page in pages.items():
         name = file.relative_to(html)
         found += [f"{name}: a table of contents, where the theme shows an error"] * page.contents
-        found += [f"{name}: {one}" for one in page.links if not _leads(file, one, pages, html)]
+        found += [
+            f"{name}: {one} leads nowhere"
+            for one in page.links
+            if not _leads(file, one, pages, html)
+        ]
         found += [
             f"{name} loads {one}"
             for one in page.loaded

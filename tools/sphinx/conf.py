@@ -28,6 +28,8 @@ intersphinx_mapping: dict[str, tuple[str, str]] = {
 
 html_theme = "furo"
 html_title = "kestrel.real_ip"
+html_static_path = ["_static"]
+html_css_files = ["site.css"]
 html_copy_source = False
 html_show_sourcelink = False
 html_last_updated_fmt = None
