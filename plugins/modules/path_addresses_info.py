@@ -12,7 +12,7 @@ DOCUMENTATION = r"""
 module: path_addresses_info
 short_description: The addresses on the way from a load balancer to the pods, as a probe needs
   them
-version_added: 0.1.0
+version_added: 1.0.0
 author: The kestrel.real_ip contributors (!UNKNOWN)
 description:
   - Reads the addresses that a load balancer's status names, the pods behind it, and every address

@@ -11,7 +11,7 @@ from __future__ import annotations
 DOCUMENTATION = r"""
 module: source_ip_info
 short_description: Say which source address the backends behind a load balancer see
-version_added: 0.1.0
+version_added: 1.0.0
 author: The kestrel.real_ip contributors (!UNKNOWN)
 description:
   - Sends HTTP requests to an echo application behind a load balancer and compares the client
