@@ -20,10 +20,10 @@ IMAGES: Final = REPOSITORY / "docs" / "images"
 
 #: Picture to its width and height in pixels, and whether the reader wants it dark
 PICTURES: Final = {
-    "report.png": (1280, 1240, False),
-    "report-dark.png": (1280, 1240, True),
-    "report-400.png": (400, 1900, False),
-    "report-400-dark.png": (400, 1900, True),
+    "report.png": (1280, 1220, False),
+    "report-dark.png": (1280, 1220, True),
+    "report-400.png": (400, 1880, False),
+    "report-400-dark.png": (400, 1880, True),
 }
 
 
@@ -41,7 +41,9 @@ def draw(report: Path, picture: Path, width: int, height: int, dark: bool) -> No
         ]
         subprocess.run(command, check=True, capture_output=True, timeout=120)
         # Few colours are enough, and a fifth of the size.
-        subprocess.run(["convert", shot, "-colors", "128", f"png8:{picture}"], check=True)
+        subprocess.run(
+            ["convert", shot, "+dither", "-colors", "128", f"png8:{picture}"], check=True
+        )
 
 
 def main(arguments: list[str]) -> int:

@@ -37,10 +37,10 @@ class ActionModule(ActionBase):
         validate: t.Any = self.validate_argument_spec
         arguments = validate({"playbook": {"type": "str", "required": True}})[1]
         run = {"playbook": arguments["playbook"], **facts()}
-        return {**result, **write_all(_documents(task_vars or {}, run), self._task.check_mode)}
+        return {**result, **write_all(documents(task_vars or {}, run), self._task.check_mode)}
 
 
-def _documents(variables: Data, run: Data) -> dict[str, Document]:
+def documents(variables: Data, run: Data) -> dict[str, Document]:
     """A document for each directory that hosts of the play name: of those that name it.
 
     Where no host has said anything, as where tags left all of it out, there is none.

@@ -116,7 +116,7 @@ def _of_host(host: str, before: Document, after: Document) -> t.Iterator[Change]
             both = (*_expectations(one, other), *_untested(one, other), *_notes(*probes))
             notes = both if one and other else ()
             yield Change(host, vantage, "", _became(one, other), _told(one), _told(other), notes)
-        yield from _backends(host, vantage, *probes)
+        yield from _backends(host, vantage, _became(one, other), *probes)
 
 
 def _became(before: Data | None, after: Data | None) -> str:
@@ -145,17 +145,26 @@ def _told(found: Data | None) -> str:
 # --- Backends -------------------------------------------------------------------------------------
 
 
-def _backends(host: str, vantage: str, before: Data, after: Data) -> t.Iterator[Change]:
-    """Those that answered both times and saw the expected address only once."""
+def _backends(
+    host: str, vantage: str, became: str, before: Data, after: Data
+) -> t.Iterable[Change]:
+    """Those that answered both times and saw the expected address only once.
+
+    None where the place ``became`` what all of them did: that is said already.
+    """
     old, new = (
         {one["name"]: one for one in probe.get("backends") or [] if one.get("name")}
         for probe in (before, after)
     )
-    for name in [one for one in old if one in new]:
+    found = []
+    both = [name for name in old if name in new]
+    for name in both:
         was, now = _as_expected(old[name], before), _as_expected(new[name], after)
         if was != now:
             change = "worse" if was else "mended"
-            yield Change(host, vantage, name, change, _saw(old[name]), _saw(new[name]))
+            found.append(Change(host, vantage, name, change, _saw(old[name]), _saw(new[name])))
+    alike = len(found) == len(both) and all(one.change == became for one in found)
+    return [] if alike else found
 
 
 def _as_expected(backend: Data, probe: Data) -> bool:

@@ -69,7 +69,8 @@ def gone(failure: Data | None, facts: Data) -> dict[str, t.Any]:
     ``failure``: the result of its last task that is known, which may say why.
     """
     unreachable = (failure or {}).get("unreachable")
-    message = str((failure or {}).get("msg") or "it left the run before anything was found there")
+    told = (failure or {}).get("msg") or "it left the run before anything was found there"
+    message = str(told).removeprefix("Task failed: ")
     task = "The host was not reached" if unreachable else "No result"
     return {**entry(None, {"task": task, "msg": message}, facts), "cause": None}
 

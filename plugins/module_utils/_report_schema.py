@@ -146,7 +146,11 @@ SCHEMA: Schema = {
         ),
         "probe": _object(
             "verdict reason",
-            verdict={"enum": [*VERDICTS]},
+            verdict={
+                "enum": [*VERDICTS],
+                "description": "What the probe alone would say. The entry decides: a later step "
+                "can have taken it back",
+            },
             **_SEEN,
             vantage=_TEXT_OR_NONE,
             vantage_checked=_FLAG,

@@ -39,8 +39,9 @@ SIGNS = {
     "preserved": "✓",
 }
 
-# Of the picture, in its own units: characters in a line, and the heights of lines and gaps.
-_LINE, _HEIGHT, _GAP = 42, 15, 30
+# Of the picture, in its own units: the heights of lines and gaps, and characters in a line
+_HEIGHT, _GAP = 15, 30
+_WRAPPER = textwrap.TextWrapper(42, break_on_hyphens=False)
 
 
 def html(found: Document) -> str:
@@ -102,7 +103,7 @@ def hops(path: t.Sequence[Data]) -> list[Hop]:
     placed: list[Hop] = []
     for one in path:
         texts = one["objects"] or ([] if one["hop"] == "client" else ["none"])
-        lines = [line for text in texts for line in textwrap.wrap(visible(text), _LINE)]
+        lines = [line for text in texts for line in _WRAPPER.wrap(visible(text))]
         past = bool(placed) and (placed[-1].broken or placed[-1].past)
         top = placed[-1].top + placed[-1].height + _GAP if placed else 0
         height = _HEIGHT * (1 + len(lines))

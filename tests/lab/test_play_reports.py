@@ -77,7 +77,8 @@ def test_all_hosts_stand_in_one_report_and_it_is_what_is_published(
         "lone": {**GOOD, **lone, "real_ip_name_prefix": "lone"},
     }
     run = verify(hosts)
-    assert run.status & 2, run.output
+    # 2 where hosts failed, 4 where one was not reached
+    assert run.status & 6, run.output
     found = _document(run)
     told = found["real_ip_results"]
     published = run.statistics()["real_ip_results"]
@@ -171,7 +172,9 @@ def test_a_cause_stands_in_each_form(deployed: Playbooks, tmp_path: Path) -> Non
     assert ("-diagnose-" in diagnosed, "-verify-" in verified) == (True, True)
     found = read(Path(f"{verified}.json").read_text(), verified)
     told = found["real_ip_results"]["localhost"]
-    assert told == run.statistics()["real_ip_results"]["localhost"]
+    # Ansible says them after each playbook.
+    last = Run(run.status, run.output[run.output.rindex("RUN:") :], run.seconds)
+    assert told == last.statistics()["real_ip_results"]["localhost"]
     assert (told["verdict"], told["cause"]["code"]) == ("lost", "P501"), run.output
     [broken] = [hop for hop in found["evidence"]["localhost"]["path"] if hop["broken"]]
     for ending, words in {
@@ -200,7 +203,7 @@ def test_before_and_after(deployed: Playbooks, verify: Callable[..., Run], tmp_p
     again = KEPT.findall(verify({"a": GOOD}).output)[0] + ".json"
     run = _compare(deployed, lost, again)
     assert run.status == 0, run.output
-    assert "\n1 mended, 2 backends mended\n" in run.output or "\n1 mended\n" in run.output
+    assert "\n1 mended\n" in run.output
 
     # An artifact of AWX, which has no evidence
     artifact = tmp_path / "artifact.json"

@@ -133,6 +133,23 @@ def test_backends_that_answered_both_times(before: str, after: str, change: str 
     assert place.notes == ("backends: 1 gone, 1 new",)
 
 
+@pytest.mark.parametrize(
+    ("verdicts", "after", "backends"),
+    [
+        # What all of them did is what the place did.
+        (("preserved", "lost"), {"a": "10.0.0.1", "b": "10.0.0.1"}, []),
+        (("preserved", "mixed"), {"a": "10.0.0.1", "b": "203.0.113.10"}, ["a"]),
+        (("mixed", "mixed"), {"a": "10.0.0.1", "b": "10.0.0.1"}, ["a", "b"]),
+    ],
+)
+def test_backends_are_named_where_they_tell_more(
+    verdicts: tuple[str, str], after: dict[str, str], backends: list[str]
+) -> None:
+    before = probe(a="203.0.113.10", b="203.0.113.10")
+    told = compare(made({"x": verdicts[0]}, before), made({"x": verdicts[1]}, probe(**after)))
+    assert [one.backend for one in told if one.backend] == backends
+
+
 NOTES = [
     # changes of the entry, changes of the probe, note
     ({"expected": ["192.0.2.0/24"]}, {}, "expected 203.0.113.10, now 192.0.2.0/24"),

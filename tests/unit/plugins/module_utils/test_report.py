@@ -118,7 +118,7 @@ def test_evidence_is_only_what_the_schema_names() -> None:
         (None, "No result: it left the run before anything was found there"),
         ({}, "No result: it left the run before anything was found there"),
         ({"unreachable": True, "msg": "no\nroute"}, "The host was not reached: no route"),
-        ({"failed": True, "msg": "refused"}, "No result: refused"),
+        ({"failed": True, "msg": "Task failed: refused"}, "No result: refused"),
     ],
 )
 def test_a_host_that_said_nothing_is_a_row(failure: t.Any, reason: str) -> None:
