@@ -8,7 +8,7 @@ import os
 import re
 import subprocess
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -139,3 +139,32 @@ def test_check_mode_and_a_run_without_directory_write_nothing(play: Play, tmp_pa
     done = play({"a": WRONG}, "-e", "real_ip_report_dir=")
     assert "real_ip_report" not in done.stdout
     assert not (tmp_path / "kept").exists()
+
+
+def test_no_variable_of_the_user_takes_a_failure_back(play: Play) -> None:
+    """Extra variables and registered ones go before those of a task: its own need names that nobody
+    else gives."""
+    globs = ("playbooks/*.yml", "playbooks/tasks/*.yml", "roles/*/tasks/*.yml")
+    names = [
+        name
+        for path in (one for glob in globs for one in REPOSITORY.glob(glob))
+        for name in task_variables(yaml.safe_load(path.read_text()))
+    ]
+    assert {"__real_ip_wrong", "__verify_point_vars"} <= {*names}
+    roles = [path.name for path in (REPOSITORY / "roles").iterdir()]
+    own = ("__", "ansible_", "real_ip_", *(f"{role}_" for role in roles))
+    assert [name for name in names if not name.startswith(own)] == []
+    ordinary = '{"wrong": [], "verdict": [], "judged": false, "verified": false, "found": []}'
+    assert play({"a": LOCAL}, "-e", ordinary).returncode & 2
+
+
+def task_variables(found: Any) -> Iterator[str]:
+    """The names of all variables that plays, blocks and tasks make for themselves."""
+    if isinstance(found, list):
+        for one in found:
+            yield from task_variables(one)
+    elif isinstance(found, dict):
+        if isinstance(found.get("vars"), dict):
+            yield from found["vars"]
+        for one in found.values():
+            yield from task_variables(one)
