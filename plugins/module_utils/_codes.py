@@ -10,7 +10,7 @@ that was released keeps its number and its meaning; a new one takes a number tha
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import NamedTuple
 
 #: Worst first: a run's verdict is the worst of its targets' verdicts.
@@ -838,6 +838,34 @@ WARNINGS: Mapping[str, str] = {
         "{header} arrived through {address} at layer: l4: a proxy added it, or it was forged"
     ),
 }
+
+
+#: What a reason says that its verdict doesn't rest on, as it stands there
+RESERVATIONS = (
+    "vantage not checked",
+    "forgery not tested",
+    "forgery tested in part",
+    "the echo app doesn't name its pod",
+)
+
+
+def reservations(reason: str) -> list[str]:
+    """Those of RESERVATIONS that a reason has."""
+    return [text for text in RESERVATIONS if text in reason]
+
+
+def reserved_elsewhere(reason: str, others: Iterable[tuple[str, str]], place: str) -> str:
+    """What the reasons of ``others``, name and reason, are reserved about and ``reason`` isn't: as
+    its end, since it is said for all of them. ``place``: the preposition before a name.
+    """
+    told = [*others]
+    found = []
+    for text in RESERVATIONS:
+        names = [name for name, other in told if text in other]
+        if names and text not in reason:
+            more = f" and {len(names) - 1} more" if len(names) > 1 else ""
+            found.append(f"; {text} {place} {names[0]}{more}")
+    return "".join(found)
 
 
 class Statement(NamedTuple):

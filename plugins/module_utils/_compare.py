@@ -15,7 +15,7 @@ from __future__ import annotations
 
 import typing as t
 
-from ansible_collections.kestrel.real_ip.plugins.module_utils._codes import printable
+from ansible_collections.kestrel.real_ip.plugins.module_utils._codes import printable, reservations
 from ansible_collections.kestrel.real_ip.plugins.module_utils._derive import (
     DerivationError,
     in_ranges,
@@ -189,14 +189,10 @@ def _expectations(before: Data | None, after: Data | None) -> tuple[str, ...]:
     return (f"expected {old}, now {new}",) if old and new and old != new else ()
 
 
-#: What a verdict says at its end of what it doesn't rest on
-_RESERVATIONS = ("vantage not checked", "forgery not tested", "forgery tested in part")
-
-
 def _untested(before: Data | None, after: Data | None) -> t.Iterator[str]:
     old, new = (str((one or {}).get("reason") or "") for one in (before, after))
-    for text in _RESERVATIONS:
-        if text in new and text not in old:
+    for text in reservations(new):
+        if text not in old:
             yield f"now {text}"
 
 

@@ -19,6 +19,8 @@ from ansible_collections.kestrel.real_ip.plugins.module_utils._codes import (
     UNTESTED,
     VERDICTS,
     printable,
+    reservations,
+    reserved_elsewhere,
     say,
     warn,
 )
@@ -177,11 +179,19 @@ def summarize(results: Sequence[Result], times: Iterable[Sequence[float]]) -> Re
     ``results``: one or more, settled; ``times``: of all requests that were answered.
     """
     decided = [result for result in results if result["verdict"] != UNTESTED]
-    deciding = min(decided, key=lambda result: VERDICTS.index(result["verdict"]))
+    deciding = min(
+        decided,
+        # Of equal ones that with most reservations, since it speaks for all.
+        key=lambda result: (_badness(result), -len(reservations(result["reason"]))),
+    )
+    alike = [one for one in decided if one["verdict"] == deciding["verdict"]]
+    others = [(one["address"] or one["name"], one["reason"]) for one in alike]
+    reason = deciding["reason"] + reserved_elsewhere(deciding["reason"], others, "at")
     fields = ("address", "verdict", "code", "reason", "fix", "expected", "expected_from")
     warnings = dict.fromkeys(text for one in (deciding, *results) for text in one["warnings_found"])
     return {
         **{key: deciding[key] for key in fields},
+        "reason": reason,
         "warnings_found": list(warnings)[:_MAX_WARNINGS],
         "observed": _sum(result["observed"] for result in results),
         "coverage": min((result["coverage"] for result in decided), key=_COVERAGES.index),

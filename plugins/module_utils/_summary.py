@@ -14,7 +14,12 @@ import shlex
 import textwrap
 import typing as t
 
-from ansible_collections.kestrel.real_ip.plugins.module_utils._codes import VERDICTS, printable
+from ansible_collections.kestrel.real_ip.plugins.module_utils._codes import (
+    VERDICTS,
+    printable,
+    reservations,
+    reserved_elsewhere,
+)
 from ansible_collections.kestrel.real_ip.plugins.module_utils._forgery import telling
 from ansible_collections.kestrel.real_ip.plugins.module_utils._settings import SETTINGS
 
@@ -97,7 +102,13 @@ def combined(vantages: t.Mapping[str, Data]) -> dict[str, t.Any]:
     ``vantages``: name to entry, one or more.
     """
     first = worst(vantages)
-    told = [f"from {printable(first)}: {vantages[first]['reason']}"]
+    reason = str(vantages[first]["reason"])
+    alike = [
+        (printable(name), str(one["reason"]))
+        for name, one in vantages.items()
+        if one["verdict"] == vantages[first]["verdict"]
+    ]
+    told = [f"from {printable(first)}: {reason}{reserved_elsewhere(reason, alike, 'from')}"]
     for verdict in _ORDER:
         names = [name for name in vantages if vantages[name]["verdict"] == verdict]
         others = ", ".join(printable(name) for name in names if name != first)
@@ -119,10 +130,11 @@ def earlier_row(found: Data, published: Data) -> list[tuple[str, str]]:
     return [("earlier", f"{published['verdict']} {code}: {published['reason']}")]
 
 
-def badness(found: Data) -> tuple[int, int]:
+def badness(found: Data) -> tuple[int, int, int]:
     """How bad an entry is: what sorts first is worst."""
     # Of equal verdicts the one with most to say: what it doesn't rest on stands in its reason too.
-    return _ORDER.index(found["verdict"]), -len(found["reason"])
+    reason = str(found["reason"])
+    return _ORDER.index(found["verdict"]), -len(reservations(reason)), -len(reason)
 
 
 def over_all(verifications: t.Sequence[Data]) -> dict[str, t.Any]:

@@ -154,6 +154,11 @@ NOTES = [
     # changes of the entry, changes of the probe, note
     ({"expected": ["192.0.2.0/24"]}, {}, "expected 203.0.113.10, now 192.0.2.0/24"),
     ({"reason": "r; forgery not tested"}, {}, "now forgery not tested"),
+    (
+        {"reason": "r, but the echo app doesn't name its pod, so that"},
+        {},
+        "now the echo app doesn't name its pod",
+    ),
     ({}, {"forgery": {"X-Real-IP": "passed_through"}}, "a forged X-Real-IP was replaced, and is"),
     ({}, {"safe_strategy": {"strategy": "peer"}}, "an application could use single_header X-Real-"),
 ]

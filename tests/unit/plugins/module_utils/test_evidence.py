@@ -198,6 +198,34 @@ def test_the_first_of_the_worst_decides() -> None:
     assert summarize(both, [])["address"] == BALANCER
 
 
+PARTLY = "; forgery tested in part (2 of 60 forged requests not answered)"
+
+
+@pytest.mark.parametrize(
+    ("reasons", "expected"),
+    [
+        (["all"], "all"),
+        # Whichever address comes first, and however long its reason is.
+        (["all of the longest", "all; forgery not tested"], "all; forgery not tested"),
+        (
+            ["all; vantage not checked", f"all{PARTLY}", f"most{PARTLY}", "all; forgery not tested"],
+            "all; vantage not checked; forgery not tested at d; forgery tested in part at b "
+            "and 1 more",
+        ),
+        (
+            ["all", "but the echo app doesn't name its pod; vantage not checked"],
+            "but the echo app doesn't name its pod; vantage not checked",
+        ),
+    ],
+)
+def test_no_address_hides_what_another_ones_verdict_does_not_rest_on(
+    reasons: list[str], expected: str
+) -> None:
+    results = [{**result(GOOD, OTHER), "reason": text} for text in reasons]
+    named = [{**one, "address": name} for one, name in zip(results, "abcd")]
+    assert summarize(named, [])["reason"] == expected
+
+
 def test_what_is_added_up() -> None:
     total = summarize([result(GOOD, OTHER), result(GOOD, WRONG, Sample("V503"))], [(1, 2, 3)])
     assert total["observed"] == {CLIENT: 3, "10.255.0.12": 1}

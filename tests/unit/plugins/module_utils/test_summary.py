@@ -302,7 +302,9 @@ GOOD: dict[str, t.Any] = {
     "observed": {"203.0.113.10": 10},
     "vantage": "outside",
 }
-HALF = {**GOOD, "code": "V002", "reason": f"{GOOD['reason']}. Forgery not tested"}
+HALF = {**GOOD, "code": "V002", "reason": f"{GOOD['reason']}; forgery not tested"}
+LONG = {**GOOD, "reason": f"{GOOD['reason']} {'through a long address ' * 9}"}
+UNCHECKED = {**GOOD, "reason": f"{GOOD['reason']}; vantage not checked"}
 DOUBT = {**GOOD, "verdict": "unproven", "code": "V401", "reason": "no expected address"}
 REFUSED = {"unreachable": True, "msg": "Task failed: Failed to connect\n to the host via ssh"}
 # What failed_when leaves of a module that failed
@@ -329,7 +331,13 @@ def _combined(results: Results) -> dict[str, t.Any]:
         (
             {"a": GOOD, "b": HALF},
             "preserved",
-            "from b: all 10 answers showed 203.0.113.10. Forgery not tested; preserved from a",
+            "from b: all 10 answers showed 203.0.113.10; forgery not tested; preserved from a",
+        ),
+        (
+            {"a": LONG, "b": UNCHECKED, "c": HALF},
+            "preserved",
+            "from b: all 10 answers showed 203.0.113.10; vantage not checked; forgery not tested "
+            "from c; preserved from a, c",
         ),
         (
             {"a": GOOD, "b": PROBE},
