@@ -100,6 +100,15 @@ def of_nodes(nodes: t.Iterable[Object]) -> tuple[list[str], list[str]]:
     return own, ranges
 
 
+def _stands_for_another(node: Object) -> bool:
+    """Whether a virtual cluster shows this in place of a node of the cluster that it runs in.
+
+    Its address is made up, and there are more nodes and pods than those that are shown.
+    """
+    labels = node.get("metadata", {}).get("labels") or {}
+    return labels.get("vcluster.loft.sh/fake-node") == "true"
+
+
 def of_services(services: t.Iterable[Object]) -> list[str]:
     """Addresses of the Services: those of the cluster, and others that they take as theirs."""
     found: list[str] = []
@@ -178,6 +187,8 @@ def collect(
     in any case.
     """
     found: dict[str, t.Any] = {}
+    if any(map(_stands_for_another, nodes or [])):
+        nodes = None
     addresses, ranges = of_nodes(nodes or [])
     # A cluster that has pods has nodes: who is shown none is not shown all.
     if nodes:

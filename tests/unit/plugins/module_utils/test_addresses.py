@@ -136,6 +136,14 @@ def test_collect_leaves_out_what_could_not_be_read() -> None:
     assert "pods" not in collect(None, None, [_pod("a", "True", "10.244.1.5")], [])
 
 
+def test_collect_does_not_take_the_nodes_of_a_virtual_cluster_for_real_ones() -> None:
+    labels = {"labels": {"vcluster.loft.sh/fake-node": "true"}}
+    nodes = [NODE, {**NODE, "metadata": labels}]
+    found = collect(nodes, [], [_pod("a", "True", "10.244.1.5")], [])
+    assert not {"nodes", "pods"} & {*found}
+    assert found["pod_names"] == {"10.244.1.5": "a"}
+
+
 def test_collect_leaves_out_pods_of_the_host_network() -> None:
     pod = {**_pod("a", "True", "10.255.0.11"), "spec": {"hostNetwork": True}}
     assert collect(None, None, [pod], [])["pod_names"] == {}
