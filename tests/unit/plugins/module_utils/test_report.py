@@ -53,6 +53,11 @@ def made(**hosts: dict[str, t.Any]) -> dict[str, t.Any]:
     return document({host: (one, NOTHING) for host, one in hosts.items()}, RUN)
 
 
+def results_of(one: dict[str, t.Any]) -> str:
+    """The artifacts of an AWX job with one host."""
+    return json.dumps({"real_ip_results": {"a": one}})
+
+
 def test_a_document_has_the_worst_first_and_fits_its_schema() -> None:
     one = made(
         a=found("preserved"), b=found("not_run", cause=CAUSE), c=found("lost"), d=found("no_answer")
@@ -177,6 +182,23 @@ REFUSED = [
     (
         '{"real_ip_results": {"a": {"verdict": "lost", "reason": ""}}, "evidence": []}',
         "evidence: expected object",
+    ),
+    # What was put together member by member is nobody's verdict.
+    (
+        results_of(found("preserved", vantages={"b": found("preserved"), "c": found("lost")})),
+        "real_ip_results.a.verdict: expected lost, the worst in it, got preserved",
+    ),
+    (
+        results_of(found("lost", vantages={"b": found("preserved")})),
+        "real_ip_results.a.verdict: expected preserved, the worst in it, got lost",
+    ),
+    (
+        results_of(found("preserved", verifications=[found("mixed"), found("preserved")])),
+        "real_ip_results.a.verdict: expected mixed, the worst in it, got preserved",
+    ),
+    (
+        results_of(found("lost", verifications=[found("lost", vantages={"b": found("mixed")})])),
+        "real_ip_results.a.verdict: expected mixed, the worst in it, got lost",
     ),
     ('{"real_ip_results": {"\\u001b[1m": 1}}', "real_ip_results.\\x1b[1m: expected object"),
 ]
