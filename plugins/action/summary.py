@@ -12,6 +12,7 @@ from ansible.plugins.action import ActionBase
 from ansible.utils.display import Display
 from ansible.utils.vars import load_extra_vars
 from ansible_collections.kestrel.real_ip.plugins.module_utils._summary import (
+    before_changes,
     combined,
     diagnosed,
     done_before,
@@ -72,6 +73,8 @@ class ActionModule(ActionBase):
             found = diagnosed(way, now)
         else:
             found = entry(probe, failure, now)
+        if self._task.check_mode:
+            found = before_changes(found, arguments["applied"])
         found = with_cause(found, way)
         # A diagnosis draws no verdict, so that it takes none back either.
         verifications = [*arguments["earlier"], *([] if arguments["diagnosis"] else [found])]

@@ -32,6 +32,7 @@ LABEL = 11
 NOT_RUN = "not_run"
 _DIAGNOSED = "diagnosed only, so that no verdict was drawn"
 _NOT_PROBED = "not probed"
+_BEFORE_CHANGES = "check mode: of what is there now, without the changes that a run would make"
 # Worst first. What was found anywhere outweighs what wasn't asked, and that outweighs only a pass.
 _ORDER = (*VERDICTS[:-1], NOT_RUN, VERDICTS[-1])
 
@@ -237,6 +238,16 @@ def done_before(applied: t.Iterable[Data]) -> list[tuple[str, str]]:
         actions.setdefault(str(one["action"]), []).append(f"{one['kind']} {one['name']}")
     told = "; ".join(f"{action}: {', '.join(objects)}" for action, objects in actions.items())
     return [("done", told)] if told else []
+
+
+_AS_BEFORE = ("unchanged", "absent", "kept")
+
+
+def before_changes(found: Data, applied: t.Iterable[Data]) -> dict[str, t.Any]:
+    """The entry of check mode: what was probed is what is there, and not what a run would make."""
+    if found["verdict"] == NOT_RUN or all(one["action"] in _AS_BEFORE for one in applied):
+        return {**found}
+    return {**found, "reason": f"{found['reason']}; {_BEFORE_CHANGES}"}
 
 
 def running(applied: t.Iterable[Data]) -> list[tuple[str, str]]:

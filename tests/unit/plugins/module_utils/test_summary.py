@@ -8,6 +8,7 @@ import typing as t
 
 import pytest
 from ansible_collections.kestrel.real_ip.plugins.module_utils._summary import (
+    before_changes,
     combined,
     diagnosed,
     done_before,
@@ -97,6 +98,28 @@ def test_page_fits_a_terminal_and_says_all() -> None:
     assert "10.255.0.12 (10 of 10)" in text
     assert "ansible-playbook playbooks/teardown.yml" in text
     assert "kestrel.real_ip." not in text
+
+
+@pytest.mark.parametrize(
+    ("probe", "actions", "told"),
+    [
+        (PROBE, "unchanged absent kept", False),
+        (PROBE, "", False),
+        (PROBE, "unchanged changed", True),
+        (PROBE, "deleted", True),
+        (PROBE, "created", True),
+        # Nothing was probed, so that there is nothing to be mistaken about.
+        (None, "created", False),
+    ],
+)
+def test_check_mode_says_that_its_verdict_is_of_what_was_there_before(
+    probe: t.Any, actions: str, told: bool
+) -> None:
+    applied = [{"action": action} for action in actions.split()]
+    before = entry(probe, None, FACTS)
+    found = before_changes(before, applied)
+    assert ("; check mode: of what is there now" in found["reason"]) is told
+    assert {**found, "reason": ""} == {**before, "reason": ""}
 
 
 @pytest.mark.parametrize(
