@@ -11,6 +11,7 @@ from __future__ import annotations
 import re
 import typing as t
 from itertools import chain
+from urllib.parse import urlsplit
 
 from ansible_collections.kestrel.real_ip.plugins.module_utils._derive import canonical
 from ansible_collections.kestrel.real_ip.plugins.module_utils._load_balancer import listen_ports
@@ -215,6 +216,20 @@ def backends(ingress: Object, host: str, path: str) -> list[str]:
     The host alone goes before a wildcard, before a rule without one; then the longest path wins.
     """
     return _nearest(ingress, host, path)[1]
+
+
+def asked_for(host: str, path: str, url: str) -> tuple[str, str]:
+    """Host and path of the requests, where ``url`` is asked instead of the addresses, if any.
+
+    ``host``: is sent whatever the URL's is, if any.
+    """
+    if not url:
+        return host, path
+    try:
+        parts = urlsplit(url)
+        return host or (parts.hostname or "").rstrip("."), parts.path or "/"
+    except ValueError:  # whoever sends the requests says what is wrong with it
+        return host, path
 
 
 def rivals(front: Object, ingresses: t.Iterable[Object], host: str, path: str) -> list[str]:

@@ -12,6 +12,7 @@ import typing as t
 
 from ansible_collections.kestrel.real_ip.plugins.module_utils._addresses import (
     around,
+    asked_for,
     backends,
     collect,
     listeners,
@@ -38,6 +39,7 @@ OPTIONS: dict[str, dict[str, t.Any]] = {
     "service": {"type": "str", "required": True},
     "request_host": {"type": "str", "default": ""},
     "path": {"type": "str", "default": "/"},
+    "url": {"type": "str", "default": ""},
 }
 
 
@@ -106,7 +108,7 @@ def read_way(cluster: Cluster, namespace: str, options: t.Mapping[str, t.Any]) -
         "addresses": named,
         "targets": targets(named, host, path, listeners(front or {}, host)),
         "leads_to": (backends(front or {}, host, path) if ingress else [options["service"]]),
-        "rivals": rivals(front or {}, others, host, path),
+        "rivals": rivals(front or {}, others, *asked_for(host, path, options["url"])),
         "ready_pods": receiving_pods(service or {}, pods or []),
         "cluster_addresses": known,
         "bypass": around(nodes or [], service, front),

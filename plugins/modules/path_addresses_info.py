@@ -46,6 +46,11 @@ options:
     description: The path to request, for RV(targets).
     type: str
     default: /
+  url:
+    description: What is asked instead of RV(targets), if anything. RV(rivals) is of its path then,
+      and of its host, unless O(request_host) is sent there.
+    type: str
+    default: ''
 requirements:
   - kubernetes >= 24.2.0
 seealso:

@@ -109,6 +109,10 @@ options:
         description: The path to request.
         type: str
         default: /
+      url:
+        description: What is asked instead of the addresses of what is in front, if anything.
+        type: str
+        default: ''
 requirements:
   - kubernetes >= 24.2.0
 seealso:

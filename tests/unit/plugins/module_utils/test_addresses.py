@@ -10,6 +10,7 @@ import pytest
 from ansible_collections.kestrel.real_ip.plugins.module_utils._addresses import (
     Listener,
     around,
+    asked_for,
     backends,
     collect,
     listeners,
@@ -329,6 +330,32 @@ OWN = _at("own", _rule("a.example", ("/", "Prefix", "own")))
 )
 def test_who_may_take_the_requests_of_an_ingress(other: dict[str, Any], found: list[str]) -> None:
     assert rivals(OWN, [OWN, other], "a.example", "/x") == found
+
+
+@pytest.mark.parametrize(
+    ("host", "url", "expected"),
+    [
+        ("a.example", "", ("a.example", "/x")),
+        ("", "http://B.example./y?z=1", ("b.example", "/y")),
+        ("", "https://b.example:8443", ("b.example", "/")),
+        # That is sent, wherever the URL leads.
+        ("a.example", "http://b.example/y", ("a.example", "/y")),
+        ("", "http://198.51.100.1/", ("198.51.100.1", "/")),
+        ("a.example", "http://[/", ("a.example", "/x")),
+    ],
+)
+def test_what_is_asked_for(host: str, url: str, expected: tuple[str, str]) -> None:
+    assert asked_for(host, "/x", url) == expected
+
+
+def test_who_may_take_the_requests_of_a_url_of_another_host() -> None:
+    other = _at("own", _rule("b.example", ("/", "Prefix", "own")), namespace="next")
+    everybodys = _at("own", _rule("", ("/", "Prefix", "own")))
+    for front in (OWN, everybodys):
+        assert rivals(front, [front, other], *asked_for("", "/", "http://b.example/")) == [
+            "next/own"
+        ]
+    assert rivals(everybodys, [everybodys, other], *asked_for("", "/", "http://a.example/")) == []
 
 
 def test_backends_of_an_ingress_that_leads_nowhere() -> None:

@@ -208,8 +208,8 @@ PARTLY = "; forgery tested in part (2 of 60 forged requests not answered)"
         # Whichever address comes first, and however long its reason is.
         (["all of the longest", "all; forgery not tested"], "all; forgery not tested"),
         (
-            ["all; vantage not checked", f"all{PARTLY}", f"most{PARTLY}", "all; forgery not tested"],
-            "all; vantage not checked; forgery not tested at d; forgery tested in part at b "
+            ["a; vantage not checked", f"b{PARTLY}", f"c{PARTLY}", "d; forgery not tested"],
+            "a; vantage not checked; forgery not tested at d; forgery tested in part at b "
             "and 1 more",
         ),
         (
