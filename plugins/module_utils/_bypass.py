@@ -26,6 +26,7 @@ from ansible_collections.kestrel.real_ip.plugins.module_utils._derive import (
     elements,
     parse_address,
 )
+from ansible_collections.kestrel.real_ip.plugins.module_utils._forgery import CANDIDATES
 from ansible_collections.kestrel.real_ip.plugins.module_utils._probe import (
     Station,
     Target,
@@ -36,6 +37,7 @@ from ansible_collections.kestrel.real_ip.plugins.module_utils._vantage import St
 from ansible_collections.kestrel.real_ip.plugins.module_utils._verdict import (
     deceived,
     is_answer,
+    setting_of,
 )
 
 Result = dict[str, Any]
@@ -252,6 +254,34 @@ def fronts(
             facts = {"header": header, "count": count, "address": one["address"], "name": name}
             found.append(warn("front", facts))
     return [*dict.fromkeys(found)]
+
+
+def unsafe(walked: Iterable[tuple[Way, Visit]]) -> dict[int, dict[int, str]]:
+    """For each target the numbers of the CANDIDATES that a client who walks around what stands in
+    front can deceive, and where.
+    """
+    found: dict[int, dict[int, str]] = {}
+    for way, visit in walked:
+        for station in visit.stations:
+            _honest, forged = station.result
+            fooled = {n for _one, sample in forged if is_answer(sample) for n in sample.fooled}
+            for number in sorted(fooled):
+                found.setdefault(way.of, {}).setdefault(number, str(station.path))
+    return found
+
+
+def without_unsafe(result: Result, fooled: Mapping[int, str]) -> Result:
+    """An address' result, without a ``safe_strategy`` that holds on the probed path alone."""
+    safe = result["safe_strategy"]
+    places = [place for number, place in fooled.items() if CANDIDATES[number] == safe]
+    if safe is None or not places:
+        return result
+    told = warn("unsafe", {"around": places[0], "advice": setting_of(safe)})
+    return {
+        **result,
+        "safe_strategy": None,
+        "warnings_found": [*result["warnings_found"], told],
+    }
 
 
 def judge(

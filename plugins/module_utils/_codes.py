@@ -825,6 +825,11 @@ WARNINGS: Mapping[str, str] = {
         "the load balancer's own {address} was not asked directly, or not to the end (no address, "
         "route or time), so that a way around what stands in front of it was not tested"
     ),
+    "unsafe": (
+        "{advice} was safe where it was asked, but the load balancer answers directly as well, at "
+        "{around}, and there a client chooses what that returns: no strategy is safe until its "
+        "security group admits the proxy in front only"
+    ),
     "front": (
         "{header} lists {count} addresses through {address}, so that a proxy stands in front of "
         "the one that wrote last. The load balancer's status has only {name}, which may be what "

@@ -215,7 +215,8 @@ class Sample(NamedTuple):
     ``lines``: the header lines that carry addresses, shortened;
     ``marks``: the load balancer's own header lines that are there; ``fate``: what became of the
     forged header; ``right``: numbers of the CANDIDATES that give the expected address;
-    ``first``: the address in the first line of a single header that stands in several.
+    ``first``: the address in the first line of a single header that stands in several;
+    ``fooled``: numbers of the CANDIDATES that give a forged address.
     """
 
     code: str
@@ -233,6 +234,7 @@ class Sample(NamedTuple):
     fate: str = ""
     right: frozenset[int] = frozenset()
     first: str | None = None
+    fooled: frozenset[int] = frozenset()
 
 
 # --- One answer -----------------------------------------------------------------------------------
@@ -485,6 +487,7 @@ def read(
         fate=_shown(forgery, echo) if forgery else "",
         right=_right(echo, expected, question, path) if question.forge else frozenset(),
         first=_first(echo, strategy.source) if not as_list else None,
+        fooled=_fooled(echo, forgery) if forgery else frozenset(),
     )
     code = "V420" if hidden else _code(sample, expected, question, path)
     lost = CODES[code].verdict == "lost" and question.layer == "l7"
@@ -539,6 +542,21 @@ def _right(
         if _match(client_ip(echo.headers, echo.peer, **candidate), expected, question, path)
         == "V001"
         if candidate["strategy"] != "single_header" or _first(echo, candidate["header"]) is None
+    )
+
+
+def _fooled(echo: Echo, forgery: Forgery) -> frozenset[int]:
+    """Numbers of the CANDIDATES that give a forged address, also where that is in the first line of
+    several.
+    """
+    return frozenset(
+        number
+        for number, candidate in enumerate(CANDIDATES)
+        if client_ip(echo.headers, echo.peer, **candidate) in forgery.values
+        or (
+            candidate["strategy"] == "single_header"
+            and _first(echo, candidate["header"]) in forgery.values
+        )
     )
 
 
@@ -683,7 +701,7 @@ def _pods(samples: Iterable[Sample]) -> str:
     return _listed(sample.pod for sample in samples)
 
 
-def _setting_of(trustworthy: Mapping[str, object] | None) -> str:
+def setting_of(trustworthy: Mapping[str, object] | None) -> str:
     if trustworthy is None:
         return "none was; let the load balancer write the header anew"
     return ", ".join(f"{key}: {value}" for key, value in trustworthy.items())
@@ -1005,7 +1023,7 @@ def judge(
         "place": _PLACE.get(question.standpoint.place, "outside"),
         "marks": _listed(question.marks, " and ") or "none are known",
         "balancer": question.load_balancer or "no class is given",
-        "advice": _setting_of(trustworthy),
+        "advice": setting_of(trustworthy),
         **own,
     }
     if code == "V415":

@@ -756,9 +756,9 @@ def results(visit: Visit) -> list[dict[str, Any]]:
 
 def walk_around(
     survey: Callable[..., Survey], visits: list[Visit], todo: Plan, until: float
-) -> tuple[list[dict[str, Any]], dict[int, dict[str, Any]], list[str]]:
-    """Try the ways around what stands in front of the pods, see :func:`bypass.judge`; and the
-    warnings that come of them.
+) -> tuple[list[dict[str, Any]], dict[int, dict[str, Any]], dict[int, dict[int, str]], list[str]]:
+    """Try the ways around what stands in front of the pods, see :func:`bypass.judge` and
+    :func:`bypass.unsafe`; and the warnings that come of them.
     """
     known: dict[Address, list[str]] = {}
     unknown = []
@@ -774,9 +774,10 @@ def walk_around(
     visited = survey(targets=targets, finish=bypass.evidence, until=until, family="any").run()
     walked = [*zip(ways, visited)]
     entries, deceptions = bypass.judge(walked, todo.standpoint)
+    unsafe = bypass.unsafe(walked)
     seen = {of: [one.result for one in visit.stations] for of, visit in enumerate(visits)}
     fronts = bypass.fronts(ways, todo.around, seen)
-    return entries, deceptions, [*bypass.warnings(walked, entries, unknown), *fronts]
+    return entries, deceptions, unsafe, [*bypass.warnings(walked, entries, unknown), *fronts]
 
 
 def with_bypass(result: dict[str, Any], deception: dict[str, Any] | None) -> dict[str, Any]:
@@ -808,9 +809,9 @@ def run(params: dict[str, Any]) -> dict[str, Any]:
 
     targets = with_own_address(todo, family, until)
     visits = survey(targets=targets, finish=finish, until=until).run()
-    entries, deceptions, warnings = walk_around(survey, visits, todo, until + BYPASS_TIME)
+    entries, deceptions, unsafe, warnings = walk_around(survey, visits, todo, until + BYPASS_TIME)
     found = [
-        with_bypass(one, deceptions.get(number))
+        bypass.without_unsafe(with_bypass(one, deceptions.get(number)), unsafe.get(number, {}))
         for number, visit in enumerate(visits)
         for one in results(visit)
     ]

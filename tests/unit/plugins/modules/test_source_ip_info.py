@@ -582,6 +582,31 @@ def test_no_doubt_hides_a_way_around(
     assert closed["code"] == without, closed["reason"]
 
 
+@pytest.mark.parametrize(
+    ("directly", "safe", "told"),
+    [
+        ("append", None, True),
+        ("replace", {"strategy": "rightmost_trusted_count", "trusted_count": 2}, False),
+        (None, {"strategy": "rightmost_trusted_count", "trusted_count": 2}, False),
+    ],
+)
+@pytest.mark.parametrize("strategy", ["rightmost_trusted_count", "leftmost_non_private"])
+def test_no_strategy_is_called_safe_that_a_way_around_deceives(
+    monkeypatch: pytest.MonkeyPatch,
+    strategy: str,
+    directly: str | None,
+    safe: dict[str, Any] | None,
+    told: bool,
+) -> None:
+    """The declared one is wrong already, so that nothing is taken back but the advice."""
+    count = 1 if strategy.startswith("right") else None
+    declared = {"strategy": strategy, "trusted_count": count}
+    result = around(monkeypatch, directly, "127.0.0.1", **declared)
+    assert result["verdict"] in ("lost", "forgeable")
+    assert result["safe_strategy"] == (safe and {**safe, "header": "X-Forwarded-For"})
+    assert any("no strategy is safe" in text for text in result["warnings_found"]) is told
+
+
 @pytest.mark.parametrize("status", [[OWN, "cdn.example.com"], ["cdn.example.com", OWN]])
 def test_a_status_that_names_the_cdn_beside_the_address(
     monkeypatch: pytest.MonkeyPatch, status: list[str]
