@@ -868,6 +868,32 @@ def _other_peers(
     return code, bad, {**facts, "answered": len(good) + len(bad)}
 
 
+def _never_right(
+    strategy: Strategy, answers: Sequence[Sample], forged: Forged
+) -> tuple[str, Sequence[Sample], Facts] | None:
+    """The code, the samples that it speaks of and the facts where a pod that no honest request met
+    shows one wrong address, whatever was forged: then it isn't what was forged that changes it.
+    """
+    met = {sample.pod for sample in answers}
+    others: dict[str, list[tuple[Forgery, Sample]]] = {}
+    for forgery, sample in forged:
+        if sample.pod and sample.pod not in met and is_answer(sample):
+            others.setdefault(sample.pod, []).append((forgery, sample))
+    bad = [
+        sample
+        for tried in others.values()
+        if len(tried) > 1 and len({sample.seen for _one, sample in tried}) == 1
+        for one, sample in tried
+        if not _matches(sample) and not _chosen(one, sample)
+    ]
+    pods = {sample.pod for sample in bad}
+    left = [(one, sample) for one, sample in forged if sample.pod not in pods]
+    if not bad or deceived(strategy, answers, left):
+        return None
+    code, facts = _mixed(answers, bad)
+    return code, bad, {**facts, "answered": len(answers) + len(bad)}
+
+
 def _line(forgery: Forgery) -> str:
     lines = (f"{name}: {value}" for name, value in forgery.lines)
     preface = forgery.preface.strip()
@@ -981,11 +1007,13 @@ def judge(
     code, group, own = _decide(question, samples, answers, len(dumb) + unsent)
     told = deceived(question.strategy, answers, forged)
     code, own = told if told and worsens(told[0], code) else (code, own)
+    strategy = question.strategy
+    if code == "V102":
+        code, group, own = _never_right(strategy, answers, forged) or (code, group, own)
     if _may_worsen(code):
         seen = _other_peers(question.strategy, answers, forged)
         code, group, own = seen if seen and _worse(seen[0], code) else (code, group, own)
     known, missing = coverage(question, answers)
-    strategy = question.strategy
     family = path.remote.version
     expected = expected_texts(question, samples)
     in_family = [text for text in expected if (":" in text) == (family == 6)]

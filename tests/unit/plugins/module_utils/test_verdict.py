@@ -913,6 +913,38 @@ def test_what_was_not_tested_is_said_last() -> None:
     assert hashed.judge().reason.endswith(f"; forgery not tested on {B}")
 
 
+NONE_B = answer(None, pod=B)
+
+
+@pytest.mark.parametrize(
+    ("answers", "forged", "code"),
+    [
+        # Whatever is forged, that pod shows the same, which is not what was forged.
+        ((GOOD_A,), ((XFF, BAD_B), ("True-Client-IP", BAD_B)), "V301"),
+        ((GOOD_A,), ((XFF, NONE_B), ("True-Client-IP", NONE_B), (XFF, GOOD_A)), "V301"),
+        # Of one request it isn't known what changed it.
+        ((GOOD_A,), ((XFF, BAD_B),), "V102"),
+        ((GOOD_A,), ((XFF, BAD_B), ("True-Client-IP", GOOD_B)), "V102"),
+        ((GOOD_A,), ((XFF, BAD_B), ("True-Client-IP", NONE_B)), "V102"),
+        ((GOOD_A, GOOD_B), ((XFF, BAD_B), ("True-Client-IP", BAD_B)), "V102"),
+        # What a client chooses or changes elsewhere weighs as before.
+        ((GOOD_A,), ((XFF, BAD_B), (XFF, BAD_B), (XFF, answer(None, pod=A))), "V102"),
+        ((GOOD_A,), ((XFF, BAD_B), (XFF, BAD_B), (XFF, answer("6.6.6.6", pod=A))), "V101"),
+        ((GOOD_A,), ((XFF, answer("6.6.6.6", pod=B)), (XFF, answer("6.6.6.6", pod=B))), "V101"),
+        # Pods that don't name themselves may all be one.
+        ((answer(),), ((XFF, answer(NODE)), ("True-Client-IP", answer(NODE))), "V102"),
+    ],
+)
+def test_a_bad_pod_that_met_forged_requests_alone_is_no_forgery(
+    answers: tuple[Answer, ...], forged: tuple[tuple[str, Answer], ...], code: str
+) -> None:
+    tried = tuple((header, "6.6.6.6", told) for header, told in forged)
+    finding = Case(answers, forged=tried).judge()
+    assert finding.code == code, finding.reason
+    assert (f"{A} saw {CLIENT} as" in finding.reason) is (code == "V301")
+    assert (f"but {B} saw" in finding.reason) is (code == "V301")
+
+
 def test_forged_headers_change_nothing_on_layer_4() -> None:
     forged = ((XFF, "6.6.6.6", answer("6.6.6.6", peer=CLIENT)),)
     assert Case((PEER,), layer="l4", forged=forged).judge().verdict == "preserved"
