@@ -144,13 +144,14 @@ def of_proxied(objects: t.Iterable[Object]) -> list[str]:
 # Enough to show that node ports are open, and that a host is served; more would be a scan.
 _NODES = 3
 _HOSTS = 3
+_LISTENERS = 5
 
 
 def around(
     nodes: t.Iterable[Object], service: Object | None, front: Object | None
 ) -> dict[str, list[str]]:
     """``bypass`` as source_ip_info takes it: the Service's node port on a few nodes, the balancer's
-    own addresses, and the hosts of its rules.
+    own addresses, the hosts of its rules, and where it listens.
     """
     ports = [
         port["nodePort"]
@@ -172,7 +173,13 @@ def around(
     # Any name will do for a wildcard.
     hosts = [f"real-ip{host[1:]}" if host[0] == "*" else host for host in map(_host, rules) if host]
     named = [*dict.fromkeys(hosts)][:_HOSTS]
-    return {**found, "load_balancer": addresses(front or {}), "hosts": named}
+    listening = [f"{scheme}:{port}" for scheme, port in every_listener(front or {})]
+    return {
+        **found,
+        "load_balancer": addresses(front or {}),
+        "hosts": named,
+        "listeners": listening[:_LISTENERS],
+    }
 
 
 def collect(
@@ -300,6 +307,21 @@ class Listener(t.NamedTuple):
 
     scheme: str = "http"
     port: int = _PORTS["http"]
+
+
+def every_listener(front: Object) -> list[Listener]:
+    """Each place where a load balancer is told to listen, for whatever host; of a Service also with
+    TLS, since nothing tells which it speaks.
+    """
+    ports = [
+        port["port"]
+        for port in front.get("spec", {}).get("ports") or []
+        if port.get("protocol", "TCP") == "TCP"
+    ]
+    both = [Listener(scheme, port) for port in ports for scheme in _PORTS]
+    usual = {port: scheme for scheme, port in _PORTS.items()}
+    likely = [one for one in both if usual.get(one.port, one.scheme) == one.scheme]
+    return [*(Listener(*one) for one in listen_ports(front)), *likely]
 
 
 def listeners(front: Object, host: str) -> list[Listener]:

@@ -47,7 +47,7 @@ class Around(NamedTuple):
     """What to try. ``node_ports``: host and port; ``internal``: likewise, only from the inside.
 
     ``load_balancer``: the load balancer's addresses and names, as its status gives them; ``hosts``:
-    names that it has rules for; ``tls``: that accepts any certificate, since who walks around
+    names that it has rules for; ``listeners``: its ports and whether each has TLS; ``tls``: that accepts any certificate, since who walks around
     doesn't mind.
     """
 
@@ -55,6 +55,7 @@ class Around(NamedTuple):
     internal: Sequence[tuple[str, int]] = ()
     load_balancer: Sequence[str] = ()
     hosts: Sequence[str] = ()
+    listeners: Sequence[tuple[int, bool]] = ()
     tls: ssl.SSLContext | None = None
 
 
@@ -101,7 +102,7 @@ def ways(
         front = {station.address.remote for station in visit.stations} - own
         for address in (one for one in known if front and one not in front):
             names = [*around.hosts, *known[address], *called]
-            for target in _listeners(visit.target, str(address), around.tls):
+            for target in _listeners(visit.target, str(address), around):
                 found += [Way("load_balancer", number, one) for one in _hosts(target, names)]
     return found
 
@@ -116,17 +117,17 @@ def _own(around: Around, known: Mapping[Address, Sequence[str]]) -> set[Address]
     return {*known}
 
 
-def _listeners(target: Target, host: str, tls: ssl.SSLContext | None) -> list[Target]:
-    """The target on each port that the load balancer may listen on: what stands in front need not
-    use its own.
+def _listeners(target: Target, host: str, around: Around) -> list[Target]:
+    """The target on each port that the load balancer listens on, or may: what stands in front need
+    not use its own.
     """
     same = (target.endpoint.port, target.endpoint.tls is not None)
     found = []
-    for port, secured in dict.fromkeys([same, (80, False), (443, True)]):
+    for port, secured in dict.fromkeys([same, *around.listeners, (80, False), (443, True)]):
         there = _to(target, host, port, forge=True)
         name = target.endpoint.server_name or target.endpoint.label
         endpoint = there.endpoint._replace(
-            tls=tls if secured else None, server_name=name if secured else ""
+            tls=around.tls if secured else None, server_name=name if secured else ""
         )
         found.append(there._replace(endpoint=endpoint))
     return found

@@ -91,6 +91,7 @@ _PORTS = {"http": 80, "https": 443}
 _TOKEN = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")
 _VISIBLE = re.compile(r"[\x21-\x7e]+")
 _NAME_AND_PORT = re.compile(r"(?P<name>[^:/@\[\]]+)(?::(?P<port>[0-9]{1,5}))?")
+_LISTENER = re.compile(r"(?P<scheme>https?):(?P<port>[0-9]{1,5})", re.ASCII)
 _NUMERIC = re.compile(r"[0-9.]+")
 
 
@@ -544,13 +545,23 @@ def _host_and_port(option: str, text: str) -> tuple[str, int]:
     return str(known.address), _port(option, known.port, text, 0)
 
 
+def _listener(text: str) -> tuple[int, bool]:
+    """Port, and whether TLS is spoken there."""
+    match = _LISTENER.fullmatch(text)
+    if match is None:
+        raise WrongArgument("bypass.listeners", text, "must be http:PORT or https:PORT")
+    port = _port("bypass.listeners", int(match["port"]), text, 0)
+    return port, match["scheme"] == "https"
+
+
 def _around(given: Params) -> Around:
     def ports(name: str) -> list[tuple[str, int]]:
         return [_host_and_port(f"bypass.{name}", text) for text in given.get(name) or ()]
 
     own = [_host("bypass.load_balancer", text, text) for text in given.get("load_balancer") or ()]
     hosts = [_host("bypass.hosts", text, text) for text in given.get("hosts") or ()]
-    return Around(ports("node_ports"), ports("internal_node_ports"), own, hosts)
+    listeners = [_listener(text) for text in given.get("listeners") or ()]
+    return Around(ports("node_ports"), ports("internal_node_ports"), own, hosts, listeners)
 
 
 def plan(params: Params) -> Plan:

@@ -107,8 +107,8 @@ cluster_addresses:
   type: dict
 bypass:
   description: As the option of the same name of M(kestrel.real_ip.source_ip_info), the node port of
-    O(service) on at most three nodes, and of what stands in front the addresses and at most three
-    hosts of its rules.
+    O(service) on at most three nodes, and of what stands in front the addresses, at most three
+    hosts of its rules, and at most five places where it is told to listen.
   returned: success
   type: dict
 unread:

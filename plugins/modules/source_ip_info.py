@@ -194,8 +194,8 @@ options:
         description:
           - The load balancer's addresses and names, as its status gives them. Where the URL's name
             leads to other addresses, something stands in front, and the load balancer is asked
-            directly, also with forged headers, on the URL's port, on 80 and on 443, whatever its
-            certificate. The verdict is V(forgeable) where O(strategy) then returns a forged value.
+            directly, also with forged headers, on the URL's port, on O(bypass.listeners), on 80
+            and on 443, whatever its certificate. The verdict is V(forgeable) where O(strategy) then returns a forged value.
           - What a name here leads to is the load balancer's own only where there is no address
             beside it. Beside one, the name can lead to what stands in front.
         type: list
@@ -204,6 +204,12 @@ options:
         description:
           - Host names that the load balancer has rules for. It is asked for these as well, since
             what stands in front can change the C(Host) header.
+        type: list
+        elements: str
+      listeners:
+        description:
+          - Where the load balancer listens, as C(http:8080) or C(https:8443). It is asked there as
+            well, since what stands in front need not use the URL's port.
         type: list
         elements: str
   load_balancer:
@@ -689,6 +695,7 @@ BYPASS = {
     "internal_node_ports": TEXTS,
     "load_balancer": TEXTS,
     "hosts": TEXTS,
+    "listeners": TEXTS,
 }
 ARGUMENTS: dict[str, dict[str, Any]] = {
     **PER_TARGET,

@@ -413,6 +413,27 @@ def test_around_by_the_hosts_of_the_rules() -> None:
     assert around([], None, front)["hosts"] == ["a.example", "real-ip.example", "b.example"]
 
 
+@pytest.mark.parametrize(
+    ("front", "expected"),
+    [
+        (_ingress(ports='[{"HTTP":8080},{"HTTPS":8443}]'), ["http:8080", "https:8443"]),
+        (_ingress(), []),
+        ({"spec": {"ports": [{"port": 8443}]}}, ["http:8443", "https:8443"]),
+        (
+            {"spec": {"ports": [{"port": 80}, {"port": 443}, {"port": 53, "protocol": "UDP"}]}},
+            ["http:80", "https:443"],
+        ),
+        ({"spec": {"ports": [{"port": port} for port in range(1, 9)]}}, 5),
+        ({}, []),
+    ],
+)
+def test_around_where_the_load_balancer_listens(
+    front: dict[str, Any], expected: list[str] | int
+) -> None:
+    found = around([], None, front)["listeners"]
+    assert (len(found) if isinstance(expected, int) else found) == expected
+
+
 def test_only_addresses_that_kube_proxy_leaves_alone_are_proxied() -> None:
     entries = [{"ip": "198.51.100.1", "ipMode": "Proxy"}, {"ip": "198.51.100.2", "ipMode": "VIP"}]
     entries += [{"ip": "198.51.100.3"}, {"hostname": "lb.example"}]

@@ -223,6 +223,8 @@ def endpoint(**options: Any) -> Endpoint:
         ({"strategy": "single_header", "header": "Host"}, "header: Host: the probe sends"),
         ({"strategy": "single_header", "header": "user_agent"}, "header: user_agent"),
         ({"strategy": "single_header", "header": "X-Kestrel-Nonce"}, "header: X-Kestrel-Nonce"),
+        ({"bypass": {"listeners": ["8080"]}}, "bypass.listeners: 8080: must be http:PORT"),
+        ({"bypass": {"listeners": ["http:70000"]}}, "bypass.listeners: http:70000: the port must"),
         # Numbers
         ({"samples": 0}, "samples: 0: must be between 1 and"),
         ({"samples": 201}, "samples: 201: must not be greater than max_samples (200)"),

@@ -689,6 +689,22 @@ def test_a_load_balancer_that_wants_the_same_host_in_tls(
     assert (result["verdict"], result["code"]) == ("forgeable", "V103"), result["reason"]
 
 
+@pytest.mark.parametrize(("told", "code"), [(True, "V103"), (False, "V001")])
+def test_a_load_balancer_that_listens_elsewhere_than_what_stands_in_front(
+    monkeypatch: pytest.MonkeyPatch, told: bool, code: str
+) -> None:
+    monkeypatch.setattr(_probe.socket, "getaddrinfo", resolver({"echo.example.com": ["127.0.0.1"]}))
+    before, behind = (proxied("append", one) for one in (f"{CLIENT}, {CDN}", "203.0.113.9"))
+    with Server(before) as front, Server(behind, address=(OWN, 0)) as own:
+        listeners = [f"http:{own.port}"] if told else []
+        url = f"http://echo.example.com:{front.port}/"
+        bypass = {"load_balancer": [OWN], "listeners": listeners}
+        result = probe(url=url, **{**PAST, "bypass": bypass})
+    assert result["code"] == code, result["reason"]
+    ports = {entry["port"] for entry in result["bypass"] if entry["reachable"]}
+    assert ports == ({own.port} if told else set())
+
+
 def test_a_load_balancer_that_wants_the_clients_certificate_as_well(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
