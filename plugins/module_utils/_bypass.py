@@ -47,8 +47,8 @@ class Around(NamedTuple):
     """What to try. ``node_ports``: host and port; ``internal``: likewise, only from the inside.
 
     ``load_balancer``: the load balancer's addresses and names, as its status gives them; ``hosts``:
-    names that it has rules for; ``listeners``: its ports and whether each has TLS; ``tls``: that accepts any certificate, since who walks around
-    doesn't mind.
+    names that it has rules for; ``listeners``: its ports and whether each has TLS; ``tls``: that
+    accepts any certificate, since who walks around doesn't mind.
     """
 
     node_ports: Sequence[tuple[str, int]] = ()

@@ -195,7 +195,8 @@ options:
           - The load balancer's addresses and names, as its status gives them. Where the URL's name
             leads to other addresses, something stands in front, and the load balancer is asked
             directly, also with forged headers, on the URL's port, on O(bypass.listeners), on 80
-            and on 443, whatever its certificate. The verdict is V(forgeable) where O(strategy) then returns a forged value.
+            and on 443, whatever its certificate. The verdict is V(forgeable) where O(strategy) then
+            returns a forged value.
           - What a name here leads to is the load balancer's own only where there is no address
             beside it. Beside one, the name can lead to what stands in front.
         type: list
