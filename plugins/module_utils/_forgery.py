@@ -13,7 +13,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Mapping, Sequence
 from ipaddress import ip_address
-from itertools import islice
+from itertools import chain, islice
 from struct import pack
 from typing import Any, NamedTuple
 
@@ -73,14 +73,19 @@ _DOCUMENTATION = ("192.0.2.66", "198.51.100.66", "203.0.113.66")
 
 #: Who checks what a client wrote may let through what isn't like those: proxies of one's own have
 #: private addresses, and not everybody knows IPv6.
-_UNLIKELY = ("10.6.6.6", "127.6.6.6", "2606:6666::6")
+#: Of each kind the first that isn't expected: an expected range can hold all of a private one.
+_UNLIKELY = (
+    ("10.6.6.6", "172.16.6.6", "192.168.6.6"),
+    ("127.6.6.6",),
+    ("2606:6666::6", "2a06:6666::6"),
+)
 
 #: Whom a proxy believes that takes its own machine for trusted. In one request of each header only:
 #: proxies next to an app hand on this address in earnest.
 _LOOPBACK = "127.0.0.1"
 
 #: All of them; beside these, addresses of trusted ranges are forged.
-CHOSEN = (*_PUBLIC, *_DOCUMENTATION, *_UNLIKELY, _LOOPBACK)
+CHOSEN = (*_PUBLIC, *_DOCUMENTATION, *chain.from_iterable(_UNLIKELY), _LOOPBACK)
 
 _LISTS = ("X-Forwarded-For", "Forwarded")
 # Who counts proxies may look at a list of just so many.
@@ -270,7 +275,7 @@ def forgeries(
         for name in group
         for form in make(name, values)
     ]
-    unlikely = [one for text in _UNLIKELY for one in _unlike([ip_address(text)], expected)]
+    unlikely = [one for kind in _UNLIKELY for one in _unlike(map(ip_address, kind), expected)]
     near = [*unlikely, *_unlike([ip_address(_LOOPBACK)], expected)]
     alike = [
         (name, (line,)) for name in names.values() for line in _unlikely(name, [values[0], *near])

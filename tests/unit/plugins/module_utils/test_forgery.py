@@ -119,6 +119,24 @@ def test_no_forged_value_is_expected(expected: list[str]) -> None:
             assert not any(ipaddress.ip_address(value) in network for network in networks)
 
 
+@pytest.mark.parametrize(
+    ("expected", "forged"),
+    [
+        ([], ["10.6.6.6", "2606:6666::6"]),
+        (["10.0.0.0/8"], ["172.16.6.6", "2606:6666::6"]),
+        (["10.0.0.0/8", "172.16.0.0/12", "2600::/12"], ["192.168.6.6", "2a06:6666::6"]),
+    ],
+)
+def test_an_expected_range_keeps_no_kind_of_address_from_being_forged(
+    expected: list[str], forged: list[str]
+) -> None:
+    values = {
+        value for one in forgeries(None, parse_ranges(expected), None) for value in one.values
+    }
+    unlikely = ("10.", "172.", "192.168.", "2606:", "2a06:")
+    assert sorted(one for one in values if one.startswith(unlikely)) == forged
+
+
 def test_connection_names_each_header_that_carries_an_address() -> None:
     for avoided, value in (["203.0.113.20"], "6.6.6.6"), (["6.0.0.0/7", "192.0.2.20"], "9.9.9.9"):
         for header in ("X-Client-IP", "ClientIP"):
