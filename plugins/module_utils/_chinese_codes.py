@@ -36,7 +36,7 @@ CODES_ZH: Mapping[str, CodeTexts] = {
     # --- preserved
     "V001": CodeTexts(
         "看到了预期的地址",
-        "经 {address} 的全部 {answered} 个应答的 {where} 都是 {expected} {unanswered}{not_tested}",
+        "经 {address} 的全部 {answered} 个应答的 {where} 都是 {expected}{unanswered}{not_tested}",
         "要求应答的每个后端都在声明的策略读取之处看到了预期的地址。没有应答的请求会列出；只要 "
         "expect_backends 中的每个后端都已应答，它们就不影响结论。",
         "",
@@ -44,7 +44,7 @@ CODES_ZH: Mapping[str, CodeTexts] = {
     "V002": CodeTexts(
         "看到了预期的地址，但无法区分后端",
         "经 {address} 的全部 {answered} 个应答的 {where} 都是 {expected}，但回显应用不报告 Pod 名称，"
-        "因此每个后端都已到达只是很可能，并不确定 {not_tested}",
+        "因此每个后端都已到达只是很可能，并不确定{not_tested}",
         "回显应用不报告自己运行在哪个 Pod。已按每个后端十个请求发送，全部得到应答，且都是预期的地址。",
         "",
     ),
@@ -84,7 +84,7 @@ CODES_ZH: Mapping[str, CodeTexts] = {
     ),
     "V202": CodeTexts(
         "看到的是 Pod 网络或网桥的地址，不是客户端地址",
-        f"{_SHOWED} {{pod}}（Pod 网络的地址）{_INSTEAD}",
+        f"{_SHOWED}{{pod}}（Pod 网络的地址）{_INSTEAD}",
         "客户端的位置上是节点的网桥，或作为代理的 Pod：kube-proxy 把源地址替换成了网桥的地址，"
         "或者 Pod 中的代理没有计入可信代理。",
         "在最后一级代理的 Service 上设置 externalTrafficPolicy: Local；如果自己的代理运行在 Pod 中，"
