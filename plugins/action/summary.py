@@ -12,6 +12,11 @@ import typing as t
 from ansible.plugins.action import ActionBase
 from ansible.release import __version__ as ansible_version
 from ansible.utils.display import Display
+from ansible_collections.kestrel.real_ip.plugins.module_utils._language import (
+    DEFAULT_LANGUAGE,
+    LANGUAGES,
+    in_language,
+)
 from ansible_collections.kestrel.real_ip.plugins.module_utils._summary import (
     combined,
     diagnosed,
@@ -59,6 +64,7 @@ class ActionModule(ActionBase):
                 "kubernetes_version": {"type": "str"},
                 "accept": {"type": "list", "elements": "str", "default": []},
                 "playbooks": {"type": "str", "default": "kestrel.real_ip."},
+                "language": {"type": "str", "choices": [*LANGUAGES], "default": DEFAULT_LANGUAGE},
             }
         )[1]
         probe, failure, way = arguments["probe"] or {}, arguments["failure"], arguments["way"]
@@ -78,7 +84,8 @@ class ActionModule(ActionBase):
             found = diagnosed(way, facts)
         else:
             found = entry(probe, failure, facts)
-        found = with_cause(found, way)
+        language = arguments["language"]
+        found = in_language(with_cause(found, way), language)
         # A diagnosis draws no verdict, so that it takes none back either.
         verifications = [*arguments["earlier"], *([] if arguments["diagnosis"] else [found])]
         published = over_all(verifications or [found])
@@ -91,7 +98,7 @@ class ActionModule(ActionBase):
                 *told_of(arguments["applied"]),
                 *following(arguments["ephemeral"]),
             ]
-            told = page(host, found, rows(found, probe, then, way))
+            told = page(host, found, rows(found, probe, then, way), language)
             text = with_playbooks(told, arguments["playbooks"])
             display.display(f"\n{text}\n", color=COLOURS.get(str(found["verdict"]), "red"))
         display.display(line(host, found))

@@ -14,6 +14,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import NamedTuple
 
+from ansible_collections.kestrel.real_ip.plugins.module_utils._language import chinese
 from ansible_collections.kestrel.real_ip.plugins.module_utils._tke_errors import (
     ERRORS,
     TkeError,
@@ -352,4 +353,4 @@ def in_chinese(row: TkeError) -> ErrorTexts:
     if texts is not None and row == ERRORS[row.kind, row.code]:
         # A command or a variable is typed as it stands.
         return texts if texts.fix else texts._replace(fix=row.fix)
-    return ErrorTexts(f"TKE 错误 {row.code}", row.cause, row.fix)
+    return ErrorTexts(f"TKE 错误 {row.code}", chinese(row.cause), row.fix)

@@ -56,7 +56,7 @@ def finding(path: TrafficPath, seen: Seen) -> dict[str, t.Any]:
         "code": seen.number,
         "severity": row.severity,
         "title": Text(row.title, other.title),
-        "object": f"{seen.kind} {printable(seen.name)}",
+        "object": phrase("{kind} {name}", kind=phrase(seen.kind), name=printable(seen.name)),
         "hop": row.hop,
         "evidence": printable(seen.evidence, _EVIDENCE),
         "cause": filled(row.cause, other.cause, shown),

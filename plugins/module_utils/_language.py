@@ -16,6 +16,7 @@ from __future__ import annotations
 import re
 import unicodedata
 from collections.abc import Iterable, Iterator, Mapping
+from string import Formatter
 from typing import Any
 
 from ansible_collections.kestrel.real_ip.plugins.module_utils._chinese import PHRASES
@@ -41,11 +42,29 @@ def chinese(value: object) -> str:
 
 
 def filled(english: str, template: str, facts: Mapping[str, object]) -> Text:
-    """Both templates of str.format, filled in with the same facts."""
-    return Text(
-        english.format_map(facts),
-        template.format_map({name: chinese(fact) for name, fact in facts.items()}),
-    )
+    """Both templates of str.format, filled in with the same facts.
+
+    Between Chinese and other words stands a space, between Chinese and Chinese none: which of both
+    a fact is shows only here.
+    """
+    said = ""
+    for literal, name, _format, _conversion in Formatter().parse(template):
+        said = _met(said, literal)
+        if name is not None:
+            said = _met(said, chinese(facts[name]))
+    return Text(english.format_map(facts), said)
+
+
+def _met(left: str, right: str) -> str:
+    if left.endswith(" ") and _is_wide(left[-2:-1]) and _is_wide(right[:1]):
+        return left[:-1] + right
+    if right.startswith(" ") and _is_wide(left[-1:]) and _is_wide(right[1:2]):
+        return left + right[1:]
+    return left + right
+
+
+def _is_wide(char: str) -> bool:
+    return bool(char) and unicodedata.east_asian_width(char) in "WF"
 
 
 def phrase(english: str, /, **facts: object) -> Text:
@@ -78,7 +97,7 @@ def in_language(value: Any, language: str) -> Any:
 def columns(text: str) -> int:
     """How many columns of a terminal the text takes: Chinese characters take two."""
     return sum(
-        0 if unicodedata.combining(one) else 2 if unicodedata.east_asian_width(one) in "WF" else 1
+        0 if unicodedata.combining(one) else 2 if _is_wide(one) else 1
         for one in text
     )
 

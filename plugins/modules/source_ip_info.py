@@ -340,6 +340,12 @@ options:
     description: Bytes that are read of one answer.
     type: int
     default: 65536
+  language:
+    description: The language of what a person reads, English or Chinese. Codes, verdicts, names and
+      commands are the same in both.
+    type: str
+    choices: [en, zh]
+    default: en
 seealso:
   - plugin: kestrel.real_ip.client_ip
     plugin_type: filter
@@ -636,6 +642,11 @@ from ansible_collections.kestrel.real_ip.plugins.module_utils._evidence import (
     settle,
     summarize,
 )
+from ansible_collections.kestrel.real_ip.plugins.module_utils._language import (
+    DEFAULT_LANGUAGE,
+    LANGUAGES,
+    in_language,
+)
 from ansible_collections.kestrel.real_ip.plugins.module_utils._options import (
     Plan,
     WrongArgument,
@@ -720,6 +731,7 @@ ARGUMENTS: dict[str, dict[str, Any]] = {
     "tls_client_cert": {"type": "path"},
     "tls_client_key": {"type": "path", "no_log": False},
     "max_body": {"type": "int", "default": 65536},
+    "language": {"type": "str", "choices": [*LANGUAGES], "default": DEFAULT_LANGUAGE},
 }
 
 
@@ -832,7 +844,8 @@ def main() -> None:
         supports_check_mode=True,
     )
     try:
-        module.exit_json(changed=False, **run(module.params))
+        found = in_language(run(module.params), module.params["language"])
+        module.exit_json(changed=False, **found)
     except WrongArgument as error:
         module.fail_json(msg=str(error))
 
