@@ -47,7 +47,7 @@ def entry(probe: Data | None, failure: Data | None, facts: Data) -> dict[str, t.
     if failure:
         told: dict[str, t.Any] = {
             "verdict": NOT_RUN,
-            "reason": joined(": ", [failure["task"], " ".join(str(failure["msg"]).split())]),
+            "reason": joined(": ", [failure["task"], failure["msg"]]),
         }
     elif not probe or probe.get("skipped"):
         reason = phrase(
@@ -58,6 +58,7 @@ def entry(probe: Data | None, failure: Data | None, facts: Data) -> dict[str, t.
         told = dict(probe)
     fields = ("verdict", "code", "reason", "expected", "expected_from", "observed")
     found: dict[str, t.Any] = {field: told.get(field) for field in fields}
+    found["reason"] = _one_line(found["reason"])
     # A verdict's reason is escaped already; a message of another module can hold anything.
     if failure:
         found["reason"] = printable(found["reason"], 4000)
@@ -66,6 +67,11 @@ def entry(probe: Data | None, failure: Data | None, facts: Data) -> dict[str, t.
     found["address"] = [*dict.fromkeys(one.get("name") for one in targets)]
     found["vantage"] = told.get("vantage")
     return {**found, **facts}
+
+
+def _one_line(text: object) -> str:
+    english, other = (" ".join(one.split()) for one in (str(text), chinese(text)))
+    return Text(english, other)
 
 
 def diagnosed(way: Data, facts: Data) -> dict[str, t.Any]:
@@ -252,8 +258,10 @@ def running(applied: t.Iterable[Data]) -> list[tuple[str, str]]:
     told = ", ".join(
         f"{one['kind']} {one['name']}" for one in objects if one["kind"] != "Namespace"
     )
-    whole = phrase("{objects} in the namespace {namespace}", objects=told, namespace=places[0])
-    return [("running", whole if places else told)] if told else []
+    if places and told:
+        place = {"namespace": places[0]}
+        told = phrase("{objects} in the namespace {namespace}", objects=told, **place)
+    return [("running", told)] if told else []
 
 
 def following(ephemeral: bool = False) -> list[tuple[str, str]]:

@@ -416,6 +416,12 @@ reason:
   sample: >-
     all 10 answers through 198.51.100.10:80 showed 203.0.113.20 as the rightmost X-Forwarded-For
     entry
+detail:
+  description: What RV(reason) is about beside addresses, such as an HTTP status, where a redirect
+    leads, or the header that is missing. Empty where there is nothing of the kind.
+  returned: success
+  type: str
+  sample: 502 Bad Gateway
 fix:
   description: What to set or to type next, in one sentence. None where nothing has to be mended.
   returned: success
