@@ -220,7 +220,10 @@ def warnings(
     return [
         *(warn("bypass", {"address": name}) for name in dict.fromkeys([*untried, *unknown])),
     ] + [
-        warn("node_port", {"address": f"{one['address']}:{one['port']}", "place": phrase(one["vantage"])})
+        warn(
+            "node_port",
+            {"address": f"{one['address']}:{one['port']}", "place": phrase(one["vantage"])},
+        )
         for one in entries
         if one["reachable"] and one["way"] == "node_port"
     ]

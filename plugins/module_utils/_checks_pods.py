@@ -92,7 +92,13 @@ def no_ingress_api(path: TrafficPath) -> t.Iterator[Seen]:
         for version in versions
         if group
     )
-    yield Seen("P005", "Cluster", "API server", phrase("no ingresses in {served}", served=served), {"served": served})
+    yield Seen(
+        "P005",
+        "Cluster",
+        "API server",
+        phrase("no ingresses in {served}", served=served),
+        {"served": served},
+    )
 
 
 def _grant(one: Unread) -> str:

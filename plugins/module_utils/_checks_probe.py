@@ -141,7 +141,9 @@ def refused_in_front(path: TrafficPath) -> t.Iterator[Seen]:
         else phrase("whether the app itself refuses it could not be asked")
     )
     kind, name, facts = _balancer(path)
-    yield Seen("P315", kind, name, joined("; ", [_reason(path), detail]), {**facts, "detail": detail})
+    yield Seen(
+        "P315", kind, name, joined("; ", [_reason(path), detail]), {**facts, "detail": detail}
+    )
 
 
 _REWRITE = "ingress.cloud.tencent.com/auto-rewrite"
@@ -308,7 +310,9 @@ def _node_port(path: TrafficPath, evidence: str, facts: dict[str, t.Any]) -> See
     turned = objects.turned_direct(path)
     if turned:
         more = {"detail": turned, "annotation": objects.direct_key(path)}
-        return Seen("P407", path.kind, path.name, joined("; ", [turned, evidence]), {**facts, **more})
+        return Seen(
+            "P407", path.kind, path.name, joined("; ", [turned, evidence]), {**facts, **more}
+        )
     ports = objects.node_ports(path)
     shown = {**facts, "port": ", ".join(ports) or facts["port"]}
     if not ports or objects.direct_access(path):
@@ -506,7 +510,11 @@ def sidecar(path: TrafficPath) -> t.Iterator[Seen]:
     seen = ", ".join((path.probe or {}).get("observed") or {})
     if pod is None:
         yield Seen(
-            "P508", path.kind, path.name, _reason(path), {"seen": seen, "detail": phrase("no sidecar seen")}
+            "P508",
+            path.kind,
+            path.name,
+            _reason(path),
+            {"seen": seen, "detail": phrase("no sidecar seen")},
         )
         return
     names = ", ".join(str(one["name"]) for one in objects.spec(pod)["containers"])

@@ -56,9 +56,7 @@ PHRASES: Mapping[str, str] = {
     "forgery tested in part ({refused} of {sent} forged requests not answered)": (
         "只测试了部分伪造（{sent} 个伪造请求中有 {refused} 个没有应答）"
     ),
-    "none was; let the load balancer write the header anew": (
-        "没有；请让负载均衡重新写入该请求头"
-    ),
+    "none was; let the load balancer write the header anew": ("没有；请让负载均衡重新写入该请求头"),
     "the prober is a node of the cluster": "探测端是集群的节点",
     "the prober is a pod of the cluster": "探测端是集群的 Pod",
     "outside": "集群之外",

@@ -56,7 +56,8 @@ CAUSES_ZH: Mapping[str, CauseTexts] = {
     "P004": CauseTexts(
         "context 指向了另一个集群",
         "部署的内容都不在那里。",
-        "context {context} 指向的集群 {server} 没有命名空间 {namespace}。kubeconfig 中还有其他 context，"
+        "context {context} 指向的集群 {server} 没有命名空间 {namespace}。kubeconfig 中还有其他 "
+        "context，"
         "其中之一可能才是要用的：{others}",
         "把 real_ip_context 设置为要用的那一个：{others}",
     ),
@@ -163,7 +164,8 @@ CAUSES_ZH: Mapping[str, CauseTexts] = {
         "镜像仓库拒绝拉取",
         _PULL,
         "镜像仓库不允许集群拉取 {image}：缺少拉取密钥，或密钥没有权限",
-        "用 kubectl create secret docker-registry 创建拉取密钥，并在 real_ip_image_pull_secrets 中给出"
+        "用 kubectl create secret docker-registry 创建拉取密钥，并在 real_ip_image_pull_secrets "
+        "中给出"
         "它的名称",
     ),
     "P133": CauseTexts(
@@ -228,7 +230,8 @@ CAUSES_ZH: Mapping[str, CauseTexts] = {
     "P153": CauseTexts(
         "负载均衡的健康检查使 Pod 不能就绪",
         "Pod 在运行，容器已就绪，但 Pod 未就绪。",
-        "直连 Pod 时，只有负载均衡的健康检查通过后 Pod 才就绪，而它的 readiness gate {gate} 尚未满足",
+        "直连 Pod 时，只有负载均衡的健康检查通过后 Pod 才就绪，而它的 readiness gate {gate} "
+        "尚未满足",
         "让 Pod 的安全组对负载均衡的健康检查放通容器端口",
     ),
     # --- Services that lead nowhere
@@ -304,8 +307,8 @@ CAUSES_ZH: Mapping[str, CauseTexts] = {
     "P304": CauseTexts(
         "负载均衡的控制器已关闭",
         "Ingress 一直没有地址，也没有事件。",
-        'kube-system/tke-service-controller-config 中的 EnableIngressController 是 "false"：没有控制器处理 '
-        "Ingress",
+        "kube-system/tke-service-controller-config 中的 EnableIngressController 是 "
+        '"false"：没有控制器处理 Ingress',
     ),
     "P305": CauseTexts(
         "TKE 报告错误",
@@ -354,7 +357,8 @@ CAUSES_ZH: Mapping[str, CauseTexts] = {
     "P313": CauseTexts(
         "未要求直连 Pod，却已直连",
         "负载均衡绕过节点端口，直接转发到 Pod。",
-        "{detail}。较新的集群只要没有明确拒绝就会开启直连（EnableDefaultDirectAccess），这时由 Pod 的安全组"
+        "{detail}。较新的集群只要没有明确拒绝就会开启直连（EnableDefaultDirectAccess），这时由 Pod "
+        "的安全组"
         "决定能否访问，而不是节点端口",
     ),
     "P314": CauseTexts(
@@ -385,7 +389,8 @@ CAUSES_ZH: Mapping[str, CauseTexts] = {
     "P403": CauseTexts(
         "负载均衡连不上节点端口",
         "Pod 已就绪且能应答，但负载均衡返回 502 或 504。",
-        "直接请求时 Pod 能应答，但负载均衡从节点端口 {port} 得不到应答。CLB 保留客户端地址，因此节点的"
+        "直接请求时 Pod 能应答，但负载均衡从节点端口 {port} 得不到应答。CLB 保留客户端地址，"
+        "因此节点的"
         "安全组必须对客户端自身放通该端口",
         "在节点的安全组中对客户端的地址放通节点端口",
     ),
@@ -404,25 +409,29 @@ CAUSES_ZH: Mapping[str, CauseTexts] = {
     "P406": CauseTexts(
         "没有 Pod 的节点丢弃请求",
         "部分请求超时。",
-        "在 externalTrafficPolicy: Local 时，没有就绪 Pod 的节点会丢弃负载均衡转发给它的请求（{detail}）",
+        "在 externalTrafficPolicy: Local 时，没有就绪 Pod 的节点会丢弃负载均衡转发给它的请求"
+        "（{detail}）",
     ),
     "P407": CauseTexts(
         "直连被开启，而 Pod 未放通",
         "Pod 已就绪且能应答，但负载均衡返回 502 或 504。",
-        "{detail}，因此负载均衡转发到 Pod，而不是已对它放通的节点端口。直接请求时 Pod 能应答，但不应答"
+        "{detail}，因此负载均衡转发到 Pod，而不是已对它放通的节点端口。直接请求时 Pod 能应答，"
+        "但不应答"
         "负载均衡",
     ),
     "P408": CauseTexts(
         "探测端的网络可能只允许通过代理出网",
         "V504：连接超时；运行 playbook 的环境设置了 {variable}。",
-        "发往 {address} 的数据包被丢弃，而环境变量 {variable} 是 {proxy}：如果只有它能出网，就无法探测。"
+        "发往 {address} 的数据包被丢弃，而环境变量 {variable} 是 {proxy}：如果只有它能出网，"
+        "就无法探测。"
         "探测从不使用代理，否则看到的会是代理的地址",
         "请从可以直接出网的机器探测，例如把它列入 real_ip_vantages，或让防火墙放行本机",
     ),
     "P409": CauseTexts(
         "负载均衡以 HTTPS 访问使用 HTTP 的应用",
         "Pod 已就绪，但负载均衡返回 502。",
-        "TkeServiceConfig {name} 设置了 forwardType: HTTPS，而绕过负载均衡和节点直接请求，应用以 HTTP 应答",
+        "TkeServiceConfig {name} 设置了 forwardType: HTTPS，而绕过负载均衡和节点直接请求，应用以 "
+        "HTTP 应答",
         "在 TkeServiceConfig 中设置 forwardType: HTTP",
     ),
     # --- An address that doesn't arrive
@@ -440,7 +449,8 @@ CAUSES_ZH: Mapping[str, CauseTexts] = {
     "P503": CauseTexts(
         "没有七层负载均衡写入该请求头",
         "V209。",
-        "到达的请求没有 {header}：它没有经过七层负载均衡，或该负载均衡不写入它，或之后有组件删除了它",
+        "到达的请求没有 {header}：它没有经过七层负载均衡，或该负载均衡不写入它，"
+        "或之后有组件删除了它",
     ),
     "P504": CauseTexts(
         "客户端可以指定应用认定的地址",
@@ -457,7 +467,8 @@ CAUSES_ZH: Mapping[str, CauseTexts] = {
     "P506": CauseTexts(
         "有一个 Pod 与其他的不同",
         "V301：部分后端看到预期的地址，其他后端没有。",
-        "Pod {name} 看到 {seen}，其他 Pod 看到客户端地址；它不是由 Deployment 最新的 ReplicaSet 创建的",
+        "Pod {name} 看到 {seen}，其他 Pod 看到客户端地址；它不是由 Deployment 最新的 ReplicaSet "
+        "创建的",
     ),
     "P507": CauseTexts(
         "有一个节点替换地址",
@@ -499,7 +510,8 @@ CAUSES_ZH: Mapping[str, CauseTexts] = {
     "P513": CauseTexts(
         "负载均衡之后有组件删除了请求头",
         "V209、V301，但负载均衡的其他请求头都到达了。",
-        "负载均衡自己的请求头（{marks}）到达了，X-Forwarded-For 却没有：应用或它之前的服务器删除了它",
+        "负载均衡自己的请求头（{marks}）到达了，X-Forwarded-For 却没有："
+        "应用或它之前的服务器删除了它",
         "让应用的服务器传递 X-Forwarded-For",
     ),
     "P514": CauseTexts(

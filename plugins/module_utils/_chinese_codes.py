@@ -43,29 +43,36 @@ CODES_ZH: Mapping[str, CodeTexts] = {
     ),
     "V002": CodeTexts(
         "看到了预期的地址，但无法区分后端",
-        "经 {address} 的全部 {answered} 个应答的 {where} 都是 {expected}，但回显应用不报告 Pod 名称，"
+        "经 {address} 的全部 {answered} 个应答的 {where} 都是 {expected}，但回显应用不报告 Pod "
+        "名称，"
         "因此每个后端都已到达只是很可能，并不确定{not_tested}",
-        "回显应用不报告自己运行在哪个 Pod。已按每个后端十个请求发送，全部得到应答，且都是预期的地址。",
+        "回显应用不报告自己运行在哪个 Pod。已按每个后端十个请求发送，全部得到应答，"
+        "且都是预期的地址。",
         "",
     ),
     # --- forgeable
     "V101": CodeTexts(
         "客户端可以任意指定地址",
-        "经 {address} 的正常请求的 {where} 是 {expected}，但带有伪造的 {line} 的请求使它变成了 {got}",
+        "经 {address} 的正常请求的 {where} 是 {expected}，但带有伪造的 {line} 的请求使它变成了 "
+        "{got}",
         "负载均衡透传客户端写入的内容，或在其后追加，而声明的策略读取的正是客户端写入的部分。",
         _SAFE,
     ),
     "V102": CodeTexts(
         "客户端可以改变读取结果",
-        "经 {address} 的正常请求的 {where} 是 {expected}，但带有伪造的 {line} 的请求使它变成了 {got}",
-        "伪造的请求头改变了声明的策略的读取结果，虽然不是变成伪造的地址：客户端可以隐藏自己的地址。",
+        "经 {address} 的正常请求的 {where} 是 {expected}，但带有伪造的 {line} 的请求使它变成了 "
+        "{got}",
+        "伪造的请求头改变了声明的策略的读取结果，虽然不是变成伪造的地址："
+        "客户端可以隐藏自己的地址。",
         _SAFE,
     ),
     "V103": CodeTexts(
         "客户端可以绕过前置代理",
-        "{address} 指向负载均衡之前的代理，但负载均衡在 {around} 也直接应答，在那里带有伪造的 {line} "
+        "{address} 指向负载均衡之前的代理，但负载均衡在 {around} 也直接应答，在那里带有伪造的 "
+        "{line} "
         "的请求使 {where} 变成了 {got}",
-        "声明的策略把负载均衡之前的代理计算在内。绕过它直达负载均衡的人，可以自己写入该代理的条目。",
+        "声明的策略把负载均衡之前的代理计算在内。绕过它直达负载均衡的人，"
+        "可以自己写入该代理的条目。",
         "让负载均衡的安全组只放行前置代理",
     ),
     "V104": CodeTexts(
@@ -80,14 +87,16 @@ CODES_ZH: Mapping[str, CodeTexts] = {
         f"{_SHOWED}（节点地址）{_INSTEAD}",
         "节点替换了源地址：externalTrafficPolicy 为 Cluster 时，kube-proxy 对节点端口就会这样做。"
         "也可能最后一级代理运行在节点上，并且本身经由节点到达。",
-        "让七层负载均衡在节点端口之前写入客户端地址，或在 Service 上设置 externalTrafficPolicy: Local",
+        "让七层负载均衡在节点端口之前写入客户端地址，或在 Service 上设置 externalTrafficPolicy: "
+        "Local",
     ),
     "V202": CodeTexts(
         "看到的是 Pod 网络或网桥的地址，不是客户端地址",
         f"{_SHOWED}{{pod}}（Pod 网络的地址）{_INSTEAD}",
         "客户端的位置上是节点的网桥，或作为代理的 Pod：kube-proxy 把源地址替换成了网桥的地址，"
         "或者 Pod 中的代理没有计入可信代理。",
-        "在最后一级代理的 Service 上设置 externalTrafficPolicy: Local；如果自己的代理运行在 Pod 中，"
+        "在最后一级代理的 Service 上设置 externalTrafficPolicy: Local；如果自己的代理运行在 Pod "
+        "中，"
         "请增大 trusted_count",
     ),
     "V203": CodeTexts(
@@ -107,7 +116,8 @@ CODES_ZH: Mapping[str, CodeTexts] = {
         "看到的是回环地址，不是客户端地址",
         f"{_SHOWED}（回环地址）{_INSTEAD}",
         "Pod 内部有组件先接管了连接：sidecar（Istio 的是 127.0.0.6），或 port-forward。",
-        "让 sidecar 保留源地址（Istio：interceptionMode TPROXY），或把它计入 trusted_count；不要经由 "
+        "让 sidecar 保留源地址（Istio：interceptionMode TPROXY），或把它计入 trusted_count；"
+        "不要经由 "
         "port-forward 探测",
     ),
     "V206": CodeTexts(
@@ -153,7 +163,8 @@ CODES_ZH: Mapping[str, CodeTexts] = {
     ),
     "V302": CodeTexts(
         "同一个后端有时才看到预期的地址",
-        "经 {address}，同一个后端（{bad}）的 {where} 在部分请求中是 {expected}，在其他请求中是 {seen}",
+        "经 {address}，同一个后端（{bad}）的 {where} 在部分请求中是 {expected}，在其他请求中是 "
+        "{seen}",
         "到同一个后端有多条路径，并非每一条都保留地址：另一个节点、另一个负载均衡或另一个代理。",
         "比较 backends 中的连接对端，以区分各条路径",
     ),
@@ -166,7 +177,8 @@ CODES_ZH: Mapping[str, CodeTexts] = {
     # --- unproven
     "V401": CodeTexts(
         "没有预期的地址",
-        "没有说明经 {address} 应当看到哪个地址，而探测端自己的地址（{local}）不是公网地址，因此无从比较",
+        "没有说明经 {address} 应当看到哪个地址，而探测端自己的地址（{local}）不是公网地址，"
+        "因此无从比较",
         "没有预期的地址时，任何地址看起来都对，包括节点或网桥的地址。",
         "把 expected_source 设置为探测端流量的出网地址；中间没有地址转换时可设置为 local；或把 "
         "expected_source_url 设置为会返回调用者地址的 URL",
@@ -185,49 +197,58 @@ CODES_ZH: Mapping[str, CodeTexts] = {
     ),
     "V404": CodeTexts(
         "预期的地址在每台机器上都有",
-        "{address} 的预期地址 {expected}（{expected_from}）是回环、链路本地或组播地址，无法区分探测端与"
+        "{address} 的预期地址 {expected}（{expected_from}）是回环、链路本地或组播地址，"
+        "无法区分探测端与"
         "后端自己的机器",
         "这样的地址不是某一台机器独有的：Pod 中的 sidecar 也会显示它。",
         "请从另一台机器探测负载均衡，并把那台机器的地址设置为 expected_source",
     ),
     "V405": CodeTexts(
         "目标是公网地址，预期的却是内网地址",
-        "预期的 {expected} 不是公网地址，而 {address} 是，且应答的 {where} 是 {seen}：途中有地址转换，"
+        "预期的 {expected} 不是公网地址，而 {address} 是，且应答的 {where} 是 {seen}："
+        "途中有地址转换，"
         "或者请求没有离开本地网络",
         "内网源地址不可能原样到达公网目标。",
         "把 expected_source 设置为探测端流量出网时的公网地址",
     ),
     "V406": CodeTexts(
         "探测端的地址可能被转换",
-        "探测端自己的地址是 {expected}，但经 {address} 的应答的 {where} 是 {seen}：可能是探测端一侧的"
+        "探测端自己的地址是 {expected}，但经 {address} 的应答的 {where} 是 {seen}："
+        "可能是探测端一侧的"
         "地址转换，也可能是地址不对，从这里无法区分",
         "套接字自己的地址只能证实，不能否定：在 NAT 网关之后看到另一个地址是正常的。",
-        "向探测端网络的管理者，或通过 expected_source_url 向服务查询出网地址，并设置为 expected_source",
+        "向探测端网络的管理者，或通过 expected_source_url 向服务查询出网地址，并设置为 "
+        "expected_source",
     ),
     "V407": CodeTexts(
         "应答来自缓存，或不是对本请求的应答",
-        "发往 {address} 的 {sent} 个请求中有 {count} 个的应答不含本请求的 nonce：来自缓存，或不是对本"
+        "发往 {address} 的 {sent} 个请求中有 {count} 个的应答不含本请求的 nonce：来自缓存，"
+        "或不是对本"
         "请求的应答",
-        "应答来自缓存，或有组件删除了把应答与请求对应起来的请求头，因此应答说的可能是另一个客户端的请求。",
+        "应答来自缓存，或有组件删除了把应答与请求对应起来的请求头，"
+        "因此应答说的可能是另一个客户端的请求。",
         "为此 URL 关闭缓存，并放行请求头 {nonce_header}",
     ),
     "V409": CodeTexts(
         "预期的地址是连接对端，且没有代理请求头",
-        "经 {address} 的 {answered} 个应答中有 {count} 个的连接对端是 {expected}，且没有代理请求头："
+        "经 {address} 的 {answered} 个应答中有 {count} 个的连接对端是 {expected}，"
+        "且没有代理请求头："
         "这是四层路径，不能由请求头判定",
         "链路上没有七层代理：四层负载均衡保留连接的源地址。",
         "设置 layer: l4",
     ),
     "V410": CodeTexts(
         "有后端没有应答",
-        "向 {address} 发送 {sent} 个请求之后，{missing} 仍没有应答：会话保持或 IP Hash 可能总是把本探测端"
+        "向 {address} 发送 {sent} 个请求之后，{missing} 仍没有应答：会话保持或 IP Hash "
+        "可能总是把本探测端"
         "引向同一个后端",
         "每个要求的后端都必须显示出地址。从未应答的后端可能是错的。",
         "增大 max_samples，或关闭会话保持，或查看 kubectl describe pod {missing}",
     ),
     "V411": CodeTexts(
         "max_samples 太小，不足以到达每个后端",
-        "对于无法区分的 {required} 个后端，发往 {address} 的 {sent} 个请求太少：受 max_samples 限制",
+        "对于无法区分的 {required} 个后端，发往 {address} 的 {sent} 个请求太少：受 max_samples "
+        "限制",
         "回显应用不报告 Pod 名称，因此每个后端需要十个请求。",
         "设置 max_samples: {needed}",
     ),
@@ -239,24 +260,29 @@ CODES_ZH: Mapping[str, CodeTexts] = {
     ),
     "V413": CodeTexts(
         "预期的网段中可能有集群的地址",
-        "经 {address} 的应答的 {where} 是 {seen}，在预期的 {expected} 之内，但集群也可能有地址在其中，"
+        "经 {address} 的应答的 {where} 是 {seen}，在预期的 {expected} 之内，"
+        "但集群也可能有地址在其中，"
         "因为 cluster_addresses 不完整",
-        "按网段匹配时，集群的地址从不算数，而哪些是集群的地址并不清楚。节点和负载均衡也有公网地址。",
+        "按网段匹配时，集群的地址从不算数，而哪些是集群的地址并不清楚。"
+        "节点和负载均衡也有公网地址。",
         "在 expected_source 中给出单个地址，或在 cluster_addresses 中给全 nodes、pods、services 和 "
         "load_balancers（playbook 有列出它们的权限时会自行读取）",
     ),
     "V414": CodeTexts(
         "最左侧的条目可以伪造",
-        "经 {address} 的全部 {answered} 个应答的 {where} 都是 {expected}，但只要列表是追加写入的，客户端"
+        "经 {address} 的全部 {answered} 个应答的 {where} 都是 {expected}，但只要列表是追加写入的，"
+        "客户端"
         "就能自己写入该条目，而这里没有测试伪造",
         "leftmost_non_private 只适合用于统计。",
         "设置 strategy: rightmost_trusted_count，并以自己的代理数量作为 trusted_count",
     ),
     "V415": CodeTexts(
         "部分请求没有应答",
-        "发往 {address} 的 {planned} 个请求中有 {count} 个没有应答（{detail}）；其他 {answered} 个的 "
+        "发往 {address} 的 {planned} 个请求中有 {count} 个没有应答（{detail}）；其他 {answered} "
+        "个的 "
         "{where} 是 {expected}，但本应由谁应答并不清楚",
-        "没有应答的请求可能遇到了看不到该地址的后端。只有 expect_backends 中的每个后端都已应答并在应答中"
+        "没有应答的请求可能遇到了看不到该地址的后端。只有 expect_backends "
+        "中的每个后端都已应答并在应答中"
         "报告名称时，才不影响结论。",
         "修复没有应答的请求遇到的问题，或在 expect_backends 中列出后端",
     ),
@@ -271,7 +297,8 @@ CODES_ZH: Mapping[str, CodeTexts] = {
         "{address} 之后的回显应用不报告连接对端，而在 layer: l4 时只由它判定",
         "文档中的镜像只返回请求头。echo_queries.peer 找到的内容若也出现在请求头中，就不算数："
         "应用可能是从那里取得的。",
-        "请使用会报告连接对端的回显应用（在 playbook 中设置 real_ip_echo: bundled）；如果是七层负载均衡，"
+        "请使用会报告连接对端的回显应用（在 playbook 中设置 real_ip_echo: bundled）；"
+        "如果是七层负载均衡，"
         "请设置 layer: l7",
     ),
     "V418": CodeTexts(
@@ -282,17 +309,21 @@ CODES_ZH: Mapping[str, CodeTexts] = {
     ),
     "V419": CodeTexts(
         "看到的是探测端自己的地址，不是查询所得的地址",
-        "经 {address} 的应答的 {where} 是 {seen}，即探测套接字自己的地址，但 expected_source_url 给出的是 "
+        "经 {address} 的应答的 {where} 是 {seen}，即探测套接字自己的地址，但 expected_source_url "
+        "给出的是 "
         "{expected}",
-        "探测端到 expected_source_url 与到目标的流量以不同的地址离开，例如前者经过公网网关，后者直达。",
+        "探测端到 expected_source_url 与到目标的流量以不同的地址离开，例如前者经过公网网关，"
+        "后者直达。",
         "把 expected_source_url 设置为与目标走同一条路径的服务，或设置 expected_source: local",
     ),
     "V420": CodeTexts(
         "回显应用隐藏了策略读取的请求头",
         "{address} 之后的回显应用没有原样显示 {header}，因此无法得知收到的内容",
-        "httpbin 会略去代理添加的请求头。合并重复行的应用不显示哪一行在最后，而 single_header 以最后一行"
+        "httpbin 会略去代理添加的请求头。合并重复行的应用不显示哪一行在最后，而 single_header "
+        "以最后一行"
         "为准。只显示一行的应用可能略去了客户端写入的那一行。",
-        "对 httpbin 在 url 中加上 ?show_env=1，或使用会显示每一行请求头的回显应用：见 docs/echo_apps.md",
+        "对 httpbin 在 url 中加上 ?show_env=1，或使用会显示每一行请求头的回显应用：见 "
+        "docs/echo_apps.md",
     ),
     "V421": CodeTexts(
         "从集群内部探测四层",
@@ -303,39 +334,48 @@ CODES_ZH: Mapping[str, CodeTexts] = {
     ),
     "V422": CodeTexts(
         "四层，且未核对探测位置",
-        "由于节点或 Pod 未知，没有核对探测端是否为集群的节点或 Pod，而从那里访问 {address} 可能不经过"
+        "由于节点或 Pod 未知，没有核对探测端是否为集群的节点或 Pod，而从那里访问 {address} "
+        "可能不经过"
         "负载均衡就得到应答；应答的 {where} 是 {seen}",
-        "在节点和 Pod 中，kube-proxy 会代替负载均衡应答。不知道节点和 Pod 的地址，就无法排除这种情况。",
+        "在节点和 Pod 中，kube-proxy 会代替负载均衡应答。不知道节点和 Pod 的地址，"
+        "就无法排除这种情况。",
         _VANTAGE,
     ),
     "V423": CodeTexts(
         "从集群内部探测七层，且没有负载均衡的痕迹",
-        "{place}，从那里访问 {address} 可能不经过负载均衡就得到应答，而能证明经过负载均衡的请求头缺失"
+        "{place}，从那里访问 {address} 可能不经过负载均衡就得到应答，"
+        "而能证明经过负载均衡的请求头缺失"
         "（{balancer}：{marks}）；应答的 {where} 是 {seen}",
-        "在节点和 Pod 中，kube-proxy 会把发往负载均衡地址的请求直接转给 Pod。负载均衡自己写入的请求头"
+        "在节点和 Pod 中，kube-proxy 会把发往负载均衡地址的请求直接转给 Pod。"
+        "负载均衡自己写入的请求头"
         "可以证明经过了它。",
         _OUTSIDE,
     ),
     "V424": CodeTexts(
         "未核对探测位置，且没有负载均衡的痕迹",
-        "由于节点或 Pod 未知，没有核对探测端是否为集群的节点或 Pod，而能证明经过 {address} 的负载均衡的"
+        "由于节点或 Pod 未知，没有核对探测端是否为集群的节点或 Pod，而能证明经过 {address} "
+        "的负载均衡的"
         "请求头缺失（{balancer}：{marks}）；应答的 {where} 是 {seen}",
-        "从节点或 Pod 访问负载均衡的地址，可能不经过负载均衡就得到应答。不知道节点和 Pod 的地址，又没有"
+        "从节点或 Pod 访问负载均衡的地址，可能不经过负载均衡就得到应答。不知道节点和 Pod 的地址，"
+        "又没有"
         "只由负载均衡写入的请求头，就无法排除这种情况。",
         _VANTAGE,
     ),
     "V425": CodeTexts(
         "四层无法区分各个 Pod",
-        "经 {address} 的全部 {answered} 个应答的 {where} 都是 {expected}，但回显应用不报告 Pod 名称，"
+        "经 {address} 的全部 {answered} 个应答的 {where} 都是 {expected}，但回显应用不报告 Pod "
+        "名称，"
         "而就绪的 Pod 有 {required} 个",
         "在四层，到每个 Pod 的路径是否保留地址取决于它所在的节点，而哪些 Pod 应答了并不清楚。",
         "请使用会报告 Pod 名称的回显应用，在 playbook 中设置 real_ip_echo: bundled",
     ),
     "V426": CodeTexts(
         "回显应用从请求头取得连接对端",
-        "{address} 之后的回显应用对带有伪造的 {line} 的请求报告连接对端为 {got}：它所说的对端取自请求头，"
+        "{address} 之后的回显应用对带有伪造的 {line} 的请求报告连接对端为 {got}："
+        "它所说的对端取自请求头，"
         "而在 layer: l4 时只由套接字自身的对端判定",
-        "面向前置代理的设置（如 uvicorn 的 --proxy-headers，或 ProxyFix）会用请求头中的地址代替对端。"
+        "面向前置代理的设置（如 uvicorn 的 --proxy-headers，或 "
+        "ProxyFix）会用请求头中的地址代替对端。"
         "在四层负载均衡之后，这使任何客户端都能指定自己的地址。",
         "关闭该设置，或使用自己报告对端的回显应用（在 playbook 中设置 real_ip_echo: bundled）",
     ),
@@ -349,14 +389,16 @@ CODES_ZH: Mapping[str, CodeTexts] = {
     ),
     "V428": CodeTexts(
         "看到的是另一个预期地址，不是探测端自己的",
-        "经 {address} 的 {where} 是 {seen}，属于预期的地址（{expected}），但探测端自己的地址 {local} 也是"
+        "经 {address} 的 {where} 是 {seen}，属于预期的地址（{expected}），但探测端自己的地址 "
+        "{local} 也是"
         "预期的地址，本应看到它",
         "网段或供多个探测端使用的列表也包含其他机器，其中可能有链路上的代理。",
         "在 expected_source 中只给出本探测端流量必须显示的那一个地址",
     ),
     "V429": CodeTexts(
         "目标就是探测端自己的机器",
-        "{address} 是探测端自己机器的地址，因此其上的组件以探测端的地址访问负载均衡；应答的 {where} 是 "
+        "{address} 是探测端自己机器的地址，因此其上的组件以探测端的地址访问负载均衡；应答的 "
+        "{where} 是 "
         "{seen}",
         "探测端运行在前置代理上。无论代理是否传递客户端地址，看到的都是这台机器的地址。",
         "请从另一台机器探测，例如把它列入 real_ip_vantages",
@@ -383,7 +425,8 @@ CODES_ZH: Mapping[str, CodeTexts] = {
     "V504": CodeTexts(
         "连接超时",
         "{address} 在 {sent} 个请求中有 {count} 个没有及时接受连接",
-        "安全组或防火墙丢弃了数据包，或该地址没有归属。CLB 保留客户端地址，因此节点的安全组也必须放行它。",
+        "安全组或防火墙丢弃了数据包，或该地址没有归属。CLB 保留客户端地址，"
+        "因此节点的安全组也必须放行它。",
         "对探测端的地址放通负载均衡的端口和节点端口 30000-32768",
     ),
     "V505": CodeTexts(
@@ -526,11 +569,13 @@ CODES_ZH: Mapping[str, CodeTexts] = {
 
 WARNINGS_ZH: Mapping[str, str] = {
     "real_ip_differs": (
-        "X-Real-IP 是 {rival}，但 {where} 是 {seen}：读取 X-Real-IP 的应用（nginx 的 realip 模块默认如此）"
+        "X-Real-IP 是 {rival}，但 {where} 是 {seen}：读取 X-Real-IP 的应用（nginx 的 realip "
+        "模块默认如此）"
         "得到的地址与使用声明的策略的应用不同"
     ),
     "list_differs": (
-        "X-Forwarded-For 最右侧一项是 {rival}，但 {where} 是 {seen}：读取 X-Forwarded-For 的应用得到的地址"
+        "X-Forwarded-For 最右侧一项是 {rival}，但 {where} 是 {seen}：读取 X-Forwarded-For "
+        "的应用得到的地址"
         "与使用声明的策略的应用不同"
     ),
     "own_seen": (
@@ -542,11 +587,13 @@ WARNINGS_ZH: Mapping[str, str] = {
     ),
     "header_missing": "经 {address} 的 {answered} 个应答中有 {count} 个缺少 {header}",
     "bypass": (
-        "没有直接访问负载均衡自己的 {address}，或没有测完（没有地址、路由或时间），因此没有测试是否能绕过"
+        "没有直接访问负载均衡自己的 {address}，或没有测完（没有地址、路由或时间），"
+        "因此没有测试是否能绕过"
         "它之前的组件"
     ),
     "front": (
-        "经 {address} 的 {header} 列出了 {count} 个地址，因此在最后写入的组件之前还有代理。负载均衡的状态中"
+        "经 {address} 的 {header} 列出了 {count} 个地址，因此在最后写入的组件之前还有代理。"
+        "负载均衡的状态中"
         "只有 {name}，它可能就是前面的代理：没有测试是否能绕过它"
     ),
     "node_port": (

@@ -36,12 +36,11 @@ _INGRESS, _SERVICE = "Ingress", "Service"
 
 _EDIT = "kubectl -n {namespace} edit ingress {name}"
 _TLS = (
-    "把 real_ip_qcloud_cert_id 设置为证书 ID；或让 spec.tls 的每一项都指定同一命名空间中的一个 Opaque "
+    "把 real_ip_qcloud_cert_id 设置为证书 ID；或让 spec.tls 的每一项都指定同一命名空间中的一个 "
+    "Opaque "
     f"Secret，其键 qcloud_cert_id 保存证书 ID，而不是 PEM 文本：{_EDIT}"
 )
-_SERVICES = (
-    "对照 Ingress 中 Service 的名称和端口与实际存在的：kubectl -n {namespace} get services"
-)
+_SERVICES = "对照 Ingress 中 Service 的名称和端口与实际存在的：kubectl -n {namespace} get services"
 _CONFIGS = (
     "对照注解 tke-service-config 中的名称与实际存在的："
     "kubectl -n {namespace} get tkeserviceconfigs.cloud.tencent.com"
@@ -83,7 +82,8 @@ ERRORS_ZH: Mapping[tuple[str, str], ErrorTexts] = {
     (_INGRESS, "E4006"): ErrorTexts("监听器设有重定向", "设有重定向的监听器不能删除。"),
     (_INGRESS, "E4007"): ErrorTexts(
         "控制器得不到凭据",
-        "为控制器提供凭据的服务（Norm）拒绝了它，多半是因为修改了 ip-masq-agent，请求不再以节点地址发出。",
+        "为控制器提供凭据的服务（Norm）拒绝了它，多半是因为修改了 ip-masq-agent，"
+        "请求不再以节点地址发出。",
     ),
     (_INGRESS, "E4008"): ErrorTexts(
         "缺少角色 TKE_QCSRole", "TKE 代为操作所用的账号角色 TKE_QCSRole 不存在或已被撤销。"
@@ -208,7 +208,8 @@ ERRORS_ZH: Mapping[tuple[str, str], ErrorTexts] = {
     (_INGRESS, "E4045"): ErrorTexts(
         "注解 internetChargeType 不对",
         "云上没有 kubernetes.io/ingress.internetChargeType 的这个值。",
-        "把 real_ip_internet_charge_type 设置为 TRAFFIC_POSTPAID_BY_HOUR 或 BANDWIDTH_POSTPAID_BY_HOUR",
+        "把 real_ip_internet_charge_type 设置为 TRAFFIC_POSTPAID_BY_HOUR 或 "
+        "BANDWIDTH_POSTPAID_BY_HOUR",
     ),
     (_INGRESS, "E4046"): ErrorTexts(
         "注解 internetMaxBandwidthOut 不对",
@@ -237,8 +238,10 @@ ERRORS_ZH: Mapping[tuple[str, str], ErrorTexts] = {
     ),
     (_INGRESS, "E4051"): ErrorTexts(
         "TkeServiceConfig 使用了保留名称",
-        "ingress.cloud.tencent.com/tke-service-config 指定的名称以控制器自动创建的配置所用的后缀结尾。",
-        "把 real_ip_tke_service_config 设置为不以 -auto-ingress-config 或 -auto-service-config 结尾的名称",
+        "ingress.cloud.tencent.com/tke-service-config 指定的名称以控制器自动创建的配置所用的后缀结"
+        "尾。",
+        "把 real_ip_tke_service_config 设置为不以 -auto-ingress-config 或 -auto-service-config "
+        "结尾的名称",
     ),
     (_INGRESS, "E4052"): ErrorTexts(
         "host 被拒绝",

@@ -29,7 +29,11 @@ from ansible_collections.kestrel.real_ip.plugins.module_utils._kubernetes import
     ClusterError,
     contexts_of,
 )
-from ansible_collections.kestrel.real_ip.plugins.module_utils._language import in_language, joined, phrase
+from ansible_collections.kestrel.real_ip.plugins.module_utils._language import (
+    in_language,
+    joined,
+    phrase,
+)
 from ansible_collections.kestrel.real_ip.plugins.module_utils._objects import node_ports
 from ansible_collections.kestrel.real_ip.plugins.module_utils._path import (
     Context,
@@ -88,7 +92,9 @@ def _unread(
 ) -> Result:
     """The finding of an API server that didn't answer, or knew us not."""
     number = "P002" if error.status == 401 else "P001"
-    told = phrase("; context: {context}, others: {others}", context=context, others=", ".join(others))
+    told = phrase(
+        "; context: {context}, others: {others}", context=context, others=", ".join(others)
+    )
     detail = joined("", [error, told if others else ""])
     return finding(path, Seen(number, "Cluster", "API server", detail, {"detail": detail}))
 

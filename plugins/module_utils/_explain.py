@@ -67,7 +67,9 @@ def _explained(code: str | None) -> Iterable[tuple[str, Iterable[str]]]:
     wanted = (code or "").strip().upper()
     if wanted in CODES:
         row = CODES[wanted]
-        title = phrase("{code} ({kind}): {title}", **_heading(row, row.verdict), title=titled(wanted))
+        title = phrase(
+            "{code} ({kind}): {title}", **_heading(row, row.verdict), title=titled(wanted)
+        )
         return [(title, _codes.described(row))]
     if wanted in CAUSES:
         cause = CAUSES[wanted]

@@ -96,10 +96,7 @@ def in_language(value: Any, language: str) -> Any:
 
 def columns(text: str) -> int:
     """How many columns of a terminal the text takes: Chinese characters take two."""
-    return sum(
-        0 if unicodedata.combining(one) else 2 if _is_wide(one) else 1
-        for one in text
-    )
+    return sum(0 if unicodedata.combining(one) else 2 if _is_wide(one) else 1 for one in text)
 
 
 def padded(text: str, width: int) -> str:

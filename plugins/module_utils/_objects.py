@@ -13,8 +13,8 @@ import json
 import typing as t
 from shlex import quote
 
-from ansible_collections.kestrel.real_ip.plugins.module_utils._ownership import MANAGED_BY, MANAGER
 from ansible_collections.kestrel.real_ip.plugins.module_utils._language import phrase
+from ansible_collections.kestrel.real_ip.plugins.module_utils._ownership import MANAGED_BY, MANAGER
 from ansible_collections.kestrel.real_ip.plugins.module_utils._path import (
     DIRECT,
     Object,

@@ -32,7 +32,10 @@ from ansible_collections.kestrel.real_ip.plugins.module_utils._convert import (
 )
 from ansible_collections.kestrel.real_ip.plugins.module_utils._derive import STRATEGIES
 from ansible_collections.kestrel.real_ip.plugins.module_utils._echo import ECHO_FORMATS
-from ansible_collections.kestrel.real_ip.plugins.module_utils._language import DEFAULT_LANGUAGE, LANGUAGES
+from ansible_collections.kestrel.real_ip.plugins.module_utils._language import (
+    DEFAULT_LANGUAGE,
+    LANGUAGES,
+)
 from ansible_collections.kestrel.real_ip.plugins.module_utils._load_balancer import (
     ROWS,
     conflicts,

@@ -180,7 +180,10 @@ import typing as t
 
 from ansible_collections.kestrel.real_ip.plugins.module_utils._diagnosis import diagnosis
 from ansible_collections.kestrel.real_ip.plugins.module_utils._kubernetes import open_module
-from ansible_collections.kestrel.real_ip.plugins.module_utils._language import DEFAULT_LANGUAGE, LANGUAGES
+from ansible_collections.kestrel.real_ip.plugins.module_utils._language import (
+    DEFAULT_LANGUAGE,
+    LANGUAGES,
+)
 
 
 def main() -> None:

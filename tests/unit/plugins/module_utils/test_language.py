@@ -191,14 +191,81 @@ KEPT = re.compile(
     re.VERBOSE,
 )
 #: Plain words in lower case that are names here
-NAMES = """
-    backend backends bundled class concurrency context curl deadline default delete eklet exec false
-    finalizer finalizers format group header host hosts identity ingresses iptables kubeconfig kubelet
-    layer local list lookup max method name names namespace nft node nodes nonce outside path
-    paths peer playbook pods port ports print property qcloud readiness gate requests rule rules
-    ruleset scheme services sidecar strategy targets timeout trace true url uvicorn vantage version
-    webhook httpbin nginx realip docs cordon
-""".split()
+NAMES = [
+    "backend",
+    "backends",
+    "bundled",
+    "class",
+    "concurrency",
+    "context",
+    "curl",
+    "deadline",
+    "default",
+    "delete",
+    "eklet",
+    "exec",
+    "false",
+    "finalizer",
+    "finalizers",
+    "format",
+    "group",
+    "header",
+    "host",
+    "hosts",
+    "identity",
+    "ingresses",
+    "iptables",
+    "kubeconfig",
+    "kubelet",
+    "layer",
+    "local",
+    "list",
+    "lookup",
+    "max",
+    "method",
+    "name",
+    "names",
+    "namespace",
+    "nft",
+    "node",
+    "nodes",
+    "nonce",
+    "outside",
+    "path",
+    "paths",
+    "peer",
+    "playbook",
+    "pods",
+    "port",
+    "ports",
+    "print",
+    "property",
+    "qcloud",
+    "readiness",
+    "gate",
+    "requests",
+    "rule",
+    "rules",
+    "ruleset",
+    "scheme",
+    "services",
+    "sidecar",
+    "strategy",
+    "targets",
+    "timeout",
+    "trace",
+    "true",
+    "url",
+    "uvicorn",
+    "vantage",
+    "version",
+    "webhook",
+    "httpbin",
+    "nginx",
+    "realip",
+    "docs",
+    "cordon",
+]
 
 
 def is_chinese(text: str) -> None:
@@ -247,7 +314,8 @@ def test_a_verdict_is_said_in_chinese() -> None:
         "not_tested": joined("", [phrase("; {left}", left=phrase("vantage not checked"))]),
     }
     assert in_language(say("V001", facts).reason, "zh") == (
-        "经 198.51.100.1:80 的全部 10 个应答的 X-Forwarded-For 最右侧一项都是 203.0.113.20；未核对探测位置"
+        "经 198.51.100.1:80 的全部 10 个应答的 X-Forwarded-For 最右侧一项都是 203.0.113.20；"
+        "未核对探测位置"
     )
     assert in_language(say("V001", facts).reason, "en") == (
         "all 10 answers through 198.51.100.1:80 showed 203.0.113.20 as the rightmost "
@@ -385,6 +453,13 @@ def test_the_page_fits_in_chinese() -> None:
     table = _summary.rows(found, probe, _summary.following())
     text = _summary.page("中文主机", found, table, "zh")
     assert all(columns(line) <= 98 for line in text.splitlines())
-    for part in ("看到", "4 个中的 3 个", "预期", "（已指定）", "被替换", "real_ip_expected_source"):
+    for part in (
+        "看到",
+        "4 个中的 3 个",
+        "预期",
+        "（已指定）",
+        "被替换",
+        "real_ip_expected_source",
+    ):
         assert part in text
     assert _diagnosis.in_language is in_language
