@@ -621,9 +621,9 @@ class Finding(NamedTuple):
     """The verdict of one address: code, one sentence why, and one what to do, empty for nothing.
 
     ``detail``: what the reason is about beside addresses, such as an HTTP status, where a redirect
-    leads, or the header that is missing; ``forgery``: header → fate; ``safe``: the simplest strategy
-    that nothing could deceive, as keyword arguments of client_ip, None where there is none or where
-    that was not tried.
+    leads, or the header that is missing; ``forgery``: header → fate; ``safe``: the simplest
+    strategy that nothing could deceive, as keyword arguments of client_ip, None where there is none or
+    where that was not tried.
     """
 
     code: str

@@ -26,7 +26,7 @@ def level(section: str) -> int:
     return len(section) - len(section.lstrip("#"))
 
 
-PAIRS = [*zip(sections(ENGLISH), sections(CHINESE))]
+PAIRS = [*zip(sections(ENGLISH), sections(CHINESE), strict=True)]
 
 
 def test_the_sections_are_the_same() -> None:

@@ -260,6 +260,7 @@ NAMES = [
     "vantage",
     "version",
     "webhook",
+    "http",
     "httpbin",
     "nginx",
     "realip",
