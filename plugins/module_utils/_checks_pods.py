@@ -290,7 +290,8 @@ def _unplaced(path: TrafficPath, pod: Object, number: str, reasons: str) -> Seen
         "patch": "",
         "nodes": "",
     }
-    fix, kind = None, ""
+    fix: str | None = None
+    kind = ""
     nodes = list(path.nodes or ())
     if number == "P125":
         node = next(

@@ -181,11 +181,11 @@ def summarize(results: Sequence[Result], times: Iterable[Sequence[float]]) -> Re
     """
     decided = [result for result in results if result["verdict"] != UNTESTED]
     deciding = min(decided, key=lambda result: VERDICTS.index(result["verdict"]))
-    fields = ("address", "verdict", "code", "reason", "detail", "fix", "expected")
-    fields += ("expected_from",)
+    told = ("verdict", "code", "reason", "detail", "fix", "expected", "expected_from")
     warnings = dict.fromkeys(text for one in (deciding, *results) for text in one["warnings_found"])
     return {
-        **{key: deciding[key] for key in fields},
+        "address": deciding["address"],
+        **{key: deciding[key] for key in told},
         "warnings_found": list(warnings)[:_MAX_WARNINGS],
         "observed": _sum(result["observed"] for result in results),
         "coverage": min((result["coverage"] for result in decided), key=_COVERAGES.index),

@@ -622,8 +622,8 @@ class Finding(NamedTuple):
 
     ``detail``: what the reason is about beside addresses, such as an HTTP status, where a redirect
     leads, or the header that is missing; ``forgery``: header → fate; ``safe``: the simplest
-    strategy that nothing could deceive, as keyword arguments of client_ip, None where there is none or
-    where that was not tried.
+    strategy that nothing could deceive, as keyword arguments of client_ip, None where there is
+    none or where that was not tried.
     """
 
     code: str
@@ -648,7 +648,7 @@ def _listed(items: Iterable[object], joint: str = ", ") -> str:
     """The first few of the items in order, and how many more there are; not escaped yet."""
     texts = list(dict.fromkeys(_cut(item, _MAX_ITEM) for item in items))
     more = [phrase("{count} more", count=len(texts) - _SHOWN)] if len(texts) > _SHOWN else []
-    return joined(joint, texts[:_SHOWN] + more)
+    return joined(joint, [*texts[:_SHOWN], *more])
 
 
 def _counted(items: Iterable[str]) -> str:
