@@ -150,21 +150,14 @@ _REWRITE = "ingress.cloud.tencent.com/auto-rewrite"
 
 
 def redirected(path: TrafficPath) -> t.Iterator[Seen]:
-    """The load balancer redirects."""
+    """The load balancer redirects. That is mostly meant, so that nothing of it is to be undone."""
     if _code(path) != "V517":
         return
     location = _detail(path) or phrase("another address")
     rewrite = objects.annotations_of(path.ingress).get(_REWRITE) == "true"
-    if rewrite:
-        fix = (
-            f"kubectl -n {path.namespace} annotate ingress {path.name} --overwrite {_REWRITE}=false"
-        )
     by = phrase(", by the annotation {key}", key=_REWRITE)
-    known = re.fullmatch(r"https?://[\w.:\[\]/?=&%~-]+", location)
     facts = {"location": location, "detail": by if rewrite else ""}
-    if rewrite:
-        yield Seen("P311", path.kind, path.name, _reason(path), facts, fix, "command")
-    elif known:
+    if re.fullmatch(r"https?://[\w.:\[\]/?=&%~-]+", location):
         yield Seen("P311", path.kind, path.name, _reason(path), facts)
     else:
         fix = phrase("Probe where it leads to, with real_ip_url")

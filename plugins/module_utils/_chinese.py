@@ -44,6 +44,7 @@ PHRASES: Mapping[str, str] = {
     # --- What a verdict rests on (_verdict)
     "no address": "没有地址",
     "not told": "未报告",
+    "{address}, in the first of several lines": "{address}（在多行中的第一行）",
     "none are known": "未知",
     "no class is given": "未给出类别",
     "{count} × {title}": "{count} × {title}",
