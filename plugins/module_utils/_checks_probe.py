@@ -63,6 +63,12 @@ def _http_status(path: TrafficPath) -> int:
     return int(found.group()) if _code(path) == "V516" and found else 0
 
 
+def _observed(found: t.Mapping[str, t.Any]) -> str:
+    """The addresses that a probe or a backend saw; ``none`` stands for no address."""
+    seen = found.get("observed") or {}
+    return joined(", ", (phrase("none") if one == "none" else one for one in seen))
+
+
 def _balancer(path: TrafficPath) -> tuple[str, str, t.Mapping[str, t.Any]]:
     """Kind, name and facts of findings about the way to the load balancer."""
     target = _target(path)
@@ -380,7 +386,7 @@ def by_verdict(path: TrafficPath) -> t.Iterator[Seen]:
         "detail": _reason(path),
         "header": (number == "P503" and _detail(path)) or phrase("the header"),
         "place": phrase(probe.get("vantage") or "node"),
-        "seen": ", ".join(probe.get("observed") or {}) or phrase("another address"),
+        "seen": _observed(probe) or phrase("another address"),
     }
     setting = _variables(probe.get("safe_strategy"))
     if number == "P503" and _is_stripped(probe):
@@ -449,7 +455,7 @@ def replaced_by_nodes(path: TrafficPath) -> t.Iterator[Seen]:
             {"patch": objects.patch({"spec": {"externalTrafficPolicy": "Local"}})},
         )
         return
-    seen = ", ".join((path.probe or {}).get("observed") or {})
+    seen = _observed(path.probe or {})
     yield Seen("P512", path.kind, path.name, _reason(path), {"seen": seen})
 
 
@@ -465,7 +471,7 @@ def unlike(path: TrafficPath) -> t.Iterator[Seen]:
     bad = [one for one in probe.get("backends") or [] if not set(one.get("observed") or {}) <= good]
     fine = [one for one in probe.get("backends") or [] if one not in bad]
     for one in bad:
-        seen = ", ".join(one.get("observed") or {})
+        seen = _observed(one)
         pod = named(path.pods, str(one.get("name")))
         node = one.get("node") or objects.spec(pod).get("nodeName")
         current = pod is not None and _of_newest(path, pod)
@@ -500,7 +506,7 @@ def sidecar(path: TrafficPath) -> t.Iterator[Seen]:
         (one for one in objects.alive(path) if len(objects.spec(one).get("containers") or []) > 1),
         None,
     )
-    seen = ", ".join((path.probe or {}).get("observed") or {})
+    seen = _observed(path.probe or {})
     if pod is None:
         yield Seen(
             "P508",

@@ -53,15 +53,13 @@ CODES_ZH: Mapping[str, CodeTexts] = {
     # --- forgeable
     "V101": CodeTexts(
         "客户端可以任意指定地址",
-        "经 {address} 的正常请求的 {where} 是 {seen}，但带有伪造的 {line} 的请求使它变成了 "
-        "{got}",
+        "经 {address} 的正常请求的 {where} 是 {seen}，但带有伪造的 {line} 的请求使它变成了 {got}",
         "负载均衡透传客户端写入的内容，或在其后追加，而声明的策略读取的正是客户端写入的部分。",
         _SAFE,
     ),
     "V102": CodeTexts(
         "客户端可以改变读取结果",
-        "经 {address} 的正常请求的 {where} 是 {seen}，但带有伪造的 {line} 的请求使它变成了 "
-        "{got}",
+        "经 {address} 的正常请求的 {where} 是 {seen}，但带有伪造的 {line} 的请求使它变成了 {got}",
         "伪造的请求头改变了声明的策略的读取结果，虽然不是变成伪造的地址："
         "客户端可以隐藏自己的地址。",
         _SAFE,

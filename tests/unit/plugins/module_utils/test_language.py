@@ -20,6 +20,7 @@ from ansible_collections.kestrel.real_ip.plugins.module_utils import (
     _verdict,
 )
 from ansible_collections.kestrel.real_ip.plugins.module_utils._causes import CAUSES, Cause
+from ansible_collections.kestrel.real_ip.plugins.module_utils._checks import diagnose
 from ansible_collections.kestrel.real_ip.plugins.module_utils._chinese import PHRASES
 from ansible_collections.kestrel.real_ip.plugins.module_utils._chinese_causes import CAUSES_ZH
 from ansible_collections.kestrel.real_ip.plugins.module_utils._chinese_codes import (
@@ -54,6 +55,7 @@ from ansible_collections.kestrel.real_ip.plugins.module_utils._tke_errors import
     TkeError,
     look_up,
 )
+from ansible_collections.kestrel.real_ip.tests.unit.plugins.module_utils import test_checks
 
 PLUGINS = Path(_causes.__file__).resolve().parents[1]
 CHINESE = re.compile(r"[\u4e00-\u9fff]")
@@ -347,6 +349,32 @@ def test_explained_in_chinese(code: str) -> None:
     for line in text.splitlines():
         assert columns(line) <= 98 or " " not in line.strip()
     assert explain(code) == explain(code, "en")
+
+
+@pytest.mark.parametrize("row", test_checks.ROWS.values(), ids=test_checks.ROWS.keys())
+def test_no_check_depends_on_what_a_verdict_says(row: test_checks.Row) -> None:
+    way, other = test_checks.healthy(), test_checks.healthy()
+    row.change(way)
+    row.change(other)
+    if other["probe"]:
+        other["probe"]["reason"] = "中文"
+    told, same = (diagnose(TrafficPath(**one)) for one in (way, other))
+    for field in ("code", "object", "severity", "hop", "fix", "fix_kind", "see", "title"):
+        assert [one[field] for one in told] == [one[field] for one in same]
+
+
+@pytest.mark.parametrize("row", test_checks.ROWS.values(), ids=test_checks.ROWS.keys())
+def test_a_cause_that_is_found_is_said_in_chinese(row: test_checks.Row) -> None:
+    way = test_checks.healthy()
+    row.change(way)
+    for found in diagnose(TrafficPath(**way)):
+        said = in_language(found, "zh")
+        for field in ("title", "cause", *(["fix"] if found["fix_kind"] == "console" else [])):
+            assert CHINESE.search(said[field]), said[field]
+        for field in ("code", "severity", "hop", "fix_kind", "see", "link"):
+            assert said[field] == found[field]
+        if found["fix_kind"] in TYPED:
+            assert said["fix"] == found["fix"]
 
 
 def test_what_tke_itself_says_stays() -> None:
