@@ -356,7 +356,7 @@ def test_no_check_depends_on_what_a_verdict_says(row: test_checks.Row) -> None:
     way, other = test_checks.healthy(), test_checks.healthy()
     row.change(way)
     row.change(other)
-    if other["probe"]:
+    if other.get("probe"):
         other["probe"]["reason"] = "中文"
     told, same = (diagnose(TrafficPath(**one)) for one in (way, other))
     for field in ("code", "object", "severity", "hop", "fix", "fix_kind", "see", "title"):
