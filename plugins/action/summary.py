@@ -10,6 +10,7 @@ import typing as t
 
 from ansible.plugins.action import ActionBase
 from ansible.utils.display import Display
+from ansible.utils.vars import load_extra_vars
 from ansible_collections.kestrel.real_ip.plugins.module_utils._summary import (
     combined,
     diagnosed,
@@ -23,6 +24,7 @@ from ansible_collections.kestrel.real_ip.plugins.module_utils._summary import (
     passes,
     rows,
     running,
+    typed,
     vantage_entry,
     with_cause,
     with_playbooks,
@@ -81,7 +83,7 @@ class ActionModule(ActionBase):
             then = [
                 *earlier_row(found, published),
                 *told_of(arguments["applied"]),
-                *following(arguments["ephemeral"]),
+                *following(arguments["ephemeral"], typed(load_extra_vars(self._loader))),
             ]
             told = page(host, found, rows(found, probe, then, way))
             text = with_playbooks(told, arguments["playbooks"])

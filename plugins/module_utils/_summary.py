@@ -8,7 +8,9 @@
 
 from __future__ import annotations
 
+import json
 import re
+import shlex
 import textwrap
 import typing as t
 
@@ -213,7 +215,7 @@ _MARKS = {True: "X", False: "|"}
 #: The label of a fix by its kind
 FIXES = {"command": "type", "variable": "set", "console": "fix", "none": "fix"}
 #: What is to be copied stays on one line, however long that is.
-_WHOLE = ("type", "set", "explain")
+_WHOLE = ("type", "set", "explain", "again", "remove")
 
 
 def done_before(applied: t.Iterable[Data]) -> list[tuple[str, str]]:
@@ -236,14 +238,39 @@ def running(applied: t.Iterable[Data]) -> list[tuple[str, str]]:
     return [("running", f"{told}{where}")] if told else []
 
 
-def following(ephemeral: bool = False) -> list[tuple[str, str]]:
-    """What comes next, and its command; ``ephemeral``: the run itself removes what it deployed."""
+def following(ephemeral: bool = False, options: str = "") -> list[tuple[str, str]]:
+    """What comes next, and its command, with ``options`` of :func:`typed`.
+
+    ``ephemeral``: the run itself removes what it deployed.
+    """
     if ephemeral:
         return [("then", "what was deployed is removed by this run (real_ip_ephemeral)")]
     return [
-        ("again", "ansible-playbook kestrel.real_ip.verify"),
-        ("remove", "ansible-playbook kestrel.real_ip.teardown"),
+        ("again", f"ansible-playbook kestrel.real_ip.verify{options}"),
+        ("remove", f"ansible-playbook kestrel.real_ip.teardown{options}"),
     ]
+
+
+#: Their values are secrets, or can be.
+_SECRET = ("real_ip_api_key", "real_ip_kubeconfig")
+#: What needs no quotes, neither in a shell nor as one of Ansible's pairs
+_PLAIN = re.compile(r"[\w./:@%+-]+")
+
+
+def typed(variables: t.Mapping[str, t.Any]) -> str:
+    """The options that give a playbook the same variables, each with a blank in front of it.
+
+    Without them, the next command would ask for less, or in another place. What isn't the
+    collection's is left out, and what may be secret.
+    """
+    told = ""
+    for name in (one for one in SETTINGS if one in variables and one not in _SECRET):
+        value = variables[name]
+        if isinstance(value, str) and _PLAIN.fullmatch(value):
+            told += f" -e {name}={value}"
+        else:
+            told += f" -e {shlex.quote(json.dumps({name: value}, default=str))}"
+    return told
 
 
 def with_playbooks(text: str, playbooks: str) -> str:
