@@ -157,10 +157,10 @@ def rows(
     fates = telling(probe.get("forgery") or {})
     safe = probe.get("safe_strategy") or {}
     place = f", from {printable(worst(vantages))}" if len(vantages) > 1 else ""
-    seen = [("seen", f"{_seen(result)}{place}"), ("expected", _expected(result))]
+    seen = [("seen", f"{addresses_seen(result)}{place}"), ("expected", _expected(result))]
     table = [
         *(("vantage", _vantage(name, found)) for name, found in vantages.items()),
-        *([("probe", _probed(probe))] if _is_diagnosis(result) and "verdict" in probe else []),
+        *([("probe", _probed(probe))] if is_diagnosis(result) and "verdict" in probe else []),
         *(seen if result["verdict"] != NOT_RUN else []),
         ("address", ", ".join(map(str, result["address"]))),
         *(("backend", text) for text in _backends(backends)),
@@ -274,7 +274,7 @@ def with_variables(text: str) -> str:
     return re.sub(r"\b(?P<name>[a-z]+(?:_[a-z]+)+|[a-z]+(?=:))(?P<colon>:?)", variable, text)
 
 
-def _seen(found: Data) -> str:
+def addresses_seen(found: Data) -> str:
     observed = found["observed"] or {}
     total = sum(observed.values())
     return ", ".join(f"{one} ({count} of {total})" for one, count in observed.items()) or "nothing"
@@ -301,7 +301,7 @@ def _others(result: Data, probe: Data) -> list[str]:
 def _vantage(name: str, found: Data) -> str:
     """One line of a page; a long one is cut, since all of it stands in ``real_ip_results``."""
     expected = " or ".join(map(str, found["expected"] or ["none"]))
-    told = f"expected {expected}, saw {_seen(found)}"
+    told = f"expected {expected}, saw {addresses_seen(found)}"
     code = f" {found['code']}" if found["code"] else ""
     detail = found["reason"] if found["verdict"] == NOT_RUN else told
     return printable(f"{name}: {found['verdict']}{code}, {detail}", WIDTH - LABEL)
@@ -317,7 +317,7 @@ def _backends(backends: t.Iterable[Data]) -> list[str]:
     ]
 
 
-def _is_diagnosis(result: Data) -> bool:
+def is_diagnosis(result: Data) -> bool:
     return str(result["reason"]).endswith(f"({_DIAGNOSED})")
 
 
@@ -331,7 +331,7 @@ def _probed(probe: Data) -> str:
 
 
 def _title(result: Data) -> str:
-    if _is_diagnosis(result):
+    if is_diagnosis(result):
         return f"CAUSE {result['code']}" if result["code"] else "NOTHING WRONG"
     code = f" ({result['code']})" if result["code"] else ""
     return f"{str(result['verdict']).upper()}{code}"
