@@ -21,7 +21,7 @@ from ansible_collections.kestrel.real_ip.plugins.module_utils._summary import (
     is_diagnosis,
 )
 
-Rows = t.List[t.Tuple[str, Data]]
+Rows = list[tuple[str, Data]]
 
 #: Up to so many clusters each has a row of its own, and a page before. Of more, the good ones are
 #: named on a few lines, since a person looks for the others.

@@ -22,7 +22,7 @@ from ansible_collections.kestrel.real_ip.plugins.module_utils._summary import (
     with_cause,
 )
 
-Entry = t.Dict[str, t.Any]
+Entry = dict[str, t.Any]
 
 FACTS = {"time": "2026-01-01T00:00:00+00:00", "versions": {}}
 CAUSE = {
