@@ -16,7 +16,10 @@ from ansible_collections.kestrel.real_ip.plugins.module_utils._fleet import (
     without_result,
     worst_first,
 )
-from ansible_collections.kestrel.real_ip.plugins.module_utils._summary import line
+from ansible_collections.kestrel.real_ip.plugins.module_utils._summary import (
+    line,
+    with_playbooks,
+)
 
 display = Display()
 
@@ -36,6 +39,7 @@ class ActionModule(ActionBase):
                 "results": {"type": "dict", "required": True},
                 "out": {"type": "list", "elements": "str", "default": []},
                 "left_out": {"type": "list", "elements": "str", "default": []},
+                "playbooks": {"type": "str", "default": "kestrel.real_ip."},
             }
         )[1]
         given = arguments["results"]
@@ -46,7 +50,8 @@ class ActionModule(ActionBase):
         for host, found in missing.items():
             display.display(line(host, found))
         if any(results.values()):
-            text = fleet_page(results, arguments["left_out"])
+            told = fleet_page(results, arguments["left_out"])
+            text = with_playbooks(told, arguments["playbooks"])
             worst = next(found for __, found in worst_first(results) if found)
             display.display(f"\n{text}\n", color=colour(worst))
         result.update(

@@ -8,17 +8,18 @@
 
 from __future__ import annotations
 
-import textwrap
 import typing as t
 
 from ansible_collections.kestrel.real_ip.plugins.module_utils._codes import VERDICTS, printable
 from ansible_collections.kestrel.real_ip.plugins.module_utils._summary import (
+    FIXES,
     NOT_RUN,
     WIDTH,
     Data,
     addresses_seen,
     entry,
     is_diagnosis,
+    lines_of,
 )
 
 Rows = list[tuple[str, Data]]
@@ -111,6 +112,9 @@ def _codes(found: Data) -> tuple[str, str]:
 def _row(name: str, found: Data, width: int) -> str:
     """One line: the state, its code, the cause, the name, and what was seen or why nothing was."""
     told = addresses_seen(found) if found.get("observed") else str(found.get("reason") or "")
+    if state(found) == NOT_RUN:
+        # Which step it was is told below, where there is room.
+        told = told.partition(": ")[2] or told
     code, cause = _codes(found)
     head = f"  {state(found):<{_STATE}}{code:<{_CODE}}{cause:<{_CODE}}"
     return f"{head}{printable(name, width - 2):<{width}}{_cut(told, WIDTH - len(head) - width)}"
@@ -121,25 +125,13 @@ def _cut(text: str, limit: int) -> str:
     return text if len(text) <= limit else text[: limit - 1] + "…"
 
 
-def _wrapped(label: str, text: str) -> list[str]:
-    first = f"  {label:<{_STATE}}"
-    return textwrap.wrap(
-        text,
-        WIDTH,
-        initial_indent=first,
-        subsequent_indent=" " * len(first),
-        break_long_words=False,
-        break_on_hyphens=False,
-    )
-
-
 def _named(label: str, names: t.Sequence[str]) -> list[str]:
     """How many there are, and their names as long as a person would read them."""
     if not names:
         return []
     more = [f"and {len(names) - _NAMES} more"] if len(names) > _NAMES else []
     listed = ", ".join([*(printable(name, 63) for name in names[:_NAMES]), *more])
-    return _wrapped(label, f"{len(names)}: {listed}")
+    return [*lines_of([(label, f"{len(names)}: {listed}")], _STATE + 2)]
 
 
 def _vantages(results: t.Mapping[str, Data]) -> list[str]:
@@ -150,11 +142,10 @@ def _vantages(results: t.Mapping[str, Data]) -> list[str]:
             points.setdefault(name, []).append(state(one))
     if len(points) < 2:
         return []
-    return [
-        line
-        for name, states in points.items()
-        for line in _wrapped("from", f"{printable(name, 63)}: {_counts(states)}")
+    table = [
+        ("from", f"{printable(name, 63)}: {_counts(states)}") for name, states in points.items()
     ]
+    return [*lines_of(table, _STATE + 2)]
 
 
 def _alike(shown: Rows) -> dict[tuple[str, str], Rows]:
@@ -177,14 +168,14 @@ def _why(what: str, group: Rows) -> list[str]:
     cause = first.get("cause") or {}
     names = ", ".join(printable(name, 63) for name, __ in group[:_ALIKE])
     more = f" and {len(group) - _ALIKE} more" if len(group) > _ALIKE else ""
-    lines = textwrap.wrap(f"{what}: {names}{more}", WIDTH, break_on_hyphens=False)
-    lines += _wrapped("reason", str(first["reason"]))
+    table = [("reason", str(first["reason"]))]
     if cause:
-        lines += _wrapped("cause", f"{cause['code']} {cause['object']}: {cause['cause']}")
-        # What is to be copied stays on one line, however long that is.
-        lines.append(f"  {'fix':<{_STATE}}{cause['fix']}")
-    return lines
+        table += [
+            ("cause", f"{cause['code']} {cause['object']}: {cause['cause']}"),
+            (FIXES[cause["fix_kind"]], str(cause["fix"])),
+        ]
+    return [_cut(f"{what}: {names}{more}", WIDTH), *lines_of(table)]
 
 
 #: Clusters that are named where the same is wrong with them
-_ALIKE = 5
+_ALIKE = 3

@@ -192,7 +192,7 @@ def _diagnosis(way: Data) -> t.Iterator[tuple[str, str]]:
     if cause:
         others = [one for one in others if one is not cause and one != cause]
         yield "cause", f"{cause['code']} {cause['object']}: {cause['cause']}"
-        yield _FIXES[cause["fix_kind"]], cause["fix"]
+        yield FIXES[cause["fix_kind"]], cause["fix"]
         yield "evidence", cause["evidence"]
     for log in way.get("logs") or []:
         yield "log", f"last lines of {log['pod']}, container {log['container']}:"
@@ -210,7 +210,7 @@ def _diagnosis(way: Data) -> t.Iterator[tuple[str, str]]:
 _NO_LABEL = ""
 _MARKS = {True: "X", False: "|"}
 #: The label of a fix by its kind
-_FIXES = {"command": "type", "variable": "set", "console": "fix", "none": "fix"}
+FIXES = {"command": "type", "variable": "set", "console": "fix", "none": "fix"}
 #: What is to be copied stays on one line, however long that is.
 _WHOLE = ("type", "set", "explain")
 
@@ -339,17 +339,21 @@ def _title(result: Data) -> str:
 
 def page(host: str, result: Data, table: t.Iterable[tuple[str, str]]) -> str:
     """The lines of ``rows`` as a page of at most 100 columns, commands whole."""
-    lines = [f"{host}: {_title(result)}"]
-    for label, text in table:
-        if label in _WHOLE:
-            lines.append(f"  {label:<{LABEL - 2}}{text}")
+    return "\n".join([f"{host}: {_title(result)}", *lines_of(table)])
+
+
+def lines_of(table: t.Iterable[tuple[str, str]], label: int = LABEL) -> t.Iterator[str]:
+    """Labels and texts as lines of at most 100 columns, commands whole; ``label``: their width."""
+    for name, text in table:
+        first = f"  {name:<{label - 2}}"
+        if name in _WHOLE:
+            yield f"{first}{text}"
             continue
-        lines += textwrap.wrap(
+        yield from textwrap.wrap(
             text,
             WIDTH,
-            initial_indent=f"  {label:<{LABEL - 2}}",
-            subsequent_indent=" " * LABEL,
+            initial_indent=first,
+            subsequent_indent=" " * label,
             break_long_words=False,
             break_on_hyphens=False,
         )
-    return "\n".join(lines)

@@ -46,6 +46,10 @@ options:
     type: list
     elements: str
     default: []
+  playbooks:
+    description: What stands before a playbook's name in the commands that are proposed.
+    type: str
+    default: kestrel.real_ip.
 """
 
 EXAMPLES = r"""
