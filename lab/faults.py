@@ -792,6 +792,7 @@ _TABLE: Final = (
             Make(Ref("Secret", "{fault}"), {"stringData": {balancing.CERTIFICATE_KEY: SITE}}),
             Change(INGRESS, _certificate),
             Change(INGRESS, _annotated(dict.fromkeys(balancing.REWRITE_ANNOTATIONS, "true"))),
+            Url(INGRESS),
         ),
     ),
     Fault(

@@ -137,21 +137,14 @@ _REWRITE = "ingress.cloud.tencent.com/auto-rewrite"
 
 
 def redirected(path: TrafficPath) -> t.Iterator[Seen]:
-    """The load balancer redirects."""
+    """The load balancer redirects. That is mostly meant, so that nothing of it is to be undone."""
     if _code(path) != "V517":
         return
     found = re.search(r"redirects to (\S+?), which", str((path.probe or {}).get("reason")))
     location = found.group(1) if found else "another address"
     rewrite = objects.annotations_of(path.ingress).get(_REWRITE) == "true"
-    if rewrite:
-        fix = (
-            f"kubectl -n {path.namespace} annotate ingress {path.name} --overwrite {_REWRITE}=false"
-        )
-    known = re.fullmatch(r"https?://[\w.:\[\]/?=&%~-]+", location)
     facts = {"location": location, "detail": f", by the annotation {_REWRITE}" if rewrite else ""}
-    if rewrite:
-        yield Seen("P311", path.kind, path.name, _reason(path), facts, fix, "command")
-    elif known:
+    if re.fullmatch(r"https?://[\w.:\[\]/?=&%~-]+", location):
         yield Seen("P311", path.kind, path.name, _reason(path), facts)
     else:
         fix = "Probe where it leads to, with real_ip_url"

@@ -23,7 +23,7 @@ from ansible_collections.kestrel.real_ip.plugins.module_utils._path import (
 )
 from ansible_collections.kestrel.real_ip.plugins.module_utils._scenarios import TKE_CLASS
 from ansible_collections.kestrel.real_ip.plugins.module_utils._settings import value_of
-from ansible_collections.kestrel.real_ip.plugins.module_utils._shapes import CLASS_ANNOTATION
+from ansible_collections.kestrel.real_ip.plugins.module_utils._shapes import class_of
 from ansible_collections.kestrel.real_ip.plugins.module_utils._switches import DIRECT_DEFAULT
 from ansible_collections.kestrel.real_ip.plugins.module_utils._tke_errors import mentions
 
@@ -212,9 +212,8 @@ _BALANCED = "LoadBalancer"
 
 
 def ingress_class(path: TrafficPath) -> str:
-    """The class of the Ingress, by field or annotation; empty without either."""
-    named_class = spec(path.ingress).get("ingressClassName")
-    return str(named_class or annotations_of(path.ingress).get(CLASS_ANNOTATION) or "")
+    """The class of the Ingress; empty without one."""
+    return class_of(path.ingress or {})
 
 
 def is_unread(path: TrafficPath, resource: str) -> bool:

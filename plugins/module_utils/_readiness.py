@@ -12,7 +12,10 @@ import typing as t
 
 from ansible_collections.kestrel.real_ip.plugins.module_utils._codes import printable
 from ansible_collections.kestrel.real_ip.plugins.module_utils._ownership import applied
-from ansible_collections.kestrel.real_ip.plugins.module_utils._shapes import INGRESS_APIS
+from ansible_collections.kestrel.real_ip.plugins.module_utils._shapes import (
+    INGRESS_APIS,
+    class_of,
+)
 
 Object = t.Mapping[str, t.Any]
 
@@ -28,6 +31,16 @@ def addresses(existing: Object) -> list[str]:
     """All addresses and host names in the status of an Ingress or a Service, in its order."""
     entries = (existing.get("status", {}).get("loadBalancer") or {}).get("ingress") or []
     return [value for one in entries for value in (one.get("ip"), one.get("hostname")) if value]
+
+
+def former_addresses(before: Object, wanted: Object) -> list[str]:
+    """The addresses that an Ingress has of another class than ``wanted`` gives it.
+
+    They stay in its status until a controller takes them away, and lead to a load balancer that is
+    being given up.
+    """
+    both = wanted.get("kind") == "Ingress" and before
+    return addresses(before) if both and class_of(before) != class_of(wanted) else []
 
 
 def _deployment(existing: Object) -> State:
@@ -158,8 +171,13 @@ def held_by_pods(pods: t.Iterable[Object], nodes: t.Mapping[str, Object | None])
     return f"held by its pods: {'; '.join(sorted(told))}" if told else ""
 
 
-def state_of(kind: str, existing: Object | None, wanted: str) -> State:
-    """The state of one object. ``wanted`` is ``present`` or ``absent``."""
+def state_of(
+    kind: str, existing: Object | None, wanted: str, former: t.Container[str] = ()
+) -> State:
+    """The state of one object. ``wanted`` is ``present`` or ``absent``.
+
+    ``former``: what :func:`former_addresses` gave when the object was applied.
+    """
     if wanted == "absent":
         if existing is None:
             return State(True, "gone")
@@ -168,6 +186,9 @@ def state_of(kind: str, existing: Object | None, wanted: str) -> State:
         return State(False, "doesn't exist")
     if existing.get("metadata", {}).get("deletionTimestamp"):
         return State(False, "is being deleted")
+    stale = [one for one in addresses(existing) if one in former]
+    if stale:
+        return State(False, f"still the address of its former class, {', '.join(stale)}")
     return KINDS[kind].state(existing)
 
 

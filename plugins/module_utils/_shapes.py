@@ -97,6 +97,13 @@ def _annotate_seccomp(deployment: dict[str, t.Any]) -> None:
 # --- Ingresses ------------------------------------------------------------------------------------
 
 
+def class_of(ingress: Object) -> str:
+    """The class of an Ingress, by field or annotation; empty without either."""
+    named_class = (ingress.get("spec") or {}).get("ingressClassName")
+    annotations = ingress.get("metadata", {}).get("annotations") or {}
+    return str(named_class or annotations.get(CLASS_ANNOTATION) or "")
+
+
 def _beta_ingress(ingress: dict[str, t.Any], api: str) -> dict[str, t.Any]:
     """An Ingress of networking.k8s.io/v1 in the shape of a beta API.
 

@@ -124,6 +124,11 @@ objects:
       type: list
       elements: str
       sample: ["spec.replicas: 5, by kube-controller-manager"]
+    former_addresses:
+      description: The addresses of an Ingress whose class was changed.
+      returned: where there are any
+      type: list
+      elements: str
 left:
   description: What somebody else put into the namespace and what kept it from being deleted, as
     C(Kind/name).
@@ -159,7 +164,10 @@ from ansible_collections.kestrel.real_ip.plugins.module_utils._ownership import 
     without_server_fields,
     yielding,
 )
-from ansible_collections.kestrel.real_ip.plugins.module_utils._readiness import state_of
+from ansible_collections.kestrel.real_ip.plugins.module_utils._readiness import (
+    former_addresses,
+    state_of,
+)
 from ansible_collections.kestrel.real_ip.plugins.module_utils._shapes import (
     INGRESS_APIS,
     SERVER_SIDE_APPLY,
@@ -308,7 +316,8 @@ class Applier:
         # A dry run has left nothing that another run could change.
         if not self.module.check_mode:
             told["applied"] = applied(after)
-        return {**told, "yielded": found.yielded} if found.yielded else told
+        more = {"yielded": found.yielded, "former_addresses": former_addresses(before, wanted)}
+        return {**told, **{key: value for key, value in more.items() if value}}
 
     def delete(self, found: Found) -> dict[str, t.Any]:
         """Delete one object where it is ours and tell what that did."""

@@ -70,6 +70,11 @@ options:
         description: What M(kestrel.real_ip.apply) left to somebody else. It is waited for as it is.
         type: list
         elements: str
+      former_addresses:
+        description: Addresses of an Ingress before its class was changed. While its status has one
+          of them, it is not ready.
+        type: list
+        elements: str
   state:
     description: Whether to wait until the objects are ready, or until they are gone.
     type: str
@@ -203,7 +208,8 @@ def look(cluster: Cluster, params: t.Mapping[str, t.Any], applied: bool) -> list
         undone = contested(one, existing) if applied else ""
         if undone:
             raise Contest(_contest(one, undone, params["namespace"]))
-        state = state_of(one["kind"], existing, params["state"])
+        former = one["former_addresses"] or ()
+        state = state_of(one["kind"], existing, params["state"], former)
         found.append(
             {"kind": one["kind"], "name": one["name"], "ready": state.ready, "state": state.text}
         )
@@ -266,6 +272,7 @@ def main() -> None:
                     "action": {"type": "str"},
                     "applied": {"type": "str"},
                     "yielded": {"type": "list", "elements": "str"},
+                    "former_addresses": {"type": "list", "elements": "str"},
                 },
             },
             "state": {"type": "str", "choices": ["present", "absent"], "default": "present"},

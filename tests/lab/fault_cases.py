@@ -110,7 +110,15 @@ CASES: dict[str, Case] = {
     "app-fails": Case("no_answer", "P310", "Pod "),
     "backend-protocol": Case("no_answer", "P405", "Pod "),
     "hostname-unresolved": Case("no_answer", "P307", INGRESS, "console"),
-    "redirect": Case("no_answer", "P311", INGRESS),
+    # An Ingress with a certificate is asked over HTTPS, unless a URL says otherwise.
+    "redirect": Case(
+        "no_answer",
+        "P311",
+        INGRESS,
+        "variable",
+        arguments=("-e", "real_ip_validate_certs=false"),
+        facts=(("real_ip_url", "url"),),
+    ),
     "host-rule": Case("not_run", "P308", INGRESS, "variable"),
     "path-rule": Case("not_run", "P309", INGRESS, "variable"),
     "proxy-in-front": Case(

@@ -10,6 +10,7 @@ from typing import Any
 
 import pytest
 
+from lab.balancing import CONFIG_NAME, CONFIG_NAMESPACE, ENABLED
 from lab.settings import NODE2
 from tests.lab.playbooks import EXPECTED, Playbooks, super_node
 
@@ -106,6 +107,29 @@ def test_another_class_keeps_nothing_of_the_former_one(own: Playbooks) -> None:
     assert "ingress.cloud.tencent.com/direct-access" not in annotations
     found = _converged(own)
     assert found["Ingress"]["spec"]["ingressClassName"] == "qcloud"
+    assert own.run("teardown").status == 0
+
+
+OFF = """
+apiVersion: v1
+kind: ConfigMap
+metadata: {name: %s, namespace: %s}
+data: {%s: "false"}
+"""
+
+
+def test_the_address_of_the_former_class_is_not_waited_for(own: Playbooks) -> None:
+    _converged(own)
+    [address] = _there(own)["Ingress"]["status"]["loadBalancer"]["ingress"]
+    # A controller that works no more leaves what it wrote, and the former balancer still answers.
+    own.kubectl("apply", "-f", "-", text=OFF % (CONFIG_NAME, CONFIG_NAMESPACE, ENABLED))
+    try:
+        run = own.run("site", *MINE, *_set(ingress_class="nobody", wait_timeout=4))
+    finally:
+        own.kubectl("delete", "configmap", CONFIG_NAME, "-n", CONFIG_NAMESPACE)
+    assert (run.status, run.verdict) == (2, "not_run"), run.output
+    text = f"Ingress real-ip-ingress: still the address of its former class, {address['ip']}"
+    assert text in " ".join(run.output.split()), run.output
     assert own.run("teardown").status == 0
 
 

@@ -1012,8 +1012,8 @@ ROWS: dict[str, Row] = {
         ),
         "P311",
         "Ingress front",
-        "kubectl -n shop annotate ingress front --overwrite "
-        "ingress.cloud.tencent.com/auto-rewrite=false",
+        "real_ip_url=https://x/",
+        "variable",
     ),
     "direct by default": Row(
         both(switched(EnableDefaultDirectAccess="true"), direct_access("tke")),

@@ -4,14 +4,18 @@
 
 from __future__ import annotations
 
+import typing as t
+
 import pytest
 from ansible_collections.kestrel.real_ip.plugins.module_utils._readiness import (
     addresses,
     contested,
+    former_addresses,
     held_by_pods,
     latest_event,
     state_of,
 )
+from ansible_collections.kestrel.real_ip.plugins.module_utils._shapes import CLASS_ANNOTATION
 
 
 def _deployment(**status: object) -> dict[str, object]:
@@ -108,6 +112,53 @@ def test_state_of(
     kind: str, existing: dict[str, object] | None, wanted: str, ready: bool, words: str
 ) -> None:
     state = state_of(kind, existing, wanted)
+    assert state.ready is ready
+    assert words in state.text
+
+
+def _classed(name: str, *found: str) -> dict[str, t.Any]:
+    entries = [{"ip": one} for one in found]
+    return {
+        "kind": "Ingress",
+        "metadata": {},
+        "spec": {"ingressClassName": name},
+        "status": {"loadBalancer": {"ingress": entries}},
+    }
+
+
+ANNOTATED = {"kind": "Ingress", "metadata": {"annotations": {CLASS_ANNOTATION: "qcloud"}}}
+
+
+@pytest.mark.parametrize(
+    ("before", "wanted", "former"),
+    [
+        (_classed("qcloud", "198.51.100.2"), _classed("nginx"), ["198.51.100.2"]),
+        (_classed("qcloud", "198.51.100.2"), _classed("qcloud"), []),
+        (_classed("qcloud", "198.51.100.2"), ANNOTATED, []),
+        (_classed("qcloud"), _classed("nginx"), []),
+        ({}, _classed("nginx"), []),
+        ({"kind": "Service"}, {"kind": "Service"}, []),
+    ],
+)
+def test_former_addresses(
+    before: dict[str, t.Any], wanted: dict[str, t.Any], former: list[str]
+) -> None:
+    assert former_addresses(before, wanted) == former
+
+
+@pytest.mark.parametrize(
+    ("found", "ready", "words"),
+    [
+        (("198.51.100.2",), False, "still the address of its former class, 198.51.100.2"),
+        (("198.51.100.3", "198.51.100.2"), False, "still the address"),
+        (("198.51.100.3",), True, "198.51.100.3"),
+        ((), False, "no address yet"),
+    ],
+)
+def test_an_address_of_the_former_class_is_none(
+    found: tuple[str, ...], ready: bool, words: str
+) -> None:
+    state = state_of("Ingress", _classed("nginx", *found), "present", ["198.51.100.2"])
     assert state.ready is ready
     assert words in state.text
 
