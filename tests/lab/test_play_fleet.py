@@ -98,7 +98,7 @@ def _page(run: Run) -> tuple[str, list[str]]:
     [page] = re.findall(r"^\d+ CLUSTERS: .*\n(?:  .*\n)+", run.output, re.MULTILINE)
     title, *lines = str(page).splitlines()
     assert max(map(len, lines)) <= 100
-    found = re.findall(r"^  (\w+) +(\S{1,4}) +(\S{1,4}) +(\S+)", page, re.MULTILINE)
+    found = re.findall(r"^  (\w+) +(V\d+|P\d+|-) +(P\d+|-) +(\S+)", page, re.MULTILINE)
     return title, [" ".join(row) for row in found]
 
 
@@ -123,11 +123,11 @@ def test_one_that_is_lost_is_a_row_and_not_the_end(verify: Verify) -> None:
     assert run.status == 2
     title, rows = _page(run)
     assert title == "6 CLUSTERS: 1 lost, 3 not_run, 2 preserved"
-    assert rows[0] == "lost V202 P513 stripped", rows
+    assert rows[0] == "lost V209 P513 stripped", rows
     assert set(rows[1:4]) == {
         "not_run P002 P002 denied",
         "not_run P001 P001 silent",
-        "not_run P302 P302 empty",
+        "not_run P201 P201 empty",
     }
     assert rows[4:] == ["preserved V001 - good-1", "preserved V001 - good-2"]
     results = _results(run)
@@ -139,7 +139,7 @@ def test_one_that_is_lost_is_a_row_and_not_the_end(verify: Verify) -> None:
         assert results[name]["verdict"] == "preserved"
         assert set(results[name]["observed"]) == {EXPECTED}
     # What is to be done is there for each thing that is wrong.
-    assert "lost V202 P513: stripped\n" in run.output
+    assert "lost V209 P513: stripped\n" in run.output
 
 
 def test_a_dead_vantage_point_is_one_everywhere(verify: Verify) -> None:
@@ -153,8 +153,8 @@ def test_a_dead_vantage_point_is_one_everywhere(verify: Verify) -> None:
     # What was not seen is none that is well.
     assert title == "6 CLUSTERS: 1 lost, 5 not_run"
     assert rows[:3] == [
-        "lost V202 P513 stripped",
-        "lost V202 - client",
+        "lost V209 P513 stripped",
+        "lost V209 - client",
         "not_run - - client2",
     ]
     assert "  from       client: 1 lost, 2 preserved\n" in run.output
