@@ -18,7 +18,8 @@ description:
     a row for each cluster, the worst first, with code, cause and the address that was seen. What is
     wrong is told once for all with which it is the same.
   - Of more than ten hosts the good ones are named on a few lines.
-  - For a host of O(out) without a result it prints C(real_ip: <host> not_run - <reason>) and
+  - >-
+    For a host of O(out) without a result it prints C(real_ip: <host> not_run - <reason>) and
     publishes such an entry in C(real_ip_results), so that these are complete.
   - Run it once, with C(run_once), when M(kestrel.real_ip.summary) has run for each host. Never
     fails on a bad verdict.
