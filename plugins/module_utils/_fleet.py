@@ -8,6 +8,7 @@
 
 from __future__ import annotations
 
+import shlex
 import typing as t
 
 from ansible_collections.kestrel.real_ip.plugins.module_utils._codes import VERDICTS, printable
@@ -172,9 +173,14 @@ def _why(what: str, group: Rows) -> list[str]:
     if cause:
         table += [
             ("cause", f"{cause['code']} {cause['object']}: {cause['cause']}"),
-            (FIXES[cause["fix_kind"]], str(cause["fix"])),
+            (FIXES[cause["fix_kind"]], _for_one(str(cause["fix"]), group[0][0])),
         ]
     return [_cut(f"{what}: {names}{more}", WIDTH), *lines_of(table)]
+
+
+def _for_one(fix: str, name: str) -> str:
+    """A fix that runs a playbook is for the cluster that it was found for, and not for all."""
+    return f"{fix} --limit {shlex.quote(name)}" if fix.startswith("ansible-playbook ") else fix
 
 
 #: Clusters that are named where the same is wrong with them

@@ -155,6 +155,16 @@ def test_the_same_wrong_with_many_is_told_once() -> None:
     assert "lost V201: cluster-000, cluster-001, cluster-002 and 47 more" in lines_of(text)
 
 
+def test_a_playbook_mends_the_one_that_it_is_for() -> None:
+    fix = "ansible-playbook kestrel.real_ip.deploy -e real_ip_namespace=shop"
+    broken = failed("no such Ingress", {**CAUSE, "fix": fix})
+    text = fleet_page({"a": GOOD, "b": broken, "c d": broken})
+    assert f"  type     {fix} --limit b" in lines_of(text)
+    assert f"{fix} --limit 'c d'" in fleet_page({"c d": broken, "b": broken})
+    # With any other command there is no such choice.
+    assert "--limit" not in fleet_page({"a": GOOD, "broken": BROKEN})
+
+
 def test_vantage_points() -> None:
     dead = entry(None, {"task": "not probed", "msg": "Connection refused"}, FACTS)
     results = {
