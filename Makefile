@@ -11,7 +11,7 @@ FUZZ_SECONDS ?= 600
 environment := python3 -m tools.environment --python "$(PYTHON)"
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test test-faults test-matrix bench fuzz lint lock lab-down clean
+.PHONY: help setup demo test test-faults test-matrix bench fuzz lint docs release lock lab-down clean
 
 help: ## Show this
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-11s %s\n", $$1, $$2 }' Makefile
@@ -43,6 +43,12 @@ fuzz: ## Feed what reads answers with made-up ones for ten minutes, or FUZZ_SECO
 
 lint: ## Run only the linters
 	@$(environment) -- python -m tools.check lint
+
+docs: ## Make the site of the documentation, build/site/html; PICTURES=1 also shows it as a browser does
+	@$(environment) -- python -m tools.site $(if $(PICTURES),--pictures)
+
+release: ## Build the artifact to publish, and look at it as Galaxy does; FINAL=1 fails if something is left to do
+	@$(environment) -- python -m tools.release $(if $(FINAL),--final)
 
 lock: ## Write requirements/*.txt from requirements/*.in; UPGRADE=1 takes newer versions
 	@$(environment) -- python -m tools.lock write $(if $(UPGRADE),--upgrade)

@@ -116,6 +116,22 @@ def checks(paths: Sequence[str]) -> list[Check]:
             proxies=True,
         ),
         Check("artifact", "collection", "Build, install, read", tool("collection artifact")),
+        Check(
+            "release",
+            "collection",
+            "Build twice, compare, look at it as Galaxy does",
+            tool("release"),
+            minutes=15,
+            proxies=True,
+        ),
+        Check(
+            "site",
+            "collection",
+            "The site of the documentation, every link in it",
+            tool("site"),
+            minutes=10,
+            proxies=True,
+        ),
         Check("units", "unit", "Plugins", tool("collection units"), minutes=15, cases=units),
         Check(
             "tools",

@@ -14,13 +14,13 @@ import os
 import shutil
 import subprocess
 import sys
-import tarfile
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Final
 
+from lab.errors import SetupError
 from lab.settings import REPOSITORY
-from tools import environment, files
+from tools import environment, files, package
 
 NAME: Final = "kestrel.real_ip"
 COPIES: Final = environment.BUILD / "collections"
@@ -38,7 +38,7 @@ TOP: Final = frozenset(
     {
         *("FILES.json", "MANIFEST.json"),
         *("CHANGELOG.rst", "LICENSE", "README.md", "README_zh.md"),
-        *("changelogs", "docs", "meta", "playbooks", "plugins", "roles"),
+        *("changelogs", "docs", "extensions", "meta", "playbooks", "plugins", "roles"),
     }
 )
 
@@ -55,8 +55,14 @@ def lay_out(copy: Path = COPY, root: Path = REPOSITORY) -> None:
         shutil.copy2(root / path, target)
     # What isn't a repository of its own is to ansible-test an ignored directory of the checkout's.
     subprocess.run(["git", "init", "--quiet", copy], check=True)
+    link_neighbours(copy.parent.parent)
+
+
+def link_neighbours(directory: Path) -> None:
+    """Let those that look for collections in ``directory`` find those that ours needs."""
+    directory.mkdir(parents=True, exist_ok=True)
     for neighbour in NEIGHBOURS:
-        link = copy.parent.parent / neighbour
+        link = directory / neighbour
         link.unlink(missing_ok=True)
         link.symlink_to(_bundle() / "ansible_collections" / neighbour)
 
@@ -210,18 +216,15 @@ def artifact() -> bool:
     directory = environment.BUILD / "artifact"
     shutil.rmtree(directory, ignore_errors=True)
     shutil.rmtree(INSTALLED, ignore_errors=True)
-    galaxy: list[str | Path] = ["ansible-galaxy", "collection"]
-    if _run([*galaxy, "build", "--output-path", directory], REPOSITORY)[0] != 0:
-        return False
-    [package] = directory.glob("*.tar.gz")
-    with tarfile.open(package) as archive:
-        names = archive.getnames()
-    print(f"{package.name}: {package.stat().st_size // 1024} KiB, {len(names)} members", flush=True)
+    built = package.build(REPOSITORY, directory, package.epoch(os.environ))
+    names = package.names(built.read_bytes())
+    print(f"{built.name}: {built.stat().st_size // 1024} KiB, {len(names)} members", flush=True)
     wrong = misplaced(names)
     for name in wrong:
         print(f"Must not be in the artifact: {name}; see build_ignore in galaxy.yml", flush=True)
-    install = [*galaxy, "install", package, "--collections-path", INSTALLED, "--offline"]
-    if _run([*install, "--no-deps"], directory, collections=INSTALLED)[0] != 0:
+    install = ["ansible-galaxy", "collection", "install", str(built), "--no-deps", "--offline"]
+    where = ["--collections-path", str(INSTALLED)]
+    if _run([*install, *where], directory, collections=INSTALLED)[0] != 0:
         return False
     missing = _undocumented(INSTALLED / "ansible_collections" / "kestrel" / "real_ip")
     for name in missing:
@@ -263,4 +266,7 @@ CHECKS: Final[dict[str, Callable[[], bool]]] = {
 if __name__ == "__main__":
     if sys.argv[1:] not in [[name] for name in CHECKS]:
         sys.exit(str(__doc__))
-    sys.exit(0 if CHECKS[sys.argv[1]]() else 1)
+    try:
+        sys.exit(0 if CHECKS[sys.argv[1]]() else 1)
+    except SetupError as error:
+        sys.exit(str(error))

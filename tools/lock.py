@@ -24,7 +24,10 @@ DIRECTORY = Path("requirements")
 LOCKS = {
     "dev": "3.11",
     "ee": "3.11",
+    "eda": "3.11",
     "fuzz": "3.12",
+    "release": "3.11",
+    "site": "3.11",
     # As tools/matrix.py has them: what the controller of each runs on.
     "core-2.17": "3.10",
     "core-2.18": "3.11",

@@ -10,7 +10,7 @@ import typing as t
 
 from ansible.plugins.action import ActionBase
 from ansible.utils.display import Display
-from ansible_collections.kestrel.real_ip.plugins.action.summary import colour, facts_of
+from ansible_collections.kestrel.real_ip.plugins.action.summary import colour
 from ansible_collections.kestrel.real_ip.plugins.module_utils._fleet import (
     fleet_page,
     without_result,
@@ -20,6 +20,7 @@ from ansible_collections.kestrel.real_ip.plugins.module_utils._summary import (
     line,
     with_playbooks,
 )
+from ansible_collections.kestrel.real_ip.plugins.plugin_utils._run import facts
 
 display = Display()
 
@@ -43,9 +44,9 @@ class ActionModule(ActionBase):
             }
         )[1]
         given = arguments["results"]
-        missing = without_result(
-            [host for host in arguments["out"] if not given.get(host)], facts_of(None)
-        )
+        now = facts()
+        now["versions"]["kubernetes"] = None
+        missing = without_result([host for host in arguments["out"] if not given.get(host)], now)
         results = {**given, **missing}
         for host, found in missing.items():
             display.display(line(host, found))

@@ -24,6 +24,8 @@ from ansible_collections.kestrel.real_ip.plugins.module_utils._settings import (
     values_of,
 )
 from ansible_collections.kestrel.real_ip.plugins.module_utils._summary import with_variables
+from ansible_collections.kestrel.real_ip.plugins.plugin_utils._files import unusable
+from ansible_collections.kestrel.real_ip.plugins.plugin_utils._run import settings
 
 display = Display()
 
@@ -35,10 +37,10 @@ class ActionModule(ActionBase):
         """The module's result."""
         result: dict[str, t.Any] = super().run(tmp, task_vars)
         variables = task_vars or {}
-        given = self._settings(variables)
+        given = settings(self._templar, variables)
         wrong = _wrong(given)
         for point in variables.get("groups", {}).get("real_ip_vantages", []):
-            own = _wrong(self._settings(variables["hostvars"][point]))
+            own = _wrong(settings(self._templar, variables["hostvars"][point]))
             wrong += [f"{point}: {text}" for text in own if text not in wrong]
         if wrong:
             result.update(failed=True, msg="Nothing was changed. " + "; ".join(wrong))
@@ -71,14 +73,6 @@ class ActionModule(ActionBase):
             )
         return result
 
-    def _settings(self, variables: t.Mapping[str, t.Any]) -> dict[str, t.Any]:
-        """The variables ``real_ip_*`` among a host's, templated."""
-        return {
-            name: self._templar.template(variables[name])
-            for name in variables
-            if name.startswith("real_ip_")
-        }
-
 
 def _way(values: t.Mapping[str, t.Any]) -> dict[str, t.Any]:
     """What the verification has to know of a deployment that the run doesn't change first."""
@@ -101,5 +95,9 @@ def _wrong(given: t.Mapping[str, t.Any]) -> list[str]:
     if found:
         return found
     values = values_of(given)
+    directory = values["real_ip_report_dir"]
+    why = unusable(directory) if directory else None
+    if why:
+        return [f"real_ip_report_dir: {why}"]
     params = {option: values[f"real_ip_{option}"] for option in SETTLED}
     return [with_variables(text) for text in refused(params)]

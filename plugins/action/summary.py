@@ -6,12 +6,11 @@
 
 from __future__ import annotations
 
-import datetime
 import typing as t
 
 from ansible.plugins.action import ActionBase
-from ansible.release import __version__ as ansible_version
 from ansible.utils.display import Display
+from ansible.utils.vars import load_extra_vars
 from ansible_collections.kestrel.real_ip.plugins.module_utils._summary import (
     combined,
     diagnosed,
@@ -25,12 +24,13 @@ from ansible_collections.kestrel.real_ip.plugins.module_utils._summary import (
     passes,
     rows,
     running,
+    typed,
     vantage_entry,
     with_cause,
     with_playbooks,
     worst,
 )
-from ansible_collections.kestrel.real_ip.plugins.module_utils._version import VERSION
+from ansible_collections.kestrel.real_ip.plugins.plugin_utils._run import facts
 
 display = Display()
 COLOURS = {"preserved": "green", "not_run": "yellow", "unproven": "yellow"}
@@ -39,18 +39,6 @@ COLOURS = {"preserved": "green", "not_run": "yellow", "unproven": "yellow"}
 def colour(found: t.Mapping[str, t.Any]) -> str:
     """In which colour an entry of ``real_ip_results`` is told."""
     return COLOURS.get(str(found["verdict"]), "red")
-
-
-def facts_of(kubernetes_version: str | None) -> dict[str, t.Any]:
-    """What each entry of ``real_ip_results`` says of the run itself."""
-    return {
-        "time": datetime.datetime.now(datetime.timezone.utc).isoformat(timespec="seconds"),
-        "versions": {
-            "kestrel.real_ip": VERSION,
-            "ansible": ansible_version,
-            "kubernetes": kubernetes_version or None,
-        },
-    }
 
 
 class ActionModule(ActionBase):
@@ -80,15 +68,16 @@ class ActionModule(ActionBase):
             }
         )[1]
         probe, failure, way = arguments["probe"] or {}, arguments["failure"], arguments["way"]
-        facts = facts_of(arguments["kubernetes_version"])
+        now = facts()
+        now["versions"]["kubernetes"] = arguments["kubernetes_version"] or None
         vantages = {} if failure else arguments["vantages"]
         if vantages:
-            found = combined({name: vantage_entry(one, facts) for name, one in vantages.items()})
+            found = combined({name: vantage_entry(one, now) for name, one in vantages.items()})
             probe = vantages[worst(found["vantages"])]
         elif way and not failure and arguments["diagnosis"]:
-            found = diagnosed(way, facts)
+            found = diagnosed(way, now)
         else:
-            found = entry(probe, failure, facts)
+            found = entry(probe, failure, now)
         found = with_cause(found, way)
         # A diagnosis draws no verdict, so that it takes none back either.
         verifications = [*arguments["earlier"], *([] if arguments["diagnosis"] else [found])]
@@ -103,7 +92,7 @@ class ActionModule(ActionBase):
             then = [
                 *earlier_row(found, published),
                 *told_of(arguments["applied"]),
-                *following(arguments["ephemeral"]),
+                *following(arguments["ephemeral"], typed(load_extra_vars(self._loader))),
             ]
             told = page(host, found, rows(found, probe, then, way))
             text = with_playbooks(told, arguments["playbooks"])

@@ -9,7 +9,7 @@ from __future__ import annotations
 DOCUMENTATION = r"""
 name: client_ip
 short_description: The client address that a backend may believe
-version_added: 0.1.0
+version_added: 1.0.0
 author: The kestrel.real_ip contributors (!UNKNOWN)
 description:
   - Derives the address of the client from the header lines of a request and its socket peer, by

@@ -9,7 +9,7 @@ from __future__ import annotations
 DOCUMENTATION = r"""
 name: load_balancer
 short_description: What is asked of TKE's load balancer, from whatever users or surveys gave
-version_added: 0.1.0
+version_added: 1.0.0
 author: The kestrel.real_ip contributors (!UNKNOWN)
 description:
   - Turns what was given for variables about the load balancer into the values that are set. Unset

@@ -9,7 +9,7 @@ from __future__ import annotations
 DOCUMENTATION = r"""
 name: load_balancer_annotations
 short_description: The annotations that ask TKE for a load balancer
-version_added: 0.1.0
+version_added: 1.0.0
 author: The kestrel.real_ip contributors (!UNKNOWN)
 description:
   - Turns what is asked of TKE's load balancer into annotations of the object that has it. Their

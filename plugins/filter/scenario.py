@@ -9,7 +9,7 @@ from __future__ import annotations
 DOCUMENTATION = r"""
 name: scenario
 short_description: What a scenario needs
-version_added: 0.1.0
+version_added: 1.0.0
 author: The kestrel.real_ip contributors (!UNKNOWN)
 description:
   - Turns a value of the variable C(real_ip_scenario) into what stands in front of the pods there

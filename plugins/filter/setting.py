@@ -9,7 +9,7 @@ from __future__ import annotations
 DOCUMENTATION = r"""
 name: setting
 short_description: The value of a C(real_ip_*) variable, from whatever a user or a survey gave
-version_added: 0.1.0
+version_added: 1.0.0
 author: The kestrel.real_ip contributors (!UNKNOWN)
 description:
   - Turns what was given for a C(real_ip_*) variable into the value that the collection uses.

@@ -8,7 +8,9 @@
 
 from __future__ import annotations
 
+import re
 import typing as t
+from itertools import chain
 
 from ansible_collections.kestrel.real_ip.plugins.module_utils._derive import canonical
 from ansible_collections.kestrel.real_ip.plugins.module_utils._load_balancer import listen_ports
@@ -30,14 +32,30 @@ def ready_pods(pods: t.Iterable[Object]) -> list[str]:
     )
 
 
+def receiving_pods(service: Object, pods: t.Iterable[Object]) -> list[str]:
+    """Names of the pods that the Service sends requests to, sorted."""
+    if not service.get("spec", {}).get("publishNotReadyAddresses"):
+        return ready_pods(pods)
+    return sorted(
+        pod["metadata"]["name"]
+        for pod in pods
+        if not pod["metadata"].get("deletionTimestamp")
+        and pod.get("status", {}).get("podIPs")
+        and pod["status"].get("phase") not in _ENDED
+    )
+
+
+#: Phases after which an address of a pod may be another one's.
+_ENDED = ("Succeeded", "Failed")
+
+
 def of_pods(pods: t.Iterable[Object]) -> dict[str, str]:
     """Pod address → pod name. Pods of the host's network have a node's address and are left out."""
     return {
         entry["ip"]: pod["metadata"]["name"]
         for pod in pods
         if not pod.get("spec", {}).get("hostNetwork")
-        # An address of a pod that has ended may be another one's by now.
-        if pod.get("status", {}).get("phase") not in ("Succeeded", "Failed")
+        if pod.get("status", {}).get("phase") not in _ENDED
         for entry in pod.get("status", {}).get("podIPs") or []
     }
 
@@ -47,14 +65,20 @@ def of_pods(pods: t.Iterable[Object]) -> dict[str, str]:
 _NODE_ANNOTATIONS = (
     "io.cilium.network.ipv4-cilium-host",
     "io.cilium.network.ipv6-cilium-host",
+    "k8s.ovn.org/node-gateway-router-lrp-ifaddr",
+    "k8s.ovn.org/node-gateway-router-lrp-ifaddrs",
     "network.cilium.io/ipv4-cilium-host",
     "network.cilium.io/ipv6-cilium-host",
+    "ovn.kubernetes.io/ip_address",
     "projectcalico.org/IPv4IPIPTunnelAddr",
     "projectcalico.org/IPv4VXLANTunnelAddr",
     "projectcalico.org/IPv4WireguardInterfaceAddr",
     "projectcalico.org/IPv6VXLANTunnelAddr",
     "projectcalico.org/IPv6WireguardInterfaceAddr",
 )
+
+
+_APART = re.compile(r'[\s"{}\[\],/]+')
 
 
 def of_nodes(nodes: t.Iterable[Object]) -> tuple[list[str], list[str]]:
@@ -68,8 +92,9 @@ def of_nodes(nodes: t.Iterable[Object]) -> tuple[list[str], list[str]]:
             if one.get("type") in ("InternalIP", "ExternalIP")
         ]
         noted = node.get("metadata", {}).get("annotations") or {}
-        texts = [canonical(str(noted.get(name, ""))) for name in _NODE_ANNOTATIONS]
-        own += [text for text in texts if text]
+        # Some have one address of each family, with its length, in JSON.
+        parts = [_APART.split(str(noted.get(name, ""))) for name in _NODE_ANNOTATIONS]
+        own += [text for text in map(canonical, chain.from_iterable(parts)) if text]
         spec = node.get("spec", {})
         ranges += spec.get("podCIDRs") or [one for one in (spec.get("podCIDR"),) if one]
     return own, ranges
@@ -154,13 +179,14 @@ def collect(
     """
     found: dict[str, t.Any] = {}
     addresses, ranges = of_nodes(nodes or [])
-    if nodes is not None:
+    # A cluster that has pods has nodes: who is shown none is not shown all.
+    if nodes:
         found["nodes"] = addresses
     if pods is not None or own_pods:
         found["pod_names"] = of_pods([*(pods or []), *own_pods])
     # Only the two together tell a pod network whole: bridges are in the nodes' ranges alone, and
     # pods with addresses of the VPC are in no range.
-    if nodes is not None and pods is not None:
+    if nodes and pods is not None:
         found["pods"] = [*ranges, *found["pod_names"]]
     if services is not None:
         found["services"] = of_services(services)
@@ -177,6 +203,28 @@ def backends(ingress: Object, host: str, path: str) -> list[str]:
 
     The host alone goes before a wildcard, before a rule without one; then the longest path wins.
     """
+    return _nearest(ingress, host, path)[1]
+
+
+def rivals(front: Object, ingresses: t.Iterable[Object], host: str, path: str) -> list[str]:
+    """Other Ingresses at an address of this one that may take its requests, with their namespaces:
+    a canary, or one with the same host and path, of which the controller chooses one.
+    """
+    own = {*addresses(front)}
+    metadata, (near, names) = front.get("metadata", {}), _nearest(front, host, path)
+    found = []
+    for one in ingresses:
+        other, (nearness, others) = one["metadata"], _nearest(one, host, path)
+        alike = other["namespace"] == metadata.get("namespace")
+        if alike and (other["name"] == metadata.get("name") or others == names):
+            continue
+        if others and nearness >= near and own & {*addresses(one)}:
+            found.append(f"{other['namespace']}/{other['name']}")
+    return sorted(found)
+
+
+def _nearest(ingress: Object, host: str, path: str) -> tuple[tuple[int, int], list[str]]:
+    """How near the nearest rule is, and the names of the Services there."""
     spec = ingress.get("spec", {})
     found: dict[tuple[int, int], set[str]] = {}
     for rule in spec.get("rules") or []:
@@ -190,9 +238,9 @@ def backends(ingress: Object, host: str, path: str) -> list[str]:
                 names = found.setdefault((nearness, len(prefix)), set())
                 names.add(_service_name(entry.get("backend")))
     if found:
-        return sorted(found[max(found)])
+        return max(found), sorted(found[max(found)])
     default = _service_name(spec.get("defaultBackend"))
-    return [default] if default else []
+    return (-1, 0), [default] if default else []
 
 
 def covers(rule_host: str, host: str) -> bool:

@@ -441,7 +441,8 @@ _TABLE = (
                     "router.SetTrustedProxies([]string{<ranges>})\n"
                     'router.RemoteIPHeaders = []string{"X-Forwarded-For"}\n',
                     "RemoteIPHeaders without X-Real-IP, which would be believed "
-                    "where X-Forwarded-For can't be read.",
+                    "where X-Forwarded-For can't be read. Versions before this one read the first "
+                    "of several lines alone, so that the proxy must not add one of its own.",
                 ),
             ),
         },

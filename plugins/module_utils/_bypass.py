@@ -168,9 +168,9 @@ def _outcome(way: Way, stations: Sequence[Station]) -> tuple[bool | None, Result
     reachable = False if any(CODES[sample.code].verdict != UNTESTED for sample in sent) else None
     strategy = way.target.question.strategy
     for station in stations:
-        forged = station.result[1]
+        honest, forged = station.result
         reachable = _answers(station) or reachable
-        code, facts = deceived(strategy, forged) or ("", {})
+        code, facts = deceived(strategy, filter(is_answer, honest), forged) or ("", {})
         # Only a forged value: that without its proxy the list is shorter deceives nobody.
         if code in ("V101", "V104"):
             return True, {**facts, "around": station.path, "where": strategy.where}

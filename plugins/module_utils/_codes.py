@@ -41,6 +41,19 @@ def printable(text: object, limit: int = _LIMIT) -> str:
     return shown if len(shown) <= limit else shown[: limit - 1] + "…"
 
 
+def visible(text: object) -> str:
+    """The text with everything escaped that changes what is shown, but for backslashes.
+
+    For texts that went through :func:`printable` before, or may have.
+    """
+    shown = str(text)
+    return shown if shown.isprintable() else "".join(map(_escape_but_backslash, shown))
+
+
+def _escape_but_backslash(char: str) -> str:
+    return char if char == "\\" else _escape(char)
+
+
 class Code(NamedTuple):
     """One row: ``reason`` and ``fix`` are templates of str.format, see :func:`say`.
 
@@ -88,7 +101,7 @@ _TABLE = (
         "V101",
         "forgeable",
         "a client can choose the address",
-        "honest requests through {address} showed {expected} as {where}, but one with the forged "
+        "honest requests through {address} showed {seen} as {where}, but one with the forged "
         "{line} made it {got}",
         "The load balancer passes on, or appends to, what the client writes, and the declared "
         "strategy reads the client's part.",
@@ -98,7 +111,7 @@ _TABLE = (
         "V102",
         "forgeable",
         "a client can change what is read",
-        "honest requests through {address} showed {expected} as {where}, but one with the forged "
+        "honest requests through {address} showed {seen} as {where}, but one with the forged "
         "{line} made it {got}",
         "The forged header changes what the declared strategy reads, though not to the forged "
         "address: a client can hide its own address.",
@@ -119,7 +132,7 @@ _TABLE = (
         "V104",
         "forgeable",
         "a client can choose the address by the PROXY protocol",
-        "honest requests through {address} showed {expected} as {where}, but one that began with "
+        "honest requests through {address} showed {seen} as {where}, but one that began with "
         "{line} made it {got}",
         "Something on the path takes the PROXY protocol, its first or its second version, from "
         "anybody who sends it, and believes the address in it.",
@@ -376,11 +389,14 @@ _TABLE = (
         "unproven",
         "the range may hold addresses of the cluster",
         "the answers through {address} showed {seen} as {where}, inside the expected {expected}, "
-        "but the cluster may have addresses in there too, since cluster_addresses leaves some out",
+        "but the cluster may have addresses in there too that cluster_addresses doesn't name",
         "A match through a range never counts for an address of the cluster, and which ones these "
-        "are is not known. Nodes and load balancers have public addresses as well.",
-        "Give single addresses as expected_source, or all of nodes, pods, services and "
-        "load_balancers in cluster_addresses (the playbooks read them with the right to list them)",
+        "are is not known. Nodes and load balancers have public addresses as well. Private ones "
+        "that no object names are the ends of a network plugin's tunnels and its gateways: within "
+        "a range, a private address counts only where it is the prober's own.",
+        "Give the single addresses with which this prober's traffic arrives as expected_source, or "
+        "for public ones all of nodes, pods, services and load_balancers in cluster_addresses (the "
+        "playbooks read them with the right to list them)",
     ),
     Code(
         "V414",

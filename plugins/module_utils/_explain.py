@@ -19,6 +19,12 @@ from ansible_collections.kestrel.real_ip.plugins.module_utils._tke_errors import
 
 _WIDTH = 98
 
+#: Families with a runbook: its name and title
+_RUNBOOKS = {
+    "ingress": ("ingress-has-no-address", "The Ingress has no address"),
+    "address": ("client-ip-is-lost", "The client's IP is lost"),
+}
+
 #: The family whose page has TKE's codes as well, and how it introduces them
 _WITH_TKE = "ingress"
 _TKE = """
@@ -62,17 +68,21 @@ def explain(code: str | None) -> str:
 def pages() -> dict[str, str]:
     """Name of a family of causes → its documentation as a Markdown page."""
     return {
-        name: "\n".join(_family(digits, title)) + (_tke_table() if name == _WITH_TKE else "\n")
+        name: "\n".join(_family(digits, name, title))
+        + (_tke_table() if name == _WITH_TKE else "\n")
         for digits, (name, title) in FAMILIES.items()
     }
 
 
-def _family(digits: str, title: str) -> Iterable[str]:
+def _family(digits: str, name: str, title: str) -> Iterable[str]:
     yield f"# {title}"
     yield ""
     yield "In sentences, `{…}` stands for what was seen. This page is made from the table in"
     yield "`plugins/module_utils/_causes.py`; its order says which of several findings is"
     yield "the cause."
+    if name in _RUNBOOKS:
+        runbook, wrong = _RUNBOOKS[name]
+        yield f"The runbook that leads here: [{wrong}](../runbooks/{runbook}.md)."
     for row in (one for one in CAUSES.values() if one.number.startswith(digits)):
         yield from ("", f"## {row.number}", "", f"**{row.title}** ({row.severity})", "")
         yield from _causes.described(row)

@@ -20,7 +20,8 @@ from ansible_collections.kestrel.real_ip.plugins.module_utils._summary import (
     addresses_seen,
     entry,
     is_diagnosis,
-    lines_of,
+    labelled,
+    with_cause,
 )
 
 Rows = list[tuple[str, Data]]
@@ -50,7 +51,7 @@ def without_result(hosts: t.Iterable[str], facts: Data) -> dict[str, dict[str, t
         "msg": "the host became unreachable, or a task failed that nothing could be said after. "
         "Next: see its own message above",
     }
-    return {host: entry(None, failure, facts) for host in hosts}
+    return {host: with_cause(entry(None, failure, facts), None) for host in hosts}
 
 
 def state(found: Data) -> str:
@@ -132,7 +133,7 @@ def _named(label: str, names: t.Sequence[str]) -> list[str]:
         return []
     more = [f"and {len(names) - _NAMES} more"] if len(names) > _NAMES else []
     listed = ", ".join([*(printable(name, 63) for name in names[:_NAMES]), *more])
-    return [*lines_of([(label, f"{len(names)}: {listed}")], _STATE + 2)]
+    return [*labelled([(label, f"{len(names)}: {listed}")], _STATE + 2)]
 
 
 def _vantages(results: t.Mapping[str, Data]) -> list[str]:
@@ -146,7 +147,7 @@ def _vantages(results: t.Mapping[str, Data]) -> list[str]:
     table = [
         ("from", f"{printable(name, 63)}: {_counts(states)}") for name, states in points.items()
     ]
-    return [*lines_of(table, _STATE + 2)]
+    return [*labelled(table, _STATE + 2)]
 
 
 def _alike(shown: Rows) -> dict[tuple[str, str], Rows]:
@@ -175,7 +176,7 @@ def _why(what: str, group: Rows) -> list[str]:
             ("cause", f"{cause['code']} {cause['object']}: {cause['cause']}"),
             (FIXES[cause["fix_kind"]], _for_one(str(cause["fix"]), group[0][0])),
         ]
-    return [_cut(f"{what}: {names}{more}", WIDTH), *lines_of(table)]
+    return [_cut(f"{what}: {names}{more}", WIDTH), *labelled(table)]
 
 
 def _for_one(fix: str, name: str) -> str:

@@ -45,7 +45,7 @@ class Forgery(NamedTuple):
     @property
     def opens(self) -> bool:
         """Whether who answers only what came through a proxy may answer this."""
-        return self.repeated or bool(self.preface)
+        return bool(self.preface) or _COMPANIONS[0] in self.lines
 
     def names_one_of(self, values: Iterable[str]) -> bool:
         """Whether one of these addresses stands in a line, and not only an empty header."""
@@ -105,8 +105,10 @@ HEARSAY = (
 #: Rarer ones, all in one request with those above.
 _RUMOURS = (
     "Ali-CDN-Real-IP",
+    "Ali-Real-Client-IP",
     "CDN-Src-IP",
     "CF-Connecting-IPv6",
+    "CF-Pseudo-IPv4",
     "Client-IP",
     "CloudFront-Viewer-Address",
     "DO-Connecting-IP",
@@ -141,8 +143,13 @@ _COMPANIONS = (
     ("X-Forwarded-Port", "443"),
     ("X-Forwarded-Proto", "https"),
 )
-# Not everywhere a request with this one arrives, so that it stands in one of its own.
-_OTHER_HOST = ("X-Forwarded-Host", "front.example")
+# Not everywhere a request with these arrives, so that they stand in one of its own.
+_FROM_ELSEWHERE = (
+    ("X-Forwarded-Host", "front.example"),
+    ("CDN-Loop", "front"),
+    ("X-Amz-Cf-Id", "f6666666666666666666666666666666666666666666666666666w=="),
+    ("X-Azure-FDID", "66666666-6666-6666-6666-666666666666"),
+)
 
 
 def _unlike(candidates: Iterable[Address], avoided: Sequence[Network]) -> list[str]:
@@ -296,7 +303,7 @@ def forgeries(
         *(Forgery(name, one, near_values) for name, one in alike),
         *(Forgery(name, (), all_values, preface=one) for name, one in _prefaces(values[0])),
         Forgery(read, lines_6, all_values),
-        Forgery(read, (*everything, *_COMPANIONS, _OTHER_HOST), all_values),
+        Forgery(read, (*everything, *_COMPANIONS, *_FROM_ELSEWHERE), all_values),
         Forgery(read, lines, all_values, repeated=True),
     )
 

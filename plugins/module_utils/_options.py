@@ -232,11 +232,15 @@ def _headers(given: Mapping[str, Any] | None, strategy_header: str) -> dict[str,
 
 def _refuse_expected(headers: Mapping[str, str], targets: Iterable[Target]) -> None:
     """Whatever its name, somebody on the path may take a header for the client's address."""
-    expected = {one for target in targets for one in target.question.expectation.networks}
+    expectations = [target.question.expectation for target in targets]
+    expected = {one for expectation in expectations for one in expectation.networks}
+    if any(expectation.source != "given" for expectation in expectations):
+        # Which address will be expected isn't known yet.
+        expected.update(parse_ranges(["0.0.0.0/0", "::/0"]))
     for name, value in headers.items():
         told = [parse_address(part) for part in BETWEEN.split(value)]
         if any(one.address in network for one in told if one for network in expected):
-            why = "holds an expected address: that it arrives from here would prove nothing"
+            why = "holds what is or may be expected: that it arrives from here would prove nothing"
             raise WrongArgument(f"headers.{printable(name)}", value, why)
 
 
@@ -323,7 +327,16 @@ def _standpoint(params: Params, cluster: Cluster) -> Standpoint:
     return find(params["vantage"], _single(cluster.nodes), pods)
 
 
+# More than the largest that belong to one holder
+_SHORTEST = {4: 8, 6: 12}
+
+
 def _refuse_everything(networks: Iterable[Network], text: str) -> None:
+    for network in networks:
+        least = _SHORTEST[network.version]
+        if 0 < network.prefixlen < least:
+            why = f"{network} holds more than a /{least}, so that it would prove nothing"
+            raise WrongArgument("expected_source", text, why)
     for version in (4, 6):
         # Also in halves: 0.0.0.0/1 with 128.0.0.0/1 is everything.
         family: Any = [network for network in networks if network.version == version]

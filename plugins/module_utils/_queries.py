@@ -117,6 +117,32 @@ def _parse(name: str, text: object) -> Any:
     return tree
 
 
+_EMPTY: tuple[Any, ...] = ({}, [])
+
+
+def _texts(value: Any) -> Iterator[str]:
+    if isinstance(value, str) and value:
+        yield value
+    for one in value if isinstance(value, (list, tuple)) else ():
+        yield from _texts(one)
+
+
+def _refuse_constant(name: str, tree: Any) -> None:
+    """What an answer that tells nothing seems to tell, the operator says himself."""
+    for nothing in _EMPTY:
+        try:
+            found = _Interpreter().visit(tree, nothing)
+        except Exception:  # nor does it find anything then
+            continue
+        if name == NAMES[0]:
+            lines = [*found.items()] if isinstance(found, dict) else found or []
+            # The name of a header line may be the operator's.
+            found = [line[1:] for line in lines if isinstance(line, (list, tuple))]
+        for text in _texts(found):
+            why = f"finds {text!r} in an empty answer too, and not in what was answered"
+            raise WrongQuery(name, why)
+
+
 def compile_queries(given: Mapping[str, object]) -> Queries:
     """Parse the expressions. Raises WrongQuery for the first one that can't be used."""
     if not HAS_JMESPATH:
@@ -128,4 +154,7 @@ def compile_queries(given: Mapping[str, object]) -> Queries:
     queries = {name: given[name] for name in NAMES if given.get(name) not in (None, "")}
     if NAMES[0] not in queries:
         raise WrongQuery(NAMES[0], "must be given")
-    return Queries({name: _parse(name, text) for name, text in queries.items()})
+    parsed = {name: _parse(name, text) for name, text in queries.items()}
+    for name, tree in parsed.items():
+        _refuse_constant(name, tree)
+    return Queries(parsed)

@@ -196,6 +196,7 @@ OPTIONAL: dict[str, tuple[Extra, ...]] = {
             Extra(Right("list", "", name, False), _VANTAGE)
             for name in ("nodes", "pods", "services")
         ),
+        Extra(Right("list", *_INGRESSES, False), "whether another Ingress answers in its place"),
     ),
     "diagnose": (
         Extra(Right("get", *_INGRESSES), _WAY),

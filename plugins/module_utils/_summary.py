@@ -8,7 +8,9 @@
 
 from __future__ import annotations
 
+import json
 import re
+import shlex
 import textwrap
 import typing as t
 
@@ -106,7 +108,7 @@ def combined(vantages: t.Mapping[str, Data]) -> dict[str, t.Any]:
 
 def worst(vantages: t.Mapping[str, Data]) -> str:
     """The name of the vantage point whose entry :func:`combined` makes the host's."""
-    return min(vantages, key=lambda name: _badness(vantages[name]))
+    return min(vantages, key=lambda name: badness(vantages[name]))
 
 
 def earlier_row(found: Data, published: Data) -> list[tuple[str, str]]:
@@ -117,7 +119,8 @@ def earlier_row(found: Data, published: Data) -> list[tuple[str, str]]:
     return [("earlier", f"{published['verdict']} {code}: {published['reason']}")]
 
 
-def _badness(found: Data) -> tuple[int, int]:
+def badness(found: Data) -> tuple[int, int]:
+    """How bad an entry is: what sorts first is worst."""
     # Of equal verdicts the one with most to say: what it doesn't rest on stands in its reason too.
     return _ORDER.index(found["verdict"]), -len(found["reason"])
 
@@ -126,7 +129,7 @@ def over_all(verifications: t.Sequence[Data]) -> dict[str, t.Any]:
     """The entry of a host that was verified several times in one run, one or more: the worst of
     theirs, which a later one doesn't take back. ``verifications``: in their order.
     """
-    found = min(verifications, key=_badness)
+    found = min(verifications, key=badness)
     several = {"verifications": [*verifications]} if len(verifications) > 1 else {}
     return {**found, **several}
 
@@ -212,7 +215,7 @@ _MARKS = {True: "X", False: "|"}
 #: The label of a fix by its kind
 FIXES = {"command": "type", "variable": "set", "console": "fix", "none": "fix"}
 #: What is to be copied stays on one line, however long that is.
-_WHOLE = ("type", "set", "explain")
+_WHOLE = ("type", "set", "explain", "again", "remove")
 
 
 def done_before(applied: t.Iterable[Data]) -> list[tuple[str, str]]:
@@ -235,14 +238,39 @@ def running(applied: t.Iterable[Data]) -> list[tuple[str, str]]:
     return [("running", f"{told}{where}")] if told else []
 
 
-def following(ephemeral: bool = False) -> list[tuple[str, str]]:
-    """What comes next, and its command; ``ephemeral``: the run itself removes what it deployed."""
+def following(ephemeral: bool = False, options: str = "") -> list[tuple[str, str]]:
+    """What comes next, and its command, with ``options`` of :func:`typed`.
+
+    ``ephemeral``: the run itself removes what it deployed.
+    """
     if ephemeral:
         return [("then", "what was deployed is removed by this run (real_ip_ephemeral)")]
     return [
-        ("again", "ansible-playbook kestrel.real_ip.verify"),
-        ("remove", "ansible-playbook kestrel.real_ip.teardown"),
+        ("again", f"ansible-playbook kestrel.real_ip.verify{options}"),
+        ("remove", f"ansible-playbook kestrel.real_ip.teardown{options}"),
     ]
+
+
+#: Their values are secrets, or can be.
+_SECRET = ("real_ip_api_key", "real_ip_kubeconfig")
+#: What needs no quotes, neither in a shell nor as one of Ansible's pairs
+_PLAIN = re.compile(r"[\w./:@%+-]+")
+
+
+def typed(variables: t.Mapping[str, t.Any]) -> str:
+    """The options that give a playbook the same variables, each with a blank in front of it.
+
+    Without them, the next command would ask for less, or in another place. What isn't the
+    collection's is left out, and what may be secret.
+    """
+    told = ""
+    for name in (one for one in SETTINGS if one in variables and one not in _SECRET):
+        value = variables[name]
+        if isinstance(value, str) and _PLAIN.fullmatch(value):
+            told += f" -e {name}={value}"
+        else:
+            told += f" -e {shlex.quote(json.dumps({name: value}, default=str))}"
+    return told
 
 
 def with_playbooks(text: str, playbooks: str) -> str:
@@ -339,21 +367,24 @@ def _title(result: Data) -> str:
 
 def page(host: str, result: Data, table: t.Iterable[tuple[str, str]]) -> str:
     """The lines of ``rows`` as a page of at most 100 columns, commands whole."""
-    return "\n".join([f"{host}: {_title(result)}", *lines_of(table)])
+    return "\n".join([f"{host}: {_title(result)}", *labelled(table)])
 
 
-def lines_of(table: t.Iterable[tuple[str, str]], label: int = LABEL) -> t.Iterator[str]:
-    """Labels and texts as lines of at most 100 columns, commands whole; ``label``: their width."""
-    for name, text in table:
-        first = f"  {name:<{label - 2}}"
-        if name in _WHOLE:
+def labelled(table: t.Iterable[tuple[str, str]], width: int = LABEL) -> t.Iterator[str]:
+    """The lines of label and text, of at most 100 columns where no word is longer.
+
+    ``width``: of the column of labels.
+    """
+    for label, text in table:
+        first = f"  {label:<{width - 2}}"
+        if label in _WHOLE:
             yield f"{first}{text}"
             continue
         yield from textwrap.wrap(
             text,
             WIDTH,
             initial_indent=first,
-            subsequent_indent=" " * label,
+            subsequent_indent=" " * width,
             break_long_words=False,
             break_on_hyphens=False,
         )

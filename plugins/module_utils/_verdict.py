@@ -158,7 +158,8 @@ class Question(NamedTuple):
     ``backends``: names of the pods that have to answer; ``pod_names``: canonical address → name;
     ``proxied``: addresses of load balancers that kube-proxy leaves alone (``ipMode: Proxy``);
     ``load_balancer``: a class of BALANCERS; ``forge``: whether to send forged headers as well;
-    ``met``: of the answer at hand it is known that it came through the load balancer on layer 7.
+    ``met``: of the answer at hand it is known that it came through the load balancer on layer 7;
+    ``own``: the address that the prober's socket had for it.
     """
 
     expectation: Expectation
@@ -176,6 +177,7 @@ class Question(NamedTuple):
     load_balancer: str = ""
     forge: bool = False
     met: bool = False
+    own: str = ""
 
     @property
     def marks(self) -> tuple[str, ...]:
@@ -212,7 +214,8 @@ class Sample(NamedTuple):
     list, counted from the right, 0 for nowhere; ``missing``: the strategy's header isn't there;
     ``lines``: the header lines that carry addresses, shortened;
     ``marks``: the load balancer's own header lines that are there; ``fate``: what became of the
-    forged header; ``right``: numbers of the CANDIDATES that give the expected address.
+    forged header; ``right``: numbers of the CANDIDATES that give the expected address;
+    ``first``: the address in the first line of a single header that stands in several.
     """
 
     code: str
@@ -229,6 +232,7 @@ class Sample(NamedTuple):
     marks: tuple[str, ...] = ()
     fate: str = ""
     right: frozenset[int] = frozenset()
+    first: str | None = None
 
 
 # --- One answer -----------------------------------------------------------------------------------
@@ -286,6 +290,16 @@ def _doubts(network: Network, question: Question, path: Path) -> str | None:
     return None if None in codes else codes[0]
 
 
+def _is_outside(address: Address, question: Question) -> bool:
+    """Whether an address that no list of the cluster's has is known to be none of the cluster's.
+
+    Nodes and load balancers have public addresses as well, and of IPv6 pods too. Private ones can
+    be the cluster's with no object that names them: the ends of a network plugin's tunnels, its
+    gateways and what stands between its networks. But none of these is the prober's own.
+    """
+    return question.cluster.complete and (not is_private(address) or str(address) == question.own)
+
+
 def _compare(seen: Endpoint, network: Network, question: Question, path: Path) -> str | None:
     """The code of an address that matches, None for one that doesn't.
 
@@ -299,8 +313,7 @@ def _compare(seen: Endpoint, network: Network, question: Question, path: Path) -
     doubt = _doubt(seen.address, question, path)
     if is_single(network):
         return doubt or "V001"
-    # Nodes and load balancers have public addresses as well, and of IPv6 pods too.
-    if doubt is None and not question.cluster.complete:
+    if doubt is None and not _is_outside(seen.address, question):
         return "V413"
     # A range never stands for an address that isn't the client's for another reason.
     return "V001" if doubt is None else doubt if doubt == "V405" else None
@@ -399,7 +412,7 @@ def _code(sample: Sample, expected: tuple[Network, ...], question: Question, pat
     doubts = [_doubts(network, question, path) for network in expected]
     # Without a header that carries addresses, a strategy that falls back to the peer reads layer 4.
     bare = not on_layer_4 and not sample.lines
-    if bare and _match(sample.peer, expected, question, path) == "V001":
+    if bare and _match(sample.peer, expected, question, path) in ("V001", "V413"):
         return "V409"
     matched = _match(sample.seen, expected, question, path)
     by_range = question.strategy.strategy == "rightmost_trusted_range"
@@ -449,7 +462,7 @@ def read(
     strategy = question.strategy
     carriers = _lines(echo.headers, *_CARRIERS, strategy.source)
     marks = tuple(name for name in question.marks if _lines(echo.headers, name))
-    question = question._replace(met=bool(marks) and marks == question.marks)
+    question = question._replace(met=bool(marks) and marks == question.marks, own=local)
     family = path.remote.version
     expected = tuple(n for n in question.expectation.at(local) if n.version == family)
     as_list = strategy.strategy != "single_header"
@@ -471,6 +484,7 @@ def read(
         marks=marks,
         fate=_shown(forgery, echo) if forgery else "",
         right=_right(echo, expected, question, path) if question.forge else frozenset(),
+        first=_first(echo, strategy.source) if not as_list else None,
     )
     code = "V420" if hidden else _code(sample, expected, question, path)
     lost = CODES[code].verdict == "lost" and question.layer == "l7"
@@ -482,7 +496,7 @@ def read(
 
 
 #: What can stand around an address in a header line.
-BETWEEN = re.compile(r'[\s,;="]+')
+BETWEEN = re.compile(r"[^\w.:%~\[\]-]+", re.ASCII)
 
 
 def _is_told_twice(echo: Echo) -> bool:
@@ -524,7 +538,14 @@ def _right(
         for number, candidate in enumerate(CANDIDATES)
         if _match(client_ip(echo.headers, echo.peer, **candidate), expected, question, path)
         == "V001"
+        if candidate["strategy"] != "single_header" or _first(echo, candidate["header"]) is None
     )
+
+
+def _first(echo: Echo, header: str) -> str | None:
+    """What those take who read the first of several lines, as most applications do."""
+    lines = _lines(echo.headers, header)
+    return canonical(lines[0][1]) if len(lines) > 1 else None
 
 
 def _name(text: str | None) -> str | None:
@@ -763,27 +784,40 @@ def _aims_at(forgery: Forgery, strategy: Strategy) -> bool:
     return forgery.header.lower() == strategy.source.lower() and forgery.names_one_of(values)
 
 
-def deceived(strategy: Strategy, forged: Forged) -> tuple[str, Facts] | None:
-    """The code and the facts where a forged request changed what the strategy reads."""
+def deceived(
+    strategy: Strategy, answers: Iterable[Sample], forged: Forged
+) -> tuple[str, Facts] | None:
+    """The code and the facts where a forged request changed what the strategy reads.
+
+    ``answers``: to honest requests there. What they show as well, no forged one has made.
+    """
     on_layer_4 = strategy.strategy == "peer"
+    shown = {one for sample in answers for one in (sample.seen, sample.first or sample.seen)}
     wrong = [
         (not _chosen(forgery, sample), forgery, sample)
         for forgery, sample in forged
         if is_answer(sample) and not _matches(sample)
-        if sample.code != "V420"
+        if sample.code != "V420" and sample.seen not in shown
         # No header changes a socket's peer.
         if forgery.preface or not on_layer_4
     ]
+    # Written beside what the client wrote, instead of in its place.
+    wrong += [(False, *one) for one in forged if _is_beside(*one) and one[1].first not in shown]
     if wrong:
         # Requests end in any order; the plainest one says most.
         other, forgery, sample = min(wrong, key=lambda one: (one[0], *_plainness(one[1])))
         code = "V102" if other else "V104" if forgery.preface else "V101"
-        return code, {"line": _line(forgery), "got": sample.seen or "no address"}
+        beside = f"{sample.first}, in the first of several lines" if _matches(sample) else ""
+        return code, {"line": _line(forgery), "got": beside or sample.seen or "no address"}
     if not on_layer_4 and any(sample.code == "V420" for _forgery, sample in forged):
         return "V420", {}
     if strategy.strategy == "leftmost_non_private" and not _tested(strategy, forged):
         return "V414", {}
     return None
+
+
+def _is_beside(forgery: Forgery, sample: Sample) -> bool:
+    return _matches(sample) and sample.first in forgery.values
 
 
 def _plainness(forgery: Forgery) -> tuple[object, ...]:
@@ -854,7 +888,8 @@ def _not_tested(question: Question, answers: Iterable[Sample], forged: Forged) -
     refused = sum(not is_answer(sample) for sample in sent)
     partly = f"forgery tested in part ({refused} of {len(sent)} forged requests not answered)"
     tested = _tested(question.strategy, forged)
-    met = {sample.pod for _forgery, sample in forged if is_answer(sample)}
+    aimed = [one for one in forged if _tested(question.strategy, [one])]
+    met = {sample.pod for _forgery, sample in aimed}
     unmet = [sample for sample in answers if sample.pod and sample.pod not in met]
     left = [
         *(["vantage not checked"] if not question.standpoint.checked else []),
@@ -882,8 +917,26 @@ def _may_worsen(code: str) -> bool:
     return CODES[code].verdict == "preserved" or code in _UNFINISHED
 
 
+#: What was seen need not be what clients' requests show: it wasn't this request, a strategy of the
+#: other layer was declared, or the load balancer may not have been met.
+_ASIDE = ("V407", "V409", "V421", "V422", "V423", "V424")
+
+#: A client chooses the address, and doesn't only change what is read.
+_CHOSEN = ("V101", "V103", "V104")
+
+
+def worsens(found: str, code: str) -> bool:
+    """Whether the code of a deception weighs more than that of the honest requests.
+
+    That a client can choose is shown by one answer, whoever else has still to answer, and also
+    where it is in doubt what honest requests should show. That it only changes what is read, is not
+    shown then.
+    """
+    shown = CODES[code].verdict == "unproven" and code not in _ASIDE and found in _CHOSEN
+    return (_may_worsen(code) or shown) and _worse(found, code)
+
+
 def _worse(found: str, code: str) -> bool:
-    # That a client can choose is shown by one answer, whoever else has still to answer.
     return VERDICTS.index(CODES[found].verdict) < VERDICTS.index(CODES[code].verdict)
 
 
@@ -908,9 +961,8 @@ def judge(
     dumb = [sample for sample in samples if not is_answer(sample)]
     unsent = planned - len(samples)
     code, group, own = _decide(question, samples, answers, len(dumb) + unsent)
-    if _may_worsen(code):
-        told = deceived(question.strategy, forged)
-        code, own = told if told and _worse(told[0], code) else (code, own)
+    told = deceived(question.strategy, answers, forged)
+    code, own = told if told and worsens(told[0], code) else (code, own)
     if _may_worsen(code):
         seen = _other_peers(question.strategy, answers, forged)
         code, group, own = seen if seen and _worse(seen[0], code) else (code, group, own)

@@ -15,7 +15,8 @@ from ansible_collections.kestrel.real_ip.plugins.module_utils._addresses import 
     backends,
     collect,
     listeners,
-    ready_pods,
+    receiving_pods,
+    rivals,
     targets,
 )
 from ansible_collections.kestrel.real_ip.plugins.module_utils._kubernetes import (
@@ -26,7 +27,10 @@ from ansible_collections.kestrel.real_ip.plugins.module_utils._readiness import 
     addresses,
     paths_of,
 )
-from ansible_collections.kestrel.real_ip.plugins.module_utils._shapes import modern_ingress
+from ansible_collections.kestrel.real_ip.plugins.module_utils._shapes import (
+    INGRESS_APIS,
+    modern_ingress,
+)
 
 #: Which way, beside its namespace; the documentation of path_addresses_info says more.
 OPTIONS: dict[str, dict[str, t.Any]] = {
@@ -53,6 +57,16 @@ class _Reader:
                 raise
             self.unread.append(str(error))
             return None
+
+    def ingresses(self) -> list[t.Mapping[str, t.Any]]:
+        """Those of the whole cluster, none where they may not be read. Raises ClusterError."""
+        for api in INGRESS_APIS:
+            try:
+                return [*map(modern_ingress, self.items(f"/apis/{api}/ingresses") or [])]
+            except ClusterError as error:
+                if error.status != 404:
+                    raise
+        return []
 
     def one(self, kind: str, namespace: str, name: str) -> dict[str, t.Any] | None:
         """One object, or None where it doesn't exist. Raises ClusterError."""
@@ -86,12 +100,14 @@ def read_way(cluster: Cluster, namespace: str, options: t.Mapping[str, t.Any]) -
     )
     named = addresses(front or {})
     host, path = options["request_host"], options["path"]
+    others = reader.ingresses() if ingress and named else []
     return {
         "found": front is not None,
         "addresses": named,
         "targets": targets(named, host, path, listeners(front or {}, host)),
         "leads_to": (backends(front or {}, host, path) if ingress else [options["service"]]),
-        "ready_pods": ready_pods(pods or []),
+        "rivals": rivals(front or {}, others, host, path),
+        "ready_pods": receiving_pods(service or {}, pods or []),
         "cluster_addresses": known,
         "bypass": around(nodes or [], service, front),
         "unread": reader.unread,

@@ -11,7 +11,7 @@ from __future__ import annotations
 DOCUMENTATION = r"""
 module: apply
 short_description: Apply or delete the objects of one deployment, and nobody else's
-version_added: 0.1.0
+version_added: 1.0.0
 author: The kestrel.real_ip contributors (!UNKNOWN)
 description:
   - Applies Kubernetes objects by server-side apply with the field manager V(kestrel.real_ip), or

@@ -11,7 +11,7 @@ from __future__ import annotations
 DOCUMENTATION = r"""
 module: cluster_switches
 short_description: Set TKE's switches for a whole cluster, and put back what they were
-version_added: 0.1.0
+version_added: 1.0.0
 author: The kestrel.real_ip contributors (!UNKNOWN)
 description:
   - Sets switches in the ConfigMap C(kube-system/tke-service-controller-config), which decide for

@@ -11,7 +11,7 @@ from __future__ import annotations
 DOCUMENTATION = r"""
 module: explain
 short_description: Say what a code of a verdict or of a cause means
-version_added: 0.1.0
+version_added: 1.0.0
 author: The kestrel.real_ip contributors (!UNKNOWN)
 description:
   - Prints the page that the documentation has for a code, with its cause and with what mends it.

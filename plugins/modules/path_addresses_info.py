@@ -12,7 +12,7 @@ DOCUMENTATION = r"""
 module: path_addresses_info
 short_description: The addresses on the way from a load balancer to the pods, as a probe needs
   them
-version_added: 0.1.0
+version_added: 1.0.0
 author: The kestrel.real_ip contributors (!UNKNOWN)
 description:
   - Reads the addresses that a load balancer's status names, the pods behind it, and every address
@@ -84,8 +84,15 @@ leads_to:
   returned: success
   type: list
   elements: str
+rivals:
+  description: Namespaces and names of other Ingresses at an address of O(ingress) that may take
+    requests for O(request_host) and O(path) in its place, as far as they may be listed.
+  returned: success
+  type: list
+  elements: str
 ready_pods:
-  description: Names of the Service's pods that are ready.
+  description: Names of the Service's pods that are ready, or with C(publishNotReadyAddresses) of
+    those that have an address.
   returned: success
   type: list
   elements: str

@@ -11,7 +11,7 @@ from __future__ import annotations
 DOCUMENTATION = r"""
 module: preflight
 short_description: Say which cluster a run will touch, and whether it can
-version_added: 0.1.0
+version_added: 1.0.0
 author: The kestrel.real_ip contributors (!UNKNOWN)
 description:
   - Finds the cluster, its version and its identity, and asks it whether the credentials may do

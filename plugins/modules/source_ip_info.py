@@ -11,7 +11,7 @@ from __future__ import annotations
 DOCUMENTATION = r"""
 module: source_ip_info
 short_description: Say which source address the backends behind a load balancer see
-version_added: 0.1.0
+version_added: 1.0.0
 author: The kestrel.real_ip contributors (!UNKNOWN)
 description:
   - Sends HTTP requests to an echo application behind a load balancer and compares the client
@@ -95,7 +95,7 @@ options:
       - Headers that tell a client's address are refused, since what arrives must come from the path
         (Forwarded, X-Forwarded-*, X-Real-IP, True-Client-IP and its like, O(header), and those by
         which a load balancer is known), as are headers that the probe itself depends on, and values
-        that hold an address of O(expected_source).
+        that hold an address of O(expected_source), or any address where that isn't given.
     type: dict
     default: {}
   expected_source:
@@ -106,8 +106,10 @@ options:
         verdict is V(unproven), since address translation may be the reason.
       - If neither this nor O(expected_source_url) is set, the socket's address is taken in the same
         way, but only if it is globally routable.
-      - Addresses are compared within the family of the connection. What matches every address, what
-        overlaps O(cluster_addresses) and a cluster's own address are refused.
+      - Addresses are compared within the family of the connection. What holds more than a /8
+        (IPv6 /12), what overlaps O(cluster_addresses) and a cluster's own address are refused.
+      - Within a private range only the address of the probing socket counts, since a network plugin
+        has addresses that no object names. Behind address translation give single addresses.
     type: list
     elements: str
   expected_source_url:
@@ -659,6 +661,7 @@ from ansible_collections.kestrel.real_ip.plugins.module_utils._verdict import (
     Sample,
     Times,
     is_answer,
+    worsens,
 )
 
 TEXTS = {"type": "list", "elements": "str"}
@@ -778,8 +781,7 @@ def walk_around(
 
 def with_bypass(result: dict[str, Any], deception: dict[str, Any] | None) -> dict[str, Any]:
     """An address' result, its verdict taken back where clients can walk around its proxy."""
-    preserved = result["verdict"] == "preserved"
-    if not (deception and preserved):
+    if not (deception and worsens(deception["code"], result["code"])):
         return result
     return {**result, **deception, "safe_strategy": None}
 

@@ -11,7 +11,7 @@ DOCUMENTATION = r"""
 module: traffic_path_info
 short_description: Say what is wrong with the way from a load balancer to the pods, and what mends
   it
-version_added: 0.1.0
+version_added: 1.0.0
 author: The kestrel.real_ip contributors (!UNKNOWN)
 description:
   - Reads what a request meets in the cluster, the Ingress or Service in front, the Service behind

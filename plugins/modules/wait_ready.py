@@ -12,7 +12,7 @@ DOCUMENTATION = r"""
 module: wait_ready
 short_description: Wait for pods and for a load balancer's address together, and show what is
   waited for
-version_added: 0.1.0
+version_added: 1.0.0
 author: The kestrel.real_ip contributors (!UNKNOWN)
 description:
   - Waits until every one of O(objects) is ready, or gone with O(state=absent).

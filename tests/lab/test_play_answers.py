@@ -76,6 +76,25 @@ def test_an_ingress_that_leads_to_another_service_is_not_judged(deployed: Playbo
         assert deployed.run("site", *MINE).verdict == "preserved"
 
 
+def test_not_judged_where_another_ingress_may_answer(deployed: Playbooks) -> None:
+    """Of one class, both have one address and one rule, and the image's app names no pod."""
+    other = ("ingress", "canary", "-n", "default")
+    deployed.kubectl("create", *other, "--class=shared", "--rule=/*=other:80")
+    [target] = deployed.module("operator", "path_addresses_info", WAY)["targets"]
+    status = {"status": {"loadBalancer": {"ingress": [{"ip": target["name"]}]}}}
+    deployed.kubectl(
+        "patch", *other, "--subresource=status", "--type=merge", f"-p={json.dumps(status)}"
+    )
+    try:
+        run = deployed.run("verify", *MINE)
+        assert run.status == 2
+        assert run.verdict == "not_run"
+        assert "Ingress default/canary can take the requests" in run.line
+    finally:
+        deployed.kubectl("delete", *other)
+    assert deployed.run("verify", *MINE).verdict == "preserved"
+
+
 def test_never_preserved_without_a_ready_pod(deployed: Playbooks) -> None:
     """A Service without selector, in front of pods that nobody counts."""
     service = ("service", "real-ip-service", "-n", NAMESPACE)

@@ -25,7 +25,7 @@ from ansible_collections.kestrel.real_ip.tests.unit.plugins.module_utils.servers
 
 from lab.balancing import DOMAIN
 from lab.network import inside
-from lab.settings import CLIENT, CLIENT2, NODE1, Lab
+from lab.settings import CLIENT, CLIENT2, NODE1, NODE2, Lab
 from tests.lab.applications import envoy_command
 from tests.lab.playbooks import EXPECTED, REPOSITORY, Attempt, Playbooks, Run, ruled
 
@@ -248,6 +248,25 @@ def test_one_node_that_translates_addresses(
         found = attempt.probe(CLIENT.name, **layer_4)
     assert found["code"] == "V301", found["reason"]
     assert "10.244.1.1" in found["reason"]
+
+
+#: What OVN makes of its nodes' gateways, in a network that no object of the cluster names
+GATEWAY = "100.64.0.2"
+
+
+def test_a_network_plugins_gateway_is_not_a_client_of_the_range(
+    lab: Lab, attempt: Attempt, layer_4: dict[str, Any]
+) -> None:
+    asked = {**layer_4, "expected_source": ["100.64.0.0/10"]}
+    everywhere = TRANSLATION.replace("masquerade", f"snat to {GATEWAY}")
+    with (
+        _policy(attempt, "Local"),
+        ruled(lab, NODE1.name, everywhere),
+        ruled(lab, NODE2.name, everywhere),
+    ):
+        found = attempt.probe(CLIENT.name, **asked)
+    assert found["code"] == "V413", found["reason"]
+    assert {*found["observed"]} == {GATEWAY}
 
 
 def test_a_pod_that_went_away_meanwhile_need_not_answer(attempt: Attempt) -> None:

@@ -424,6 +424,8 @@ def proxied(mode: str, client: str) -> Behaviour:
             elif mode in ("not empty", "not unknown"):
                 kept = "" if mode == "not empty" else "unknown"
                 lines.append((name, kept if kept in before else client))
+            elif mode == "add":
+                lines += [(name, value) for value in (*before, client)]
             elif mode == "first line":
                 lines += [(name, value) for value in (client, *before[1:])]
             elif mode == "only without" and before:

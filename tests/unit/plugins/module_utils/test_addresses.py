@@ -14,6 +14,8 @@ from ansible_collections.kestrel.real_ip.plugins.module_utils._addresses import 
     collect,
     listeners,
     ready_pods,
+    receiving_pods,
+    rivals,
     targets,
 )
 
@@ -60,6 +62,19 @@ def test_ready_pods() -> None:
         {"metadata": {"name": "e"}},
     ]
     assert ready_pods(pods) == ["a", "b"]
+    assert receiving_pods({"spec": {}}, pods) == ["a", "b"]
+
+
+def test_pods_that_are_not_ready_may_get_requests_too() -> None:
+    pods: list[dict[str, Any]] = [
+        _pod("a", "True", "10.0.0.1"),
+        _pod("b", "False", "10.0.0.2"),
+        _pod("without an address", "False"),
+        _pod("ending", "False", "10.0.0.3", deletionTimestamp="now"),
+        {"metadata": {"name": "x"}, "status": {"phase": "Failed", "podIPs": [{"ip": "10.0.0.4"}]}},
+    ]
+    service = {"spec": {"publishNotReadyAddresses": True}}
+    assert receiving_pods(service, pods) == ["a", "b"]
 
 
 def test_collect_all() -> None:
@@ -78,6 +93,22 @@ def test_collect_all() -> None:
     [
         ({"projectcalico.org/IPv4IPIPTunnelAddr": "172.16.104.0"}, ["172.16.104.0"]),
         ({"projectcalico.org/IPv4VXLANTunnelAddr": "172.16.104.1"}, ["172.16.104.1"]),
+        (
+            {"k8s.ovn.org/node-gateway-router-lrp-ifaddr": '{"ipv4":"100.64.0.5/16"}'},
+            ["100.64.0.5"],
+        ),
+        (
+            {
+                "k8s.ovn.org/node-gateway-router-lrp-ifaddrs": (
+                    '{"default":{"ipv4":"100.64.0.3/16","ipv6":"fd98::3/64"}}'
+                )
+            },
+            ["100.64.0.3", "fd98::3"],
+        ),
+        (
+            {"ovn.kubernetes.io/ip_address": "100.64.0.4,fd00:100:64::4"},
+            ["100.64.0.4", "fd00:100:64::4"],
+        ),
         ({"network.cilium.io/ipv6-cilium-host": "fd00::7"}, ["fd00::7"]),
         ({"projectcalico.org/IPv4VXLANTunnelAddr": ""}, []),
         ({"projectcalico.org/IPv4VXLANTunnelAddr": "none yet"}, []),
@@ -99,6 +130,8 @@ def test_an_external_address_of_a_service_is_its_own() -> None:
 
 def test_collect_leaves_out_what_could_not_be_read() -> None:
     assert collect(None, None, None, []) == {"load_balancers": [], "proxied": []}
+    # Somebody who may see only his own nodes, and has none.
+    assert not {"nodes", "pods"} & {*collect([], [], [_pod("a", "True", "10.244.1.5")], [])}
     assert "pods" not in collect([NODE], None, None, [])
     assert "pods" not in collect(None, None, [_pod("a", "True", "10.244.1.5")], [])
 
@@ -250,6 +283,44 @@ def test_backends(
 ) -> None:
     spec = {"rules": rules, "defaultBackend": {"service": {"name": "default"}}}
     assert backends({"spec": spec}, host, path) == expected
+
+
+def _at(name: str, *rules: dict[str, object], **more: Any) -> dict[str, Any]:
+    address = more.get("address", "198.51.100.1")
+    return {
+        "metadata": {"namespace": more.get("namespace", "echo"), "name": name},
+        "spec": {"rules": [*rules]},
+        "status": {"loadBalancer": {"ingress": [{"ip": address}]}},
+    }
+
+
+OWN = _at("own", _rule("a.example", ("/", "Prefix", "own")))
+
+
+@pytest.mark.parametrize(
+    ("other", "found"),
+    [
+        # A canary, and the same rule of another namespace's
+        (_at("canary", _rule("a.example", ("/", "Prefix", "new"))), ["echo/canary"]),
+        (
+            _at("own", _rule("a.example", ("/", "Prefix", "own")), namespace="next"),
+            ["next/own"],
+        ),
+        (_at("nearer", _rule("a.example", ("/x", "Prefix", "x"))), ["echo/nearer"]),
+        (_at("any", _rule("*.example", ("/", "Prefix", "any"))), []),
+        (_at("of another path", _rule("a.example", ("/y", "Prefix", "y"))), []),
+        (_at("of another host", _rule("b.example", ("/", "Prefix", "b"))), []),
+        (_at("with the same Service", _rule("a.example", ("/x", "Prefix", "own"))), []),
+        (
+            _at("elsewhere", _rule("a.example", ("/", "Prefix", "x")), address="198.51.100.2"),
+            [],
+        ),
+        (_at("without a rule"), []),
+        (OWN, []),
+    ],
+)
+def test_who_may_take_the_requests_of_an_ingress(other: dict[str, Any], found: list[str]) -> None:
+    assert rivals(OWN, [OWN, other], "a.example", "/x") == found
 
 
 def test_backends_of_an_ingress_that_leads_nowhere() -> None:

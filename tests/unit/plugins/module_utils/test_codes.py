@@ -18,6 +18,7 @@ from ansible_collections.kestrel.real_ip.plugins.module_utils._codes import (
     printable,
     say,
     warn,
+    visible,
 )
 from ansible_collections.kestrel.real_ip.tests.unit.plugins.module_utils import (
     test_echo,
@@ -112,6 +113,15 @@ def test_printable(text: object, shown: str) -> None:
     assert printable(text) == shown
     assert printable(text).isprintable()
     printable(text).encode()
+
+
+@pytest.mark.parametrize(
+    "text", ["plain text, 住", "\x1b[31m\u202e\r\n\ud800", "back\\slash", None]
+)
+def test_what_was_escaped_is_visible_as_it_is(text: object) -> None:
+    assert visible(printable(text)) == printable(text)
+    assert visible(text).isprintable()
+    assert visible("back\\slash\n") == "back\\slash\\n"
 
 
 def test_printable_is_short() -> None:

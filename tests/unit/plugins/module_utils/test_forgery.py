@@ -94,6 +94,7 @@ def test_one_request_has_every_header_and_is_repeated() -> None:
         single = {line[0] for one in sent for line in one.lines if len(one.lines) == 1}
         assert {name for name in single if name in HEARSAY} < {*told}
         assert {"X-Forwarded-For", "X-Real-IP", "Forwarded"} < {*told}
+        assert {"Ali-Real-Client-IP", "CF-Pseudo-IPv4"} < {*told}, "of which others write one alone"
         assert told["Via"], "as if it came through a proxy"
         assert told["Forwarded"] == "for=6.6.6.6"
         # A second one says the same of a client with IPv6.

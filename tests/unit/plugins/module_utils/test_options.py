@@ -144,6 +144,13 @@ def endpoint(**options: Any) -> Endpoint:
             {"headers": {"X-Mine": f"a={CLIENT}:80; b"}, "expected_source": ["203.0.113.0/24"]},
             "X-Mine",
         ),
+        ({"headers": {"X-Mine": f"<{CLIENT}>"}, "expected_source": [CLIENT]}, "X-Mine"),
+        ({"headers": {"X-Mine": "8.8.4.4"}, "expected_source": ["local"]}, "X-Mine: 8.8.4.4"),
+        ({"headers": {"X-Mine": "2001:db8::7"}}, "would prove nothing"),
+        (
+            {"headers": {"X-Mine": "8.8.4.4"}, "expected_source_url": "http://address.example/"},
+            "would prove nothing",
+        ),
         # Expected addresses
         ({"expected_source": ["203.0.113.300"]}, "expected_source[0] must be an address"),
         ({"expected_source": ["client.example.com"]}, "client.example.com"),
@@ -153,11 +160,10 @@ def endpoint(**options: Any) -> Endpoint:
         ({"expected_source": [CLIENT, "0.0.0.0/0"]}, "matches every IPv4 address"),
         ({"expected_source": ["::/0"]}, "matches every IPv6 address"),
         ({"expected_source": ["::ffff:0:0/96"]}, "matches every IPv4 address"),
-        ({"expected_source": ["128.0.0.0/1", "0.0.0.0/1"]}, "matches every IPv4 address"),
-        (
-            {"expected_source": ["0.0.0.0/2", "64.0.0.0/2", "128.0.0.0/1"]},
-            "matches every IPv4 address",
-        ),
+        ({"expected_source": ["128.0.0.0/1", "0.0.0.0/1"]}, "128.0.0.0/1 holds more than a /8"),
+        ({"expected_source": [CLIENT, "64.0.0.0/7"]}, "64.0.0.0/7 holds more than a /8"),
+        ({"expected_source": ["2000::/3"]}, "2000::/3 holds more than a /12"),
+        ({"expected_source": [f"{n}.0.0.0/8" for n in range(256)]}, "matches every IPv4 address"),
         (
             {"expected_source": ["10.0.0.0/8"], "cluster_addresses": CLUSTER},
             "10.0.0.0/8 overlaps the cluster's nodes (10.255.0.11/32)",

@@ -54,6 +54,7 @@ MORE = {"peer": "from", "pod": "me.pod", "node": "me.node"}
         ("request.lists", [line for line in LINES for _time in range(2)]),
         ("request.lines[?n=='Host'].[n, v]", LINES[:1]),
         ("request.lines[?n=='none'].[n, v]", []),
+        ("[['X-Forwarded-For', request.map.\"X-Forwarded-For\"]]", LINES[1:2]),
     ],
 )
 def test_what_they_find(headers: str, found: list[list[str]]) -> None:
@@ -116,6 +117,15 @@ def test_a_repeated_member_is_another_app() -> None:
         ({"headers": "!" * 900 + "a"}, "headers", "nested too deeply"),
         ({"headers": "a" + "[*].a" * 100}, "headers", "nested too deeply"),
         ({"headers": "to_string(a)"}, "headers", "must not use to_string"),
+        ({"headers": "a", "peer": "'203.0.113.20'"}, "peer", "in an empty answer too"),
+        ({"headers": "a", "peer": '`"203.0.113.20"`'}, "peer", "in an empty answer too"),
+        ({"headers": "a", "peer": "b || '203.0.113.20'"}, "peer", "in an empty answer too"),
+        ({"headers": "a", "peer": "join('.', ['203', '0', '113', '20'])"}, "peer", "203.0.113.20"),
+        ({"headers": "a", "pod": "'real-ip-a'"}, "pod", "in an empty answer too"),
+        ({"headers": "[['X-Forwarded-For', '203.0.113.20']]"}, "headers", "203.0.113.20"),
+        ({"headers": "[a, ['X-Forwarded-For', '203.0.113.20']]"}, "headers", "203.0.113.20"),
+        ({"headers": "{a: b, \"X-Real-IP\": '203.0.113.20'}"}, "headers", "203.0.113.20"),
+        ({"headers": "{a: ['203.0.113.20']}"}, "headers", "203.0.113.20"),
         ({"headers": "a[*].{b: [map(&to_number(@), c)]}"}, "headers", "must not use to_number"),
     ],
 )
@@ -174,7 +184,7 @@ EXPRESSIONS = (
     "not_null(peer.address, peer, node)",
     "reverse(headers)[::-1][0:5:2]",
     "length(headers) > `2`",
-    "type(@)",
+    "headers && type(headers)",
 )
 
 

@@ -20,6 +20,7 @@ from ansible_collections.kestrel.real_ip.plugins.module_utils._summary import (
     passes,
     rows,
     running,
+    typed,
     vantage_entry,
     with_cause,
     with_playbooks,
@@ -115,6 +116,32 @@ def test_what_a_run_removes_itself_needs_no_command() -> None:
     ((label, text),) = following(ephemeral=True)
     assert label == "then"
     assert "removed by this run" in text
+
+
+@pytest.mark.parametrize(
+    ("variables", "options"),
+    [
+        ({}, ""),
+        ({"real_ip_expected_source": "2001:db8::a"}, " -e real_ip_expected_source=2001:db8::a"),
+        (
+            {"real_ip_host": "a.example", "real_ip_namespace": "shop"},
+            " -e real_ip_namespace=shop -e real_ip_host=a.example",
+        ),
+        ({"real_ip_samples": 20}, """ -e '{"real_ip_samples": 20}'"""),
+        ({"real_ip_path": "/a b"}, """ -e '{"real_ip_path": "/a b"}'"""),
+        ({"real_ip_path": "/$(id)"}, """ -e '{"real_ip_path": "/$(id)"}'"""),
+        ({"real_ip_path": "/it's"}, """ -e '{"real_ip_path": "/it'"'"'s"}'"""),
+        ({"real_ip_path": "\x1b[2J"}, """ -e '{"real_ip_path": "\\u001b[2J"}'"""),
+        ({"real_ip_accept": ["lost"]}, """ -e '{"real_ip_accept": ["lost"]}'"""),
+        # Neither secrets nor what is somebody else's.
+        ({"real_ip_api_key": "s3cret", "real_ip_kubeconfig": "/a", "shop_password": "s3cret"}, ""),
+    ],
+)
+def test_the_next_command_has_the_same_variables(variables: dict[str, t.Any], options: str) -> None:
+    assert typed(variables) == options
+    again, remove = following(options=options)
+    assert again == ("again", f"ansible-playbook kestrel.real_ip.verify{options}")
+    assert remove == ("remove", f"ansible-playbook kestrel.real_ip.teardown{options}")
 
 
 def shown(verdict: str, code: str, name: str = "198.51.100.1") -> dict[str, str]:

@@ -174,7 +174,12 @@ X_REAL_IP = Strategy("single_header", header="X-Real-IP")
 COUNT_2 = Strategy("rightmost_trusted_count", trusted_count=2)
 LEFTMOST = Strategy("leftmost_non_private")
 
+REAL_IP_LINE = answer(None, (("X-Real-IP", CLIENT),))
+BESIDE = answer(None, (("x-real-ip", "6.6.6.6"), ("X-Real-IP", CLIENT)))
+SIDECAR = answer(None, (("X-Real-IP", "127.0.0.1"), ("X-Real-IP", CLIENT)))
 XFF, QCLOUD = "X-Forwarded-For", "qcloud"
+BELIEVED = ((XFF, "6.6.6.6", answer("6.6.6.6")),)
+APPENDED = ((XFF, "6.6.6.6", answer(f"6.6.6.6, {CLIENT}")),)
 LB_HEADERS = (("X-Stgw-Time", "1700000000.123"), ("X-Client-Proto", "http"))
 MARKED = answer(headers=LB_HEADERS)
 PEER = answer(peer=CLIENT)
@@ -290,6 +295,21 @@ ROWS = (
         {"forged": ((XFF, "6.6.6.6", "V516"),)},
         "V001",
         ("no address",),
+    ),
+    # What stands there anyway, no client wrote.
+    Row(
+        "V001",
+        Case((SIDECAR,), strategy=X_REAL_IP, forged=(("X-Real-IP", "127.0.0.1", SIDECAR),)),
+        {"forged": (("X-Real-IP", "6.6.6.6", BESIDE),)},
+        "V101",
+    ),
+    # A line is added to the client's, and many applications read the first one.
+    Row(
+        "V101",
+        Case((REAL_IP_LINE,), strategy=X_REAL_IP, forged=(("X-Real-IP", "6.6.6.6", BESIDE),)),
+        {"forged": (("X-Real-IP", "6.6.6.6", REAL_IP_LINE),)},
+        "V001",
+        ("made it 6.6.6.6, in the first of several lines",),
     ),
     # --- lost -------------------------------------------------------------------------------------
     Row(
@@ -435,6 +455,12 @@ ROWS = (
     Row("V409", Case((answer(None, peer=CLIENT),)), {"expected": (PUBLIC,)}, "V209", (CLIENT,)),
     Row(
         "V409",
+        Case((answer(None, peer=CLIENT),), ("203.0.113.0/24",)),
+        {"expected": ("203.0.114.0/24",)},
+        "V209",
+    ),
+    Row(
+        "V409",
         Case((answer(None, peer=CLIENT),), strategy=RANGES),
         {"answers": (answer(CLIENT, peer=NODE),)},
         "V001",
@@ -457,6 +483,37 @@ ROWS = (
         {"forged": ((XFF, "6.6.6.6", answer(peer=CLIENT, pod=A)),)},
         "V410",
     ),
+    # Nor is it by a doubt of what honest requests should show, while a client's choice is shown.
+    *(
+        Row("V101", case._replace(forged=BELIEVED), {"forged": APPENDED}, code, ("6.6.6.6",))
+        for code, case in (
+            ("V401", Case(source="inferred")),
+            ("V402", Case(expected=(CLIENT_6,))),
+            ("V406", Case((answer(NAT),), source="local")),
+            ("V412", Case(source="asked", expected=(), unanswered={4: "timed out"})),
+            ("V427", Case((answer(f"{CLIENT}, {NODE}"),), strategy=RANGES)),
+        )
+    ),
+    Row(
+        "V401",
+        Case((answer("6.6.6.6"),), source="inferred", forged=BELIEVED),
+        {"answers": (answer(),)},
+        "V101",
+    ),
+    Row(
+        "V401",
+        Case(source="inferred", forged=((XFF, "6.6.6.6", answer(None)),)),
+        {"source": "local"},
+        "V102",
+    ),
+    Row(
+        "V409",
+        Case((answer(None, peer=CLIENT),), forged=BELIEVED),
+        {"answers": (answer(),)},
+        "V101",
+    ),
+    Row("V423", Case(standpoint=NODE1, forged=BELIEVED), {"standpoint": OUTSIDE}, "V101"),
+    Row("V424", Case(standpoint=UNCHECKED, forged=BELIEVED), {"standpoint": SAID}, "V101"),
     Row("V410", Case((GOOD_A,) * 20, backends=(A, B)), {"backends": (A,)}, "V001", (B,)),
     Row(
         "V411",
@@ -481,8 +538,28 @@ ROWS = (
     ),
     Row(
         "V413",
-        Case((answer("10.9.9.9"),), ("10.9.0.0/16",), cluster={"nodes": [NODE]}),
+        Case((answer("10.9.9.9"),), ("10.9.0.0/16",), local="10.9.9.9", cluster={"nodes": [NODE]}),
         {"cluster": CLUSTER},
+        "V001",
+    ),
+    # The end of a tunnel and the gateway of a network plugin, as no object names them.
+    *(
+        Row(
+            "V413",
+            Case((answer(peer=end),), (expected,), layer=layer, cluster=CLUSTER)
+            if layer == "l4"
+            else Case((answer(end),), (expected,), cluster=CLUSTER),
+            {"local": end},
+            "V001",
+            (end, expected),
+        )
+        for layer in ("l4", "l7")
+        for end, expected in (("100.64.0.2", "100.64.0.0/10"), ("10.7.3.214", "10.7.0.0/16"))
+    ),
+    Row(
+        "V413",
+        Case((answer("10.9.9.9"),), ("10.9.0.0/16",), cluster=CLUSTER),
+        {"expected": ("10.9.9.9",)},
         "V001",
     ),
     # Nodes and load balancers have public addresses too, and with IPv6 pods.
@@ -637,12 +714,10 @@ ROWS = (
     ),
     Row(
         "V428",
-        Case(
-            (answer("203.0.113.77"),), expected=("203.0.113.0/24",), local=CLIENT, cluster=CLUSTER
-        ),
+        Case((answer("8.8.4.77"),), expected=("8.8.4.0/24",), local=PUBLIC, cluster=CLUSTER),
         {"local": "192.168.7.7"},
         "V001",
-        ("203.0.113.77", CLIENT),
+        ("8.8.4.77", PUBLIC),
     ),
     Row(
         "V428",
@@ -760,7 +835,7 @@ def test_without_a_usable_expectation_nothing_is_lost(code: str) -> None:
     assert cases
     for case in cases:
         for seen in (CDN, NODE, None, "junk"):
-            finding = case._replace(answers=(answer(seen),), cluster={}).judge()
+            finding = case._replace(answers=(answer(seen),), cluster={}, forged=()).judge()
             if case.cluster:
                 continue
             assert finding.verdict == "unproven", finding
@@ -832,6 +907,9 @@ def test_what_was_not_tested_is_said_last() -> None:
         assert "forgery tested in part (1 of 2 forged" in partly.judge().reason
     # A balancer that hashes what was forged leads every such request to one backend.
     hashed = case._replace(answers=(GOOD_A, GOOD_B), forged=((XFF, "6.6.6.6", GOOD_A),))
+    assert hashed.judge().reason.endswith(f"; forgery not tested on {B}")
+    # That of another header is none of the one that is read.
+    hashed = hashed._replace(forged=(*hashed.forged, ("True-Client-IP", "6.6.6.6", GOOD_B)))
     assert hashed.judge().reason.endswith(f"; forgery not tested on {B}")
 
 

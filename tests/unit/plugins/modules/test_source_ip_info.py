@@ -106,7 +106,10 @@ def test_preserved(form: str) -> None:
         (CLIENT, {"expected_source": ["2001:db8:113::20"]}, "V402"),
         (CLIENT, {"expected_source": ["203.0.113.0/24"]}, "V413"),
         (CLIENT, {"expected_source": ["203.0.113.0/24"], "cluster_addresses": SOME_PODS}, "V413"),
-        (CLIENT, {"expected_source": ["203.0.113.0/24"], "cluster_addresses": ALL}, "V001"),
+        (NAT, {"expected_source": ["93.184.216.0/24"], "cluster_addresses": SOME_PODS}, "V413"),
+        (NAT, {"expected_source": ["93.184.216.0/24"], "cluster_addresses": ALL}, "V001"),
+        ("100.64.0.2", {"expected_source": ["100.64.0.0/10"], "cluster_addresses": ALL}, "V413"),
+        ("100.64.0.2", {"expected_source": ["100.64.0.2"], "cluster_addresses": ALL}, "V001"),
         ("10.1.2.3", {"expected_source": ["10.0.0.0/8"]}, "V413"),
         ("10.1.2.3", {"expected_source": ["10.1.0.0/16"], "cluster_addresses": SOME_PODS}, "V413"),
         (CLIENT, {"layer": "l4"}, "V205"),
@@ -320,6 +323,8 @@ REAL_IP = {"strategy": "single_header", "header": "X-Real-IP"}
         ("only without", {}, "V101", ("passed_through", "passed_through", "passed_through"), None),
         ("real ip", REAL_IP, "V001", ("dropped", "replaced", "dropped"), REAL_IP),
         ("refuse", {}, "V001", ("refused", "refused", "refused"), None),
+        ("add", {}, "V001", ("appended", "appended", "passed_through"), APPENDED),
+        ("add", REAL_IP, "V101", ("appended", "appended", "passed_through"), APPENDED),
         ("hearsay", {}, "V101", ("appended", "appended", "passed_through"), None),
         ("hop by hop", {}, "V102", ("appended", "appended", "passed_through"), None),
         (
@@ -556,6 +561,27 @@ def test_a_load_balancer_behind_a_cdn_that_answers_directly(
         assert told == ("load_balancer", True, "outside")
 
 
+@pytest.mark.parametrize(
+    ("options", "code", "without"),
+    [
+        ({"expected_source": []}, "V103", "V401"),
+        ({"expected_source": ["203.0.113.0/24"]}, "V103", "V413"),
+        ({"expect_backends": ["a"]}, "V103", "V002"),
+        ({"expect_backends": ["a", "b"], "max_samples": 10}, "V103", "V411"),
+        # From there the balancer may not have been met, on neither way.
+        ({"vantage": "node"}, "V423", "V423"),
+        ({"trusted_count": 1}, "V208", "V208"),
+    ],
+)
+def test_no_doubt_hides_a_way_around(
+    monkeypatch: pytest.MonkeyPatch, options: dict[str, Any], code: str, without: str
+) -> None:
+    result = around(monkeypatch, "append", "127.0.0.1", **options)
+    assert result["code"] == code, result["reason"]
+    closed = around(monkeypatch, "replace", "127.0.0.1", **options)
+    assert closed["code"] == without, closed["reason"]
+
+
 @pytest.mark.parametrize("status", [[OWN, "cdn.example.com"], ["cdn.example.com", OWN]])
 def test_a_status_that_names_the_cdn_beside_the_address(
     monkeypatch: pytest.MonkeyPatch, status: list[str]
@@ -718,6 +744,8 @@ def test_a_load_balancer_that_takes_the_proxy_protocol_directly(
     [
         ("only with Via", {}),
         ("only with CF-Connecting-IP", {}),
+        ("only with X-Forwarded-Host", {}),
+        ("only with CDN-Loop", {}),
         ("only with X-Forwarded-For", {}),
         ("PROXY only", REAL_IP),
         ("silent without Via", {"timeout": 1.5}),

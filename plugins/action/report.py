@@ -1,0 +1,93 @@
+# Copyright (c) 2026, the kestrel.real_ip contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""The reports of a run."""
+
+from __future__ import annotations
+
+import typing as t
+
+from ansible.plugins.action import ActionBase
+from ansible_collections.kestrel.real_ip.plugins.module_utils._report import (
+    Document,
+    document,
+    evidence,
+    gone,
+)
+from ansible_collections.kestrel.real_ip.plugins.module_utils._settings import (
+    SettingError,
+    value_of,
+)
+from ansible_collections.kestrel.real_ip.plugins.plugin_utils._run import facts
+from ansible_collections.kestrel.real_ip.plugins.plugin_utils._writers import write_all
+
+Data = t.Mapping[str, t.Any]
+
+
+class ActionModule(ActionBase):
+    """Writes the reports into the directory that ``real_ip_report_dir`` names."""
+
+    TRANSFERS_FILES = False
+    _requires_connection = False
+
+    def run(self, tmp: t.Any = None, task_vars: t.Any = None) -> dict[str, t.Any]:
+        """``written``, the paths; failed where they could not be."""
+        result: dict[str, t.Any] = super().run(tmp, task_vars)
+        validate: t.Any = self.validate_argument_spec
+        arguments = validate({"playbook": {"type": "str", "required": True}})[1]
+        run = {"playbook": arguments["playbook"], **facts()}
+        return {**result, **write_all(documents(task_vars or {}, run), self._task.check_mode)}
+
+
+def documents(variables: Data, run: Data) -> dict[str, Document]:
+    """A document for each directory that hosts of the play name: of those that name it.
+
+    Where no host has said anything, as where tags left all of it out, there is none.
+    """
+    hostvars = variables["hostvars"]
+    directories: dict[str, dict[str, Data]] = {}
+    for host in _come_to_an_end(variables):
+        try:
+            directory = value_of("real_ip_report_dir", hostvars[host].get("real_ip_report_dir"))
+        except SettingError:
+            # The preflight has said so.
+            continue
+        if directory:
+            directories.setdefault(directory, {})[host] = hostvars[host]
+    return {
+        directory: document({host: _found(own, run) for host, own in hosts.items()}, run)
+        for directory, hosts in directories.items()
+        if any("published" in _registered(own, "__real_ip_summary") for own in hosts.values())
+    }
+
+
+def _come_to_an_end(variables: Data) -> list[str]:
+    """The hosts of the play but those that it has still to come to, batch by batch (``serial``)."""
+    batch, alive = variables["ansible_play_batch"], variables["ansible_play_hosts"]
+    return [
+        host
+        for host in variables["ansible_play_hosts_all"]
+        if host in batch
+        or host not in alive
+        or _registered(variables["hostvars"][host], "__real_ip_summary")
+    ]
+
+
+def _registered(own: Data, name: str) -> Data:
+    """What a task has registered at a host; empty where it wasn't run."""
+    found = own.get(name)
+    return found if isinstance(found, t.Mapping) else {}
+
+
+def _found(own: Data, run: Data) -> tuple[Data, Data]:
+    """Entry and evidence of a host. ``own``: its variables."""
+    points = _registered(own, "__verify_probes").get("results") or []
+    probes = {
+        "": _registered(own, "__verify_probe"),
+        **{one["__verify_point"]: one for one in points},
+    }
+    facts_of_run = {key: run[key] for key in ("time", "versions")}
+    summary = _registered(own, "__real_ip_summary")
+    found = summary.get("published") or gone(_registered(own, "__real_ip_preflight"), facts_of_run)
+    return found, evidence(probes, _registered(own, "__diagnose_way"))

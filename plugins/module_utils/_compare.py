@@ -1,0 +1,275 @@
+# Copyright (c) 2026, the kestrel.real_ip contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+# PRIVATE to the collection: it can change at any time.
+
+"""What a change has done, such as a move to another load balancer: two documents, side by side.
+
+Compared are clusters, their vantage points, and the backends that answered both times. That of two
+bad verdicts the second one is less bad mends nothing, and what was preserved and is not looked at
+any more is not known to be preserved.
+"""
+
+from __future__ import annotations
+
+import typing as t
+
+from ansible_collections.kestrel.real_ip.plugins.module_utils._codes import printable
+from ansible_collections.kestrel.real_ip.plugins.module_utils._derive import (
+    DerivationError,
+    in_ranges,
+    parse_address,
+    parse_ranges,
+)
+from ansible_collections.kestrel.real_ip.plugins.module_utils._forgery import telling
+from ansible_collections.kestrel.real_ip.plugins.module_utils._report import (
+    RESULTS,
+    Document,
+    latest,
+    places,
+)
+from ansible_collections.kestrel.real_ip.plugins.module_utils._summary import badness, labelled
+
+Data = t.Mapping[str, t.Any]
+
+PRESERVED = "preserved"
+
+#: What became of a place, the most important first, and whether a comparison fails for it
+CHANGES: dict[str, bool] = {
+    "worse": True,
+    "missing": True,
+    "other": False,
+    "bad": False,
+    "new": False,
+    "gone": False,
+    "mended": False,
+    "same": False,
+}
+
+_COUNTED = {
+    "worse": "worse",
+    "missing": "preserved before and not looked at any more",
+    "other": "bad in another way",
+    "bad": "as bad as before",
+    "new": "new",
+    "gone": "bad before and not looked at any more",
+    "mended": "mended",
+    "same": "still preserved",
+}
+
+_NAME = 80
+
+
+class Change(t.NamedTuple):
+    """What became of a place; ``vantage`` and ``backend`` are empty where all of them are meant.
+
+    ``change``: one of CHANGES; ``before`` and ``after``: verdict and code, or for a backend what it
+    saw; empty where it isn't there; ``notes``: what else differs.
+    """
+
+    cluster: str
+    vantage: str
+    backend: str
+    change: str
+    before: str
+    after: str
+    notes: tuple[str, ...] = ()
+
+    @property
+    def fails(self) -> bool:
+        return CHANGES[self.change]
+
+
+def compare(before: Document, after: Document) -> list[Change]:
+    """What became of each place, the worst first."""
+    found = [
+        change
+        for host in dict.fromkeys([*before[RESULTS], *after[RESULTS]])
+        for change in _of_host(host, before, after)
+    ]
+    order = [*CHANGES]
+    return sorted(found, key=lambda one: order.index(one.change))
+
+
+def swapped(before: Document, after: Document) -> bool:
+    """Whether what is said to be after is older, so that all that got worse would be mended."""
+    first, second = latest(before[RESULTS]), latest(after[RESULTS])
+    return bool(first and second and second < first)
+
+
+def _of_host(host: str, before: Document, after: Document) -> t.Iterator[Change]:
+    old, new = before[RESULTS].get(host), after[RESULTS].get(host)
+    old_places, new_places = (places(one) if one else {} for one in (old, new))
+    # Of a host with vantage points now, and without before, the host itself is what can be compared
+    if old and new and not {*old_places} & {*new_places}:
+        yield Change(
+            host, "", "", _became(old, new), _told(old), _told(new), _expectations(old, new)
+        )
+    for vantage in dict.fromkeys([*old_places, *new_places]):
+        one, other = old_places.get(vantage), new_places.get(vantage)
+        probes = [
+            (document["evidence"].get(host) or {}).get("probes", {}).get(vantage) or {}
+            for document in (before, after)
+        ]
+        if (one or other) and (vantage or {*old_places} == {*new_places} or not (old and new)):
+            both = (*_expectations(one, other), *_untested(one, other), *_notes(*probes))
+            notes = both if one and other else ()
+            yield Change(host, vantage, "", _became(one, other), _told(one), _told(other), notes)
+        yield from _backends(host, vantage, _became(one, other), *probes)
+
+
+def _became(before: Data | None, after: Data | None) -> str:
+    if before is None or after is None:
+        return _appeared_or_left(before)
+    was, now = before["verdict"], after["verdict"]
+    if was == now:
+        return "same" if now == PRESERVED else "bad"
+    if now == PRESERVED:
+        return "mended"
+    return "worse" if badness(after)[0] < badness(before)[0] else "other"
+
+
+def _appeared_or_left(before: Data | None) -> str:
+    if before is None:
+        return "new"
+    return "missing" if before["verdict"] == PRESERVED else "gone"
+
+
+def _told(found: Data | None) -> str:
+    if found is None:
+        return ""
+    return f"{found['verdict']} {found.get('code') or ''}".strip()
+
+
+# --- Backends -------------------------------------------------------------------------------------
+
+
+def _backends(
+    host: str, vantage: str, became: str, before: Data, after: Data
+) -> t.Iterable[Change]:
+    """Those that answered both times and saw the expected address only once.
+
+    None where the place ``became`` what all of them did: that is said already.
+    """
+    old, new = (
+        {one["name"]: one for one in probe.get("backends") or [] if one.get("name")}
+        for probe in (before, after)
+    )
+    found = []
+    both = [name for name in old if name in new]
+    for name in both:
+        was, now = _as_expected(old[name], before), _as_expected(new[name], after)
+        if was != now:
+            change = "worse" if was else "mended"
+            found.append(Change(host, vantage, name, change, _saw(old[name]), _saw(new[name])))
+    alike = len(found) == len(both) and all(one.change == became for one in found)
+    return [] if alike else found
+
+
+def _as_expected(backend: Data, probe: Data) -> bool:
+    try:
+        expected = parse_ranges(probe.get("expected") or [])
+    except DerivationError:
+        return False
+    seen = [parse_address(address) for address in backend.get("observed") or {}]
+    return bool(seen) and all(one and in_ranges(one.address, expected) for one in seen)
+
+
+def _saw(found: Data) -> str:
+    return f"saw {', '.join(found.get('observed') or {}) or 'nothing'}"
+
+
+# --- What else differs ----------------------------------------------------------------------------
+
+
+def _expectations(before: Data | None, after: Data | None) -> tuple[str, ...]:
+    """That another address was expected: then the two verdicts answer different questions."""
+    old, new = (", ".join(map(str, (one or {}).get("expected") or [])) for one in (before, after))
+    return (f"expected {old}, now {new}",) if old and new and old != new else ()
+
+
+#: What a verdict says at its end of what it doesn't rest on
+_RESERVATIONS = ("vantage not checked", "forgery not tested", "forgery tested in part")
+
+
+def _untested(before: Data | None, after: Data | None) -> t.Iterator[str]:
+    old, new = (str((one or {}).get("reason") or "") for one in (before, after))
+    for text in _RESERVATIONS:
+        if text in new and text not in old:
+            yield f"now {text}"
+
+
+def _notes(before: Data, after: Data) -> t.Iterator[str]:
+    old, new = (telling(one.get("forgery") or {}) for one in (before, after))
+    for header in old:
+        if header in new and old[header] != new[header]:
+            yield f"a forged {header} was {old[header]}, and is {new[header]} now"
+    was, now = (one.get("safe_strategy") for one in (before, after))
+    if was and now and was != now:
+        yield f"an application could use {_setting(was)}, and must use {_setting(now)} now"
+    told = [
+        {one["name"] for one in probe.get("backends") or [] if one.get("name")}
+        for probe in (before, after)
+    ]
+    if all(told) and told[0] != told[1]:
+        yield f"backends: {len(told[0] - told[1])} gone, {len(told[1] - told[0])} new"
+
+
+def _setting(strategy: Data) -> str:
+    return " ".join(str(value) for value in strategy.values())
+
+
+# --- The page -------------------------------------------------------------------------------------
+
+
+def page(
+    names: tuple[str, str], documents: tuple[Document, Document], changes: t.Sequence[Change]
+) -> str:
+    """The comparison for a person, of at most 100 columns. ``names``: those of the two files."""
+    table = [
+        (label, f"{_run(document)} ({printable(name, 200)})")
+        for label, name, document in zip(("before", "after"), names, documents)
+    ]
+    for change, several in _grouped(changes).items():
+        # What is well as before needs no line of its own.
+        if change == "same":
+            table.append(("same", ", ".join(map(_place, several))))
+            continue
+        for one in several:
+            table.append((change, f"{_place(one)}: {_verdicts(one)}"))
+            table += [("", f"{note}") for note in one.notes]
+    noted = [one for one in changes if one.change == "same" and one.notes]
+    table += [("note", f"{_place(one)}: {'; '.join(one.notes)}") for one in noted]
+    return "\n".join([f"{verdict(changes)}", *labelled(table)])
+
+
+def verdict(changes: t.Iterable[Change]) -> str:
+    """One sentence: how many places became what."""
+    told = [f"{len(several)} {_COUNTED[change]}" for change, several in _grouped(changes).items()]
+    return ", ".join(told)
+
+
+def _grouped(changes: t.Iterable[Change]) -> dict[str, list[Change]]:
+    groups: dict[str, list[Change]] = {}
+    for one in changes:
+        groups.setdefault(one.change, []).append(one)
+    return groups
+
+
+def _run(document: Document) -> str:
+    playbook = printable(document["run"]["playbook"], _NAME)
+    return f"{playbook} {printable(latest(document[RESULTS]), _NAME)}".strip()
+
+
+def _place(change: Change) -> str:
+    vantage = f" from {printable(change.vantage, _NAME)}" if change.vantage else ""
+    backend = f", backend {printable(change.backend, _NAME)}" if change.backend else ""
+    return f"{printable(change.cluster, _NAME)}{vantage}{backend}"
+
+
+def _verdicts(change: Change) -> str:
+    before, after = printable(change.before), printable(change.after)
+    if before and after:
+        return before if before == after else f"{before}, now {after}"
+    return after or f"{before}, and not there any more"

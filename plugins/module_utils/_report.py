@@ -1,0 +1,174 @@
+# Copyright (c) 2026, the kestrel.real_ip contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+# PRIVATE to the collection: it can change at any time.
+
+"""One document of what a run found at all its hosts: made, read back, merged.
+
+Each writer of a report and each comparison takes such a document and nothing else. No logs of pods
+stand in it, no Secret and no credential: evidence is cut to what ``_report_schema`` names.
+"""
+
+from __future__ import annotations
+
+import json
+import typing as t
+
+from ansible_collections.kestrel.real_ip.plugins.module_utils._codes import printable
+from ansible_collections.kestrel.real_ip.plugins.module_utils._report_schema import (
+    FORMAT,
+    mismatch,
+    shaped,
+)
+from ansible_collections.kestrel.real_ip.plugins.module_utils._summary import (
+    badness,
+    entry,
+    over_all,
+)
+
+Data = t.Mapping[str, t.Any]
+Document = dict[str, t.Any]
+
+#: The member that AWX has as an artifact, and that a document has under the same name
+RESULTS = "real_ip_results"
+
+_NOTHING: Data = {"probes": {}, "path": [], "findings": []}
+
+
+class Unreadable(ValueError):
+    """A file holds no document. The text names the file, what was expected and what was seen."""
+
+
+def worst_first(results: t.Mapping[str, Data]) -> list[str]:
+    """The names of hosts or vantage points, the worst first; of equal ones in their order."""
+    order = {name: badness(one)[0] for name, one in results.items()}
+    return sorted(results, key=order.__getitem__)
+
+
+def places(found: Data) -> dict[str, Data]:
+    """The entries of an entry's vantage points; its own under the empty name without any."""
+    return {**(found.get("vantages") or {"": found})}
+
+
+def evidence(probes: t.Mapping[str, Data], way: Data | None) -> dict[str, t.Any]:
+    """What an entry rests on.
+
+    ``probes``: vantage point to its result of source_ip_info, the empty name for the controller;
+    what has no verdict is left out. ``way``: the result of traffic_path_info, without its logs.
+    """
+    judged = {name: one for name, one in probes.items() if "verdict" in one}
+    found = {"probes": judged, **{key: (way or {}).get(key) or [] for key in ("path", "findings")}}
+    made: dict[str, t.Any] = shaped(found, "evidence")
+    return made
+
+
+def gone(failure: Data | None, facts: Data) -> dict[str, t.Any]:
+    """The entry of a host that left the run before it could say what was found there.
+
+    ``failure``: the result of its last task that is known, which may say why.
+    """
+    unreachable = (failure or {}).get("unreachable")
+    told = (failure or {}).get("msg") or "it left the run before anything was found there"
+    message = str(told).removeprefix("Task failed: ")
+    task = "The host was not reached" if unreachable else "No result"
+    return {**entry(None, {"task": task, "msg": message}, facts), "cause": None}
+
+
+def document(hosts: t.Mapping[str, tuple[Data, Data]], run: Data) -> Document:
+    """The document of a run. ``hosts``: name to entry and evidence; ``run``: see the schema."""
+    results = {name: found for name, (found, _evidence) in hosts.items()}
+    order = worst_first(results)
+    return {
+        "format": FORMAT,
+        "run": {**run},
+        RESULTS: {name: results[name] for name in order},
+        "evidence": {name: {**hosts[name][1]} for name in order},
+    }
+
+
+def as_json(found: Document) -> str:
+    """The text of the document. Only ASCII: no character in it can change what is shown."""
+    return json.dumps(found, indent=2) + "\n"
+
+
+# --- Reading --------------------------------------------------------------------------------------
+
+
+def _refused(text: str) -> t.NoReturn:
+    raise ValueError(f"{text} is no JSON")
+
+
+def read(text: str, name: str) -> Document:
+    """The document in a file's ``text``.
+
+    A report in JSON, the artifacts of an AWX job, or the job itself as its API has it. What an
+    artifact doesn't have is empty. Raises :class:`Unreadable`, which names the file ``name``.
+    """
+    try:
+        found = json.loads(text, parse_constant=_refused)
+    except RecursionError:
+        raise Unreadable(f"{name}: expected a report in JSON, seen one that has no end") from None
+    except ValueError as error:
+        raise Unreadable(f"{name}: expected a report in JSON, seen: {printable(error)}") from None
+    if isinstance(found, dict) and "format" not in found and RESULTS not in found:
+        found = found.get("artifacts") or found
+    if not isinstance(found, dict) or not found.get(RESULTS):
+        raise Unreadable(
+            f"{name}: expected a report that real_ip_report_dir has kept, or the artifacts of an "
+            f"AWX job, seen JSON without {RESULTS}"
+        )
+    results = found[RESULTS]
+    whole = {
+        "format": FORMAT,
+        "run": {"playbook": "", "time": latest(results), "versions": {}},
+        "evidence": {},
+        **{key: found[key] for key in ("format", "run", RESULTS, "evidence") if key in found},
+    }
+    wrong = mismatch(whole)
+    if wrong:
+        raise Unreadable(f"{name}: {wrong}")
+    told = {host: whole["evidence"].get(host, _NOTHING) for host in results}
+    return {**whole, "evidence": told}
+
+
+def latest(results: t.Any) -> str:
+    """The time of the last entry, also of what isn't known to be of the right shape yet."""
+    entries = results.values() if isinstance(results, dict) else ()
+    return max((str(one.get("time") or "") for one in entries if isinstance(one, dict)), default="")
+
+
+# --- Merging --------------------------------------------------------------------------------------
+
+
+def merge(documents: t.Mapping[str, Document], run: Data) -> Document:
+    """One document of several, by the name of each.
+
+    A host that stands in several keeps its worst entry, and ``verifications`` has all of them in
+    the order of their times, as in one run that verifies several times: that a later run is good
+    takes nothing back of what an earlier one showed.
+    """
+    entries: dict[str, list[Data]] = {}
+    rests_on: dict[str, list[tuple[Data, Data]]] = {}
+    for one in documents.values():
+        for host, found in one[RESULTS].items():
+            entries.setdefault(host, []).extend(found.get("verifications") or [found])
+            rests_on.setdefault(host, []).append((found, one["evidence"][host]))
+    hosts = {}
+    for host, several in entries.items():
+        # Of the same run, found in two documents, one is enough.
+        distinct = [one for place, one in enumerate(several) if one not in several[:place]]
+        found = over_all(sorted(distinct, key=lambda one: str(one.get("time") or "")))
+        told = min(rests_on[host], key=lambda pair: badness(pair[0]))[1]
+        hosts[host] = (found, told)
+    merged = [
+        {"file": name, "playbook": one["run"]["playbook"], "time": one["run"]["time"]}
+        for name, one in documents.items()
+    ]
+    return document(hosts, {**run, "merged": merged})
+
+
+def in_several(documents: t.Mapping[str, Document]) -> list[str]:
+    """The hosts that stand in more than one document."""
+    names = [host for one in documents.values() for host in one[RESULTS]]
+    return sorted({name for name in names if names.count(name) > 1})

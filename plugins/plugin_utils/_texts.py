@@ -1,0 +1,189 @@
+# Copyright (c) 2026, the kestrel.real_ip contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+# PRIVATE to the collection: it can change at any time.
+
+"""The report as Markdown, for an issue or a chat; for CI as JUnit XML; for Prometheus.
+
+Reasons, names and messages can hold what others wrote. In none of these texts do they end a line, a
+cell or a quote, nor become markup.
+"""
+
+from __future__ import annotations
+
+import re
+import typing as t
+from collections import Counter
+from datetime import datetime
+from xml.etree import ElementTree
+
+from ansible_collections.kestrel.real_ip.plugins.module_utils._codes import VERDICTS, visible
+from ansible_collections.kestrel.real_ip.plugins.module_utils._report import (
+    RESULTS,
+    Document,
+    places,
+)
+from ansible_collections.kestrel.real_ip.plugins.module_utils._summary import NOT_RUN
+
+Data = t.Mapping[str, t.Any]
+
+PRESERVED = "preserved"
+_ALL = (*VERDICTS, NOT_RUN)
+
+
+# --- Markdown -------------------------------------------------------------------------------------
+
+
+def markdown(found: Document) -> str:
+    """A table of all clusters, then what mends each of those that aren't well."""
+    results, run = found[RESULTS], found["run"]
+    counts = Counter(one["verdict"] for one in results.values())
+    names = [*dict.fromkeys(name for one in results.values() for name in places(one) if name)]
+    told = [f"{counts[verdict]} {verdict}" for verdict in _ALL if counts[verdict]]
+    versions = [f"{name} {version}" for name, version in run["versions"].items() if version]
+    head = ["Cluster", "Verdict", *(f"From {_plain(name)}" for name in names), "Why"]
+    lines = [
+        f"## Client addresses: {', '.join(told)}",
+        "",
+        _plain(
+            ", ".join([*([run["playbook"]] if run["playbook"] else []), run["time"], *versions])
+        ),
+        "",
+        _row(head),
+        _row(["---"] * len(head)),
+        *(_row(_cells(host, one, names)) for host, one in results.items()),
+    ]
+    for host, one in results.items():
+        if one.get("cause"):
+            lines += ["", *_cause(host, one["cause"])]
+    return "\n".join(lines) + "\n"
+
+
+def _row(cells: t.Iterable[str]) -> str:
+    return f"| {' | '.join(cells)} |"
+
+
+def _cells(host: str, one: Data, names: t.Iterable[str]) -> list[str]:
+    there = one.get("vantages") or {}
+    seen = [_plain(there[name]["verdict"]) if name in there else "not probed" for name in names]
+    code = f"{one['code']} " if one.get("code") else ""
+    return [_plain(host), f"**{_plain(one['verdict'])}**", *seen, _plain(f"{code}{one['reason']}")]
+
+
+def _cause(host: str, cause: Data) -> list[str]:
+    told = f"{cause['code']} {cause['object']}: {cause['cause']}"
+    lines = [f"**{_plain(host)}**: {_plain(told)}", ""]
+    if cause["fix_kind"] not in ("command", "variable"):
+        return [*lines, f"What mends it: {_plain(cause['fix'])}"]
+    text = visible(cause["fix"])
+    fence = "`" * max(3, 1 + max(map(len, re.findall("`+", text)), default=0))
+    return [*lines, fence, text, fence]
+
+
+def _plain(text: object) -> str:
+    """The text as itself: no markup, no link, and nobody is called by his name."""
+    shown = re.sub(r"([\\`*_\[\]<>|~&$])", r"\\\1", visible(text))
+    # Links, names and issues are looked for in what was made of the text as well, but not in code.
+    return re.sub(r"(?i)(?:://|(?<=www)[.]|[@#])+", r"`\g<0>`", shown)
+
+
+# --- JUnit ----------------------------------------------------------------------------------------
+
+
+def junit(found: Document) -> str:
+    """A suite for each cluster, and in it a case for each vantage point.
+
+    A bad verdict is a failure, whatever ``real_ip_accept`` holds; none at all is an error.
+    """
+    root = ElementTree.Element("testsuites", name="kestrel.real_ip")
+    for host, one in found[RESULTS].items():
+        cases = places(one)
+        verdicts = Counter(case["verdict"] for case in cases.values())
+        errors, failures = verdicts[NOT_RUN], len(cases) - verdicts[NOT_RUN] - verdicts[PRESERVED]
+        suite = _element(
+            root,
+            "testsuite",
+            name=host,
+            tests=len(cases),
+            failures=failures,
+            errors=errors,
+            skipped=0,
+            time=0,
+            timestamp=re.sub(r"[+]00:00$", "", str(one.get("time") or "")),
+        )
+        for vantage, case in cases.items():
+            _case(suite, host, vantage, {"cause": one.get("cause"), **case})
+    ElementTree.indent(root)
+    return ElementTree.tostring(root, encoding="unicode", xml_declaration=False) + "\n"
+
+
+def _element(parent: ElementTree.Element, tag: str, **values: object) -> ElementTree.Element:
+    shown = {name: visible(value) for name, value in values.items() if value != ""}
+    return ElementTree.SubElement(parent, tag, shown)
+
+
+def _case(suite: ElementTree.Element, host: str, vantage: str, found: Data) -> None:
+    name = f"client address from {vantage}" if vantage else "client address"
+    case = _element(suite, "testcase", classname=f"real_ip.{host}", name=name, time=0)
+    if found["verdict"] == PRESERVED:
+        return
+    tag = "error" if found["verdict"] == NOT_RUN else "failure"
+    code = f" {found['code']}" if found.get("code") else ""
+    cause = found["cause"]
+    lines = [found["reason"]]
+    if cause:
+        lines += [f"{cause['code']} {cause['object']}: {cause['cause']}", cause["fix"]]
+    bad = _element(
+        case, tag, type=f"{found['verdict']}{code}", message=f"{found['verdict']}: {lines[0]}"
+    )
+    bad.text = "\n".join(map(visible, lines))
+
+
+# --- Prometheus -----------------------------------------------------------------------------------
+
+_METRICS = {
+    "real_ip_verdict": "Whether this is the verdict of the cluster, 1 of one and 0 of all others.",
+    "real_ip_vantage_verdict": "Whether this is the verdict from a vantage point.",
+    "real_ip_code_info": "Code of the verdict and of its cause, always 1.",
+    "real_ip_last_run_timestamp_seconds": "When the cluster was looked at last.",
+}
+
+
+def prometheus(host: str, found: Data) -> str:
+    """A cluster's metrics, for a file of the node exporter's textfile collector."""
+    cluster = {"cluster": host}
+    cause = (found.get("cause") or {}).get("code") or ""
+    when = _seconds(found.get("time"))
+    samples: dict[str, list[tuple[dict[str, str], int]]] = {
+        "real_ip_verdict": _states(cluster, found),
+        "real_ip_vantage_verdict": [
+            sample
+            for vantage, one in (found.get("vantages") or {}).items()
+            for sample in _states({**cluster, "vantage": vantage}, one)
+        ],
+        "real_ip_code_info": [({**cluster, "code": found.get("code") or "", "cause": cause}, 1)],
+        "real_ip_last_run_timestamp_seconds": [(cluster, when)] if when else [],
+    }
+    lines = []
+    for name, several in samples.items():
+        if several:
+            lines += [f"# HELP {name} {_METRICS[name]}", f"# TYPE {name} gauge"]
+            lines += [f"{name}{{{_labels(labels)}}} {value}" for labels, value in several]
+    return "\n".join(lines) + "\n"
+
+
+def _states(labels: dict[str, str], found: Data) -> list[tuple[dict[str, str], int]]:
+    return [({**labels, "verdict": one}, int(one == found["verdict"])) for one in _ALL]
+
+
+def _labels(labels: t.Mapping[str, str]) -> str:
+    quoted = {name: re.sub(r'(["\\])', r"\\\1", visible(value)) for name, value in labels.items()}
+    return ",".join(f'{name}="{value}"' for name, value in quoted.items())
+
+
+def _seconds(time: object) -> int | None:
+    try:
+        return int(datetime.fromisoformat(str(time)).timestamp())
+    except ValueError:
+        return None

@@ -1,0 +1,81 @@
+# Copyright (c) 2026, the kestrel.real_ip contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+from __future__ import annotations
+
+import typing as t
+
+import pytest
+from ansible_collections.kestrel.real_ip.plugins.action.report import documents
+
+RUN = {"playbook": "verify", "time": "2026-01-02T03:04:05+00:00", "versions": {}}
+ENTRY = {"verdict": "lost", "reason": "r", "code": "V201"}
+SAID = {"__real_ip_summary": {"published": ENTRY}}
+SKIPPED = {"__real_ip_summary": {"skipped": True}}
+PROBES = {
+    "__verify_probe": {"skipped": True},
+    "__verify_probes": {
+        "results": [
+            {"__verify_point": "office", "verdict": "lost", "reason": "r", "invocation": {}},
+            {"__verify_point": "away", "unreachable": True},
+        ]
+    },
+}
+
+
+def run(hosts: dict[str, t.Any], batch: str, alive: str, directory: str = "kept") -> t.Any:
+    """Documents by directory; ``batch`` and ``alive``: names of hosts, as Ansible has them."""
+    hostvars = {name: {"real_ip_report_dir": directory, **own} for name, own in hosts.items()}
+    variables = {
+        "hostvars": hostvars,
+        "ansible_play_hosts_all": [*hosts],
+        "ansible_play_hosts": alive.split(),
+        "ansible_play_batch": batch.split(),
+    }
+    return documents(variables, RUN)
+
+
+@pytest.mark.parametrize(
+    ("hosts", "batch", "alive", "rows"),
+    [
+        ({"a": SAID}, "a", "a", {"a": "lost"}),
+        # Failed or not reached: no host that is alive, and yet a row
+        ({"a": SAID, "b": {}}, "a", "a", {"a": "lost", "b": "not_run"}),
+        ({"a": SAID, "b": SKIPPED}, "a", "a", {"a": "lost", "b": "not_run"}),
+        # Of a batch that is still to come nothing is known, and nothing is said.
+        ({"a": SAID, "b": {}}, "a", "a b", {"a": "lost"}),
+        # Of one that was before, all is known.
+        ({"a": SAID, "b": SAID}, "b", "a b", {"a": "lost", "b": "lost"}),
+        ({"a": SAID, "b": SAID}, "b", "b", {"a": "lost", "b": "lost"}),
+    ],
+)
+def test_which_hosts_are_rows(hosts: t.Any, batch: str, alive: str, rows: dict[str, str]) -> None:
+    [(directory, found)] = run(hosts, batch, alive).items()
+    assert directory == "kept"
+    assert {name: one["verdict"] for name, one in found["real_ip_results"].items()} == rows
+
+
+@pytest.mark.parametrize(
+    ("hosts", "directory"),
+    [
+        # Where tags have left all of it out there is nothing to say.
+        ({"a": {}, "b": SKIPPED}, "kept"),
+        ({"a": SAID}, ""),
+        ({"a": SAID}, None),
+        # The preflight has refused it, and has said so.
+        ({"a": SAID}, ["a"]),
+    ],
+)
+def test_what_has_no_report(hosts: t.Any, directory: t.Any) -> None:
+    assert run(hosts, "a b", "a b", directory) == {}
+
+
+def test_the_evidence_is_that_of_each_vantage_point() -> None:
+    way = {"path": [], "findings": [], "logs": ["x"]}
+    [found] = run({"a": {**SAID, **PROBES, "__diagnose_way": way}}, "a", "a").values()
+    assert found["evidence"]["a"] == {
+        "probes": {"office": {"verdict": "lost", "reason": "r"}},
+        "path": [],
+        "findings": [],
+    }

@@ -1,0 +1,203 @@
+# Copyright (c) 2026, the kestrel.real_ip contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+from __future__ import annotations
+
+import typing as t
+
+import pytest
+from ansible_collections.kestrel.real_ip.plugins.module_utils._compare import (
+    CHANGES,
+    compare,
+    page,
+    swapped,
+    verdict,
+)
+from ansible_collections.kestrel.real_ip.plugins.module_utils._report import document
+
+
+def found(told: t.Any, **more: t.Any) -> dict[str, t.Any]:
+    """An entry by its verdict; a dictionary is one with vantage points."""
+    if isinstance(told, dict):
+        vantages = {name: found(one) for name, one in told.items()}
+        return {**min(vantages.values(), key=lambda one: one["verdict"]), "vantages": vantages}
+    return {"verdict": told, "code": "V999", "reason": "r", "expected": ["203.0.113.10"], **more}
+
+
+def made(hosts: dict[str, t.Any], probes: t.Any = None) -> dict[str, t.Any]:
+    nothing: dict[str, t.Any] = {"probes": probes or {}, "path": [], "findings": []}
+    told = {name: (found(one), nothing) for name, one in hosts.items() if one}
+    return document(told, {"playbook": "verify", "time": "t", "versions": {}})
+
+
+VERDICTS = [
+    # before, after, what that is
+    ("preserved", "preserved", "same"),
+    ("preserved", "lost", "worse"),
+    ("preserved", "unproven", "worse"),
+    ("preserved", "not_run", "worse"),
+    ("preserved", None, "missing"),
+    ("lost", "preserved", "mended"),
+    ("not_run", "preserved", "mended"),
+    ("lost", "lost", "bad"),
+    ("not_run", "not_run", "bad"),
+    ("unproven", "lost", "worse"),
+    ("lost", "no_answer", "worse"),
+    ("not_run", "lost", "worse"),
+    # Less bad mends nothing, nor does not to look.
+    ("lost", "unproven", "other"),
+    ("lost", "not_run", "other"),
+    ("lost", None, "gone"),
+    ("not_run", None, "gone"),
+    (None, "preserved", "new"),
+    (None, "lost", "new"),
+]
+
+
+@pytest.mark.parametrize(("before", "after", "change"), VERDICTS)
+def test_clusters_and_vantage_points(before: t.Any, after: t.Any, change: str) -> None:
+    other = {"other": "preserved"}
+    [one] = [
+        each
+        for each in compare(made({"a": before, **other}), made({"a": after, **other}))
+        if each.cluster == "a"
+    ]
+    assert one.change == change
+    assert one.fails is (change in ("worse", "missing"))
+    if before and after:
+        old, new = made({"a": {"x": before}}), made({"a": {"x": after}})
+        [one] = compare(old, new)
+        assert (one.cluster, one.vantage, one.change) == ("a", "x", change)
+
+
+def test_every_change_is_tried() -> None:
+    assert {change for _before, _after, change in VERDICTS} == {*CHANGES}
+
+
+@pytest.mark.parametrize(
+    ("before", "after", "changes"),
+    [
+        # Vantage points come and go one by one.
+        (
+            {"x": "preserved", "y": "preserved"},
+            {"x": "preserved", "z": "lost"},
+            {"x": "same", "y": "missing", "z": "new"},
+        ),
+        # Probed from elsewhere now: the host can be compared, what was seen before is missing.
+        ("preserved", {"x": "lost"}, {"": "worse", "x": "new"}),
+        ({"x": "preserved"}, "preserved", {"": "same", "x": "missing"}),
+        ({"x": "lost"}, "preserved", {"": "mended", "x": "gone"}),
+        (None, {"x": "lost", "y": "preserved"}, {"x": "new", "y": "new"}),
+        ({"x": "lost", "y": "preserved"}, None, {"x": "gone", "y": "missing"}),
+    ],
+)
+def test_other_vantage_points(before: t.Any, after: t.Any, changes: dict[str, str]) -> None:
+    told = compare(made({"a": before, "b": "lost"}), made({"a": after, "b": "lost"}))
+    assert {one.vantage: one.change for one in told if one.cluster == "a"} == changes
+
+
+def probe(**backends: str) -> dict[str, t.Any]:
+    """``backends``: name to the address that it saw, empty for none."""
+    return {
+        "": {
+            "verdict": "mixed",
+            "reason": "r",
+            "expected": ["203.0.113.0/24"],
+            "backends": [
+                {"name": name, "observed": {seen: 3} if seen else {}}
+                for name, seen in backends.items()
+            ],
+        }
+    }
+
+
+@pytest.mark.parametrize(
+    ("before", "after", "change"),
+    [
+        ("203.0.113.10", "203.0.113.11", None),
+        ("203.0.113.10", "10.0.0.1", "worse"),
+        ("203.0.113.10", "none", "worse"),
+        ("203.0.113.10", "", "worse"),
+        ("10.0.0.1", "203.0.113.10", "mended"),
+        ("10.0.0.1", "10.0.0.2", None),
+    ],
+)
+def test_backends_that_answered_both_times(before: str, after: str, change: str | None) -> None:
+    told = compare(
+        made({"a": "mixed"}, probe(pod=before, old="203.0.113.10")),
+        made({"a": "mixed"}, probe(pod=after, new="10.0.0.1")),
+    )
+    assert [one.change for one in told if one.backend] == ([change] if change else [])
+    [place] = [one for one in told if not one.backend]
+    assert place.notes == ("backends: 1 gone, 1 new",)
+
+
+@pytest.mark.parametrize(
+    ("verdicts", "after", "backends"),
+    [
+        # What all of them did is what the place did.
+        (("preserved", "lost"), {"a": "10.0.0.1", "b": "10.0.0.1"}, []),
+        (("preserved", "mixed"), {"a": "10.0.0.1", "b": "203.0.113.10"}, ["a"]),
+        (("mixed", "mixed"), {"a": "10.0.0.1", "b": "10.0.0.1"}, ["a", "b"]),
+    ],
+)
+def test_backends_are_named_where_they_tell_more(
+    verdicts: tuple[str, str], after: dict[str, str], backends: list[str]
+) -> None:
+    before = probe(a="203.0.113.10", b="203.0.113.10")
+    told = compare(made({"x": verdicts[0]}, before), made({"x": verdicts[1]}, probe(**after)))
+    assert [one.backend for one in told if one.backend] == backends
+
+
+NOTES = [
+    # changes of the entry, changes of the probe, note
+    ({"expected": ["192.0.2.0/24"]}, {}, "expected 203.0.113.10, now 192.0.2.0/24"),
+    ({"reason": "r; forgery not tested"}, {}, "now forgery not tested"),
+    ({}, {"forgery": {"X-Real-IP": "passed_through"}}, "a forged X-Real-IP was replaced, and is"),
+    ({}, {"safe_strategy": {"strategy": "peer"}}, "an application could use single_header X-Real-"),
+]
+
+
+@pytest.mark.parametrize(("entry", "own", "note"), NOTES)
+def test_what_else_differs_is_noted(entry: t.Any, own: t.Any, note: str) -> None:
+    usual = {
+        **probe()[""],
+        "forgery": {"X-Real-IP": "replaced"},
+        "safe_strategy": {"strategy": "single_header", "header": "X-Real-IP"},
+    }
+    before, after = (made({"a": "preserved"}, {"": one}) for one in (usual, {**usual, **own}))
+    after["real_ip_results"]["a"].update(entry)
+    [one] = compare(before, after)
+    [told] = one.notes
+    assert told.startswith(note)
+    assert one.change == "same"
+    assert note in " ".join(page(("a", "b"), (before, after), [one]).split())
+
+
+def test_the_one_that_is_older_can_not_be_after() -> None:
+    old, new = (made({"a": "lost"}) for _ in range(2))
+    assert not swapped(old, new)
+    for one, day in ((old, 1), (new, 2)):
+        one["real_ip_results"]["a"]["time"] = f"2026-01-0{day}T00:00:00+00:00"
+    assert not swapped(old, new)
+    assert swapped(new, old)
+
+
+HOSTILE = "\x1b[31m\u202e|`\n" + "word " * 60
+
+
+def test_the_page_is_of_100_columns_and_says_the_worst_first() -> None:
+    before = made({"a": "preserved", HOSTILE: "preserved", "c": "lost", "d": "preserved"})
+    after = made({"a": "preserved", HOSTILE: "lost", "c": "preserved"})
+    changes = compare(before, after)
+    text = page(("one.json", HOSTILE), (before, after), changes)
+    lines = text.splitlines()
+    assert lines[0] == (
+        "1 worse, 1 preserved before and not looked at any more, 1 mended, 1 still preserved"
+    )
+    assert lines[0] == verdict(changes)
+    assert max(map(len, lines)) <= 100
+    assert all(line.isprintable() for line in lines)
+    labels = [line.split()[0] for line in lines[1:] if not line.startswith("    ")]
+    assert labels == ["before", "after", "worse", "missing", "mended", "same"]

@@ -1,0 +1,254 @@
+# Copyright (c) 2026, the kestrel.real_ip contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+from __future__ import annotations
+
+import json
+import typing as t
+
+import pytest
+from ansible_collections.kestrel.real_ip.plugins.module_utils._report import (
+    Unreadable,
+    as_json,
+    document,
+    evidence,
+    gone,
+    in_several,
+    merge,
+    places,
+    read,
+    worst_first,
+)
+from ansible_collections.kestrel.real_ip.plugins.module_utils._report_schema import (
+    FORMAT,
+    SCHEMA,
+    mismatch,
+    shaped,
+)
+
+RUN = {"playbook": "verify", "time": "2026-01-02T03:04:05+00:00", "versions": {"ansible": "2.20"}}
+NOTHING: dict[str, t.Any] = {"probes": {}, "path": [], "findings": []}
+CAUSE = {"code": "P206", "object": "Service a", "cause": "b", "fix": "c", "fix_kind": "command"}
+
+
+def found(verdict: str, time: str = "2026-01-01T00:00:00+00:00", **more: t.Any) -> dict[str, t.Any]:
+    return {
+        "verdict": verdict,
+        "code": "V001",
+        "reason": f"{verdict} it is",
+        "expected": ["203.0.113.10"],
+        "expected_from": "given",
+        "observed": {"203.0.113.10": 10},
+        "address": ["198.51.100.1"],
+        "vantage": "outside",
+        "time": time,
+        "versions": {"kubernetes": None},
+        "cause": None,
+        **more,
+    }
+
+
+def made(**hosts: dict[str, t.Any]) -> dict[str, t.Any]:
+    return document({host: (one, NOTHING) for host, one in hosts.items()}, RUN)
+
+
+def test_a_document_has_the_worst_first_and_fits_its_schema() -> None:
+    one = made(
+        a=found("preserved"), b=found("not_run", cause=CAUSE), c=found("lost"), d=found("no_answer")
+    )
+    assert [*one["real_ip_results"]] == [*one["evidence"]] == ["d", "c", "b", "a"]
+    assert mismatch(one) is None
+    assert read(as_json(one), "x.json") == one
+
+
+def test_places_are_vantage_points_or_the_host_itself() -> None:
+    assert places(found("lost")) == {"": found("lost")}
+    vantages = {"a": found("lost"), "b": found("preserved")}
+    assert places(found("lost", vantages=vantages)) == vantages
+    assert worst_first({"b": found("preserved"), "a": found("lost")}) == ["a", "b"]
+
+
+def test_json_is_ascii_whatever_a_name_holds() -> None:
+    text = as_json(made(**{"a\u202e\ud800\x1b": found("lost", reason="</script>\u2028")}))
+    assert text.isascii()
+    assert "\x1b" not in text
+    assert [*json.loads(text)["real_ip_results"]] == ["a\u202e\ud800\x1b"]
+
+
+PROBE = {
+    "verdict": "lost",
+    "reason": "r",
+    "observed": {"192.0.2.1": 2},
+    "backends": [{"name": "a", "headers": {"X-Real-IP": ["b"]}, "body": "secret"}],
+    "safe_strategy": {"strategy": "peer"},
+    "targets": [{"name": "n", "verdict": "untested", "timings": {"total": 1}}],
+    "invocation": {"module_args": {"headers": {"Authorization": "secret"}}},
+    "timings": {"total": {"min": 0.1}},
+}
+WAY = {
+    "path": [{"hop": "client", "objects": [], "broken": False, "more": "secret"}],
+    "findings": [dict.fromkeys(("code", "severity", "title", "token"), "secret")],
+    "cause": {"code": "P206"},
+    "logs": [{"pod": "a", "lines": ["secret"]}],
+    "invocation": {"module_args": {"api_key": "secret"}},
+}
+
+
+def test_evidence_is_only_what_the_schema_names() -> None:
+    told = evidence({"": {"skipped": True}, "x": PROBE, "y": {"msg": "unreachable"}}, WAY)
+    assert [*told["probes"]] == ["x"]
+    assert told["probes"]["x"] == {
+        "verdict": "lost",
+        "reason": "r",
+        "observed": {"192.0.2.1": 2},
+        "backends": [{"name": "a", "headers": {"X-Real-IP": ["b"]}}],
+        "safe_strategy": {"strategy": "peer"},
+        "targets": [{"name": "n", "verdict": "untested"}],
+    }
+    assert told["path"] == [{"hop": "client", "objects": [], "broken": False}]
+    assert [*told["findings"][0]] == ["code", "severity", "title"]
+    assert "logs" not in told
+    assert evidence({}, None) == NOTHING
+
+
+@pytest.mark.parametrize(
+    ("failure", "reason"),
+    [
+        (None, "No result: it left the run before anything was found there"),
+        ({}, "No result: it left the run before anything was found there"),
+        ({"unreachable": True, "msg": "no\nroute"}, "The host was not reached: no route"),
+        ({"failed": True, "msg": "Task failed: refused"}, "No result: refused"),
+    ],
+)
+def test_a_host_that_said_nothing_is_a_row(failure: t.Any, reason: str) -> None:
+    told = gone(failure, {"time": "t", "versions": {}})
+    assert (told["verdict"], told["reason"], told["code"]) == ("not_run", reason, None)
+    assert mismatch(made(a=told)) is None
+
+
+READ = [
+    # what a file may hold beside a report
+    {"real_ip_results": {"a": found("lost")}},
+    {"id": 7, "artifacts": {"real_ip_results": {"a": found("lost")}}},
+    {"real_ip_results": {"a": {"verdict": "not_run", "reason": ""}}, "other": 1},
+]
+
+
+@pytest.mark.parametrize("given", READ)
+def test_an_artifact_is_a_document_without_evidence(given: t.Any) -> None:
+    one = read(json.dumps(given), "artifacts.json")
+    assert one["format"] == FORMAT
+    assert one["evidence"] == {"a": NOTHING}
+    assert mismatch(one) is None
+
+
+REFUSED = [
+    # text of a file, what the message says
+    ("", "expected a report in JSON"),
+    ("real_ip_results: {}", "expected a report in JSON"),
+    ('{"real_ip_results": {"a": {"verdict": "lost", "reason": NaN}}}', "NaN is no JSON"),
+    ("[" * 100000, "expected a report in JSON"),
+    ("[]", "seen JSON without real_ip_results"),
+    ("7", "seen JSON without real_ip_results"),
+    ('{"artifacts": null}', "seen JSON without real_ip_results"),
+    ('{"artifacts": {}}', "seen JSON without real_ip_results"),
+    ('{"real_ip_results": {}}', "seen JSON without real_ip_results"),
+    ('{"real_ip_results": [1]}', "real_ip_results: expected object, got [1]"),
+    ('{"real_ip_results": {"a": 1}}', "real_ip_results.a: expected object"),
+    (
+        '{"real_ip_results": {"a": {"verdict": "good", "reason": ""}}}',
+        "real_ip_results.a.verdict: expected no_answer, lost, mixed,",
+    ),
+    ('{"real_ip_results": {"a": {"verdict": ["lost"], "reason": ""}}}', "a.verdict: expected no_"),
+    ('{"real_ip_results": {"a": {"verdict": "lost"}}}', "a: expected the member reason"),
+    (
+        '{"real_ip_results": {"a": {"verdict": "lost", "reason": "", "observed": {"x": true}}}}',
+        "a.observed.x: expected integer",
+    ),
+    (
+        '{"real_ip_results": {"a": {"verdict": "lost", "reason": "", "vantages": {"b": {}}}}}',
+        "a.vantages.b: expected the member verdict",
+    ),
+    (
+        '{"format": "kestrel.real_ip/report/2", "real_ip_results": {"a": {"verdict": "lost"}}}',
+        "format: expected kestrel.real_ip/report/1, got",
+    ),
+    (
+        '{"real_ip_results": {"a": {"verdict": "lost", "reason": ""}}, "evidence": []}',
+        "evidence: expected object",
+    ),
+    ('{"real_ip_results": {"\\u001b[1m": 1}}', "real_ip_results.\\x1b[1m: expected object"),
+]
+
+
+@pytest.mark.parametrize(("text", "message"), REFUSED)
+def test_a_foreign_file_is_named_with_what_is_wrong(text: str, message: str) -> None:
+    with pytest.raises(Unreadable) as error:
+        read(text, "x.json")
+    assert str(error.value).startswith("x.json: ")
+    assert message in str(error.value)
+    assert str(error.value).isprintable()
+
+
+def test_merged_documents_have_all_hosts_the_worst_first() -> None:
+    documents = {"1.json": made(a=found("preserved")), "2.json": made(b=found("mixed"))}
+    one = merge(documents, {**RUN, "playbook": "merge_results"})
+    assert [*one["real_ip_results"]] == ["b", "a"]
+    assert one["run"]["merged"][0] == {
+        "file": "1.json",
+        "playbook": "verify",
+        "time": RUN["time"],
+    }
+    assert mismatch(one) is None
+    assert in_several(documents) == []
+
+
+EARLY, LATE, LAST = (f"2026-01-0{day}T00:00:00+00:00" for day in (1, 2, 3))
+
+
+@pytest.mark.parametrize(
+    ("several", "verdict", "kept"),
+    [
+        # A good run takes nothing back of what another one showed, whichever was first.
+        ([("lost", EARLY), ("preserved", LATE)], "lost", ["lost", "preserved"]),
+        ([("preserved", LATE), ("lost", EARLY)], "lost", ["lost", "preserved"]),
+        ([("preserved", EARLY), ("not_run", LATE)], "not_run", ["preserved", "not_run"]),
+        ([("preserved", EARLY), ("preserved", LATE)], "preserved", ["preserved"] * 2),
+        # The same run, from a report and from its artifact
+        ([("lost", EARLY), ("lost", EARLY)], "lost", []),
+    ],
+)
+def test_of_a_host_in_two_documents_the_worst_stays(
+    several: list[tuple[str, str]], verdict: str, kept: list[str]
+) -> None:
+    documents = {
+        f"{number}.json": document(
+            {"a": (found(what, time), {**NOTHING, "findings": [{"code": what}]})}, RUN
+        )
+        for number, (what, time) in enumerate(several)
+    }
+    one = merge(documents, RUN)
+    told = one["real_ip_results"]["a"]
+    assert told["verdict"] == verdict
+    assert [each["verdict"] for each in told.get("verifications", [])] == kept
+    assert one["evidence"]["a"]["findings"] == [{"code": verdict}], "of the entry that stays"
+    assert in_several(documents) == ["a"]
+
+
+def test_what_was_merged_can_be_merged_again() -> None:
+    first = merge({"1": made(a=found("lost", EARLY)), "2": made(a=found("preserved", LATE))}, RUN)
+    again = merge({"12": first, "3": made(a=found("mixed", LAST))}, RUN)
+    told = again["real_ip_results"]["a"]
+    assert [one["verdict"] for one in told["verifications"]] == ["lost", "preserved", "mixed"]
+    assert told["verdict"] == "lost"
+    assert mismatch(again) is None
+
+
+def test_the_schema_names_every_definition_that_it_uses() -> None:
+    used = {text.rpartition("/")[2] for text in json.dumps(SCHEMA).split('"') if "#/$defs/" in text}
+    assert used == {*SCHEMA["$defs"]}
+    assert shaped({"verdict": "lost", "vantages": {"b": {"x": 1}}}, "entry") == {
+        "verdict": "lost",
+        "vantages": {"b": {}},
+    }
