@@ -184,10 +184,10 @@ def rows(
     fates = telling(probe.get("forgery") or {})
     safe = probe.get("safe_strategy") or {}
     of = phrase(", from {name}", name=printable(worst(vantages))) if len(vantages) > 1 else ""
-    seen = [("seen", joined("", [_seen(result), of])), ("expected", _expected(result))]
+    seen = [("seen", joined("", [addresses_seen(result), of])), ("expected", _expected(result))]
     table = [
         *(("vantage", _vantage(name, found)) for name, found in vantages.items()),
-        *([("probe", _probed(probe))] if _is_diagnosis(result) and "verdict" in probe else []),
+        *([("probe", _probed(probe))] if is_diagnosis(result) and "verdict" in probe else []),
         *(seen if result["verdict"] != NOT_RUN else []),
         ("address", ", ".join(map(str, result["address"]))),
         *(("backend", text) for text in _backends(backends)),
@@ -331,7 +331,7 @@ def with_variables(text: str) -> str:
     return re.sub(r"\b(?P<name>[a-z]+(?:_[a-z]+)+|[a-z]+(?=:))(?P<colon>:?)", variable, text)
 
 
-def _seen(found: Data) -> str:
+def addresses_seen(found: Data) -> str:
     observed = found["observed"] or {}
     total = sum(observed.values())
     counted = (
@@ -368,7 +368,7 @@ def _others(result: Data, probe: Data) -> list[str]:
 def _vantage(name: str, found: Data) -> str:
     """One line of a page; a long one is cut, since all of it stands in ``real_ip_results``."""
     expected = joined(" or ", found["expected"] or [phrase("none")])
-    told = phrase("expected {expected}, saw {seen}", expected=expected, seen=_seen(found))
+    told = phrase("expected {expected}, saw {seen}", expected=expected, seen=addresses_seen(found))
     code = f" {found['code']}" if found["code"] else ""
     detail = found["reason"] if found["verdict"] == NOT_RUN else told
     whole = printable(joined("", [f"{name}: {found['verdict']}{code}", ", ", detail]), WIDTH * 2)
@@ -394,7 +394,7 @@ def _backends(backends: t.Iterable[Data]) -> list[str]:
     ]
 
 
-def _is_diagnosis(result: Data) -> bool:
+def is_diagnosis(result: Data) -> bool:
     return bool(result.get("diagnosed"))
 
 
@@ -408,7 +408,7 @@ def _probed(probe: Data) -> str:
 
 
 def _title(result: Data) -> str:
-    if _is_diagnosis(result):
+    if is_diagnosis(result):
         found = phrase("CAUSE {code}", code=result["code"])
         return found if result["code"] else phrase("NOTHING WRONG")
     code = f" ({result['code']})" if result["code"] else ""
@@ -427,13 +427,16 @@ def page(
 
 
 def labelled(
-    table: t.Iterable[tuple[str, str]], language: str = DEFAULT_LANGUAGE
+    table: t.Iterable[tuple[str, str]], language: str = DEFAULT_LANGUAGE, width: int = LABEL
 ) -> t.Iterator[str]:
-    """The lines of label and text, of at most 100 columns where no word is longer."""
+    """The lines of label and text, of at most 100 columns where no word is longer.
+
+    ``width``: of the column of labels.
+    """
     for label, told in table:
         shown, text = in_language(phrase(label), language), in_language(told, language)
-        begin = f"  {padded(shown, LABEL - 2)}"
+        first = f"  {padded(shown, width - 2)}"
         if label in _WHOLE:
-            yield f"{begin}{text}"
+            yield f"{first}{text}"
             continue
-        yield from wrapped(text, WIDTH, begin, " " * LABEL)
+        yield from wrapped(text, WIDTH, first, " " * width)
