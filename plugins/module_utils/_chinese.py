@@ -273,6 +273,9 @@ PHRASES: Mapping[str, str] = {
     "{verdict} from {names}": "从 {names}：{verdict}",
     "expected {expected}, saw {seen}": "预期 {expected}，看到 {seen}",
     "pods, which the echo app does not name": "Pod（回显应用不报告名称）",
+    "ansible-playbook kestrel.real_ip.explain -e real_ip_code={code}": (
+        "ansible-playbook kestrel.real_ip.explain -e real_ip_code={code} -e real_ip_language=zh"
+    ),
     "last lines of {pod}, container {container}:": "{pod} 的容器 {container} 的最后几行：",
     # --- What a code means (_explain)
     "{code} ({kind}): {title}": "{code}（{kind}）：{title}",

@@ -230,7 +230,14 @@ def _diagnosis(way: Data) -> t.Iterator[tuple[str, str]]:
     if len(others) > _ALSO:
         yield "also", phrase("{count} more", count=len(others) - _ALSO)
     if cause:
-        yield "explain", f"ansible-playbook kestrel.real_ip.explain -e real_ip_code={cause['code']}"
+        # Who reads this in Chinese is told the code in Chinese as well.
+        yield (
+            "explain",
+            phrase(
+                "ansible-playbook kestrel.real_ip.explain -e real_ip_code={code}",
+                code=cause["code"],
+            ),
+        )
 
 
 #: A line that goes on with what the one above it is about
