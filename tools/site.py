@@ -169,7 +169,8 @@ def _playbooks(root: Path, source: Path, known: Sequence[str]) -> str:
         "Each takes the [variables](index.md#variables) of the collection; from a checkout they are"
         " run as `ansible-playbook playbooks/NAME.yml`.\n",
     ]
-    for path in known:
+    # Those for AWX come last.
+    for path in sorted(known, key=lambda path: (path.count("/"), path)):
         found = re.fullmatch(r"playbooks/(?:(\w+)/)?(\w+)\.yml", path)
         plays = yaml.safe_load((root / path).read_text("utf-8")) if found else None
         # Lists of tasks have neither; what has no hosts of its own only stands in others.
