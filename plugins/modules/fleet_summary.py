@@ -57,7 +57,7 @@ EXAMPLES = r"""
 - name: Say what was found in all clusters
   kestrel.real_ip.fleet_summary:
     results: "{{ dict(ansible_play_hosts_all | zip(found)) }}"
-    out: "{{ ansible_play_hosts_all | difference(ansible_play_hosts) }}"
+    out: "{{ ansible_play_hosts_all | reject('in', ansible_play_hosts) | list }}"
   vars:
     found: "{{ ansible_play_hosts_all | map('extract', hostvars)
       | map(attribute='summary', default={}) | map(attribute='published', default={}) }}"
