@@ -114,8 +114,8 @@ def cut(text: str, width: int) -> str:
 
 
 #: What no line begins with, and what none ends with
-_CLOSING = "，。、；：！？）》」』”’…"
-_OPENING = "（《「『“‘"
+_CLOSING = "，。、；：！？）》」』\u201d\u2019…"
+_OPENING = "（《「『\u201c\u2018"
 _WIDE = r"[\u2e80-\u9fff\uf900-\ufaff\uff00-\uffef]"
 _PIECES = re.compile(
     rf"\s+|[{_OPENING}]*(?:{_WIDE}|[^\s{_OPENING}]+?(?=$|\s|{_WIDE}|[{_OPENING}{_CLOSING}]))"
