@@ -60,6 +60,20 @@ def entry(probe: Data | None, failure: Data | None, facts: Data) -> dict[str, t.
     return {**found, **facts}
 
 
+def without_result(failure: Data, facts: Data) -> dict[str, t.Any]:
+    """The entry of a host that left the run before anything could be said of it.
+
+    ``failure``: the result of its last task that is known, which may say why; empty without one.
+    """
+    task = "The host was not reached" if failure.get("unreachable") else "No result"
+    unknown = (
+        "the host became unreachable, or a task failed that nothing could be said after. "
+        "Next: see its own message above"
+    )
+    message = str(failure.get("msg") or unknown).removeprefix("Task failed: ")
+    return with_cause(entry(None, {"task": task, "msg": message}, facts), None)
+
+
 def diagnosed(way: Data, facts: Data) -> dict[str, t.Any]:
     """The entry of a host that was only diagnosed; ``way``: the result of traffic_path_info."""
     found = entry(None, {"task": "Diagnose", "msg": ""}, facts)
