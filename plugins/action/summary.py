@@ -36,6 +36,11 @@ display = Display()
 COLOURS = {"preserved": "green", "not_run": "yellow", "unproven": "yellow"}
 
 
+def colour(found: t.Mapping[str, t.Any]) -> str:
+    """In which colour an entry of ``real_ip_results`` is told."""
+    return COLOURS.get(str(found["verdict"]), "red")
+
+
 class ActionModule(ActionBase):
     """Prints the summary and publishes ``real_ip_results``."""
 
@@ -58,6 +63,7 @@ class ActionModule(ActionBase):
                 "ephemeral": {"type": "bool", "default": False},
                 "kubernetes_version": {"type": "str"},
                 "accept": {"type": "list", "elements": "str", "default": []},
+                "brief": {"type": "bool", "default": False},
                 "playbooks": {"type": "str", "default": "kestrel.real_ip."},
             }
         )[1]
@@ -78,7 +84,10 @@ class ActionModule(ActionBase):
         published = over_all(verifications or [found])
         host = (task_vars or {}).get("inventory_hostname", "localhost")
         excused = not failure and bool(arguments["diagnosis"] or not probe or probe.get("skipped"))
-        if way or not (failure or excused):
+        accepted = passes(found, {"preserved", *arguments["accept"]}, excused)
+        # Among many, what is well would only hide what isn't.
+        left_out = arguments["brief"] and accepted and not found["cause"] and not display.verbosity
+        if (way or not (failure or excused)) and not left_out:
             told_of = done_before if failure else running
             then = [
                 *earlier_row(found, published),
@@ -87,14 +96,14 @@ class ActionModule(ActionBase):
             ]
             told = page(host, found, rows(found, probe, then, way))
             text = with_playbooks(told, arguments["playbooks"])
-            display.display(f"\n{text}\n", color=COLOURS.get(str(found["verdict"]), "red"))
+            display.display(f"\n{text}\n", color=colour(found))
         display.display(line(host, found))
         result.update(
             changed=False,
             result=found,
             published=published,
             verifications=verifications,
-            accepted=passes(found, {"preserved", *arguments["accept"]}, excused),
+            accepted=accepted,
             ansible_stats={
                 "data": {"real_ip_results": {host: published}},
                 "per_host": False,

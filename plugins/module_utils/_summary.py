@@ -160,10 +160,10 @@ def rows(
     fates = telling(probe.get("forgery") or {})
     safe = probe.get("safe_strategy") or {}
     place = f", from {printable(worst(vantages))}" if len(vantages) > 1 else ""
-    seen = [("seen", f"{_seen(result)}{place}"), ("expected", _expected(result))]
+    seen = [("seen", f"{addresses_seen(result)}{place}"), ("expected", _expected(result))]
     table = [
         *(("vantage", _vantage(name, found)) for name, found in vantages.items()),
-        *([("probe", _probed(probe))] if _is_diagnosis(result) and "verdict" in probe else []),
+        *([("probe", _probed(probe))] if is_diagnosis(result) and "verdict" in probe else []),
         *(seen if result["verdict"] != NOT_RUN else []),
         ("address", ", ".join(map(str, result["address"]))),
         *(("backend", text) for text in _backends(backends)),
@@ -302,7 +302,7 @@ def with_variables(text: str) -> str:
     return re.sub(r"\b(?P<name>[a-z]+(?:_[a-z]+)+|[a-z]+(?=:))(?P<colon>:?)", variable, text)
 
 
-def _seen(found: Data) -> str:
+def addresses_seen(found: Data) -> str:
     observed = found["observed"] or {}
     total = sum(observed.values())
     return ", ".join(f"{one} ({count} of {total})" for one, count in observed.items()) or "nothing"
@@ -329,7 +329,7 @@ def _others(result: Data, probe: Data) -> list[str]:
 def _vantage(name: str, found: Data) -> str:
     """One line of a page; a long one is cut, since all of it stands in ``real_ip_results``."""
     expected = " or ".join(map(str, found["expected"] or ["none"]))
-    told = f"expected {expected}, saw {_seen(found)}"
+    told = f"expected {expected}, saw {addresses_seen(found)}"
     code = f" {found['code']}" if found["code"] else ""
     detail = found["reason"] if found["verdict"] == NOT_RUN else told
     return printable(f"{name}: {found['verdict']}{code}, {detail}", WIDTH - LABEL)
@@ -345,7 +345,7 @@ def _backends(backends: t.Iterable[Data]) -> list[str]:
     ]
 
 
-def _is_diagnosis(result: Data) -> bool:
+def is_diagnosis(result: Data) -> bool:
     return str(result["reason"]).endswith(f"({_DIAGNOSED})")
 
 
@@ -359,7 +359,7 @@ def _probed(probe: Data) -> str:
 
 
 def _title(result: Data) -> str:
-    if _is_diagnosis(result):
+    if is_diagnosis(result):
         return f"CAUSE {result['code']}" if result["code"] else "NOTHING WRONG"
     code = f" ({result['code']})" if result["code"] else ""
     return f"{str(result['verdict']).upper()}{code}"
@@ -370,17 +370,21 @@ def page(host: str, result: Data, table: t.Iterable[tuple[str, str]]) -> str:
     return "\n".join([f"{host}: {_title(result)}", *labelled(table)])
 
 
-def labelled(table: t.Iterable[tuple[str, str]]) -> t.Iterator[str]:
-    """The lines of label and text, of at most 100 columns where no word is longer."""
+def labelled(table: t.Iterable[tuple[str, str]], width: int = LABEL) -> t.Iterator[str]:
+    """The lines of label and text, of at most 100 columns where no word is longer.
+
+    ``width``: of the column of labels.
+    """
     for label, text in table:
+        first = f"  {label:<{width - 2}}"
         if label in _WHOLE:
-            yield f"  {label:<{LABEL - 2}}{text}"
+            yield f"{first}{text}"
             continue
         yield from textwrap.wrap(
             text,
             WIDTH,
-            initial_indent=f"  {label:<{LABEL - 2}}",
-            subsequent_indent=" " * LABEL,
+            initial_indent=first,
+            subsequent_indent=" " * width,
             break_long_words=False,
             break_on_hyphens=False,
         )

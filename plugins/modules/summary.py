@@ -74,6 +74,13 @@ options:
     type: list
     elements: str
     default: []
+  brief:
+    description:
+      - Whether to print only the line, and no page, of a host whose verdict is accepted and with
+        which nothing is wrong. For a host among many.
+      - With C(-v) there is a page all the same.
+    type: bool
+    default: false
   playbooks:
     description: What stands before a playbook's name in the commands that are proposed.
     type: str

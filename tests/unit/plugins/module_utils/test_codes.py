@@ -17,8 +17,8 @@ from ansible_collections.kestrel.real_ip.plugins.module_utils._codes import (
     page,
     printable,
     say,
-    warn,
     visible,
+    warn,
 )
 from ansible_collections.kestrel.real_ip.tests.unit.plugins.module_utils import (
     test_echo,
