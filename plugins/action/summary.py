@@ -11,6 +11,11 @@ import typing as t
 from ansible.plugins.action import ActionBase
 from ansible.utils.display import Display
 from ansible.utils.vars import load_extra_vars
+from ansible_collections.kestrel.real_ip.plugins.module_utils._language import (
+    DEFAULT_LANGUAGE,
+    LANGUAGES,
+    in_language,
+)
 from ansible_collections.kestrel.real_ip.plugins.module_utils._summary import (
     combined,
     diagnosed,
@@ -65,6 +70,7 @@ class ActionModule(ActionBase):
                 "accept": {"type": "list", "elements": "str", "default": []},
                 "brief": {"type": "bool", "default": False},
                 "playbooks": {"type": "str", "default": "kestrel.real_ip."},
+                "language": {"type": "str", "choices": [*LANGUAGES], "default": DEFAULT_LANGUAGE},
             }
         )[1]
         probe, failure, way = arguments["probe"] or {}, arguments["failure"], arguments["way"]
@@ -78,7 +84,8 @@ class ActionModule(ActionBase):
             found = diagnosed(way, now)
         else:
             found = entry(probe, failure, now)
-        found = with_cause(found, way)
+        language = arguments["language"]
+        found = in_language(with_cause(found, way), language)
         # A diagnosis draws no verdict, so that it takes none back either.
         verifications = [*arguments["earlier"], *([] if arguments["diagnosis"] else [found])]
         published = over_all(verifications or [found])
@@ -94,7 +101,7 @@ class ActionModule(ActionBase):
                 *told_of(arguments["applied"]),
                 *following(arguments["ephemeral"], typed(load_extra_vars(self._loader))),
             ]
-            told = page(host, found, rows(found, probe, then, way))
+            told = page(host, found, rows(found, probe, then, way), language)
             text = with_playbooks(told, arguments["playbooks"])
             display.display(f"\n{text}\n", color=colour(found))
         display.display(line(host, found))

@@ -13,6 +13,17 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import NamedTuple
 
+from ansible_collections.kestrel.real_ip.plugins.module_utils._chinese_codes import (
+    CODES_ZH,
+    WARNINGS_ZH,
+)
+from ansible_collections.kestrel.real_ip.plugins.module_utils._language import (
+    Text,
+    chinese,
+    filled,
+    phrase,
+)
+
 #: Worst first: a run's verdict is the worst of its targets' verdicts.
 VERDICTS = ("no_answer", "lost", "mixed", "forgeable", "unproven", "preserved")
 
@@ -35,6 +46,8 @@ def printable(text: object, limit: int = _LIMIT) -> str:
     overrides, line separators and lone surrogates would change what a terminal or a report shows.
     Backslashes are escaped as well, so that an escaped text can't be confused with a literal one.
     """
+    if isinstance(text, Text):
+        return Text(printable(str(text), limit), printable(text.chinese, limit))
     shown = str(text)[: limit + 1]
     if not shown.isprintable() or "\\" in shown:
         shown = "".join(map(_escape, shown))
@@ -850,14 +863,22 @@ class Statement(NamedTuple):
 def say(number: str, facts: Mapping[str, object]) -> Statement:
     """Fill in the templates of a code. Every fact is escaped here, wherever it comes from."""
     shown = {name: printable(fact) for name, fact in facts.items()}
-    row = CODES[number]
+    row, other = CODES[number], CODES_ZH[number]
+    reason = filled(row.reason, other.reason, shown)
     # A detail that comes last may have a full stop of its own: OpenSSL's words do.
-    return Statement(row.reason.format_map(shown).rstrip("."), row.fix.format_map(shown))
+    reason = Text(reason.rstrip("."), chinese(reason).rstrip("."))
+    return Statement(reason, filled(row.fix, other.fix, shown))
+
+
+def titled(number: str) -> Text:
+    """The title of a code."""
+    return Text(CODES[number].title, CODES_ZH[number].title)
 
 
 def warn(name: str, facts: Mapping[str, object]) -> str:
     """One warning as a sentence, its facts escaped."""
-    return WARNINGS[name].format_map({key: printable(fact) for key, fact in facts.items()})
+    shown = {key: printable(fact) for key, fact in facts.items()}
+    return filled(WARNINGS[name], WARNINGS_ZH[name], shown)
 
 
 def page() -> str:
@@ -881,8 +902,10 @@ def page() -> str:
 
 def described(row: Code) -> list[str]:
     """One code as lines of Markdown."""
+    other = CODES_ZH[row.number]
+    fix = Text(row.fix, other.fix) if row.fix else phrase("Nothing to mend")
     return [
-        f"- Says: {row.reason}.",
-        f"- Cause: {row.cause}",
-        f"- Fix: {row.fix or 'Nothing to mend'}.",
+        phrase("- Says: {reason}.", reason=Text(row.reason, other.reason)),
+        phrase("- Cause: {cause}", cause=Text(row.cause, other.cause)),
+        phrase("- Fix: {fix}.", fix=fix),
     ]

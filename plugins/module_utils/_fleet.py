@@ -12,6 +12,7 @@ import shlex
 import typing as t
 
 from ansible_collections.kestrel.real_ip.plugins.module_utils._codes import VERDICTS, printable
+from ansible_collections.kestrel.real_ip.plugins.module_utils._language import cut
 from ansible_collections.kestrel.real_ip.plugins.module_utils._summary import (
     FIXES,
     NOT_RUN,
@@ -112,7 +113,7 @@ def _row(name: str, found: Data, width: int) -> str:
 
 def _cut(text: str, limit: int) -> str:
     """A reason was escaped when it was made, and isn't a second time."""
-    return text if len(text) <= limit else text[: limit - 1] + "…"
+    return cut(text, limit)
 
 
 def _named(label: str, names: t.Sequence[str]) -> list[str]:
@@ -121,7 +122,7 @@ def _named(label: str, names: t.Sequence[str]) -> list[str]:
         return []
     more = [f"and {len(names) - _NAMES} more"] if len(names) > _NAMES else []
     listed = ", ".join([*(printable(name, 63) for name in names[:_NAMES]), *more])
-    return [*labelled([(label, f"{len(names)}: {listed}")], _STATE + 2)]
+    return [*labelled([(label, f"{len(names)}: {listed}")], width=_STATE + 2)]
 
 
 def _vantages(results: t.Mapping[str, Data]) -> list[str]:
@@ -135,7 +136,7 @@ def _vantages(results: t.Mapping[str, Data]) -> list[str]:
     table = [
         ("from", f"{printable(name, 63)}: {_counts(states)}") for name, states in points.items()
     ]
-    return [*labelled(table, _STATE + 2)]
+    return [*labelled(table, width=_STATE + 2)]
 
 
 def _alike(shown: Rows) -> dict[tuple[str, str], Rows]:

@@ -85,6 +85,12 @@ options:
     description: What stands before a playbook's name in the commands that are proposed.
     type: str
     default: kestrel.real_ip.
+  language:
+    description: The language of what a person reads, English or Chinese. Codes, verdicts, names and
+      commands are the same in both.
+    type: str
+    choices: [en, zh]
+    default: en
 """
 
 EXAMPLES = r"""

@@ -68,6 +68,7 @@ def test_one_address() -> None:
         "verdict": "preserved",
         "code": "V001",
         "reason": shown["reason"],
+        "detail": "",
         "fix": None,
         "warnings_found": shown["warnings_found"],
         "expected": [CLIENT],
