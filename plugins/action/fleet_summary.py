@@ -13,12 +13,12 @@ from ansible.utils.display import Display
 from ansible_collections.kestrel.real_ip.plugins.action.summary import colour
 from ansible_collections.kestrel.real_ip.plugins.module_utils._fleet import (
     fleet_page,
-    without_result,
     worst_first,
 )
 from ansible_collections.kestrel.real_ip.plugins.module_utils._summary import (
     line,
     with_playbooks,
+    without_result,
 )
 from ansible_collections.kestrel.real_ip.plugins.plugin_utils._run import facts
 
@@ -46,7 +46,8 @@ class ActionModule(ActionBase):
         given = arguments["results"]
         now = facts()
         now["versions"]["kubernetes"] = None
-        missing = without_result([host for host in arguments["out"] if not given.get(host)], now)
+        out = [host for host in arguments["out"] if not given.get(host)]
+        missing = {host: without_result({}, now) for host in out}
         results = {**given, **missing}
         for host, found in missing.items():
             display.display(line(host, found))

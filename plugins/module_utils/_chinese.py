@@ -262,6 +262,12 @@ PHRASES: Mapping[str, str] = {
     "NOTHING WRONG": "未发现问题",
     "not probed": "未探测",
     "no answer": "没有应答",
+    "The host was not reached": "未能连接到该主机",
+    "No result": "没有结果",
+    "the host became unreachable, or a task failed that nothing could be said after. "
+    "Next: see its own message above": (
+        "该主机变得不可达，或者有任务失败，之后无法再得出结论。下一步：查看上文中它自己的消息"
+    ),
     "none given": "未指定",
     "Check mode: the deployment doesn't exist yet, so there was nothing to probe.": (
         "检查模式：部署尚不存在，因此没有可探测的内容。"

@@ -19,10 +19,8 @@ from ansible_collections.kestrel.real_ip.plugins.module_utils._summary import (
     WIDTH,
     Data,
     addresses_seen,
-    entry,
     is_diagnosis,
     labelled,
-    with_cause,
 )
 
 Rows = list[tuple[str, Data]]
@@ -43,16 +41,6 @@ _ORDER = (*VERDICTS[:-1], NOT_RUN, _CAUSE, _NO_CAUSE, VERDICTS[-1], _DONE)
 # Widths of the columns before the one with free text
 _STATE, _CODE = 11, 6
 _LONGEST_NAME = 32
-
-
-def without_result(hosts: t.Iterable[str], facts: Data) -> dict[str, dict[str, t.Any]]:
-    """The entries of hosts that left the play before anything could be said of them."""
-    failure = {
-        "task": "No result",
-        "msg": "the host became unreachable, or a task failed that nothing could be said after. "
-        "Next: see its own message above",
-    }
-    return {host: with_cause(entry(None, failure, facts), None) for host in hosts}
 
 
 def state(found: Data) -> str:

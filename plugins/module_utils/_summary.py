@@ -71,6 +71,21 @@ def entry(probe: Data | None, failure: Data | None, facts: Data) -> dict[str, t.
     return {**found, **facts}
 
 
+def without_result(failure: Data, facts: Data) -> dict[str, t.Any]:
+    """The entry of a host that left the run before anything could be said of it.
+
+    ``failure``: the result of its last task that is known, which may say why; empty without one.
+    """
+    unreached, nothing = phrase("The host was not reached"), phrase("No result")
+    task = unreached if failure.get("unreachable") else nothing
+    unknown = phrase(
+        "the host became unreachable, or a task failed that nothing could be said after. "
+        "Next: see its own message above"
+    )
+    message = str(failure.get("msg") or "").removeprefix("Task failed: ") or unknown
+    return with_cause(entry(None, {"task": task, "msg": message}, facts), None)
+
+
 def _one_line(text: object) -> str:
     english, other = (" ".join(one.split()) for one in (str(text), chinese(text)))
     return Text(english, other)

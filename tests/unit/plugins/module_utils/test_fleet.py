@@ -12,7 +12,6 @@ from ansible_collections.kestrel.real_ip.plugins.module_utils._fleet import (
     FEW,
     fleet_page,
     state,
-    without_result,
     worst_first,
 )
 from ansible_collections.kestrel.real_ip.plugins.module_utils._summary import (
@@ -203,10 +202,3 @@ def test_names_of_any_length_and_kind() -> None:
 def test_left_out_are_said() -> None:
     text = fleet_page({"a": GOOD, "b": GOOD}, ["c", "d"])
     assert "  left out   2: c, d" in text.splitlines()
-
-
-def test_those_without_a_result_are_not_run() -> None:
-    found = without_result(["a"], FACTS)
-    assert found["a"]["verdict"] == "not_run"
-    assert "unreachable" in found["a"]["reason"]
-    assert found["a"]["time"] == FACTS["time"]
