@@ -11,7 +11,7 @@ from __future__ import annotations
 DOCUMENTATION = r"""
 module: fleet_summary
 short_description: Say what a run found in all clusters, worst first
-version_added: 0.1.0
+version_added: 1.0.0
 author: The kestrel.real_ip contributors (!UNKNOWN)
 description:
   - Prints one page for all hosts of a run, of at most 100 columns. It counts the verdicts, and has
