@@ -31,10 +31,11 @@ test-faults: ## Turn every fault of the test cluster on, and see its cause named
 test-matrix: ## Run units, sanity and playbooks with every ansible-core, CPython and Kubernetes; WORDS choose
 	@$(environment) -- python -m tools.matrix $(WORDS)
 
-bench: ## Measure echo app, probe and diagnosis, and site.yml side by side with other ways
+bench: ## Measure echo app, probe, diagnosis and a fleet, and site.yml side by side with other ways
 	@$(environment) -- python -m tools.bench_echo
 	@$(environment) -- python -m tools.bench_probe
 	@$(environment) -- python -m tools.bench_path
+	@$(environment) -- python -m tools.bench_fleet
 	@$(environment) -- python -m tools.bench
 
 fuzz: ## Feed what reads answers with made-up ones for ten minutes, or FUZZ_SECONDS

@@ -3,18 +3,18 @@
 
     python -m tools.report_picture REPORT.html
 
-Needs Debian's packages chromium and imagemagick. Look at the pictures before you commit them.
+Needs Debian's package imagemagick. Look at the pictures before you commit them.
 """
 
 from __future__ import annotations
 
 import subprocess
 import sys
-import tempfile
 from pathlib import Path
 from typing import Final
 
 from lab.settings import REPOSITORY
+from tools.site import show
 
 IMAGES: Final = REPOSITORY / "docs" / "images"
 
@@ -28,22 +28,9 @@ PICTURES: Final = {
 
 
 def draw(report: Path, picture: Path, width: int, height: int, dark: bool) -> None:
-    """Write one picture of the top of a report."""
-    with tempfile.TemporaryDirectory() as profile:
-        shot = Path(profile) / "shot.png"
-        command = [
-            *("chromium", "--headless=new", "--no-sandbox", "--disable-gpu", "--hide-scrollbars"),
-            f"--user-data-dir={profile}",
-            f"--blink-settings=preferredColorScheme={0 if dark else 1}",
-            f"--window-size={width},{height}",
-            f"--screenshot={shot}",
-            report.resolve().as_uri(),
-        ]
-        subprocess.run(command, check=True, capture_output=True, timeout=120)
-        # Few colours are enough, and a fifth of the size.
-        subprocess.run(
-            ["convert", shot, "+dither", "-colors", "128", f"png8:{picture}"], check=True
-        )
+    """Write one picture of the top of a report, of few colours: a fifth of the size."""
+    show(report, picture, width, height, dark)
+    subprocess.run(["convert", picture, "+dither", "-colors", "128", f"png8:{picture}"], check=True)
 
 
 def main(arguments: list[str]) -> int:

@@ -46,6 +46,7 @@ MENU: Final[Sequence[tuple[str, Sequence[str]]]] = (
         (
             "docs/lifecycle",
             "docs/awx",
+            "docs/reports",
             "docs/eda",
             "docs/derivation",
             "docs/applications",
@@ -168,7 +169,8 @@ def _playbooks(root: Path, source: Path, known: Sequence[str]) -> str:
         "Each takes the [variables](index.md#variables) of the collection; from a checkout they are"
         " run as `ansible-playbook playbooks/NAME.yml`.\n",
     ]
-    for path in known:
+    # Those for AWX come last.
+    for path in sorted(known, key=lambda path: (path.count("/"), path)):
         found = re.fullmatch(r"playbooks/(?:(\w+)/)?(\w+)\.yml", path)
         plays = yaml.safe_load((root / path).read_text("utf-8")) if found else None
         # Lists of tasks have neither; what has no hosts of its own only stands in others.
@@ -358,19 +360,25 @@ def _run(command: Sequence[str], variables: Mapping[str, str]) -> list[str]:
 
 def pictures() -> Iterator[Path]:
     """Show some pages as a browser does; yield the files."""
-    if not packages.is_present(BROWSER):
-        packages.install([BROWSER.name], BROWSER.why, _say)
     shutil.rmtree(PICTURES, ignore_errors=True)
     PICTURES.mkdir(parents=True)
     for page in SHOWN:
         for width in WIDTHS:
             picture = PICTURES / f"{page.replace('/', '-')}-{width}.png"
-            command = [BROWSER.shows, "--headless", "--no-sandbox", "--disable-gpu"]
-            command += ["--hide-scrollbars", f"--window-size={width},1400"]
-            command += [f"--user-data-dir={PLACE / 'browser'}", f"--screenshot={picture}"]
-            command += [(HTML / f"{page}.html").as_uri()]
-            subprocess.run(command, capture_output=True, check=True, timeout=300)
+            show(HTML / f"{page}.html", picture, width, 1400)
             yield picture
+
+
+def show(page: Path, picture: Path, width: int, height: int, dark: bool = False) -> None:
+    """Write the top of a page as a browser shows it, to a reader who wants it dark, or light."""
+    if not packages.is_present(BROWSER):
+        packages.install([BROWSER.name], BROWSER.why, _say)
+    command = [BROWSER.shows, "--headless", "--no-sandbox", "--disable-gpu"]
+    command += ["--hide-scrollbars", f"--window-size={width},{height}"]
+    command += [f"--blink-settings=preferredColorScheme={0 if dark else 1}"]
+    command += [f"--user-data-dir={PLACE / 'browser'}", f"--screenshot={picture}"]
+    command += [page.resolve().as_uri()]
+    subprocess.run(command, capture_output=True, check=True, timeout=300)
 
 
 def main(arguments: Sequence[str]) -> int:

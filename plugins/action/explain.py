@@ -11,6 +11,10 @@ import typing as t
 from ansible.plugins.action import ActionBase
 from ansible.utils.display import Display
 from ansible_collections.kestrel.real_ip.plugins.module_utils._explain import UnknownCode, explain
+from ansible_collections.kestrel.real_ip.plugins.module_utils._language import (
+    DEFAULT_LANGUAGE,
+    LANGUAGES,
+)
 
 display = Display()
 
@@ -25,9 +29,14 @@ class ActionModule(ActionBase):
         """``text``, the page; failed where there is no such code."""
         result: dict[str, t.Any] = super().run(tmp, task_vars)
         validate: t.Any = self.validate_argument_spec
-        code = validate({"code": {"type": "str"}})[1]["code"]
+        arguments = validate(
+            {
+                "code": {"type": "str"},
+                "language": {"type": "str", "choices": [*LANGUAGES], "default": DEFAULT_LANGUAGE},
+            }
+        )[1]
         try:
-            text = explain(code)
+            text = explain(arguments["code"], arguments["language"])
         except UnknownCode as error:
             result.update(failed=True, msg=str(error))
             return result

@@ -15,7 +15,10 @@ from ansible_collections.kestrel.real_ip.plugins.module_utils._load_balancer imp
     variable,
 )
 from ansible_collections.kestrel.real_ip.plugins.module_utils._options import SETTLED, refused
-from ansible_collections.kestrel.real_ip.plugins.module_utils._scenarios import SCENARIOS
+from ansible_collections.kestrel.real_ip.plugins.module_utils._scenarios import (
+    INGRESS,
+    SCENARIOS,
+)
 from ansible_collections.kestrel.real_ip.plugins.module_utils._settings import (
     problems,
     values_of,
@@ -47,8 +50,10 @@ class ActionModule(ActionBase):
             *("direct_access", "manage_cluster_switches", "ephemeral", "require_tls"),
         )
         values = values_of(given)
+        purposes = self._task.args.get("purposes") or []
         args = {
             **{name: values[f"real_ip_{name}"] for name in names},
+            **({"way": _way(values)} if "verify" in purposes and "deploy" not in purposes else {}),
             "load_balancer": front_of(SCENARIOS[values["real_ip_scenario"]].front, values),
             "certificate": values[variable("qcloud_cert_id")] is not None,
             **self._task.args,
@@ -67,6 +72,18 @@ class ActionModule(ActionBase):
                 + ", ".join([f"namespace {args['namespace']}", *switches])
             )
         return result
+
+
+def _way(values: t.Mapping[str, t.Any]) -> dict[str, t.Any]:
+    """What the verification has to know of a deployment that the run doesn't change first."""
+    prefix = values["real_ip_name_prefix"]
+    in_front = SCENARIOS[values["real_ip_scenario"]].front == INGRESS
+    return {
+        "ingress": f"{prefix}-ingress" if in_front else "",
+        "service": f"{prefix}-service",
+        "request_host": values["real_ip_host"] or "",
+        "path": values["real_ip_path"],
+    }
 
 
 def _wrong(given: t.Mapping[str, t.Any]) -> list[str]:

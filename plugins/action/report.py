@@ -13,12 +13,12 @@ from ansible_collections.kestrel.real_ip.plugins.module_utils._report import (
     Document,
     document,
     evidence,
-    gone,
 )
 from ansible_collections.kestrel.real_ip.plugins.module_utils._settings import (
     SettingError,
     value_of,
 )
+from ansible_collections.kestrel.real_ip.plugins.module_utils._summary import without_result
 from ansible_collections.kestrel.real_ip.plugins.plugin_utils._run import facts
 from ansible_collections.kestrel.real_ip.plugins.plugin_utils._writers import write_all
 
@@ -89,5 +89,6 @@ def _found(own: Data, run: Data) -> tuple[Data, Data]:
     }
     facts_of_run = {key: run[key] for key in ("time", "versions")}
     summary = _registered(own, "__real_ip_summary")
-    found = summary.get("published") or gone(_registered(own, "__real_ip_preflight"), facts_of_run)
+    last = _registered(own, "__real_ip_preflight")
+    found = summary.get("published") or without_result(last, facts_of_run)
     return found, evidence(probes, _registered(own, "__diagnose_way"))

@@ -17,6 +17,10 @@ from ansible_collections.kestrel.real_ip.plugins.module_utils._evidence import (
     with_earlier,
     worst_answers,
 )
+from ansible_collections.kestrel.real_ip.plugins.module_utils._language import (
+    DEFAULT_LANGUAGE,
+    in_language,
+)
 
 display = Display()
 # Seconds of waiting in one call: with the probe behind it a line comes at least every ten seconds
@@ -49,7 +53,8 @@ class ActionModule(ActionBase):
             if result.get("failed"):
                 return result
             if result["verdict"] != "no_answer" or waited >= limit:
-                return with_earlier(seen, result)
+                language = str(args.get("language") or DEFAULT_LANGUAGE)
+                return dict(in_language(with_earlier(seen, result), language))
             seen = worst_answers([*seen, *result["targets"]])
             host = self._task.delegate_to or (task_vars or {}).get("inventory_hostname", "")
             display.display(

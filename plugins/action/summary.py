@@ -11,6 +11,11 @@ import typing as t
 from ansible.plugins.action import ActionBase
 from ansible.utils.display import Display
 from ansible.utils.vars import load_extra_vars
+from ansible_collections.kestrel.real_ip.plugins.module_utils._language import (
+    DEFAULT_LANGUAGE,
+    LANGUAGES,
+    in_language,
+)
 from ansible_collections.kestrel.real_ip.plugins.module_utils._summary import (
     before_changes,
     combined,
@@ -37,6 +42,11 @@ display = Display()
 COLOURS = {"preserved": "green", "not_run": "yellow", "unproven": "yellow"}
 
 
+def colour(found: t.Mapping[str, t.Any]) -> str:
+    """In which colour an entry of ``real_ip_results`` is told."""
+    return COLOURS.get(str(found["verdict"]), "red")
+
+
 class ActionModule(ActionBase):
     """Prints the summary and publishes ``real_ip_results``."""
 
@@ -59,7 +69,9 @@ class ActionModule(ActionBase):
                 "ephemeral": {"type": "bool", "default": False},
                 "kubernetes_version": {"type": "str"},
                 "accept": {"type": "list", "elements": "str", "default": []},
+                "brief": {"type": "bool", "default": False},
                 "playbooks": {"type": "str", "default": "kestrel.real_ip."},
+                "language": {"type": "str", "choices": [*LANGUAGES], "default": DEFAULT_LANGUAGE},
             }
         )[1]
         probe, failure, way = arguments["probe"] or {}, arguments["failure"], arguments["way"]
@@ -75,29 +87,33 @@ class ActionModule(ActionBase):
             found = entry(probe, failure, now)
         if self._task.check_mode:
             found = before_changes(found, arguments["applied"])
-        found = with_cause(found, way)
+        language = arguments["language"]
+        found = in_language(with_cause(found, way), language)
         # A diagnosis draws no verdict, so that it takes none back either.
         verifications = [*arguments["earlier"], *([] if arguments["diagnosis"] else [found])]
         published = over_all(verifications or [found])
         host = (task_vars or {}).get("inventory_hostname", "localhost")
         excused = not failure and bool(arguments["diagnosis"] or not probe or probe.get("skipped"))
-        if way or not (failure or excused):
+        accepted = passes(found, {"preserved", *arguments["accept"]}, excused)
+        # Among many, what is well would only hide what isn't.
+        left_out = arguments["brief"] and accepted and not found["cause"] and not display.verbosity
+        if (way or not (failure or excused)) and not left_out:
             told_of = done_before if failure else running
             then = [
                 *earlier_row(found, published),
                 *told_of(arguments["applied"]),
                 *following(arguments["ephemeral"], typed(load_extra_vars(self._loader))),
             ]
-            told = page(host, found, rows(found, probe, then, way))
+            told = page(host, found, rows(found, probe, then, way), language)
             text = with_playbooks(told, arguments["playbooks"])
-            display.display(f"\n{text}\n", color=COLOURS.get(str(found["verdict"]), "red"))
+            display.display(f"\n{text}\n", color=colour(found))
         display.display(line(host, found))
         result.update(
             changed=False,
             result=found,
             published=published,
             verifications=verifications,
-            accepted=passes(found, {"preserved", *arguments["accept"]}, excused),
+            accepted=accepted,
             ansible_stats={
                 "data": {"real_ip_results": {host: published}},
                 "per_host": False,

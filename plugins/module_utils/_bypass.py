@@ -27,6 +27,7 @@ from ansible_collections.kestrel.real_ip.plugins.module_utils._derive import (
     parse_address,
 )
 from ansible_collections.kestrel.real_ip.plugins.module_utils._forgery import CANDIDATES
+from ansible_collections.kestrel.real_ip.plugins.module_utils._language import phrase
 from ansible_collections.kestrel.real_ip.plugins.module_utils._probe import (
     Station,
     Target,
@@ -222,7 +223,10 @@ def warnings(
     return [
         *(warn("bypass", {"address": name}) for name in dict.fromkeys([*untried, *unknown])),
     ] + [
-        warn("node_port", {"address": f"{one['address']}:{one['port']}", "place": one["vantage"]})
+        warn(
+            "node_port",
+            {"address": f"{one['address']}:{one['port']}", "place": phrase(one["vantage"])},
+        )
         for one in entries
         if one["reachable"] and one["way"] == "node_port"
     ]

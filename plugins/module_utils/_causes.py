@@ -21,6 +21,9 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from typing import NamedTuple
 
+from ansible_collections.kestrel.real_ip.plugins.module_utils._chinese_causes import CAUSES_ZH
+from ansible_collections.kestrel.real_ip.plugins.module_utils._language import Text, phrase
+
 #: Worst first.
 SEVERITIES = ("error", "warning", "info")
 
@@ -1083,9 +1086,11 @@ def rank(number: str) -> tuple[int, int]:
 
 def described(row: Cause) -> Iterable[str]:
     """One code as lines of Markdown."""
+    other = CAUSES_ZH[row.number]
+    told = Text(row.fix, other.fix) if row.fix else phrase("nothing to mend")
     quoted = row.fix_kind in ("command", "variable") and row.fix
-    fix = f"`{row.fix}`" if quoted else f"{row.fix or 'nothing to mend'}."
-    yield f"- Symptom: {row.symptom}"
-    yield f"- See it by hand: `{row.see}`"
-    yield f"- Cause: {row.cause}."
-    yield f"- Fix ({row.fix_kind}): {fix}"
+    fix = f"`{row.fix}`" if quoted else phrase("{told}.", told=told)
+    yield phrase("- Symptom: {symptom}", symptom=Text(row.symptom, other.symptom))
+    yield phrase("- See it by hand: {command}", command=f"`{row.see}`")
+    yield phrase("- Cause: {cause}", cause=phrase("{told}.", told=Text(row.cause, other.cause)))
+    yield phrase("- Fix ({kind}): {fix}", kind=phrase(row.fix_kind), fix=fix)

@@ -11,7 +11,13 @@ from __future__ import annotations
 import typing as t
 
 from ansible_collections.kestrel.real_ip.plugins.module_utils import _objects as objects
+from ansible_collections.kestrel.real_ip.plugins.module_utils._chinese_tke import in_chinese
 from ansible_collections.kestrel.real_ip.plugins.module_utils._findings import Seen
+from ansible_collections.kestrel.real_ip.plugins.module_utils._language import (
+    Text,
+    filled,
+    phrase,
+)
 from ansible_collections.kestrel.real_ip.plugins.module_utils._path import (
     CONFIG_MAPS,
     TrafficPath,
@@ -37,13 +43,17 @@ def deletion_hangs(path: TrafficPath) -> t.Iterator[Seen]:
     for kind, found in found_here:
         metadata = (found or {}).get("metadata", {})
         if found is not None and metadata.get("deletionTimestamp"):
-            held = ", ".join(metadata.get("finalizers") or []) or "nothing that is named"
+            held = ", ".join(metadata.get("finalizers") or []) or phrase("nothing that is named")
             since = metadata["deletionTimestamp"]
             yield Seen(
                 "P301",
                 kind,
                 objects.name(found),
-                f"metadata.deletionTimestamp: {since}, finalizers: {held}",
+                phrase(
+                    "metadata.deletionTimestamp: {since}, finalizers: {held}",
+                    since=since,
+                    held=held,
+                ),
                 {"since": since, "finalizers": held},
             )
 
@@ -57,7 +67,12 @@ def two_classes(path: TrafficPath) -> t.Iterator[Seen]:
             "P302",
             "Ingress",
             path.name,
-            f"spec.ingressClassName: {field}, annotation {CLASS_ANNOTATION}: {annotation}",
+            phrase(
+                "spec.ingressClassName: {field}, annotation {key}: {annotation}",
+                field=field,
+                key=CLASS_ANNOTATION,
+                annotation=annotation,
+            ),
             {"seen": field, "other": annotation},
         )
 
@@ -82,10 +97,14 @@ def unknown_class(path: TrafficPath) -> t.Iterator[Seen]:
         "P303",
         "Ingress",
         path.name,
-        f"{field or CLASS_ANNOTATION}: {seen}; IngressClasses: "
-        f"{', '.join(map(objects.name, path.classes)) or 'none'}",
+        phrase(
+            "{field}: {seen}; IngressClasses: {classes}",
+            field=field or CLASS_ANNOTATION,
+            seen=seen,
+            classes=", ".join(map(objects.name, path.classes)) or phrase("none"),
+        ),
         {"seen": seen, "wanted": TKE_CLASS, "patch": objects.patch(change)},
-        None if sure else "Name a class that the cluster has",
+        None if sure else phrase("Name a class that the cluster has"),
         "" if sure else "console",
     )
 
@@ -124,6 +143,7 @@ def direct_refused(path: TrafficPath) -> t.Iterator[Seen]:
     if path.settings is None or not objects.direct_access(path) or _works(path):
         return
     seen = path.settings.get(GLOBAL_ROUTE)
+    told = seen or phrase("not set")
     # Clusters that turn direct access on by themselves allow it as well, whatever isn't written.
     allowed = seen == "true" or (seen is None and objects.is_direct_default(path))
     if allowed or not objects.on_global_router(path):
@@ -132,9 +152,15 @@ def direct_refused(path: TrafficPath) -> t.Iterator[Seen]:
         "P314",
         path.kind,
         path.name,
-        f"data.{GLOBAL_ROUTE} of ConfigMap {SETTINGS}: {seen or 'not set'}; "
-        f'annotation {objects.direct_key(path)}: "true"{objects.tke_event(path, "E4033")}',
-        {"seen": seen or "not set", "patch": objects.patch({"data": {GLOBAL_ROUTE: "true"}})},
+        phrase(
+            'data.{switch} of ConfigMap {name}: {seen}; annotation {key}: "true"{event}',
+            switch=GLOBAL_ROUTE,
+            name=SETTINGS,
+            seen=told,
+            key=objects.direct_key(path),
+            event=objects.tke_event(path, "E4033"),
+        ),
+        {"seen": told, "patch": objects.patch({"data": {GLOBAL_ROUTE: "true"}})},
     )
 
 
@@ -154,7 +180,9 @@ def tke_errors(path: TrafficPath) -> t.Iterator[Seen]:
             continue
         row: TkeError = look_up(kind, mention)
         texts = {"namespace": path.namespace, "kind": kind.lower(), "name": name}
-        fix = row.fix.format(**texts) if row.fix else "No documented fix"
+        other = in_chinese(row)
+        fix = filled(row.fix, other.fix, texts) if row.fix else phrase("No documented fix")
+        said = Text(row.cause.rstrip("."), other.cause.rstrip("。."))
         yield Seen(
             "P305",
             kind,
@@ -162,8 +190,8 @@ def tke_errors(path: TrafficPath) -> t.Iterator[Seen]:
             objects.quoted(event),
             {
                 "error": mention.code,
-                "title": row.title,
-                "detail": f". {row.cause.rstrip('.')}" if row.cause else "",
+                "title": Text(row.title, other.title),
+                "detail": phrase(". {cause}", cause=said) if row.cause else "",
             },
             fix,
             row.fix_kind if row.fix else "console",
@@ -188,7 +216,7 @@ def no_address(path: TrafficPath) -> t.Iterator[Seen]:
         "P306",
         path.kind,
         path.name,
-        "status.loadBalancer.ingress: empty",
+        phrase("status.loadBalancer.ingress: empty"),
         {"controller": _controller(path)},
     )
 
@@ -196,10 +224,14 @@ def no_address(path: TrafficPath) -> t.Iterator[Seen]:
 def _controller(path: TrafficPath) -> str:
     """Who should have made the load balancer."""
     if path.kind == "Ingress":
-        return f"the controller of the class {objects.ingress_class(path) or TKE_CLASS}"
+        seen = objects.ingress_class(path) or TKE_CLASS
+        return phrase("the controller of the class {seen}", seen=seen)
     named_class = objects.spec(path.front).get("loadBalancerClass")
-    of_class = f" of the class {named_class}" if named_class else ""
-    return f"what makes load balancers{of_class} for Services, such as the cloud's controller,"
+    of_class = phrase(" of the class {seen}", seen=named_class) if named_class else ""
+    return phrase(
+        "what makes load balancers{of_class} for Services, such as the cloud's controller,",
+        of_class=of_class,
+    )
 
 
 def only_a_name(path: TrafficPath) -> t.Iterator[Seen]:

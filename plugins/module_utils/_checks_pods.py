@@ -14,6 +14,7 @@ from shlex import quote
 
 from ansible_collections.kestrel.real_ip.plugins.module_utils import _objects as objects
 from ansible_collections.kestrel.real_ip.plugins.module_utils._findings import Seen
+from ansible_collections.kestrel.real_ip.plugins.module_utils._language import joined, phrase
 from ansible_collections.kestrel.real_ip.plugins.module_utils._path import (
     Object,
     TrafficPath,
@@ -27,7 +28,11 @@ def rights(path: TrafficPath) -> t.Iterator[Seen]:
     """Each read that was refused, with the command that would allow it."""
     for one in path.denied:
         group = f".{one.group}" if one.group else ""
-        where = f"in the namespace {one.namespace}" if one.namespace else "in the whole cluster"
+        where = (
+            phrase("in the namespace {namespace}", namespace=one.namespace)
+            if one.namespace
+            else phrase("in the whole cluster")
+        )
         flag = f"-n {one.namespace}" if one.namespace else "-A"
         facts = {
             "verb": one.verb,
@@ -56,11 +61,15 @@ def another_cluster(path: TrafficPath) -> t.Iterator[Seen]:
         "P004",
         "Cluster",
         path.context.name or path.context.server,
-        f"404 for the namespace {path.namespace} from {path.context.server}; other contexts: "
-        f"{', '.join(others)}",
+        phrase(
+            "404 for the namespace {namespace} from {server}; other contexts: {others}",
+            namespace=path.namespace,
+            server=path.context.server,
+            others=", ".join(others),
+        ),
         {
             "server": path.context.server,
-            "context": path.context.name or "none",
+            "context": path.context.name or phrase("none"),
             "others": ", ".join(others),
         },
         *(_context(others[0]) if len(others) == 1 else (None, "")),
@@ -83,7 +92,13 @@ def no_ingress_api(path: TrafficPath) -> t.Iterator[Seen]:
         for version in versions
         if group
     )
-    yield Seen("P005", "Cluster", "API server", f"no ingresses in {served}", {"served": served})
+    yield Seen(
+        "P005",
+        "Cluster",
+        "API server",
+        phrase("no ingresses in {served}", served=served),
+        {"served": served},
+    )
 
 
 def _grant(one: Unread) -> str:
@@ -122,11 +137,15 @@ def namespace_ends(path: TrafficPath) -> t.Iterator[Seen]:
         for one in objects.status(space).get("conditions") or []
         if one.get("status") == "True"
     ]
-    held = f". What holds it: {'; '.join(reasons)}" if reasons else ""
+    held = phrase(". What holds it: {reasons}", reasons="; ".join(reasons)) if reasons else ""
     facts = {"held": held, "held_fix": f"kubectl get namespace {path.namespace} -o yaml"}
     since = space["metadata"]["deletionTimestamp"]
     yield Seen(
-        "P101", "Namespace", path.namespace, f"metadata.deletionTimestamp: {since}{held}", facts
+        "P101",
+        "Namespace",
+        path.namespace,
+        phrase("metadata.deletionTimestamp: {since}{held}", since=since, held=held),
+        facts,
     )
 
 
@@ -137,7 +156,7 @@ def nothing_deploys(path: TrafficPath) -> t.Iterator[Seen]:
     if not path.pods and not path.deployments and not objects.endpoint_addresses(path):
         service = objects.name(path.service)
         facts, fix = {"service": service}, objects.deploying(path)
-        yield Seen("P102", "Service", service, "no Deployment and no pod", facts, *fix)
+        yield Seen("P102", "Service", service, phrase("no Deployment and no pod"), facts, *fix)
 
 
 def scaled_to_zero(path: TrafficPath) -> t.Iterator[Seen]:
@@ -168,7 +187,11 @@ def pods_refused(path: TrafficPath) -> t.Iterator[Seen]:
         if condition.get("status") != "True":
             continue
         message = " ".join(str(condition.get("message", "")).split())
-        evidence = f"condition ReplicaFailure, {condition.get('reason')}: {message}"
+        evidence = phrase(
+            "condition ReplicaFailure, {reason}: {message}",
+            reason=condition.get("reason"),
+            message=message,
+        )
         for number, pattern in _REFUSALS:
             found = re.search(pattern, message)
             if found:
@@ -209,7 +232,7 @@ def _refusal_fix(
         return None, "", {}
     hard = _room(message, int(objects.spec(deployment).get("replicas", 1)))
     if not hard:
-        return "Raise the quota, or lower what the pods ask for", "console", {"patch": ""}
+        return phrase("Raise the quota, or lower what the pods ask for"), "console", {"patch": ""}
     return None, "", {"patch": objects.patch({"spec": {"hard": hard}})}
 
 
@@ -258,7 +281,7 @@ def unschedulable(path: TrafficPath) -> t.Iterator[Seen]:
 
 
 def _unplaced(path: TrafficPath, pod: Object, number: str, reasons: str) -> Seen:
-    evidence = f"condition PodScheduled, Unschedulable: {reasons}"
+    evidence = phrase("condition PodScheduled, Unschedulable: {reasons}", reasons=reasons)
     detail = reasons.partition(": ")[2] or reasons
     deployment = objects.deployment_of(path, pod)
     facts: dict[str, t.Any] = {
@@ -267,7 +290,8 @@ def _unplaced(path: TrafficPath, pod: Object, number: str, reasons: str) -> Seen
         "patch": "",
         "nodes": "",
     }
-    fix, kind = None, ""
+    fix: str | None = None
+    kind = ""
     nodes = list(path.nodes or ())
     if number == "P125":
         node = next(
@@ -286,7 +310,7 @@ def _unplaced(path: TrafficPath, pod: Object, number: str, reasons: str) -> Seen
             [{"op": "remove", "path": "/spec/template/spec/nodeSelector"}]
         )
         if not (objects.template(deployment).get("spec") or {}).get("nodeSelector"):
-            fix, kind = "Change the affinity of the Deployment", "console"
+            fix, kind = phrase("Change the affinity of the Deployment"), "console"
     elif number == "P123":
 
         def requests(found: Object) -> t.Any:
@@ -297,7 +321,7 @@ def _unplaced(path: TrafficPath, pod: Object, number: str, reasons: str) -> Seen
         undo = objects.undo(path, deployment, requests)
         fix, kind = (undo, "command") if undo else (None, "")
     if number in ("P121", "P124") and not deployment:
-        fix, kind = "Change the pod's tolerations or node selector", "console"
+        fix, kind = phrase("Change the pod's tolerations or node selector"), "console"
     return Seen(number, "Pod", objects.name(pod), evidence, facts, fix, kind)
 
 
@@ -335,7 +359,9 @@ def nodes_not_ready(path: TrafficPath) -> t.Iterator[Seen]:
                 "P125",
                 "Node",
                 objects.name(node),
-                f"condition Ready: {ready.get('status')}, {detail}",
+                phrase(
+                    "condition Ready: {status}, {detail}", status=ready.get("status"), detail=detail
+                ),
                 {"detail": detail},
             )
 
@@ -370,7 +396,12 @@ def pulls(path: TrafficPath) -> t.Iterator[Seen]:
                 number,
                 "Pod",
                 objects.name(pod),
-                f"container {status['name']} waits, {reason}: {message}",
+                phrase(
+                    "container {name} waits, {reason}: {message}",
+                    name=status["name"],
+                    reason=reason,
+                    message=message,
+                ),
                 {"image": image, "detail": message},
                 fix,
                 kind,
@@ -435,11 +466,15 @@ def _container(path: TrafficPath, pod: Object, status: t.Mapping[str, t.Any]) ->
     message = " ".join(str(ended.get("message") or waiting.get("message") or "").split())
     reason = str(ended.get("reason") or waiting.get("reason"))
     code = ended.get("exitCode")
-    evidence = (
-        f"container {name}: {reason}"
-        + (f", exit code {code}" if code is not None else "")
-        + (f", {status.get('restartCount', 0)} restarts" if ended else "")
-        + (f": {message}" if message else "")
+    restarts = status.get("restartCount", 0)
+    evidence = joined(
+        "",
+        [
+            phrase("container {name}: {reason}", name=name, reason=reason),
+            phrase(", exit code {code}", code=code) if code is not None else "",
+            phrase(", {count} restarts", count=restarts) if ended else "",
+            f": {message}" if message else "",
+        ],
     )
     deployment = objects.deployment_of(path, pod)
     facts: dict[str, t.Any] = {
@@ -474,8 +509,8 @@ def _out_of_memory(
     path: TrafficPath, pod: Object, name: str, evidence: str, facts: dict[str, t.Any]
 ) -> Seen:
     own = _container_of(pod, name)
-    limit = str(((own.get("resources") or {}).get("limits") or {}).get("memory", "none"))
-    facts.update(limit=limit, more=_twice(limit))
+    limit = str(((own.get("resources") or {}).get("limits") or {}).get("memory", ""))
+    facts.update(limit=limit or phrase("none"), more=_twice(limit))
     undo = objects.undo(
         path,
         objects.deployment_of(path, pod),
@@ -483,7 +518,7 @@ def _out_of_memory(
     )
     fix, kind = (undo, "command") if undo else (None, "")
     if not undo and not facts["more"]:
-        fix, kind = "Give the container a higher memory limit", "console"
+        fix, kind = phrase("Give the container a higher memory limit"), "console"
     return Seen("P141", "Pod", objects.name(pod), evidence, facts, fix, kind)
 
 
@@ -513,7 +548,11 @@ def not_ready(path: TrafficPath) -> t.Iterator[Seen]:
         unready = [str(one["name"]) for one in statuses if not one.get("ready")]
         if gate and not unready:
             yield Seen(
-                "P153", "Pod", objects.name(pod), f"condition {gate} isn't True", {"gate": gate}
+                "P153",
+                "Pod",
+                objects.name(pod),
+                phrase("condition {gate} isn't True", gate=gate),
+                {"gate": gate},
             )
             return
         # A pod that has just started has nothing to say yet.

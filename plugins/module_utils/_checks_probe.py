@@ -18,6 +18,7 @@ from ansible_collections.kestrel.real_ip.plugins.module_utils._addresses import 
     under,
 )
 from ansible_collections.kestrel.real_ip.plugins.module_utils._findings import Seen
+from ansible_collections.kestrel.real_ip.plugins.module_utils._language import joined, phrase
 from ansible_collections.kestrel.real_ip.plugins.module_utils._path import (
     Object,
     TrafficPath,
@@ -36,6 +37,15 @@ def _reason(path: TrafficPath) -> str:
     return f"{_code(path)}: {(path.probe or {}).get('reason')}"
 
 
+def _detail(path: TrafficPath) -> str:
+    """What the verdict is about; a reason is for persons and can be in any language."""
+    return str((path.probe or {}).get("detail") or "")
+
+
+def _with_reason(path: TrafficPath, told: str) -> str:
+    return joined("; ", [told, _reason(path)])
+
+
 def _target(path: TrafficPath) -> t.Mapping[str, t.Any]:
     """The address that decided."""
     probe = path.probe or {}
@@ -49,8 +59,14 @@ def _failures(path: TrafficPath) -> t.Mapping[str, int]:
 
 def _http_status(path: TrafficPath) -> int:
     """The HTTP status of a probe that got one instead of an answer, 0 for none."""
-    found = re.search(r"HTTP status (\d{3})", str((path.probe or {}).get("reason")))
-    return int(found.group(1)) if _code(path) == "V516" and found else 0
+    found = re.match(r"\d{3}\b", _detail(path))
+    return int(found.group()) if _code(path) == "V516" and found else 0
+
+
+def _observed(found: t.Mapping[str, t.Any]) -> str:
+    """The addresses that a probe or a backend saw; ``none`` stands for no address."""
+    seen = found.get("observed") or {}
+    return joined(", ", (phrase("none") if one == "none" else one for one in seen))
 
 
 def _balancer(path: TrafficPath) -> tuple[str, str, t.Mapping[str, t.Any]]:
@@ -77,7 +93,8 @@ def unreachable(path: TrafficPath) -> t.Iterator[Seen]:
     if path.proxies and number == "P401":
         number = "P408"
         variable, proxy = min(path.proxies.items())
-        evidence = f"{evidence}; environment: {variable}={proxy}"
+        told = phrase("environment: {variable}={proxy}", variable=variable, proxy=proxy)
+        evidence = joined("; ", [evidence, told])
         facts = {**facts, "variable": variable, "proxy": proxy}
     yield Seen(number, kind, name, evidence, facts)
 
@@ -95,10 +112,10 @@ def no_rule(path: TrafficPath) -> t.Iterator[Seen]:
         wanted = next((host for host in hosts if not host.startswith("*")), "")
         facts = {
             "hosts": ", ".join(hosts),
-            "asked": path.host or "the address without a name",
+            "asked": path.host or phrase("the address without a name"),
             "host": wanted,
         }
-        fix = None if wanted else "Set real_ip_host to a name under the rule's wildcard"
+        fix = None if wanted else phrase("Set real_ip_host to a name under the rule's wildcard")
         kind = "" if wanted else "console"
         yield Seen(
             "P308", "Ingress", path.name, f"spec.rules.host: {', '.join(hosts)}", facts, fix, kind
@@ -125,12 +142,14 @@ def refused_in_front(path: TrafficPath) -> t.Iterator[Seen]:
     if not _hosts(path) or (said and said.status == 403):
         return
     detail = (
-        f"asked directly, the app answers {said.status}"
+        phrase("asked directly, the app answers {status}", status=said.status)
         if said and said.outcome == "answers"
-        else "whether the app itself refuses it could not be asked"
+        else phrase("whether the app itself refuses it could not be asked")
     )
     kind, name, facts = _balancer(path)
-    yield Seen("P315", kind, name, f"{_reason(path)}; {detail}", {**facts, "detail": detail})
+    yield Seen(
+        "P315", kind, name, joined("; ", [_reason(path), detail]), {**facts, "detail": detail}
+    )
 
 
 _REWRITE = "ingress.cloud.tencent.com/auto-rewrite"
@@ -140,14 +159,14 @@ def redirected(path: TrafficPath) -> t.Iterator[Seen]:
     """The load balancer redirects. That is mostly meant, so that nothing of it is to be undone."""
     if _code(path) != "V517":
         return
-    found = re.search(r"redirects to (\S+?), which", str((path.probe or {}).get("reason")))
-    location = found.group(1) if found else "another address"
+    location = _detail(path) or phrase("another address")
     rewrite = objects.annotations_of(path.ingress).get(_REWRITE) == "true"
-    facts = {"location": location, "detail": f", by the annotation {_REWRITE}" if rewrite else ""}
+    by = phrase(", by the annotation {key}", key=_REWRITE)
+    facts = {"location": location, "detail": by if rewrite else ""}
     if re.fullmatch(r"https?://[\w.:\[\]/?=&%~-]+", location):
         yield Seen("P311", path.kind, path.name, _reason(path), facts)
     else:
-        fix = "Probe where it leads to, with real_ip_url"
+        fix = phrase("Probe where it leads to, with real_ip_url")
         yield Seen("P311", path.kind, path.name, _reason(path), facts, fix, "console")
 
 
@@ -194,8 +213,13 @@ def behind_the_balancer(path: TrafficPath) -> t.Iterator[Seen]:
         "scheme": "",
         "patch": "",
     }
-    said = f"asked directly, pod {first.pod} port {first.port}: {_said(first)}"
-    evidence = f"{_reason(path)}; {said}"
+    said = phrase(
+        "asked directly, pod {pod} port {port}: {said}",
+        pod=first.pod,
+        port=first.port,
+        said=_said(first),
+    )
+    evidence = joined("; ", [_reason(path), said])
     others = [one for one in path.direct[1:] if one.outcome == "answers"]
     if first.outcome == "refused":
         yield _wrong_port(path, evidence, first, others, facts)
@@ -203,7 +227,7 @@ def behind_the_balancer(path: TrafficPath) -> t.Iterator[Seen]:
         yield Seen("P404", "Pod", first.pod, evidence, facts, *_without_change(path, first))
     elif first.outcome == "other":
         known = any(one.scheme == "https" for one in others)
-        facts["scheme"] = "HTTPS" if known else "another protocol than HTTP"
+        facts["scheme"] = "HTTPS" if known else phrase("another protocol than HTTP")
         yield Seen("P405", "Pod", first.pod, evidence, facts, *_without_change(path, first))
     elif (
         first.outcome == "answers" and status and first.status == status and status not in _GATEWAY
@@ -231,7 +255,12 @@ def _speaks_https(found: Object | None) -> bool:
 
 def _said(one: t.Any) -> str:
     told = f"HTTP {one.status}" if one.status else one.detail
-    return f"{one.outcome} ({told[:200]}) after {one.seconds} s"
+    return phrase(
+        "{outcome} ({told}) after {seconds} s",
+        outcome=phrase(one.outcome),
+        told=told[:200],
+        seconds=one.seconds,
+    )
 
 
 def _wrong_port(
@@ -241,7 +270,7 @@ def _wrong_port(
     others: t.Sequence[t.Any],
     facts: dict[str, t.Any],
 ) -> Seen:
-    facts["detail"] = "the connection is refused"
+    facts["detail"] = phrase("the connection is refused")
     ports = objects.spec(path.service).get("ports") or []
     right = next((one.port for one in others if one.port != first.port), None)
     place = next(
@@ -256,7 +285,7 @@ def _wrong_port(
         where = f"/spec/ports/{place}/targetPort"
         facts["patch"] = objects.patch([{"op": "replace", "path": where, "value": right}])
         return Seen("P208", "Service", path.service_name, evidence, facts)
-    fix = "Set the Service's targetPort to the port that the app listens on"
+    fix = phrase("Set the Service's targetPort to the port that the app listens on")
     return Seen("P208", "Service", path.service_name, evidence, facts, fix, "console")
 
 
@@ -274,16 +303,19 @@ def _without_change(path: TrafficPath, first: t.Any) -> tuple[str | None, str]:
 def _node_port(path: TrafficPath, evidence: str, facts: dict[str, t.Any]) -> Seen:
     config = path.balancing
     if config is not None and _speaks_https(config) and path.direct[0].scheme == "http":
-        told = f"spec.loadBalancer.l7Listeners.domains.rules.{_FORWARD}: HTTPS; {evidence}"
+        field = f"spec.loadBalancer.l7Listeners.domains.rules.{_FORWARD}: HTTPS"
+        told = joined("; ", [field, evidence])
         return Seen("P409", "TkeServiceConfig", objects.name(config), told, facts)
     turned = objects.turned_direct(path)
     if turned:
         more = {"detail": turned, "annotation": objects.direct_key(path)}
-        return Seen("P407", path.kind, path.name, f"{turned}; {evidence}", {**facts, **more})
+        return Seen(
+            "P407", path.kind, path.name, joined("; ", [turned, evidence]), {**facts, **more}
+        )
     ports = objects.node_ports(path)
     shown = {**facts, "port": ", ".join(ports) or facts["port"]}
     if not ports or objects.direct_access(path):
-        fix = "Open the container's port in the security group of the pods"
+        fix = phrase("Open the container's port in the security group of the pods")
         return Seen("P403", "Service", path.service_name, evidence, shown, fix, "console")
     return Seen("P403", "Service", path.service_name, evidence, shown)
 
@@ -300,12 +332,12 @@ def local_without_pod(path: TrafficPath) -> t.Iterator[Seen]:
     }
     without = [objects.name(node) for node in path.nodes if objects.name(node) not in with_pod]
     if with_pod and without:
-        detail = f"no ready pod on {', '.join(without)}"
+        detail = phrase("no ready pod on {nodes}", nodes=", ".join(without))
         yield Seen(
             "P406",
             "Service",
             path.service_name,
-            f"spec.externalTrafficPolicy: Local; {detail}; {_reason(path)}",
+            joined("; ", ["spec.externalTrafficPolicy: Local", detail, _reason(path)]),
             {"detail": detail},
         )
 
@@ -344,12 +376,6 @@ _BY_VERDICT = {
 }
 
 
-def _missing(path: TrafficPath) -> str:
-    """The header that V209 misses: the one that the strategy reads."""
-    found = re.search(r"(\S+) is missing in ", _reason(path))
-    return found[1] if found else ""
-
-
 def by_verdict(path: TrafficPath) -> t.Iterator[Seen]:
     """What the verdict alone already tells."""
     number = _BY_VERDICT.get(_code(path))
@@ -358,9 +384,9 @@ def by_verdict(path: TrafficPath) -> t.Iterator[Seen]:
     probe = path.probe or {}
     facts = {
         "detail": _reason(path),
-        "header": _missing(path) or "the header",
-        "place": probe.get("vantage") or "node",
-        "seen": ", ".join(probe.get("observed") or {}) or "another address",
+        "header": (number == "P503" and _detail(path)) or phrase("the header"),
+        "place": phrase(probe.get("vantage") or "node"),
+        "seen": _observed(probe) or phrase("another address"),
     }
     setting = _variables(probe.get("safe_strategy"))
     if number == "P503" and _is_stripped(probe):
@@ -375,7 +401,9 @@ def by_verdict(path: TrafficPath) -> t.Iterator[Seen]:
         yield Seen(number, path.kind, path.name, _reason(path), facts, setting, "variable")
         return
     if number == "P503" and path.kind == "Ingress":
-        fix = "Let the load balancer write the header, or probe the layer-7 load balancer's address"
+        fix = phrase(
+            "Let the load balancer write the header, or probe the layer-7 load balancer's address"
+        )
         yield Seen(number, path.kind, path.name, _reason(path), facts, fix, "console")
         return
     yield Seen(number, path.kind, path.name, _reason(path), facts)
@@ -395,7 +423,8 @@ def _is_stripped(probe: Object) -> bool:
 
 def _stripped(path: TrafficPath, probe: Object) -> t.Iterator[Seen]:
     found = objects.behind(path)
-    evidence = f"{_reason(path)}; a forged {_FORWARDED}: dropped"
+    dropped = phrase("a forged {header}: dropped", header=_FORWARDED)
+    evidence = joined("; ", [_reason(path), dropped])
     if len(found) != 1:
         yield _stripped_by(path.kind, path.name, evidence, probe)
         return
@@ -407,8 +436,9 @@ def _stripped(path: TrafficPath, probe: Object) -> t.Iterator[Seen]:
 
 
 def _stripped_by(kind: str, name: str, evidence: str, probe: Object) -> Seen:
-    marks = ", ".join(probe.get("load_balancer_headers") or []) or "none is known"
-    return Seen("P513", kind, name, f"{evidence}; arrived: {marks}", {"marks": marks})
+    marks = ", ".join(probe.get("load_balancer_headers") or []) or phrase("none is known")
+    arrived = phrase("arrived: {marks}", marks=marks)
+    return Seen("P513", kind, name, joined("; ", [evidence, arrived]), {"marks": marks})
 
 
 def replaced_by_nodes(path: TrafficPath) -> t.Iterator[Seen]:
@@ -421,11 +451,11 @@ def replaced_by_nodes(path: TrafficPath) -> t.Iterator[Seen]:
             "P501",
             "Service",
             path.service_name,
-            f"spec.externalTrafficPolicy: {policy}; {_reason(path)}",
+            _with_reason(path, f"spec.externalTrafficPolicy: {policy}"),
             {"patch": objects.patch({"spec": {"externalTrafficPolicy": "Local"}})},
         )
         return
-    seen = ", ".join((path.probe or {}).get("observed") or {})
+    seen = _observed(path.probe or {})
     yield Seen("P512", path.kind, path.name, _reason(path), {"seen": seen})
 
 
@@ -441,11 +471,12 @@ def unlike(path: TrafficPath) -> t.Iterator[Seen]:
     bad = [one for one in probe.get("backends") or [] if not set(one.get("observed") or {}) <= good]
     fine = [one for one in probe.get("backends") or [] if one not in bad]
     for one in bad:
-        seen = ", ".join(one.get("observed") or {})
+        seen = _observed(one)
         pod = named(path.pods, str(one.get("name")))
         node = one.get("node") or objects.spec(pod).get("nodeName")
         current = pod is not None and _of_newest(path, pod)
-        evidence = f"backend {one.get('name')} on {node}: {seen}; {_reason(path)}"
+        where = {"name": one.get("name"), "node": node, "seen": seen}
+        evidence = _with_reason(path, phrase("backend {name} on {node}: {seen}", **where))
         elsewhere = {other.get("node") or "" for other in fine}
         if pod is not None and not current:
             yield Seen("P506", "Pod", objects.name(pod), evidence, {"seen": seen})
@@ -475,10 +506,14 @@ def sidecar(path: TrafficPath) -> t.Iterator[Seen]:
         (one for one in objects.alive(path) if len(objects.spec(one).get("containers") or []) > 1),
         None,
     )
-    seen = ", ".join((path.probe or {}).get("observed") or {})
+    seen = _observed(path.probe or {})
     if pod is None:
         yield Seen(
-            "P508", path.kind, path.name, _reason(path), {"seen": seen, "detail": "no sidecar seen"}
+            "P508",
+            path.kind,
+            path.name,
+            _reason(path),
+            {"seen": seen, "detail": phrase("no sidecar seen")},
         )
         return
     names = ", ".join(str(one["name"]) for one in objects.spec(pod)["containers"])
@@ -491,8 +526,8 @@ def sidecar(path: TrafficPath) -> t.Iterator[Seen]:
         "P508",
         "Pod",
         objects.name(pod),
-        f"containers: {names}; {_reason(path)}",
-        {"seen": seen, "detail": f"the containers {names}"},
+        _with_reason(path, phrase("containers: {names}", names=names)),
+        {"seen": seen, "detail": phrase("the containers {names}", names=names)},
         undo,
         "command" if undo else "",
     )

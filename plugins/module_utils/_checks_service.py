@@ -12,6 +12,7 @@ import typing as t
 
 from ansible_collections.kestrel.real_ip.plugins.module_utils import _objects as objects
 from ansible_collections.kestrel.real_ip.plugins.module_utils._findings import Seen
+from ansible_collections.kestrel.real_ip.plugins.module_utils._language import joined, phrase
 from ansible_collections.kestrel.real_ip.plugins.module_utils._path import (
     SLICE_CONTROLLER,
     SLICE_MANAGER,
@@ -29,15 +30,24 @@ def ingress_missing(path: TrafficPath) -> t.Iterator[Seen]:
     known = not objects.is_unread(path, "ingresses") and not path.unserved
     if path.kind == "Ingress" and path.ingress is None and known:
         fix = objects.deploying(path)
-        yield Seen("P201", "Ingress", path.name, f"404 from {_asked(path)}", {}, *fix)
+        yield Seen("P201", "Ingress", path.name, _not_found(path), {}, *fix)
+
+
+def _not_found(path: TrafficPath) -> str:
+    return phrase("404 from {asked}", asked=_asked(path))
 
 
 def _asked(path: TrafficPath) -> str:
     """Which API server said so, where another context may be the one that was meant."""
     server, name, others = path.context
     if not others:
-        return "the API server"
-    return f"{server} (context {name}; the kubeconfig has {', '.join(others)} as well)"
+        return phrase("the API server")
+    return phrase(
+        "{server} (context {name}; the kubeconfig has {others} as well)",
+        server=server,
+        name=name,
+        others=", ".join(others),
+    )
 
 
 def _backend_place(path: TrafficPath) -> tuple[str, t.Mapping[str, t.Any]]:
@@ -78,9 +88,9 @@ def service_missing(path: TrafficPath) -> t.Iterator[Seen]:
             "P202",
             "Service",
             path.service_name,
-            f"404 from {_asked(path)}",
-            {"by": "The playbook", "ingress": "", "patch": ""},
-            "Name a Service that exists",
+            _not_found(path),
+            {"by": phrase("The playbook"), "ingress": "", "patch": ""},
+            phrase("Name a Service that exists"),
             "console",
         )
         return
@@ -94,13 +104,13 @@ def service_missing(path: TrafficPath) -> t.Iterator[Seen]:
         "P202",
         "Service",
         path.service_name,
-        f"{evidence}{event}",
+        joined("", [evidence, event]),
         {
-            "by": f"The Ingress {path.name}",
+            "by": phrase("The Ingress {name}", name=path.name),
             "ingress": path.name,
             "patch": objects.patch([{"op": "replace", "path": f"{where}/name", "value": better}]),
         },
-        None if better else "Create the Service, or name one that exists in the Ingress",
+        None if better else phrase("Create the Service, or name one that exists in the Ingress"),
         "" if better else "console",
     )
 
@@ -139,22 +149,27 @@ def port_missing(path: TrafficPath) -> t.Iterator[Seen]:
     wanted = port.get(key)
     if wanted is None or any(one.get(field) == wanted for one in ports):
         return
-    shown = ", ".join(str(one.get("port")) for one in ports) or "none"
+    shown = ", ".join(str(one.get("port")) for one in ports) or phrase("none")
     patch = [{"op": "replace", "path": f"{where}/port", "value": {"number": ports[0]["port"]}}]
     one = len(ports) == 1
     yield Seen(
         "P204",
         "Service",
         path.service_name,
-        f"Ingress {path.name} names port {wanted}, the Service has {shown}"
-        f"{objects.tke_event(path, 'E4042')}",
+        phrase(
+            "Ingress {name} names port {port}, the Service has {ports}{event}",
+            name=path.name,
+            port=wanted,
+            ports=shown,
+            event=objects.tke_event(path, "E4042"),
+        ),
         {
             "ingress": path.name,
             "port": wanted,
-            "ports": f"it has {shown}",
+            "ports": phrase("it has {ports}", ports=shown),
             "patch": objects.patch(patch) if one else "",
         },
-        None if one else "Name one of the Service's ports in the Ingress",
+        None if one else phrase("Name one of the Service's ports in the Ingress"),
         "" if one else "console",
     )
 
@@ -169,7 +184,7 @@ def cluster_ip(path: TrafficPath) -> t.Iterator[Seen]:
             "P205",
             "Service",
             path.service_name,
-            f"spec.type: ClusterIP{objects.tke_event(path, 'E4047')}",
+            joined("", ["spec.type: ClusterIP", objects.tke_event(path, "E4047")]),
             {"patch": objects.patch({"spec": {"type": "NodePort"}})},
         )
 
@@ -189,11 +204,11 @@ def selector(path: TrafficPath) -> t.Iterator[Seen]:
         if objects.endpoint_addresses(path) and not meant:
             return
         facts["patch"] = objects.patch({"spec": {"selector": right}})
-        number, evidence = "P207", "spec.selector: none"
+        number, evidence = "P207", phrase("spec.selector: none")
     elif not path.pods and not objects.behind(path) and meant:
         change = [{"op": "replace", "path": "/spec/selector", "value": right}]
         facts["patch"] = objects.patch(change)
-        number, evidence = "P206", f"spec.selector: {_labels(wanted)}, 0 pods"
+        number, evidence = "P206", phrase("spec.selector: {labels}, 0 pods", labels=_labels(wanted))
     else:
         return
     yield Seen(
@@ -202,13 +217,13 @@ def selector(path: TrafficPath) -> t.Iterator[Seen]:
         path.service_name,
         evidence,
         facts,
-        None if right else "Set the selector to labels that the pods carry",
+        None if right else phrase("Set the selector to labels that the pods carry"),
         "" if right else "console",
     )
 
 
 def _labels(labels: t.Mapping[str, str]) -> str:
-    return ",".join(f"{key}={value}" for key, value in sorted(labels.items())) or "none"
+    return ",".join(f"{key}={value}" for key, value in sorted(labels.items())) or phrase("none")
 
 
 def _right_selector(deployment: Object) -> dict[str, str] | None:
@@ -228,10 +243,10 @@ def no_endpoint(path: TrafficPath) -> t.Iterator[Seen]:
         return
     states = [_is_ready(endpoint) for _slice, endpoint in objects.endpoints(path)]
     if not any(states):
-        detail = f"{len(states)} endpoints, none of them ready" if states else "no endpoint"
-        yield Seen(
-            "P209", "Service", path.service_name, f"EndpointSlices: {detail}", {"detail": detail}
-        )
+        unready = phrase("{count} endpoints, none of them ready", count=len(states))
+        detail = unready if states else phrase("no endpoint")
+        evidence = joined("", ["EndpointSlices: ", detail])
+        yield Seen("P209", "Service", path.service_name, evidence, {"detail": detail})
 
 
 _SLICE_MANAGERS = (SLICE_CONTROLLER, "endpointslicemirroring-controller.k8s.io")
@@ -258,6 +273,10 @@ def strangers(path: TrafficPath) -> t.Iterator[Seen]:
                 "P210",
                 "EndpointSlice",
                 objects.name(one),
-                f"endpoints.addresses: {', '.join(lost)}, managed by {manager or 'nobody'}",
+                phrase(
+                    "endpoints.addresses: {addresses}, managed by {manager}",
+                    addresses=", ".join(lost),
+                    manager=manager or phrase("nobody"),
+                ),
                 {"address": ", ".join(lost)},
             )

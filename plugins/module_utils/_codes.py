@@ -13,6 +13,18 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from typing import NamedTuple
 
+from ansible_collections.kestrel.real_ip.plugins.module_utils._chinese_codes import (
+    CODES_ZH,
+    WARNINGS_ZH,
+)
+from ansible_collections.kestrel.real_ip.plugins.module_utils._language import (
+    Text,
+    chinese,
+    filled,
+    joined,
+    phrase,
+)
+
 #: Worst first: a run's verdict is the worst of its targets' verdicts.
 VERDICTS = ("no_answer", "lost", "mixed", "forgeable", "unproven", "preserved")
 
@@ -35,6 +47,8 @@ def printable(text: object, limit: int = _LIMIT) -> str:
     overrides, line separators and lone surrogates would change what a terminal or a report shows.
     Backslashes are escaped as well, so that an escaped text can't be confused with a literal one.
     """
+    if isinstance(text, Text):
+        return Text(printable(str(text), limit), printable(text.chinese, limit))
     shown = str(text)[: limit + 1]
     if not shown.isprintable() or "\\" in shown:
         shown = "".join(map(_escape, shown))
@@ -845,32 +859,40 @@ WARNINGS: Mapping[str, str] = {
 }
 
 
-#: What a reason says that its verdict doesn't rest on, as it stands there
-RESERVATIONS = (
-    "vantage not checked",
-    "forgery not tested",
-    "forgery tested in part",
-    "the echo app doesn't name its pod",
-)
+#: What a reason says that its verdict doesn't rest on, and by which words it is found in one of
+#: either language
+RESERVATIONS: Mapping[str, tuple[str, ...]] = {
+    "vantage not checked": ("vantage not checked", "未核对探测位置"),
+    "forgery not tested": ("forgery not tested", "未测试伪造", "上测试伪造"),
+    "forgery tested in part": ("forgery tested in part", "只测试了部分伪造"),
+    "the echo app doesn't name its pod": (
+        "the echo app doesn't name its pod",
+        "回显应用不报告 Pod 名称",
+    ),
+}
 
 
 def reservations(reason: str) -> list[str]:
     """Those of RESERVATIONS that a reason has."""
-    return [text for text in RESERVATIONS if text in reason]
+    return [
+        name for name, words in RESERVATIONS.items() if any(one in str(reason) for one in words)
+    ]
 
 
-def reserved_elsewhere(reason: str, others: Iterable[tuple[str, str]], place: str) -> str:
-    """What the reasons of ``others``, name and reason, are reserved about and ``reason`` isn't: as
-    its end, since it is said for all of them. ``place``: the preposition before a name.
+def with_reservations(reason: str, others: Iterable[tuple[str, str]]) -> Text:
+    """The reason with what those of ``others``, name and reason, are reserved about and it isn't,
+    since it is said for all of them.
     """
-    told = [*others]
-    found = []
-    for text in RESERVATIONS:
-        names = [name for name, other in told if text in other]
-        if names and text not in reason:
-            more = f" and {len(names) - 1} more" if len(names) > 1 else ""
-            found.append(f"; {text} {place} {names[0]}{more}")
-    return "".join(found)
+    own, told = reservations(reason), [(name, reservations(other)) for name, other in others]
+    parts: list[object] = [reason]
+    for text in (one for one in RESERVATIONS if one not in own):
+        names = [name for name, reserved in told if text in reserved]
+        if names:
+            more = len(names) - 1
+            where = phrase("{name} and {count} more", name=names[0], count=more)
+            shown = where if more else names[0]
+            parts.append(phrase("; {told} ({name})", told=phrase(text), name=shown))
+    return joined("", parts)
 
 
 class Statement(NamedTuple):
@@ -883,14 +905,22 @@ class Statement(NamedTuple):
 def say(number: str, facts: Mapping[str, object]) -> Statement:
     """Fill in the templates of a code. Every fact is escaped here, wherever it comes from."""
     shown = {name: printable(fact) for name, fact in facts.items()}
-    row = CODES[number]
+    row, other = CODES[number], CODES_ZH[number]
+    reason = filled(row.reason, other.reason, shown)
     # A detail that comes last may have a full stop of its own: OpenSSL's words do.
-    return Statement(row.reason.format_map(shown).rstrip("."), row.fix.format_map(shown))
+    reason = Text(reason.rstrip("."), chinese(reason).rstrip("."))
+    return Statement(reason, filled(row.fix, other.fix, shown))
+
+
+def titled(number: str) -> Text:
+    """The title of a code."""
+    return Text(CODES[number].title, CODES_ZH[number].title)
 
 
 def warn(name: str, facts: Mapping[str, object]) -> str:
     """One warning as a sentence, its facts escaped."""
-    return WARNINGS[name].format_map({key: printable(fact) for key, fact in facts.items()})
+    shown = {key: printable(fact) for key, fact in facts.items()}
+    return filled(WARNINGS[name], WARNINGS_ZH[name], shown)
 
 
 def page() -> str:
@@ -914,8 +944,10 @@ def page() -> str:
 
 def described(row: Code) -> list[str]:
     """One code as lines of Markdown."""
+    other = CODES_ZH[row.number]
+    fix = Text(row.fix, other.fix) if row.fix else phrase("Nothing to mend")
     return [
-        f"- Says: {row.reason}.",
-        f"- Cause: {row.cause}",
-        f"- Fix: {row.fix or 'Nothing to mend'}.",
+        phrase("- Says: {reason}.", reason=Text(row.reason, other.reason)),
+        phrase("- Cause: {cause}", cause=Text(row.cause, other.cause)),
+        phrase("- Fix: {fix}.", fix=fix),
     ]

@@ -29,6 +29,11 @@ from ansible_collections.kestrel.real_ip.plugins.module_utils._kubernetes import
     ClusterError,
     contexts_of,
 )
+from ansible_collections.kestrel.real_ip.plugins.module_utils._language import (
+    in_language,
+    joined,
+    phrase,
+)
 from ansible_collections.kestrel.real_ip.plugins.module_utils._objects import node_ports
 from ansible_collections.kestrel.real_ip.plugins.module_utils._path import (
     Context,
@@ -69,7 +74,7 @@ def diagnosis(module: t.Any) -> Result:
         path = TrafficPath(params["namespace"], kind, params["ingress"] or params["service"])
         findings = [_unread(path, error, *contexts_of(params))]
     cause = next((one for one in findings if one["severity"] == "error"), None)
-    return {
+    found = {
         "path": picture(path, cause),
         "findings": findings,
         "cause": cause,
@@ -79,6 +84,7 @@ def diagnosis(module: t.Any) -> Result:
         ],
         "requests": cluster.requests if cluster else 0,
     }
+    return dict(in_language(found, params["language"]))
 
 
 def _unread(
@@ -86,9 +92,11 @@ def _unread(
 ) -> Result:
     """The finding of an API server that didn't answer, or knew us not."""
     number = "P002" if error.status == 401 else "P001"
-    told = f"; context: {context}, others: {', '.join(others)}" if others else ""
-    detail = {"detail": f"{error}{told}"}
-    return finding(path, Seen(number, "Cluster", "API server", f"{error}{told}", detail))
+    told = phrase(
+        "; context: {context}, others: {others}", context=context, others=", ".join(others)
+    )
+    detail = joined("", [error, told if others else ""])
+    return finding(path, Seen(number, "Cluster", "API server", detail, {"detail": detail}))
 
 
 def proxies_of(environment: t.Mapping[str, str], balancer: t.Iterable[str]) -> dict[str, str]:
@@ -174,21 +182,34 @@ def picture(path: TrafficPath, cause: Result | None) -> list[Result]:
 
 def _ingress(path: TrafficPath) -> t.Iterator[str]:
     if path.ingress is not None:
-        host = path.host or "any host"
-        yield f"{path.name}: {host}{path.path} to {path.service_name or 'nothing'}"
+        yield phrase(
+            "{name}: {host}{path} to {service}",
+            name=path.name,
+            host=path.host or phrase("any host"),
+            path=path.path,
+            service=path.service_name or phrase("nothing"),
+        )
 
 
 def _service(path: TrafficPath) -> t.Iterator[str]:
     if path.service is None:
         return
     spec = path.service.get("spec") or {}
-    ports = ", ".join(
-        f"{one.get('port')} to {one.get('targetPort', one.get('port'))}"
-        for one in spec.get("ports") or []
+    ports = joined(
+        ", ",
+        (
+            phrase(
+                "{port} to {target}",
+                port=one.get("port"),
+                target=one.get("targetPort", one.get("port")),
+            )
+            for one in spec.get("ports") or []
+        ),
     )
     policy = spec.get("externalTrafficPolicy")
     shown = f", externalTrafficPolicy {policy}" if policy else ""
-    yield f"{path.service_name}: {spec.get('type', 'ClusterIP')}, {ports}{shown}"
+    kind = spec.get("type", "ClusterIP")
+    yield joined("", [f"{path.service_name}: {kind}, ", ports, shown])
 
 
 def _nodes(path: TrafficPath) -> t.Iterator[str]:
@@ -196,20 +217,21 @@ def _nodes(path: TrafficPath) -> t.Iterator[str]:
     known = sorted(name for name in names if name)
     ports = node_ports(path)
     if known:
-        yield ", ".join(known[:4]) + (f" and {len(known) - 4} more" if len(known) > 4 else "")
+        more = phrase(" and {count} more", count=len(known) - 4) if len(known) > 4 else ""
+        yield joined("", [", ".join(known[:4]), more])
     if ports:
-        yield f"node port {', '.join(ports)}"
+        yield phrase("node port {ports}", ports=", ".join(ports))
 
 
 def _pods(path: TrafficPath) -> t.Iterator[str]:
     if path.pods is None:
-        yield "not readable"
+        yield phrase("not readable")
         return
     ready = set(ready_pods(path.pods))
     if path.service is not None:
-        yield f"{len(ready)} of {len(path.pods)} ready"
+        yield phrase("{ready} of {count} ready", ready=len(ready), count=len(path.pods))
     for pod in [one for one in path.pods if one["metadata"]["name"] not in ready][:3]:
-        yield f"{pod['metadata']['name']}: {_state(pod)}"
+        yield joined("", [f"{pod['metadata']['name']}: ", _state(pod)])
 
 
 def _state(pod: Object) -> str:
@@ -222,4 +244,4 @@ def _state(pod: Object) -> str:
         reason = (state.get("waiting") or state.get("terminated") or {}).get("reason")
         if reason:
             return str(reason)
-    return f"{status.get('phase', 'Unknown')}, not ready"
+    return phrase("{phase}, not ready", phase=status.get("phase", "Unknown"))

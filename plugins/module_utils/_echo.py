@@ -16,6 +16,7 @@ from collections.abc import Iterable, Mapping
 from html import unescape
 from typing import Any, Callable, NamedTuple
 
+from ansible_collections.kestrel.real_ip.plugins.module_utils._language import phrase
 from ansible_collections.kestrel.real_ip.plugins.module_utils._queries import Failed, Queries
 
 Fields = list[tuple[str, str]]
@@ -134,7 +135,7 @@ def _decode(body: bytes) -> Any:
     try:
         text = body.decode("utf-8-sig")
     except UnicodeDecodeError as error:
-        raise NoEcho("V521", f"byte {error.start}") from error
+        raise NoEcho("V521", phrase("byte {place}", place=error.start)) from error
     if _too_deep(text):
         raise NoEcho("V523")
     try:
@@ -415,7 +416,7 @@ def _unescaped(text: str) -> str:
     try:
         return unescape(text)
     except ValueError as error:  # a number of thousands of digits
-        raise NoEcho("V524", "a character reference that is no character") from error
+        raise NoEcho("V524", phrase("a character reference that is no character")) from error
 
 
 def _pairs(lines: Iterable[str], mark: str) -> Fields:
@@ -480,7 +481,7 @@ def _plain(value: Any) -> Any:
     if isinstance(value, _Object):
         members = {name: _plain(member) for name, member in value}
         if len(members) < len(value):
-            raise NoEcho("V524", "a member stands twice in one object")
+            raise NoEcho("V524", phrase("a member stands twice in one object"))
         return members
     return [_plain(one) for one in value] if isinstance(value, list) else value
 
@@ -507,10 +508,10 @@ def _queried(document: Any, queries: Queries) -> Echo:
         raise NoEcho("V524", str(error)) from error
     headers = _lines_of(found["headers"])
     if headers is None:
-        raise NoEcho("V524", "echo_queries.headers finds no header lines")
+        raise NoEcho("V524", phrase("echo_queries.headers finds no header lines"))
     for name in ("peer", "pod", "node"):
         if not isinstance(found[name], (str, type(None))):
-            raise NoEcho("V524", f"echo_queries.{name} finds no text")
+            raise NoEcho("V524", phrase("{query} finds no text", query=f"echo_queries.{name}"))
     peer, pod, node = (_string(found[name]) for name in ("peer", "pod", "node"))
     # One value for each name: whether there were several lines can't be seen.
     members = found["headers"].values() if isinstance(found["headers"], dict) else ()
@@ -554,6 +555,11 @@ def _read_text(body: bytes, forms: Iterable[Form]) -> Echo | None:
     return next((echo for echo in found if echo is not None), None)
 
 
+def _members(document: _Object) -> str:
+    names = ", ".join(document.names()) or phrase("none")
+    return phrase("members {names}", names=names)
+
+
 def parse(answer: Answer, echo_format: str, queries: Queries | None = None) -> Echo:
     """What the echo app saw. ``echo_format``: one of ECHO_FORMATS, ``auto`` for whichever fits.
 
@@ -568,15 +574,15 @@ def parse(answer: Answer, echo_format: str, queries: Queries | None = None) -> E
     if echo is not None:
         return echo
     if not any(form.document for form in forms):
-        raise NoEcho("V524", f"no text of {echo_format}")
+        raise NoEcho("V524", phrase("no text of {form}", form=echo_format))
     document = _decode(answer.body)
     if not isinstance(document, _Object):
-        raise NoEcho("V524", f"no object but {type(document).__name__}")
+        raise NoEcho("V524", phrase("no object but {kind}", kind=type(document).__name__))
     for form in forms:
         echo = form.document(document) if form.document else None
         if echo is not None:
             return echo
-    raise NoEcho("V524", f"members {', '.join(document.names()) or 'none'}")
+    raise NoEcho("V524", _members(document))
 
 
 #: Members under which services tell the caller's address: ipify and many others, httpbin.
@@ -596,5 +602,5 @@ def caller(answer: Answer) -> str:
             value = _string(document.get(name))
             if value is not None:
                 return value
-        raise NoEcho("V524", f"members {', '.join(document.names()) or 'none'}")
+        raise NoEcho("V524", _members(document))
     return answer.body.decode("utf-8", "replace").strip()

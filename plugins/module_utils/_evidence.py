@@ -20,11 +20,12 @@ from ansible_collections.kestrel.real_ip.plugins.module_utils._codes import (
     VERDICTS,
     printable,
     reservations,
-    reserved_elsewhere,
     say,
     warn,
+    with_reservations,
 )
 from ansible_collections.kestrel.real_ip.plugins.module_utils._forgery import worst
+from ansible_collections.kestrel.real_ip.plugins.module_utils._language import joined, phrase
 from ansible_collections.kestrel.real_ip.plugins.module_utils._verdict import (
     Forged,
     Path,
@@ -103,6 +104,7 @@ def describe(
         "verdict": finding.verdict,
         "code": finding.code,
         "reason": finding.reason,
+        "detail": finding.detail,
         "fix": finding.fix or None,
         "warnings_found": finding.warnings,
         "expected": expected,
@@ -133,6 +135,7 @@ def describe_unreached(code: str, facts: Mapping[str, object], title: Mapping[st
         "verdict": CODES[code].verdict,
         "code": code,
         "reason": statement.reason,
+        "detail": printable(facts.get("detail", "")),
         "fix": statement.fix or None,
         "warnings_found": [],
         "expected": [],
@@ -186,12 +189,12 @@ def summarize(results: Sequence[Result], times: Iterable[Sequence[float]]) -> Re
     )
     alike = [one for one in decided if one["verdict"] == deciding["verdict"]]
     others = [(one["address"] or one["name"], one["reason"]) for one in alike]
-    reason = deciding["reason"] + reserved_elsewhere(deciding["reason"], others, "at")
-    fields = ("address", "verdict", "code", "reason", "fix", "expected", "expected_from")
+    told = ("verdict", "code", "reason", "detail", "fix", "expected", "expected_from")
     warnings = dict.fromkeys(text for one in (deciding, *results) for text in one["warnings_found"])
     return {
-        **{key: deciding[key] for key in fields},
-        "reason": reason,
+        "address": deciding["address"],
+        **{key: deciding[key] for key in told},
+        "reason": with_reservations(deciding["reason"], others),
         "warnings_found": list(warnings)[:_MAX_WARNINGS],
         "observed": _sum(result["observed"] for result in results),
         "coverage": min((result["coverage"] for result in decided), key=_COVERAGES.index),
@@ -273,10 +276,13 @@ def _tells_more(one: Result, again: Sequence[Result]) -> bool:
     return bool(again) and not answered
 
 
+_GONE = phrase("not there any more")
+
+
 def _then(one: Result, again: Iterable[Result]) -> str:
     verdicts = [f"{now['verdict']} {now['code']}" for now in again]
     facts = {"address": one["address"], "code": f"{one['verdict']} {one['code']}"}
-    return warn("earlier", {**facts, "then": " and ".join(verdicts) or "not there any more"})
+    return warn("earlier", {**facts, "then": joined(" and ", verdicts) or _GONE})
 
 
 def _common(safe: Sequence[Result | None]) -> Result | None:

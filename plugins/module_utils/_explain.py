@@ -9,13 +9,33 @@
 from __future__ import annotations
 
 import difflib
-import textwrap
 from collections.abc import Iterable
 
 from ansible_collections.kestrel.real_ip.plugins.module_utils import _causes, _codes
-from ansible_collections.kestrel.real_ip.plugins.module_utils._causes import CAUSES, FAMILIES
-from ansible_collections.kestrel.real_ip.plugins.module_utils._codes import CODES, printable
-from ansible_collections.kestrel.real_ip.plugins.module_utils._tke_errors import ERRORS
+from ansible_collections.kestrel.real_ip.plugins.module_utils._causes import (
+    CAUSES,
+    FAMILIES,
+    Cause,
+)
+from ansible_collections.kestrel.real_ip.plugins.module_utils._chinese_causes import CAUSES_ZH
+from ansible_collections.kestrel.real_ip.plugins.module_utils._chinese_tke import in_chinese
+from ansible_collections.kestrel.real_ip.plugins.module_utils._codes import (
+    CODES,
+    Code,
+    printable,
+    titled,
+)
+from ansible_collections.kestrel.real_ip.plugins.module_utils._language import (
+    DEFAULT_LANGUAGE,
+    Text,
+    in_language,
+    phrase,
+    wrapped,
+)
+from ansible_collections.kestrel.real_ip.plugins.module_utils._tke_errors import (
+    ERRORS,
+    TkeError,
+)
 
 _WIDTH = 98
 
@@ -43,26 +63,44 @@ class UnknownCode(ValueError):
     """There is no such code. The text says which ones there are."""
 
 
-def explain(code: str | None) -> str:
+def explain(code: str | None, language: str = DEFAULT_LANGUAGE) -> str:
     """The page of a code: V and P of this collection, E and W of TKE. Raises UnknownCode."""
+    return "\n\n".join(_page(title, lines, language) for title, lines in _explained(code))
+
+
+def _explained(code: str | None) -> Iterable[tuple[str, Iterable[str]]]:
+    """Title and lines of each thing that the code stands for."""
     wanted = (code or "").strip().upper()
     if wanted in CODES:
         row = CODES[wanted]
-        return _page(f"{row.number} ({row.verdict}): {row.title}", _codes.described(row))
+        title = phrase(
+            "{code} ({kind}): {title}", **_heading(row, row.verdict), title=titled(wanted)
+        )
+        return [(title, _codes.described(row))]
     if wanted in CAUSES:
         cause = CAUSES[wanted]
-        lines = [*_causes.described(cause), f"- More: {cause.link}"]
-        return _page(f"{cause.number} ({cause.severity}): {cause.title}", lines)
+        lines = [*_causes.described(cause), phrase("- More: {link}", link=cause.link)]
+        told = Text(cause.title, CAUSES_ZH[wanted].title)
+        title = phrase("{code} ({kind}): {title}", **_heading(cause, cause.severity), title=told)
+        return [(title, lines)]
     rows = [ERRORS[kind, wanted] for kind in ("Ingress", "Service") if (kind, wanted) in ERRORS]
     if rows:
-        return "\n\n".join(
-            _page(
-                f"{one.code} of TKE on {one.kind}: {one.title}",
-                [f"- Cause: {one.cause}", f"- Fix: {one.fix or 'no documented fix'}."],
-            )
-            for one in rows
-        )
+        return [_of_tke(one) for one in rows]
     raise UnknownCode(_unknown(wanted))
+
+
+def _heading(row: Code | Cause, kind: str) -> dict[str, object]:
+    return {"code": row.number, "kind": phrase(kind)}
+
+
+def _of_tke(row: TkeError) -> tuple[str, Iterable[str]]:
+    other = in_chinese(row)
+    title = Text(row.title, other.title)
+    fix = Text(row.fix, other.fix) if row.fix else phrase("no documented fix")
+    return phrase("{code} of TKE on {kind}: {title}", code=row.code, kind=row.kind, title=title), [
+        phrase("- Cause: {cause}", cause=Text(row.cause, other.cause)),
+        phrase("- Fix: {fix}.", fix=fix),
+    ]
 
 
 def pages() -> dict[str, str]:
@@ -97,20 +135,13 @@ def _tke_table() -> str:
     return f"\n{_TKE}{''.join(rows)}"
 
 
-def _page(title: str, lines: Iterable[str]) -> str:
-    wrapped = [title]
+def _page(title: str, lines: Iterable[str], language: str) -> str:
+    shown = [in_language(title, language)]
     for line in lines:
         # A command that is broken in two can't be copied.
-        text = line[2:].replace("`", "")
-        wrapped += textwrap.wrap(
-            text,
-            _WIDTH,
-            initial_indent="  ",
-            subsequent_indent="    ",
-            break_long_words=False,
-            break_on_hyphens=False,
-        )
-    return "\n".join(wrapped)
+        text = in_language(line, language)[2:].replace("`", "")
+        shown += wrapped(text, _WIDTH, "  ", "    ")
+    return "\n".join(shown)
 
 
 def _unknown(wanted: str) -> str:

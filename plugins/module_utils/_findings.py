@@ -11,7 +11,9 @@ from __future__ import annotations
 import typing as t
 
 from ansible_collections.kestrel.real_ip.plugins.module_utils._causes import CAUSES
+from ansible_collections.kestrel.real_ip.plugins.module_utils._chinese_causes import CAUSES_ZH
 from ansible_collections.kestrel.real_ip.plugins.module_utils._codes import printable
+from ansible_collections.kestrel.real_ip.plugins.module_utils._language import Text, filled, phrase
 from ansible_collections.kestrel.real_ip.plugins.module_utils._path import TrafficPath
 
 
@@ -37,25 +39,27 @@ _EVIDENCE = 1000
 
 def finding(path: TrafficPath, seen: Seen) -> dict[str, t.Any]:
     """One finding as traffic_path_info returns it."""
-    row = CAUSES[seen.number]
+    row, other = CAUSES[seen.number], CAUSES_ZH[seen.number]
     own = {"namespace": path.namespace, "kind": seen.kind.lower(), "name": seen.name}
     # Messages of registries and apps are anybody's text.
     shown = {key: printable(value, _EVIDENCE) for key, value in {**own, **seen.facts}.items()}
     # A command is made of names that the API server has checked; escaping would change it.
     exact = {key: str(value) for key, value in {**own, **seen.facts}.items()}
     fix, kind = (seen.fix, seen.fix_kind) if seen.fix is not None else (row.fix, row.fix_kind)
-    if seen.fix is None:
-        fix = fix.format_map(exact if kind in ("command", "variable") else shown)
+    if seen.fix is None and kind in ("command", "variable"):
+        fix = fix.format_map(exact)
+    elif seen.fix is None:
+        fix = filled(row.fix, other.fix, shown)
     if kind in ("command", "variable") and not fix.isprintable():
-        fix, kind = f"See {row.see.format_map(shown)}", "console"
+        fix, kind = phrase("See {command}", command=row.see.format_map(shown)), "console"
     return {
         "code": seen.number,
         "severity": row.severity,
-        "title": row.title,
-        "object": f"{seen.kind} {printable(seen.name)}",
+        "title": Text(row.title, other.title),
+        "object": phrase("{kind} {name}", kind=phrase(seen.kind), name=printable(seen.name)),
         "hop": row.hop,
         "evidence": printable(seen.evidence, _EVIDENCE),
-        "cause": row.cause.format_map(shown),
+        "cause": filled(row.cause, other.cause, shown),
         "fix": printable(fix, 2000) if kind not in ("command", "variable") else fix,
         "fix_kind": kind,
         "see": row.see.format_map(shown),

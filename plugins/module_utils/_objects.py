@@ -13,6 +13,7 @@ import json
 import typing as t
 from shlex import quote
 
+from ansible_collections.kestrel.real_ip.plugins.module_utils._language import phrase
 from ansible_collections.kestrel.real_ip.plugins.module_utils._ownership import MANAGED_BY, MANAGER
 from ansible_collections.kestrel.real_ip.plugins.module_utils._path import (
     DIRECT,
@@ -144,7 +145,8 @@ def _is_over(event: Object, found: Object | None) -> bool:
 
 def quoted(event: Object) -> str:
     """An event as evidence."""
-    return f"event {event.get('reason')}: {' '.join(str(event.get('message', '')).split())}"
+    message = " ".join(str(event.get("message", "")).split())
+    return phrase("event {reason}: {message}", reason=event.get("reason"), message=message)
 
 
 def alive(path: TrafficPath) -> list[Object]:
@@ -191,7 +193,12 @@ def turned_direct(path: TrafficPath) -> str:
     others = [str(one["manager"]) for one in history if one.get("annotation") == key]
     if not (direct_access(path) and others and is_direct_default(path)):
         return ""
-    return f'{key} is "true", written by {others[0]} and not by who made the {path.kind}'
+    return phrase(
+        '{key} is "true", written by {other} and not by who made the {kind}',
+        key=key,
+        other=others[0],
+        kind=path.kind,
+    )
 
 
 def is_direct_default(path: TrafficPath) -> bool:
@@ -205,7 +212,11 @@ def by_default(path: TrafficPath) -> str:
     ours = is_clb(path) if path.kind == "Ingress" else spec(path.front).get("type") == _BALANCED
     if not ours or key in annotations_of(path.front) or not is_direct_default(path):
         return ""
-    return f'{key} is not set, and {DIRECT_DEFAULT} is "true" for what is made from now on'
+    return phrase(
+        '{key} is not set, and {switch} is "true" for what is made from now on',
+        key=key,
+        switch=DIRECT_DEFAULT,
+    )
 
 
 _BALANCED = "LoadBalancer"
@@ -374,5 +385,5 @@ def tke_event(path: TrafficPath, code: str) -> str:
     """The event that mentions a code of TKE as one more piece of evidence, or nothing."""
     for kind, name, event, mention in mentioned(path):
         if mention.code == code:
-            return f"; {kind} {name}, {quoted(event)}"
+            return phrase("; {kind} {name}, {event}", kind=kind, name=name, event=quoted(event))
     return ""

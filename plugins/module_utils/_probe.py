@@ -24,7 +24,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from time import monotonic, sleep
 from typing import Any, Callable, NamedTuple
 
-from ansible_collections.kestrel.real_ip.plugins.module_utils._codes import CODES
+from ansible_collections.kestrel.real_ip.plugins.module_utils._codes import titled
 from ansible_collections.kestrel.real_ip.plugins.module_utils._derive import Address, parse_address
 from ansible_collections.kestrel.real_ip.plugins.module_utils._echo import (
     LINE_HEADER,
@@ -36,6 +36,7 @@ from ansible_collections.kestrel.real_ip.plugins.module_utils._echo import (
     caller,
 )
 from ansible_collections.kestrel.real_ip.plugins.module_utils._forgery import Forgery
+from ansible_collections.kestrel.real_ip.plugins.module_utils._language import joined, phrase
 from ansible_collections.kestrel.real_ip.plugins.module_utils._verdict import (
     Path,
     Question,
@@ -152,7 +153,7 @@ def resolve(host: str, port: int, family: str, timeout: float) -> list[SocketAdd
     addresses = dict.fromkeys(_socket_address(row[0], row[4]) for row in rows)
     known = [address for address in addresses if address is not None]
     if not known:
-        raise NoAnswer("V501", f"no address of family {family}")
+        raise NoAnswer("V501", phrase("no address of family {family}", family=family))
     return known
 
 
@@ -713,7 +714,7 @@ def ask_own_address(endpoint: Endpoint, request: Request, family: str, until: fl
         name = f"ipv{version}"
         try:
             if family not in ("any", name):
-                raise NoAnswer("V601", "not asked for")
+                raise NoAnswer("V601", phrase("not asked for"))
             left = min(request.timeout, until - monotonic())
             addresses = resolve(endpoint.host, endpoint.port, name, left)
             asked_at.update((address.remote, endpoint.port) for address in addresses)
@@ -722,9 +723,11 @@ def ask_own_address(endpoint: Endpoint, request: Request, family: str, until: fl
             ]
             first, second = (_own(text, version) for text in texts)
             if first is None or first != second:
-                raise NoEcho("V524", f"answered {' and '.join(dict.fromkeys(texts))}")
+                told_twice = joined(" and ", dict.fromkeys(texts))
+                raise NoEcho("V524", phrase("answered {texts}", texts=told_twice))
             told[version] = first
         except (NoAnswer, NoEcho) as error:
-            title = CODES[error.number].title
-            failures[version] = f"{title}: {error.detail}" if error.detail else title
+            title = titled(error.number)
+            told_why = phrase("{title}: {detail}", title=title, detail=error.detail)
+            failures[version] = told_why if error.detail else title
     return OwnAddress(told, frozenset(asked_at), failures)

@@ -23,7 +23,6 @@ from ansible_collections.kestrel.real_ip.plugins.module_utils._report_schema imp
 )
 from ansible_collections.kestrel.real_ip.plugins.module_utils._summary import (
     badness,
-    entry,
     over_all,
 )
 
@@ -61,18 +60,6 @@ def evidence(probes: t.Mapping[str, Data], way: Data | None) -> dict[str, t.Any]
     found = {"probes": judged, **{key: (way or {}).get(key) or [] for key in ("path", "findings")}}
     made: dict[str, t.Any] = shaped(found, "evidence")
     return made
-
-
-def gone(failure: Data | None, facts: Data) -> dict[str, t.Any]:
-    """The entry of a host that left the run before it could say what was found there.
-
-    ``failure``: the result of its last task that is known, which may say why.
-    """
-    unreachable = (failure or {}).get("unreachable")
-    told = (failure or {}).get("msg") or "it left the run before anything was found there"
-    message = str(told).removeprefix("Task failed: ")
-    task = "The host was not reached" if unreachable else "No result"
-    return {**entry(None, {"task": task, "msg": message}, facts), "cause": None}
 
 
 def document(hosts: t.Mapping[str, tuple[Data, Data]], run: Data) -> Document:

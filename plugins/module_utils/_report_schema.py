@@ -121,6 +121,7 @@ SCHEMA: Schema = {
                 ),
                 "type": ["object", "null"],
             },
+            diagnosed={**_FLAG, "description": "Nothing but a diagnosis was asked for"},
             vantages=_named(_definition("entry")),
             verifications=_each(_definition("entry")),
         ),

@@ -32,6 +32,10 @@ from ansible_collections.kestrel.real_ip.plugins.module_utils._convert import (
 )
 from ansible_collections.kestrel.real_ip.plugins.module_utils._derive import STRATEGIES
 from ansible_collections.kestrel.real_ip.plugins.module_utils._echo import ECHO_FORMATS
+from ansible_collections.kestrel.real_ip.plugins.module_utils._language import (
+    DEFAULT_LANGUAGE,
+    LANGUAGES,
+)
 from ansible_collections.kestrel.real_ip.plugins.module_utils._load_balancer import (
     ROWS,
     conflicts,
@@ -170,6 +174,7 @@ SETTINGS: dict[str, Setting] = {
     "real_ip_after": Setting(plain_text, None),
     "real_ip_documents": Setting(list_of(plain_text), []),
     "real_ip_code": Setting(plain_text, None),
+    "real_ip_language": Setting(choice(*LANGUAGES), DEFAULT_LANGUAGE),
     "real_ip_kubeconfig": Setting(_kubeconfig, None),
     "real_ip_context": Setting(plain_text, None),
     "real_ip_api_host": Setting(_url, None),

@@ -11,16 +11,26 @@ from __future__ import annotations
 import json
 import re
 import shlex
-import textwrap
 import typing as t
 
 from ansible_collections.kestrel.real_ip.plugins.module_utils._codes import (
     VERDICTS,
     printable,
     reservations,
-    reserved_elsewhere,
+    with_reservations,
 )
 from ansible_collections.kestrel.real_ip.plugins.module_utils._forgery import telling
+from ansible_collections.kestrel.real_ip.plugins.module_utils._language import (
+    DEFAULT_LANGUAGE,
+    Text,
+    chinese,
+    cut,
+    in_language,
+    joined,
+    padded,
+    phrase,
+    wrapped,
+)
 from ansible_collections.kestrel.real_ip.plugins.module_utils._settings import SETTINGS
 
 Data = t.Mapping[str, t.Any]
@@ -30,9 +40,7 @@ WIDTH = 98
 LABEL = 11
 
 NOT_RUN = "not_run"
-_DIAGNOSED = "diagnosed only, so that no verdict was drawn"
-_NOT_PROBED = "not probed"
-_BEFORE_CHANGES = "check mode: of what is there now, without the changes that a run would make"
+_NOT_PROBED = phrase("not probed")
 # Worst first. What was found anywhere outweighs what wasn't asked, and that outweighs only a pass.
 _ORDER = (*VERDICTS[:-1], NOT_RUN, VERDICTS[-1])
 
@@ -46,16 +54,18 @@ def entry(probe: Data | None, failure: Data | None, facts: Data) -> dict[str, t.
     if failure:
         told: dict[str, t.Any] = {
             "verdict": NOT_RUN,
-            "reason": f"{failure['task']}: {failure['msg']}",
+            "reason": joined(": ", [failure["task"], failure["msg"]]),
         }
     elif not probe or probe.get("skipped"):
-        reason = "Check mode: the deployment doesn't exist yet, so there was nothing to probe."
+        reason = phrase(
+            "Check mode: the deployment doesn't exist yet, so there was nothing to probe."
+        )
         told = {"verdict": NOT_RUN, "reason": reason}
     else:
         told = dict(probe)
     fields = ("verdict", "code", "reason", "expected", "expected_from", "observed")
     found: dict[str, t.Any] = {field: told.get(field) for field in fields}
-    found["reason"] = " ".join(str(found["reason"]).split())
+    found["reason"] = _one_line(found["reason"])
     # A verdict's reason is escaped already; a message of another module can hold anything.
     if failure:
         found["reason"] = printable(found["reason"], 4000)
@@ -66,12 +76,37 @@ def entry(probe: Data | None, failure: Data | None, facts: Data) -> dict[str, t.
     return {**found, **facts}
 
 
+def without_result(failure: Data, facts: Data) -> dict[str, t.Any]:
+    """The entry of a host that left the run before anything could be said of it.
+
+    ``failure``: the result of its last task that is known, which may say why; empty without one.
+    """
+    unreached, nothing = phrase("The host was not reached"), phrase("No result")
+    task = unreached if failure.get("unreachable") else nothing
+    unknown = phrase(
+        "the host became unreachable, or a task failed that nothing could be said after. "
+        "Next: see its own message above"
+    )
+    message = str(failure.get("msg") or "").removeprefix("Task failed: ") or unknown
+    return with_cause(entry(None, {"task": task, "msg": message}, facts), None)
+
+
+def _one_line(text: object) -> str:
+    english, other = (" ".join(one.split()) for one in (str(text), chinese(text)))
+    return Text(english, other)
+
+
 def diagnosed(way: Data, facts: Data) -> dict[str, t.Any]:
     """The entry of a host that was only diagnosed; ``way``: the result of traffic_path_info."""
     found = entry(None, {"task": "Diagnose", "msg": ""}, facts)
     cause = way.get("cause")
-    reason = f"{cause['object']}: {cause['cause']}" if cause else "nothing is wrong with the way"
-    return {**found, "reason": f"{reason} ({_DIAGNOSED})"}
+    reason = (
+        joined(": ", [cause["object"], cause["cause"]])
+        if cause
+        else phrase("nothing is wrong with the way")
+    )
+    told = phrase("{reason} (diagnosed only, so that no verdict was drawn)", reason=reason)
+    return {**found, "reason": told, "diagnosed": True}
 
 
 def with_cause(found: Data, way: Data | None) -> dict[str, t.Any]:
@@ -93,7 +128,8 @@ def vantage_entry(probe: Data, facts: Data) -> dict[str, t.Any]:
     """
     if probe.get("skipped") or "verdict" in probe:
         return entry(probe, None, facts)
-    message = str(probe.get("msg") or "no answer").removeprefix("Task failed: ")
+    failed = str(probe.get("msg") or "").removeprefix("Task failed: ")
+    message = failed or phrase("no answer")
     return entry(None, {"task": _NOT_PROBED, "msg": message}, facts)
 
 
@@ -103,19 +139,20 @@ def combined(vantages: t.Mapping[str, Data]) -> dict[str, t.Any]:
     ``vantages``: name to entry, one or more.
     """
     first = worst(vantages)
-    reason = str(vantages[first]["reason"])
     alike = [
-        (printable(name), str(one["reason"]))
+        (printable(name), one["reason"])
         for name, one in vantages.items()
         if one["verdict"] == vantages[first]["verdict"]
     ]
-    told = [f"from {printable(first)}: {reason}{reserved_elsewhere(reason, alike, 'from')}"]
+    reason = with_reservations(vantages[first]["reason"], alike)
+    told = [phrase("from {name}: {reason}", name=printable(first), reason=reason)]
     for verdict in _ORDER:
         names = [name for name in vantages if vantages[name]["verdict"] == verdict]
         others = ", ".join(printable(name) for name in names if name != first)
         if others:
-            told.append(f"{_NOT_PROBED if verdict == NOT_RUN else verdict} from {others}")
-    return {**vantages[first], "reason": "; ".join(told), "vantages": dict(vantages)}
+            what = _NOT_PROBED if verdict == NOT_RUN else verdict
+            told.append(phrase("{verdict} from {names}", verdict=what, names=others))
+    return {**vantages[first], "reason": joined("; ", told), "vantages": dict(vantages)}
 
 
 def worst(vantages: t.Mapping[str, Data]) -> str:
@@ -172,15 +209,15 @@ def rows(
     backends = probe.get("backends") or []
     fates = telling(probe.get("forgery") or {})
     safe = probe.get("safe_strategy") or {}
-    place = f", from {printable(worst(vantages))}" if len(vantages) > 1 else ""
-    seen = [("seen", f"{_seen(result)}{place}"), ("expected", _expected(result))]
+    of = phrase(", from {name}", name=printable(worst(vantages))) if len(vantages) > 1 else ""
+    seen = [("seen", joined("", [addresses_seen(result), of])), ("expected", _expected(result))]
     table = [
         *(("vantage", _vantage(name, found)) for name, found in vantages.items()),
-        *([("probe", _probed(probe))] if _is_diagnosis(result) and "verdict" in probe else []),
+        *([("probe", _probed(probe))] if is_diagnosis(result) and "verdict" in probe else []),
         *(seen if result["verdict"] != NOT_RUN else []),
         ("address", ", ".join(map(str, result["address"]))),
         *(("backend", text) for text in _backends(backends)),
-        ("forged", ", ".join(f"{name} {one}" for name, one in fates.items())),
+        ("forged", joined(", ", (joined(" ", [one, phrase(fates[one])]) for one in fates))),
         ("trust", ", ".join(f"{key} {value}" for key, value in safe.items())),
         ("reason", result["reason"]),
         *(("also", text) for text in _others(result, probe)),
@@ -200,26 +237,33 @@ def _diagnosis(way: Data) -> t.Iterator[tuple[str, str]]:
     """The way with the broken part marked, the cause, what mends it, and what else was seen."""
     cause, others = way.get("cause"), list(way.get("findings") or [])
     for place, one in enumerate(way.get("path") or []):
-        objects = "; ".join(one["objects"]) or ("" if one["hop"] == "client" else "none")
-        yield (
-            "way" if place == 0 else _NO_LABEL,
-            f"{_MARKS[one['broken']]} {one['hop']:<9}{objects}",
-        )
+        objects = "; ".join(one["objects"]) or ("" if one["hop"] == "client" else phrase("none"))
+        part = phrase(one["hop"])
+        told = Text(f"{part:<9}{objects}", f"{padded(chinese(part), 9)}{chinese(objects)}")
+        yield ("way" if place == 0 else _NO_LABEL, joined("", [_MARKS[one["broken"]], " ", told]))
     if cause:
         others = [one for one in others if one is not cause and one != cause]
         yield "cause", f"{cause['code']} {cause['object']}: {cause['cause']}"
         yield FIXES[cause["fix_kind"]], cause["fix"]
         yield "evidence", cause["evidence"]
     for log in way.get("logs") or []:
-        yield "log", f"last lines of {log['pod']}, container {log['container']}:"
+        where = {"pod": log["pod"], "container": log["container"]}
+        yield "log", phrase("last lines of {pod}, container {container}:", **where)
         for text in log["lines"]:
             yield _NO_LABEL, f"| {text}"
     for one in others[:_ALSO]:
         yield "also", f"{one['code']} {one['object']}: {one['title']} ({one['evidence']})"
     if len(others) > _ALSO:
-        yield "also", f"{len(others) - _ALSO} more"
+        yield "also", phrase("{count} more", count=len(others) - _ALSO)
     if cause:
-        yield "explain", f"ansible-playbook kestrel.real_ip.explain -e real_ip_code={cause['code']}"
+        # Who reads this in Chinese is told the code in Chinese as well.
+        yield (
+            "explain",
+            phrase(
+                "ansible-playbook kestrel.real_ip.explain -e real_ip_code={code}",
+                code=cause["code"],
+            ),
+        )
 
 
 #: A line that goes on with what the one above it is about
@@ -236,7 +280,10 @@ def done_before(applied: t.Iterable[Data]) -> list[tuple[str, str]]:
     actions: dict[str, list[str]] = {}
     for one in applied:
         actions.setdefault(str(one["action"]), []).append(f"{one['kind']} {one['name']}")
-    told = "; ".join(f"{action}: {', '.join(objects)}" for action, objects in actions.items())
+    told = joined(
+        "; ",
+        (joined(": ", [phrase(action), ", ".join(actions[action])]) for action in actions),
+    )
     return [("done", told)] if told else []
 
 
@@ -247,18 +294,21 @@ def before_changes(found: Data, applied: t.Iterable[Data]) -> dict[str, t.Any]:
     """The entry of check mode: what was probed is what is there, and not what a run would make."""
     if found["verdict"] == NOT_RUN or all(one["action"] in _AS_BEFORE for one in applied):
         return {**found}
-    return {**found, "reason": f"{found['reason']}; {_BEFORE_CHANGES}"}
+    told = phrase("check mode: of what is there now, without the changes that a run would make")
+    return {**found, "reason": phrase("{reason}; {told}", reason=found["reason"], told=told)}
 
 
 def running(applied: t.Iterable[Data]) -> list[tuple[str, str]]:
     """What a run leaves in the cluster; ``applied``: what ``apply`` returned."""
     objects = [one for one in applied if one["action"] not in ("absent", "deleted")]
     places = [str(one["name"]) for one in objects if one["kind"] == "Namespace"]
-    where = f" in the namespace {places[0]}" if places else ""
     told = ", ".join(
         f"{one['kind']} {one['name']}" for one in objects if one["kind"] != "Namespace"
     )
-    return [("running", f"{told}{where}")] if told else []
+    if places and told:
+        place = {"namespace": places[0]}
+        told = phrase("{objects} in the namespace {namespace}", objects=told, **place)
+    return [("running", told)] if told else []
 
 
 def following(ephemeral: bool = False, options: str = "") -> list[tuple[str, str]]:
@@ -267,7 +317,7 @@ def following(ephemeral: bool = False, options: str = "") -> list[tuple[str, str
     ``ephemeral``: the run itself removes what it deployed.
     """
     if ephemeral:
-        return [("then", "what was deployed is removed by this run (real_ip_ephemeral)")]
+        return [("then", phrase("what was deployed is removed by this run (real_ip_ephemeral)"))]
     return [
         ("again", f"ansible-playbook kestrel.real_ip.verify{options}"),
         ("remove", f"ansible-playbook kestrel.real_ip.teardown{options}"),
@@ -325,16 +375,25 @@ def with_variables(text: str) -> str:
     return re.sub(r"\b(?P<name>[a-z]+(?:_[a-z]+)+|[a-z]+(?=:))(?P<colon>:?)", variable, text)
 
 
-def _seen(found: Data) -> str:
+def addresses_seen(found: Data) -> str:
     observed = found["observed"] or {}
     total = sum(observed.values())
-    return ", ".join(f"{one} ({count} of {total})" for one, count in observed.items()) or "nothing"
+    counted = (
+        phrase("{item} ({count} of {total})", item=_item(one), count=count, total=total)
+        for one, count in observed.items()
+    )
+    return joined(", ", counted) or phrase("nothing")
+
+
+def _item(observed: str) -> str:
+    """What was seen; ``none`` stands for no address."""
+    return phrase("none") if observed == "none" else observed
 
 
 def _expected(found: Data) -> str:
-    source = f" ({found['expected_from']})" if found["expected_from"] else ""
-    expected = ", ".join(map(str, found["expected"] or []))
-    return f"{expected}{source}" if expected else "none given"
+    expected, source = ", ".join(map(str, found["expected"] or [])), found["expected_from"]
+    told = phrase("{item} ({count})", item=expected, count=phrase(source)) if source else expected
+    return told if expected else phrase("none given")
 
 
 def _others(result: Data, probe: Data) -> list[str]:
@@ -346,30 +405,41 @@ def _others(result: Data, probe: Data) -> list[str]:
         for one in probe.get("targets") or []
         if one.get("verdict") in VERDICTS[:-1] and one["verdict"] != probe["verdict"]
     ]
-    return told[:_ALSO] + ([f"{len(told) - _ALSO} more"] if len(told) > _ALSO else [])
+    more = [phrase("{count} more", count=len(told) - _ALSO)] if len(told) > _ALSO else []
+    return told[:_ALSO] + more
 
 
 def _vantage(name: str, found: Data) -> str:
     """One line of a page; a long one is cut, since all of it stands in ``real_ip_results``."""
-    expected = " or ".join(map(str, found["expected"] or ["none"]))
-    told = f"expected {expected}, saw {_seen(found)}"
+    expected = joined(" or ", found["expected"] or [phrase("none")])
+    told = phrase("expected {expected}, saw {seen}", expected=expected, seen=addresses_seen(found))
     code = f" {found['code']}" if found["code"] else ""
     detail = found["reason"] if found["verdict"] == NOT_RUN else told
-    return printable(f"{name}: {found['verdict']}{code}, {detail}", WIDTH - LABEL)
+    whole = printable(joined("", [f"{name}: {found['verdict']}{code}", ", ", detail]), WIDTH * 2)
+    return Text(*(cut(one, WIDTH - LABEL) for one in (str(whole), chinese(whole))))
 
 
 def _backends(backends: t.Iterable[Data]) -> list[str]:
     return [
-        f"{one.get('name') or 'pods, which the echo app does not name'}: "
-        + ", ".join(
-            f"{address} ({count})" for address, count in (one.get("observed") or {}).items()
+        joined(
+            ": ",
+            [
+                one.get("name") or phrase("pods, which the echo app does not name"),
+                joined(
+                    ", ",
+                    (
+                        phrase("{item} ({count})", item=_item(address), count=count)
+                        for address, count in (one.get("observed") or {}).items()
+                    ),
+                ),
+            ],
         )
         for one in backends
     ]
 
 
-def _is_diagnosis(result: Data) -> bool:
-    return str(result["reason"]).endswith(f"({_DIAGNOSED})")
+def is_diagnosis(result: Data) -> bool:
+    return bool(result.get("diagnosed"))
 
 
 def _probed(probe: Data) -> str:
@@ -382,28 +452,35 @@ def _probed(probe: Data) -> str:
 
 
 def _title(result: Data) -> str:
-    if _is_diagnosis(result):
-        return f"CAUSE {result['code']}" if result["code"] else "NOTHING WRONG"
+    if is_diagnosis(result):
+        found = phrase("CAUSE {code}", code=result["code"])
+        return found if result["code"] else phrase("NOTHING WRONG")
     code = f" ({result['code']})" if result["code"] else ""
     return f"{str(result['verdict']).upper()}{code}"
 
 
-def page(host: str, result: Data, table: t.Iterable[tuple[str, str]]) -> str:
+def page(
+    host: str,
+    result: Data,
+    table: t.Iterable[tuple[str, str]],
+    language: str = DEFAULT_LANGUAGE,
+) -> str:
     """The lines of ``rows`` as a page of at most 100 columns, commands whole."""
-    return "\n".join([f"{host}: {_title(result)}", *labelled(table)])
+    lines = [f"{host}: {in_language(_title(result), language)}"]
+    return "\n".join([*lines, *labelled(table, language)])
 
 
-def labelled(table: t.Iterable[tuple[str, str]]) -> t.Iterator[str]:
-    """The lines of label and text, of at most 100 columns where no word is longer."""
-    for label, text in table:
+def labelled(
+    table: t.Iterable[tuple[str, str]], language: str = DEFAULT_LANGUAGE, width: int = LABEL
+) -> t.Iterator[str]:
+    """The lines of label and text, of at most 100 columns where no word is longer.
+
+    ``width``: of the column of labels.
+    """
+    for label, told in table:
+        shown, text = in_language(phrase(label), language), in_language(told, language)
+        first = f"  {padded(shown, width - 2)}"
         if label in _WHOLE:
-            yield f"  {label:<{LABEL - 2}}{text}"
+            yield f"{first}{text}"
             continue
-        yield from textwrap.wrap(
-            text,
-            WIDTH,
-            initial_indent=f"  {label:<{LABEL - 2}}",
-            subsequent_indent=" " * LABEL,
-            break_long_words=False,
-            break_on_hyphens=False,
-        )
+        yield from wrapped(text, WIDTH, first, " " * width)

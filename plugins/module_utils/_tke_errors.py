@@ -20,6 +20,8 @@ import re
 from collections.abc import Mapping
 from typing import NamedTuple
 
+from ansible_collections.kestrel.real_ip.plugins.module_utils._language import phrase
+
 
 class TkeError(NamedTuple):
     """One row. ``title`` is a phrase, ``cause`` a sentence.
@@ -696,7 +698,7 @@ def look_up(kind: str, mention: Mention) -> TkeError:
     row = ERRORS.get((kind, mention.code))
     if row is not None:
         return row
-    said = mention.message or "The event doesn't say what this code means."
+    said = mention.message or phrase("The event doesn't say what this code means.")
     return TkeError(kind, mention.code, f"TKE error {mention.code}", said)
 
 

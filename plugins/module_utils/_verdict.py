@@ -24,7 +24,9 @@ from ansible_collections.kestrel.real_ip.plugins.module_utils._codes import (
     CODES,
     UNTESTED,
     VERDICTS,
+    printable,
     say,
+    titled,
     warn,
 )
 from ansible_collections.kestrel.real_ip.plugins.module_utils._derive import (
@@ -55,6 +57,12 @@ from ansible_collections.kestrel.real_ip.plugins.module_utils._forgery import (
     fates,
     is_of,
     safe,
+)
+from ansible_collections.kestrel.real_ip.plugins.module_utils._language import (
+    Text,
+    chinese,
+    joined,
+    phrase,
 )
 from ansible_collections.kestrel.real_ip.plugins.module_utils._queries import Queries
 from ansible_collections.kestrel.real_ip.plugins.module_utils._vantage import Standpoint
@@ -96,8 +104,8 @@ class Strategy(NamedTuple):
     @property
     def where(self) -> str:
         if self.strategy == "rightmost_trusted_count" and self.trusted_count == 1:
-            return f"the rightmost {self.source} entry"
-        return _PLACES[self.strategy].format(header=self.source, count=self.trusted_count)
+            return phrase("the rightmost {header} entry", header=self.source)
+        return phrase(_PLACES[self.strategy], header=self.source, count=self.trusted_count)
 
 
 class Expectation(NamedTuple):
@@ -260,6 +268,11 @@ _CARRIERS = ("x-forwarded-for", "x-real-ip", "forwarded")
 _MAX_PROXIES = 32
 _MAX_LINES = 8
 _MAX_LINE = 500
+
+
+def _cut(text: object, limit: int) -> str:
+    """The beginning of a text, in both languages if it has them."""
+    return Text(str(text)[:limit], chinese(text)[:limit])
 
 
 def _lines(headers: Iterable[tuple[str, str]], *names: str) -> list[tuple[str, str]]:
@@ -456,7 +469,7 @@ def read(
     try:
         echo = parse(answer, question.echo_format, question.echo_queries)
     except NoEcho as error:
-        return Sample(error.number, detail=error.detail[:_MAX_LINE], local=local, times=times)
+        return Sample(error.number, detail=_cut(error.detail, _MAX_LINE), local=local, times=times)
     if echo.nonces != {nonce}:
         return Sample("V407", local=local, times=times)
     if forgery is None and _is_told_twice(echo):
@@ -646,8 +659,10 @@ Forged = Sequence[tuple[Forgery, Sample]]
 class Finding(NamedTuple):
     """The verdict of one address: code, one sentence why, and one what to do, empty for nothing.
 
-    ``forgery``: header → fate; ``safe``: the simplest strategy that nothing could deceive, as
-    keyword arguments of client_ip, None where there is none or where that was not tried.
+    ``detail``: what the reason is about beside addresses, such as an HTTP status, where a redirect
+    leads, or the header that is missing; ``forgery``: header → fate; ``safe``: the simplest
+    strategy that nothing could deceive, as keyword arguments of client_ip, None where there is
+    none or where that was not tried.
     """
 
     code: str
@@ -655,6 +670,7 @@ class Finding(NamedTuple):
     fix: str
     warnings: list[str]
     coverage: str
+    detail: str
     forgery: Mapping[str, str] = {}
     safe: Mapping[str, object] | None = None
 
@@ -669,20 +685,20 @@ _MAX_ITEM = 100
 
 def _listed(items: Iterable[object], joint: str = ", ") -> str:
     """The first few of the items in order, and how many more there are; not escaped yet."""
-    texts = list(dict.fromkeys(str(item)[:_MAX_ITEM] for item in items))
-    more = [f"{len(texts) - _SHOWN} more"] if len(texts) > _SHOWN else []
-    return joint.join(texts[:_SHOWN] + more)
+    texts = list(dict.fromkeys(_cut(item, _MAX_ITEM) for item in items))
+    more = [phrase("{count} more", count=len(texts) - _SHOWN)] if len(texts) > _SHOWN else []
+    return joined(joint, [*texts[:_SHOWN], *more])
 
 
 def _counted(items: Iterable[str]) -> str:
     counts = Counter(items).most_common()
     if len(counts) == 1:
         return counts[0][0]
-    return _listed(f"{item} ({count})" for item, count in counts)
+    return _listed(phrase("{item} ({count})", item=item, count=count) for item, count in counts)
 
 
 def _seen(samples: Iterable[Sample]) -> str:
-    return _counted(sample.seen or "no address" for sample in samples)
+    return _counted(sample.seen or phrase("no address") for sample in samples)
 
 
 def _commonest(samples: Iterable[Sample]) -> str:
@@ -691,10 +707,16 @@ def _commonest(samples: Iterable[Sample]) -> str:
 
 
 def _titles(samples: Iterable[Sample], unsent: int) -> str:
-    counts = Counter(CODES[sample.code].title for sample in samples)
+    counts = Counter(sample.code for sample in samples)
     if unsent:
-        counts[CODES["V525"].title] += unsent
-    return ", ".join(f"{count} × {title}" for title, count in counts.most_common())
+        counts["V525"] += unsent
+    return joined(
+        ", ",
+        (
+            phrase("{count} × {title}", count=count, title=titled(code))
+            for code, count in counts.most_common()
+        ),
+    )
 
 
 def _pods(samples: Iterable[Sample]) -> str:
@@ -703,7 +725,7 @@ def _pods(samples: Iterable[Sample]) -> str:
 
 def setting_of(trustworthy: Mapping[str, object] | None) -> str:
     if trustworthy is None:
-        return "none was; let the load balancer write the header anew"
+        return phrase("none was; let the load balancer write the header anew")
     return ", ".join(f"{key}: {value}" for key, value in trustworthy.items())
 
 
@@ -825,8 +847,10 @@ def deceived(
         # Requests end in any order; the plainest one says most.
         other, forgery, sample = min(wrong, key=lambda one: (one[0], *_plainness(one[1])))
         code = "V102" if other else "V104" if forgery.preface else "V101"
-        beside = f"{sample.first}, in the first of several lines" if _matches(sample) else ""
-        return code, {"line": _line(forgery), "got": beside or sample.seen or "no address"}
+        first = phrase("{address}, in the first of several lines", address=sample.first)
+        beside = first if _matches(sample) else ""
+        got = beside or sample.seen or phrase("no address")
+        return code, {"line": _line(forgery), "got": got}
     if not on_layer_4 and any(sample.code == "V420" for _forgery, sample in forged):
         return "V420", {}
     if strategy.strategy == "leftmost_non_private" and not _tested(strategy, forged):
@@ -930,18 +954,22 @@ def _not_tested(question: Question, answers: Iterable[Sample], forged: Forged) -
     # protocol is refused by most.
     sent = [sample for forgery, sample in forged if not forgery.preface]
     refused = sum(not is_answer(sample) for sample in sent)
-    partly = f"forgery tested in part ({refused} of {len(sent)} forged requests not answered)"
+    partly = phrase(
+        "forgery tested in part ({refused} of {sent} forged requests not answered)",
+        refused=refused,
+        sent=len(sent),
+    )
     tested = _tested(question.strategy, forged)
     aimed = [one for one in forged if _tested(question.strategy, [one])]
     met = {sample.pod for _forgery, sample in aimed}
     unmet = [sample for sample in answers if sample.pod and sample.pod not in met]
     left = [
-        *(["vantage not checked"] if not question.standpoint.checked else []),
+        *([phrase("vantage not checked")] if not question.standpoint.checked else []),
         *([partly] if tested and refused else []),
-        *([f"forgery not tested on {_pods(unmet)}"] if tested and unmet else []),
-        *(["forgery not tested"] if not tested else []),
+        *([phrase("forgery not tested on {pods}", pods=_pods(unmet))] if tested and unmet else []),
+        *([phrase("forgery not tested")] if not tested else []),
     ]
-    return "".join(f"; {one}" for one in left)
+    return joined("", (phrase("; {left}", left=one) for one in left))
 
 
 def expected_texts(question: Question, samples: Iterable[Sample]) -> list[str]:
@@ -1031,11 +1059,11 @@ def judge(
         "list": strategy.list_header,
         "expected": _listed(in_family, " or "),
         "expected_any": _listed(expected, " or "),
-        "expected_from": question.expectation.source,
+        "expected_from": phrase(question.expectation.source),
         "local": _listed(sample.local for sample in group),
         "seen": _seen(group),
-        "pod": f" (pod {_listed(pods)})" if pods else "",
-        "peer": _counted(sample.peer or "not told" for sample in group),
+        "pod": phrase(" (pod {pods})", pods=_listed(pods)) if pods else "",
+        "peer": _counted(sample.peer or phrase("not told") for sample in group),
         "count": len(group),
         "answered": len(answers),
         "sent": len(samples),
@@ -1046,11 +1074,13 @@ def judge(
         "missing": _listed(missing),
         "required": len(question.backends),
         "needed": _needed(question),
-        "unanswered": f" (of {planned} requests {titles})" if titles else "",
+        "unanswered": phrase(" (of {planned} requests {titles})", planned=planned, titles=titles)
+        if titles
+        else "",
         "not_tested": _not_tested(question, answers, forged),
-        "place": _PLACE.get(question.standpoint.place, "outside"),
-        "marks": _listed(question.marks, " and ") or "none are known",
-        "balancer": question.load_balancer or "no class is given",
+        "place": phrase(_PLACE.get(question.standpoint.place, "outside")),
+        "marks": _listed(question.marks, " and ") or phrase("none are known"),
+        "balancer": question.load_balancer or phrase("no class is given"),
         "advice": setting_of(trustworthy),
         **own,
     }
@@ -1065,6 +1095,7 @@ def judge(
         fix=statement.fix,
         warnings=_warnings(code, question, answers, facts, titles),
         coverage=known,
+        detail=printable(facts["header"] if code == "V209" else facts["detail"]),
         # What became of one header is told by the requests that have no other.
         forgery=fates(((f.header, _fate(s)) for f, s in forged if f.alone), ()),
         safe=trustworthy,
@@ -1082,7 +1113,7 @@ def _rivals(sample: Sample, strategy: Strategy) -> Iterable[tuple[str, str]]:
         if values and header.lower() != strategy.source.lower():
             rival = canonical(values[-1].rpartition(",")[2])
             if rival != sample.seen:
-                yield name, rival or "no address"
+                yield name, rival or phrase("no address")
 
 
 def _warnings(
@@ -1094,7 +1125,7 @@ def _warnings(
     without = sum(sample.missing for sample in answers)
     if question.layer == "l7":
         for sample in answers:
-            seen = sample.seen or "no address"
+            seen = sample.seen or phrase("no address")
             for name, rival in _rivals(sample, question.strategy):
                 found.append((name, {"rival": rival, "seen": seen}))
     if question.layer == "l4" and lines:

@@ -11,7 +11,7 @@ from __future__ import annotations
 DOCUMENTATION = r"""
 module: compare
 short_description: Say what got worse between two runs, and what was mended
-version_added: 0.1.0
+version_added: 1.0.0
 author: The kestrel.real_ip contributors (!UNKNOWN)
 description:
   - Reads two documents from files on the controller and prints what became of each cluster, of

@@ -27,6 +27,12 @@ options:
   code:
     description: A code of a verdict (V(V201)), of a cause (V(P206)), or of TKE (V(E4009)).
     type: str
+  language:
+    description: The language of what a person reads, English or Chinese. Codes, verdicts, names and
+      commands are the same in both.
+    type: str
+    choices: [en, zh]
+    default: en
 """
 
 EXAMPLES = r"""

@@ -11,7 +11,7 @@ from __future__ import annotations
 DOCUMENTATION = r"""
 module: merge_results
 short_description: Make one result of those that several runs have kept
-version_added: 0.1.0
+version_added: 1.0.0
 author: The kestrel.real_ip contributors (!UNKNOWN)
 description:
   - Reads documents from files on the controller, as those of the slices of an AWX job, prints a

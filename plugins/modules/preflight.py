@@ -101,6 +101,28 @@ options:
       - If not set, the value or the default of the variable C(real_ip_require_tls).
     type: bool
     default: false
+  way:
+    description:
+      - What to read where nothing is missing, as M(kestrel.real_ip.path_addresses_info) does. That
+        saves a task of its own.
+      - If not set, the way of the deployment where O(purposes) has V(verify) and not V(deploy).
+    type: dict
+    suboptions:
+      ingress:
+        description: The Ingress in front. Without it the Service is in front.
+        type: str
+      service:
+        description: The Service.
+        type: str
+        required: true
+      request_host:
+        description: The host name of the Ingress rule.
+        type: str
+        default: ''
+      path:
+        description: The path to request.
+        type: str
+        default: /
   purposes:
     description: What the run is going to do.
     type: list
@@ -207,6 +229,10 @@ namespace_exists:
   description: Whether the namespace exists already.
   returned: success
   type: bool
+way:
+  description: What M(kestrel.real_ip.path_addresses_info) returns.
+  returned: success, with O(way)
+  type: dict
 """
 
 import typing as t
@@ -253,6 +279,7 @@ from ansible_collections.kestrel.real_ip.plugins.module_utils._switches import (
     unmet,
     uses,
 )
+from ansible_collections.kestrel.real_ip.plugins.module_utils._way import OPTIONS, read_way
 
 REVIEWS = "/apis/authorization.k8s.io/v1/selfsubjectaccessreviews"
 
@@ -398,6 +425,7 @@ def main() -> None:
             "manage_cluster_switches": {"type": "bool", "default": False},
             "ephemeral": {"type": "bool", "default": False},
             "require_tls": {"type": "bool", "default": False},
+            "way": {"type": "dict", "options": OPTIONS},
             "purposes": {
                 "type": "list",
                 "elements": "str",
@@ -452,6 +480,8 @@ def main() -> None:
             if reason:
                 raise ClusterError(f"Nothing was changed. {reason}")
         system = readable(cluster, "/api/v1/namespaces/kube-system")
+        asked = module.params["way"]
+        way = {"way": read_way(cluster, namespace, asked)} if asked else {}
     except ClusterError as error:
         module.fail_json(msg=str(error), status=error.status)
     if unseen:
@@ -478,6 +508,7 @@ def main() -> None:
         had_certificate=had_certificate,
         namespace_exists=state != ABSENT,
         **found,
+        **way,
     )
 
 

@@ -11,7 +11,7 @@ from __future__ import annotations
 DOCUMENTATION = r"""
 module: report
 short_description: Write what a run found at all its hosts into files
-version_added: 0.1.0
+version_added: 1.0.0
 author: The kestrel.real_ip contributors (!UNKNOWN)
 description:
   - >-

@@ -349,6 +349,12 @@ options:
     description: Bytes that are read of one answer.
     type: int
     default: 65536
+  language:
+    description: The language of what a person reads, English or Chinese. Codes, verdicts, names and
+      commands are the same in both.
+    type: str
+    choices: [en, zh]
+    default: en
 seealso:
   - plugin: kestrel.real_ip.client_ip
     plugin_type: filter
@@ -419,6 +425,12 @@ reason:
   sample: >-
     all 10 answers through 198.51.100.10:80 showed 203.0.113.20 as the rightmost X-Forwarded-For
     entry
+detail:
+  description: What RV(reason) is about beside addresses, such as an HTTP status, where a redirect
+    leads, or the header that is missing. Empty where there is nothing of the kind.
+  returned: success
+  type: str
+  sample: 502 Bad Gateway
 fix:
   description: What to set or to type next, in one sentence. None where nothing has to be mended.
   returned: success
@@ -645,6 +657,11 @@ from ansible_collections.kestrel.real_ip.plugins.module_utils._evidence import (
     settle,
     summarize,
 )
+from ansible_collections.kestrel.real_ip.plugins.module_utils._language import (
+    DEFAULT_LANGUAGE,
+    LANGUAGES,
+    in_language,
+)
 from ansible_collections.kestrel.real_ip.plugins.module_utils._options import (
     Plan,
     WrongArgument,
@@ -731,6 +748,7 @@ ARGUMENTS: dict[str, dict[str, Any]] = {
     "tls_client_cert": {"type": "path"},
     "tls_client_key": {"type": "path", "no_log": False},
     "max_body": {"type": "int", "default": 65536},
+    "language": {"type": "str", "choices": [*LANGUAGES], "default": DEFAULT_LANGUAGE},
 }
 
 
@@ -843,7 +861,8 @@ def main() -> None:
         supports_check_mode=True,
     )
     try:
-        module.exit_json(changed=False, **run(module.params))
+        found = in_language(run(module.params), module.params["language"])
+        module.exit_json(changed=False, **found)
     except WrongArgument as error:
         module.fail_json(msg=str(error))
 

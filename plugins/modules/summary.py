@@ -74,10 +74,23 @@ options:
     type: list
     elements: str
     default: []
+  brief:
+    description:
+      - Whether to print only the line, and no page, of a host whose verdict is accepted and with
+        which nothing is wrong. For a host among many.
+      - With C(-v) there is a page all the same.
+    type: bool
+    default: false
   playbooks:
     description: What stands before a playbook's name in the commands that are proposed.
     type: str
     default: kestrel.real_ip.
+  language:
+    description: The language of what a person reads, English or Chinese. Codes, verdicts, names and
+      commands are the same in both.
+    type: str
+    choices: [en, zh]
+    default: en
 """
 
 EXAMPLES = r"""

@@ -60,6 +60,12 @@ options:
     type: str
     choices: [none, own, all]
     default: own
+  language:
+    description: The language of what a person reads, English or Chinese. Codes, verdicts, names and
+      commands are the same in both.
+    type: str
+    choices: [en, zh]
+    default: en
 requirements:
   - kubernetes >= 24.2.0
 seealso:
@@ -174,6 +180,10 @@ import typing as t
 
 from ansible_collections.kestrel.real_ip.plugins.module_utils._diagnosis import diagnosis
 from ansible_collections.kestrel.real_ip.plugins.module_utils._kubernetes import open_module
+from ansible_collections.kestrel.real_ip.plugins.module_utils._language import (
+    DEFAULT_LANGUAGE,
+    LANGUAGES,
+)
 
 
 def main() -> None:
@@ -186,6 +196,7 @@ def main() -> None:
         "path": {"type": "str", "default": "/"},
         "probe": {"type": "dict"},
         "show_logs": {"type": "str", "choices": ["none", "own", "all"], "default": "own"},
+        "language": {"type": "str", "choices": [*LANGUAGES], "default": DEFAULT_LANGUAGE},
     }
     module = open_module(options, required_one_of=[("ingress", "service")])
     module.exit_json(changed=False, **diagnosis(module))

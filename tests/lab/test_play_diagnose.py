@@ -14,6 +14,7 @@ from collections.abc import Callable, Iterator
 from typing import Any
 
 import pytest
+from ansible_collections.kestrel.real_ip.plugins.module_utils._language import columns
 
 from tests.lab.playbooks import EXPECTED, Playbooks, Run
 
@@ -127,6 +128,21 @@ def test_logs_of_somebody_elses_pods_are_shown_on_request_and_stand_in_no_result
     assert "| the shop is closed" in run.output, run.output
     assert "the shop is closed" not in json.dumps(result_of(run))
     assert SECRET not in run.output
+
+
+def test_in_chinese(shop: Playbooks) -> None:
+    run = shop.run("diagnose", *FRONT, "-e", "real_ip_language=zh", environment=STATISTICS)
+    assert run.status == 0, run.output
+    page = run.output[run.output.index("localhost: 原因 P142") :].partition("real_ip: ")[0]
+    for text in ("容器 shop 自行退出，退出码 4", "| 客户端", "负载均衡", "重新验证"):
+        assert text in page, page
+    # What is typed is never broken.
+    lines = [line for line in page.splitlines() if "ansible-playbook" not in line]
+    assert all(columns(line) <= 100 for line in lines if "kubectl" not in line), page
+    assert run.line.startswith("real_ip: localhost not_run P142 Pod shop-"), run.line
+    result = result_of(run)
+    assert (result["verdict"], result["cause"]["code"]) == ("not_run", "P142")
+    assert "退出码 4" in result["cause"]["cause"]
 
 
 def test_an_ingress_that_there_is_not(shop: Playbooks) -> None:

@@ -67,5 +67,5 @@ def test_nothing_of_the_workshop_is_installed(installed: Mapping[str, str]) -> N
     root = Path(installed["ANSIBLE_COLLECTIONS_PATH"].split(":")[0])
     found = {path.name for path in (root / "ansible_collections/kestrel/real_ip").iterdir()}
     expected = {"plugins", "roles", "playbooks", "meta", "docs", "changelogs"}
-    expected |= {"README.md", "LICENSE", "CHANGELOG.rst", "requirements.yml"}
+    expected |= {"README.md", "README_zh.md", "LICENSE", "CHANGELOG.rst", "requirements.yml"}
     assert found - expected == {"MANIFEST.json", "FILES.json"}

@@ -7,6 +7,7 @@ import re
 from collections import Counter
 
 import yaml
+from ansible_collections.kestrel.real_ip.plugins.module_utils._fleet import FEW
 
 from lab import images
 from lab.faults import FAULTS
@@ -30,6 +31,11 @@ def test_the_action_group_holds_what_talks_to_the_api_server() -> None:
         path.stem for path in MODULES.glob("*.py") if "module_utils._kubernetes" in path.read_text()
     }
     assert group == talking
+
+
+def test_of_many_clusters_the_good_ones_have_neither_row_nor_page() -> None:
+    tasks = (REPOSITORY / "playbooks" / "tasks" / "summary.yml").read_text()
+    assert f'brief: "{{{{ ansible_play_hosts_all | length > {FEW} }}}}"' in tasks
 
 
 def test_users_get_the_requirement_that_galaxy_yml_declares() -> None:

@@ -181,7 +181,7 @@ def test_what_else_differs_is_noted(entry: t.Any, own: t.Any, note: str) -> None
 
 
 def test_the_one_that_is_older_can_not_be_after() -> None:
-    old, new = (made({"a": "lost"}) for _ in range(2))
+    old, new = made({"a": "lost"}), made({"a": "lost"})
     assert not swapped(old, new)
     for one, day in ((old, 1), (new, 2)):
         one["real_ip_results"]["a"]["time"] = f"2026-01-0{day}T00:00:00+00:00"

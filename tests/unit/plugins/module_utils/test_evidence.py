@@ -68,6 +68,7 @@ def test_one_address() -> None:
         "verdict": "preserved",
         "code": "V001",
         "reason": shown["reason"],
+        "detail": "",
         "fix": None,
         "warnings_found": shown["warnings_found"],
         "expected": [CLIENT],
@@ -209,8 +210,7 @@ PARTLY = "; forgery tested in part (2 of 60 forged requests not answered)"
         (["all of the longest", "all; forgery not tested"], "all; forgery not tested"),
         (
             ["a; vantage not checked", f"b{PARTLY}", f"c{PARTLY}", "d; forgery not tested"],
-            "a; vantage not checked; forgery not tested at d; forgery tested in part at b "
-            "and 1 more",
+            "a; vantage not checked; forgery not tested (d); forgery tested in part (b and 1 more)",
         ),
         (
             ["all", "but the echo app doesn't name its pod; vantage not checked"],

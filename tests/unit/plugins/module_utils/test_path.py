@@ -401,6 +401,7 @@ class Module:
             "path": "/",
             "probe": None,
             "show_logs": "own",
+            "language": "en",
             **options,
         }
 

@@ -13,7 +13,6 @@ from ansible_collections.kestrel.real_ip.plugins.module_utils._report import (
     as_json,
     document,
     evidence,
-    gone,
     in_several,
     merge,
     places,
@@ -26,6 +25,7 @@ from ansible_collections.kestrel.real_ip.plugins.module_utils._report_schema imp
     mismatch,
     shaped,
 )
+from ansible_collections.kestrel.real_ip.plugins.module_utils._summary import without_result
 
 RUN = {"playbook": "verify", "time": "2026-01-02T03:04:05+00:00", "versions": {"ansible": "2.20"}}
 NOTHING: dict[str, t.Any] = {"probes": {}, "path": [], "findings": []}
@@ -120,14 +120,17 @@ def test_evidence_is_only_what_the_schema_names() -> None:
 @pytest.mark.parametrize(
     ("failure", "reason"),
     [
-        (None, "No result: it left the run before anything was found there"),
-        ({}, "No result: it left the run before anything was found there"),
+        (
+            {},
+            "No result: the host became unreachable, or a task failed that nothing could be said "
+            "after. Next: see its own message above",
+        ),
         ({"unreachable": True, "msg": "no\nroute"}, "The host was not reached: no route"),
         ({"failed": True, "msg": "Task failed: refused"}, "No result: refused"),
     ],
 )
 def test_a_host_that_said_nothing_is_a_row(failure: t.Any, reason: str) -> None:
-    told = gone(failure, {"time": "t", "versions": {}})
+    told = without_result(failure, {"time": "t", "versions": {}})
     assert (told["verdict"], told["reason"], told["code"]) == ("not_run", reason, None)
     assert mismatch(made(a=told)) is None
 

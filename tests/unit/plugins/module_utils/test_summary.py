@@ -360,7 +360,7 @@ def _combined(results: Results) -> dict[str, t.Any]:
             {"a": LONG, "b": UNCHECKED, "c": HALF},
             "preserved",
             "from b: all 10 answers showed 203.0.113.10; vantage not checked; forgery not tested "
-            "from c; preserved from a, c",
+            "(c); preserved from a, c",
         ),
         (
             {"a": GOOD, "b": PROBE},
