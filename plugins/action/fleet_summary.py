@@ -15,6 +15,10 @@ from ansible_collections.kestrel.real_ip.plugins.module_utils._fleet import (
     fleet_page,
     worst_first,
 )
+from ansible_collections.kestrel.real_ip.plugins.module_utils._language import (
+    DEFAULT_LANGUAGE,
+    in_language,
+)
 from ansible_collections.kestrel.real_ip.plugins.module_utils._summary import (
     line,
     with_playbooks,
@@ -58,9 +62,9 @@ class ActionModule(ActionBase):
             display.display(f"\n{text}\n", color=colour(worst))
         result.update(
             changed=False,
-            results=dict(worst_first(results)),
+            results=in_language(dict(worst_first(results)), DEFAULT_LANGUAGE),
             ansible_stats={
-                "data": {"real_ip_results": missing},
+                "data": {"real_ip_results": in_language(missing, DEFAULT_LANGUAGE)},
                 "per_host": False,
                 "aggregate": True,
             },

@@ -35,6 +35,10 @@ class Text(str):
         made.chinese = chinese
         return made
 
+    def __getnewargs__(self) -> tuple[str, str]:
+        """For pickle: without both, who is sent such a text by another process waits for ever."""
+        return str(self), self.chinese
+
 
 def chinese(value: object) -> str:
     """The Chinese text where there is one, else the value's own: names and numbers have none."""

@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import ast
+import pickle
 import re
 import typing as t
 from pathlib import Path
@@ -171,6 +172,12 @@ def labels() -> set[str]:
     ]
     found = {str(one.value) for one in pairs if isinstance(one, ast.Constant)}
     return {one for one in found if re.fullmatch(r"[a-z]+", one)} | {"way", "type", "set", "fix"}
+
+
+def test_a_text_reaches_another_process_whole() -> None:
+    text = phrase("not told")
+    found = pickle.loads(pickle.dumps({"reason": text}))["reason"]
+    assert (found, chinese(found)) == ("not told", text.chinese)
 
 
 def test_each_phrase_is_said_in_chinese() -> None:
