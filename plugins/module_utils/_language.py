@@ -35,9 +35,9 @@ class Text(str):
         made.chinese = chinese
         return made
 
-    def __getnewargs__(self) -> tuple[str, str]:
+    def __reduce__(self) -> tuple[type[Text], tuple[str, str]]:
         """For pickle: without both, who is sent such a text by another process waits for ever."""
-        return str(self), self.chinese
+        return Text, (str(self), self.chinese)
 
 
 def chinese(value: object) -> str:
