@@ -83,6 +83,7 @@ def _way(values: t.Mapping[str, t.Any]) -> dict[str, t.Any]:
         "service": f"{prefix}-service",
         "request_host": values["real_ip_host"] or "",
         "path": values["real_ip_path"],
+        "url": values["real_ip_url"] or "",
     }
 
 

@@ -123,6 +123,10 @@ options:
         description: The path to request.
         type: str
         default: /
+      url:
+        description: What is asked instead of the addresses of what is in front, if anything.
+        type: str
+        default: ''
   purposes:
     description: What the run is going to do.
     type: list
