@@ -24,7 +24,7 @@ from ansible_collections.kestrel.real_ip.plugins.module_utils._summary import (
     with_playbooks,
     without_result,
 )
-from ansible_collections.kestrel.real_ip.plugins.plugin_utils._run import facts
+from ansible_collections.kestrel.real_ip.plugins.plugin_utils._run import facts, last_result
 
 display = Display()
 
@@ -51,7 +51,8 @@ class ActionModule(ActionBase):
         now = facts()
         now["versions"]["kubernetes"] = None
         out = [host for host in arguments["out"] if not given.get(host)]
-        missing = {host: without_result({}, now) for host in out}
+        hostvars = (task_vars or {}).get("hostvars", {})
+        missing = {host: without_result(last_result(hostvars, host), now) for host in out}
         results = {**given, **missing}
         for host, found in missing.items():
             display.display(line(host, found))

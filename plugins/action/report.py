@@ -19,7 +19,7 @@ from ansible_collections.kestrel.real_ip.plugins.module_utils._settings import (
     value_of,
 )
 from ansible_collections.kestrel.real_ip.plugins.module_utils._summary import without_result
-from ansible_collections.kestrel.real_ip.plugins.plugin_utils._run import facts
+from ansible_collections.kestrel.real_ip.plugins.plugin_utils._run import facts, last_result
 from ansible_collections.kestrel.real_ip.plugins.plugin_utils._writers import write_all
 
 Data = t.Mapping[str, t.Any]
@@ -56,7 +56,7 @@ def documents(variables: Data, run: Data) -> dict[str, Document]:
         if directory:
             directories.setdefault(directory, {})[host] = hostvars[host]
     return {
-        directory: document({host: _found(own, run) for host, own in hosts.items()}, run)
+        directory: document({host: _found(variables, host, run) for host in hosts}, run)
         for directory, hosts in directories.items()
         if any("published" in _registered(own, "__real_ip_summary") for own in hosts.values())
     }
@@ -80,15 +80,19 @@ def _registered(own: Data, name: str) -> Data:
     return found if isinstance(found, t.Mapping) else {}
 
 
-def _found(own: Data, run: Data) -> tuple[Data, Data]:
-    """Entry and evidence of a host. ``own``: its variables."""
+def _found(variables: Data, host: str, run: Data) -> tuple[Data, Data]:
+    """Entry and evidence of a host: the entry that was published, where one was."""
+    own = variables["hostvars"][host]
     points = _registered(own, "__verify_probes").get("results") or []
     probes = {
         "": _registered(own, "__verify_probe"),
         **{one["__verify_point"]: one for one in points},
     }
     facts_of_run = {key: run[key] for key in ("time", "versions")}
-    summary = _registered(own, "__real_ip_summary")
-    last = _registered(own, "__real_ip_preflight")
-    found = summary.get("published") or without_result(last, facts_of_run)
+    found = (
+        _registered(own, "__real_ip_summary").get("published")
+        # What left the play is told of in the page for all.
+        or (_registered(variables, "__real_ip_fleet").get("results") or {}).get(host)
+        or without_result(last_result(variables["hostvars"], host), facts_of_run)
+    )
     return found, evidence(probes, _registered(own, "__diagnose_way"))

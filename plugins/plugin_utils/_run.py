@@ -24,6 +24,13 @@ def facts() -> dict[str, t.Any]:
     }
 
 
+def last_result(hostvars: t.Mapping[str, t.Any], host: str) -> t.Mapping[str, t.Any]:
+    """What is known of why a host left a play: the result of its first task, empty without one."""
+    own = hostvars.get(host, {})
+    found = own.get("__real_ip_preflight")
+    return found if isinstance(found, t.Mapping) else {}
+
+
 def settings(templar: t.Any, variables: t.Mapping[str, t.Any]) -> dict[str, t.Any]:
     """The variables ``real_ip_*`` among a host's, templated."""
     return {

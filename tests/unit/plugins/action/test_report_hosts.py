@@ -56,6 +56,20 @@ def test_which_hosts_are_rows(hosts: t.Any, batch: str, alive: str, rows: dict[s
     assert {name: one["verdict"] for name, one in found["real_ip_results"].items()} == rows
 
 
+def test_a_host_that_left_the_play_is_told_of_as_it_was_published() -> None:
+    told = {"verdict": "not_run", "reason": "No result: it left", "code": None}
+    kept = {"real_ip_report_dir": "kept"}
+    variables = {
+        "hostvars": {"a": {**kept, **SAID}, "b": kept},
+        "ansible_play_hosts_all": ["a", "b"],
+        "ansible_play_hosts": ["a"],
+        "ansible_play_batch": ["a", "b"],
+        "__real_ip_fleet": {"results": {"b": told, "a": {}}},
+    }
+    [found] = documents(variables, RUN).values()
+    assert found["real_ip_results"] == {"a": ENTRY, "b": told}
+
+
 @pytest.mark.parametrize(
     ("hosts", "directory"),
     [
