@@ -43,7 +43,7 @@ CASES: Final[dict[str, tuple[dict[str, Any], str]]] = {
             "ansible_host": "127.0.0.1",
             "ansible_port": CLOSED,
         },
-        "the host became unreachable",
+        "The host was not reached",
     ),
 }
 
