@@ -138,7 +138,7 @@ def checks(paths: Sequence[str]) -> list[Check]:
             "unit",
             "These tools",
             pytest(tests("tests/tools", "test_*.py"), JUNIT / "tools"),
-            minutes=15,
+            minutes=20,
             cases=JUNIT / "tools",
         ),
         Check(
@@ -155,7 +155,7 @@ def checks(paths: Sequence[str]) -> list[Check]:
             "live",
             "The playbooks on two test clusters, side by side",
             pytest(plays, JUNIT / "playbooks", "--numprocesses=2", "--dist=loadfile"),
-            minutes=40,
+            minutes=55,
             cases=JUNIT / "playbooks",
             proxies=True,
         ),
