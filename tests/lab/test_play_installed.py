@@ -66,6 +66,6 @@ def test_playbooks_by_their_full_names(
 def test_nothing_of_the_workshop_is_installed(installed: Mapping[str, str]) -> None:
     root = Path(installed["ANSIBLE_COLLECTIONS_PATH"].split(":")[0])
     found = {path.name for path in (root / "ansible_collections/kestrel/real_ip").iterdir()}
-    expected = {"plugins", "roles", "playbooks", "meta", "docs", "changelogs"}
+    expected = {"plugins", "roles", "playbooks", "extensions", "meta", "docs", "changelogs"}
     expected |= {"README.md", "README_zh.md", "LICENSE", "CHANGELOG.rst", "requirements.yml"}
     assert found - expected == {"MANIFEST.json", "FILES.json"}
