@@ -53,17 +53,17 @@ class ActionModule(ActionBase):
         out = [host for host in arguments["out"] if not given.get(host)]
         hostvars = (task_vars or {}).get("hostvars", {})
         missing = {host: without_result(last_result(hostvars, host), now) for host in out}
-        results = {**given, **missing}
+        results = dict(worst_first({**given, **missing}))
         for host, found in missing.items():
             display.display(line(host, found))
         if any(results.values()):
             told = fleet_page(results, arguments["left_out"])
             text = with_playbooks(told, arguments["playbooks"])
-            worst = next(found for __, found in worst_first(results) if found)
+            worst = next(filter(None, results.values()))
             display.display(f"\n{text}\n", color=colour(worst))
         result.update(
             changed=False,
-            results=in_language(dict(worst_first(results)), DEFAULT_LANGUAGE),
+            results=in_language(results, DEFAULT_LANGUAGE),
             ansible_stats={
                 "data": {"real_ip_results": in_language(missing, DEFAULT_LANGUAGE)},
                 "per_host": False,
