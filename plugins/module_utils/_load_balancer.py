@@ -121,8 +121,8 @@ _PARAMETERS = {
     INGRESS: ("kubernetes.io/ingress.extensiveParameters",),
     SERVICE: ("service.kubernetes.io/service.extensiveParameters",),
 }
-#: By which an object says that its load balancer was made
-_MADE = {
+#: By which an object says which load balancer TKE made for it
+MADE = {
     INGRESS: "kubernetes.io/ingress.qcloud-loadbalance-id",
     SERVICE: "service.kubernetes.io/loadbalance-id",
 }
@@ -482,7 +482,7 @@ def unchangeable(before: Object, wanted: Object) -> str:
     """
     kind = wanted.get("kind", "")
     now = before.get("metadata", {}).get("annotations") or {}
-    if not (now.get(_MADE.get(kind, "")) and all(_has(kind, one) for one in (before, wanted))):
+    if not (now.get(MADE.get(kind, "")) and all(_has(kind, one) for one in (before, wanted))):
         return ""
     then = wanted["metadata"].get("annotations") or {}
     made, off = [], []

@@ -116,12 +116,13 @@ def test_state_of(
     assert words in state.text
 
 
-def _classed(name: str, *found: str) -> dict[str, t.Any]:
+def _classed(name: str, *found: str, made: str = "") -> dict[str, t.Any]:
     entries = [{"ip": one} for one in found]
+    annotations = {"kubernetes.io/ingress.qcloud-loadbalance-id": made} if made else {}
     return {
         "kind": "Ingress",
-        "metadata": {},
-        "spec": {"ingressClassName": name},
+        "metadata": {"annotations": annotations},
+        "spec": {"ingressClassName": name} if name else {},
         "status": {"loadBalancer": {"ingress": entries}},
     }
 
@@ -136,6 +137,10 @@ ANNOTATED = {"kind": "Ingress", "metadata": {"annotations": {CLASS_ANNOTATION: "
         (_classed("qcloud", "198.51.100.2"), _classed("qcloud"), []),
         (_classed("qcloud", "198.51.100.2"), ANNOTATED, []),
         (_classed("qcloud"), _classed("nginx"), []),
+        # One without a class keeps its balancer where TKE has made that.
+        (_classed("", "198.51.100.2", made="lb-1a2b3c4d"), _classed("qcloud"), []),
+        (_classed("", "198.51.100.2"), _classed("qcloud"), ["198.51.100.2"]),
+        (_classed("", "198.51.100.2", made="lb-1a2b3c4d"), _classed("nginx"), ["198.51.100.2"]),
         ({}, _classed("nginx"), []),
         ({"kind": "Service"}, {"kind": "Service"}, []),
     ],
