@@ -7,15 +7,17 @@ import os
 import secrets
 import subprocess
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
+from pathlib import Path
 from typing import Any
 
 import pytest
 
 from lab import balancing, controller
-from lab.settings import OPERATOR, REPOSITORY, Lab
-from tests.lab.playbooks import Playbooks
+from lab.settings import CACHE, OPERATOR, REPOSITORY, Lab
+from tests.lab.playbooks import IMAGE_LOCK, VENV, Playbooks
 from tests.lab.spaces import QUICK, Space, made_space, set_switches
+from tools import environment
 
 #: Seconds that any command may take before a test counts as hung.
 PATIENCE = 180.0
@@ -110,6 +112,38 @@ def own(lab: Lab, request: pytest.FixtureRequest) -> Iterator[Playbooks]:
     found = Playbooks(lab.name, f"{subject}-{secrets.token_hex(3)}")
     yield found
     found.kubectl("delete", "namespace", found.namespace, "--ignore-not-found", "--wait=false")
+
+
+@pytest.fixture(scope="session")
+def tarball(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The collection as it is built."""
+    directory = tmp_path_factory.mktemp("tarball")
+    command = ["collection", "build", str(REPOSITORY), "--output-path", str(directory)]
+    subprocess.run([VENV / "ansible-galaxy", *command], check=True, capture_output=True)
+    [built] = directory.glob("*.tar.gz")
+    return built
+
+
+@pytest.fixture(scope="session")
+def image(tmp_path_factory: pytest.TempPathFactory, tarball: Path) -> Mapping[str, str]:
+    """The environment of a machine with ansible-core, our requirements and two collections."""
+    venv = environment.ensure(environment.choose("", os.environ), IMAGE_LOCK, CACHE, print)
+    collections = tmp_path_factory.mktemp("collections")
+    neighbour = collections / "ansible_collections" / "kubernetes" / "core"
+    neighbour.parent.mkdir(parents=True)
+    [bundle] = Path(VENV).parent.glob("lib/python3.*/site-packages/ansible_collections")
+    neighbour.symlink_to(bundle / "kubernetes" / "core")
+    variables = {"ANSIBLE_COLLECTIONS_PATH": str(collections), "VENV": str(venv / "bin")}
+    subprocess.run(
+        [
+            *(venv / "bin" / "ansible-galaxy", "collection", "install", tarball, "--no-deps"),
+            *("--offline", "-p", collections),
+        ],
+        env={**os.environ, **variables},
+        check=True,
+        capture_output=True,
+    )
+    return variables
 
 
 @pytest.fixture(scope="module")

@@ -27,6 +27,9 @@ EXPECTED_IPV6 = "2001:db8:113::a"
 #: Where the programs of Ansible are: those of this environment, or of another ansible-core
 VENV = Path(os.environ.get("REAL_IP_ANSIBLE") or Path(sys.executable).parent)
 
+#: The Python packages of the image that AWX runs the playbooks in
+IMAGE_LOCK = REPOSITORY / "requirements" / "ee.txt"
+
 RECAP = re.compile(r"^(\S+) +: ok=\d+ +changed=(\d+)", re.MULTILINE)
 RESULT = re.compile(r"^(?:ok|changed): \[\S+\] => (\{.*\})$", re.MULTILINE)
 LINE = re.compile(r"^real_ip: .*$", re.MULTILINE)

@@ -17,11 +17,8 @@ from pathlib import Path
 import pytest
 import yaml
 
-from lab.settings import CACHE
-from tests.lab.playbooks import EXPECTED, NAMESPACE, REPOSITORY, VENV, Playbooks
-from tools import environment
+from tests.lab.playbooks import EXPECTED, IMAGE_LOCK, NAMESPACE, REPOSITORY, VENV, Playbooks
 
-LOCK = REPOSITORY / "requirements" / "ee.txt"
 DEFINITION = yaml.safe_load((REPOSITORY / "execution-environment.yml").read_text())
 
 #: Imports every module that Ansible would, and prints how many.
@@ -36,44 +33,12 @@ print(len(found))
 """
 
 
-@pytest.fixture(scope="module")
-def tarball(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The collection as it is built."""
-    directory = tmp_path_factory.mktemp("tarball")
-    command = ["collection", "build", str(REPOSITORY), "--output-path", str(directory)]
-    subprocess.run([VENV / "ansible-galaxy", *command], check=True, capture_output=True)
-    [built] = directory.glob("*.tar.gz")
-    return built
-
-
-@pytest.fixture(scope="module")
-def image(tmp_path_factory: pytest.TempPathFactory, tarball: Path) -> Mapping[str, str]:
-    """The environment of a machine with ansible-core, our requirements and two collections."""
-    venv = environment.ensure(environment.choose("", os.environ), LOCK, CACHE, print)
-    collections = tmp_path_factory.mktemp("collections")
-    neighbour = collections / "ansible_collections" / "kubernetes" / "core"
-    neighbour.parent.mkdir(parents=True)
-    [bundle] = Path(VENV).parent.glob("lib/python3.*/site-packages/ansible_collections")
-    neighbour.symlink_to(bundle / "kubernetes" / "core")
-    variables = {"ANSIBLE_COLLECTIONS_PATH": str(collections), "VENV": str(venv / "bin")}
-    subprocess.run(
-        [
-            *(venv / "bin" / "ansible-galaxy", "collection", "install", tarball, "--no-deps"),
-            *("--offline", "-p", collections),
-        ],
-        env={**os.environ, **variables},
-        check=True,
-        capture_output=True,
-    )
-    return variables
-
-
 def test_nothing_else_is_there(image: Mapping[str, str]) -> None:
     """All packages are of the lock, and the two Ansible packages not both."""
     command = [f"{image['VENV']}/python", "-I", "-m", "pip", "list", "--format=freeze"]
     said = subprocess.run(command, check=True, capture_output=True, text=True).stdout
     names = {line.split("==")[0].lower() for line in said.splitlines()}
-    locked = {*re.findall(r"^([a-z0-9_.-]+)==", LOCK.read_text(), re.MULTILINE)}
+    locked = {*re.findall(r"^([a-z0-9_.-]+)==", IMAGE_LOCK.read_text(), re.MULTILINE)}
     assert {name.replace("_", "-") for name in names} - locked == {"pip"}
     assert "ansible" not in names
 

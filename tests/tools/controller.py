@@ -173,7 +173,17 @@ class Controller:
             raise Refused(400, {"variables_needed_to_start": missing})
         known = {one["variable"] for one in spec}
         stray = {name: value for name, value in given.items() if name not in known}
-        job = self.create("jobs", {"name": item["name"], "status": "successful", "artifacts": {}})
+        asked = {name: value for name, value in given.items() if name in known}
+        job = self.create(
+            "jobs",
+            {
+                "name": item["name"],
+                "job_template": item["id"],
+                "extra_vars": json.dumps(asked),
+                "status": "successful",
+                "artifacts": {},
+            },
+        )
         return {**job, "ignored_fields": {"extra_vars": stray} if stray else {}}
 
     def find(self, endpoint: str, query: dict[str, str]) -> list[Item]:

@@ -7,7 +7,6 @@ import copy
 import json
 import os
 import re
-import shutil
 import subprocess
 from collections.abc import Iterator, Mapping
 from pathlib import Path
@@ -23,6 +22,7 @@ from ansible_collections.kestrel.real_ip.plugins.module_utils._settings import S
 from lab.settings import REPOSITORY
 from tests.awx.client import Client
 from tests.tools.controller import TOKEN, Controller, Refused, refuse_survey, serving
+from tests.tools.projects import checked_out, updated
 from tools import awx, files
 
 GOOD: dict[str, Any] = {
@@ -572,21 +572,8 @@ def _play(where: Path, playbook: str, collections: Path) -> str:
 
 def test_the_repository_is_a_project(tmp_path: Path) -> None:
     project = tmp_path / "project"
-    for name in files.known():
-        (project / name).parent.mkdir(parents=True, exist_ok=True)
-        shutil.copy2(REPOSITORY / name, project / name)
-    link = project / files.SELF / "ansible_collections" / "kestrel" / "real_ip"
-    link.parent.mkdir(parents=True)
-    link.symlink_to(os.readlink(REPOSITORY / link.relative_to(project)))
-    subprocess.run(
-        [
-            *("ansible-galaxy", "collection", "install", "-r", "collections/requirements.yml"),
-            *("-p", str(tmp_path / "collections"), "--offline"),
-        ],
-        cwd=project,
-        check=True,
-        capture_output=True,
-    )
+    link = checked_out(project)
+    updated(project, tmp_path / "collections")
     # By the link where an update installs nothing; by what it installed where a copy has no link.
     assert "selector matches no pod" in _play(project, "playbooks/explain.yml", tmp_path / "none")
     link.unlink()
