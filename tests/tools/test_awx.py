@@ -16,6 +16,7 @@ from urllib.error import HTTPError
 import pytest
 import yaml
 from ansible_collections.kestrel.real_ip.plugins.module_utils._codes import VERDICTS
+from ansible_collections.kestrel.real_ip.plugins.module_utils._language import LANGUAGES
 from ansible_collections.kestrel.real_ip.plugins.module_utils._scenarios import SCENARIOS
 from ansible_collections.kestrel.real_ip.plugins.module_utils._settings import SETTINGS
 
@@ -462,10 +463,21 @@ def test_the_life_of_a_configuration(runs: Runs) -> None:
     for item in ("Kestrel", "Real IP kubeconfig", "Real IP site", "Real IP verify every night"):
         assert item in said
 
-    told, changes, said = runs.run(awx_kubeconfig=SECRET, awx_vantages=[{"name": "outside"}])
+    theirs = {
+        setting: kept.create("credentials", {"name": setting, "credential_type": 1})["id"]
+        for setting in ("awx_project_credential", "awx_image_credential")
+    }
+    told, changes, said = runs.run(
+        awx_kubeconfig=SECRET,
+        awx_vantages=[{"name": "outside"}],
+        **{setting: setting for setting in theirs},
+    )
     assert told
     assert changes
     assert SECRET not in said
+    [project] = kept.items["projects"].values()
+    [image] = kept.items["execution_environments"].values()
+    assert [project["credential"], image["credential"]] == [*theirs.values()]
     expected = awx.load()
     for name, endpoint in (
         ("controller_templates", "job_templates"),
@@ -642,7 +654,8 @@ def test_the_page_names_what_there_is(data: dict[str, Any]) -> None:
 
 
 @pytest.mark.parametrize(
-    ("question", "choices"), [("scenario", {*SCENARIOS}), ("accept", {*VERDICTS})]
+    ("question", "choices"),
+    [("scenario", {*SCENARIOS}), ("accept", {*VERDICTS}), ("language", {*LANGUAGES})],
 )
 def test_a_question_offers_all_that_there_is(question: str, choices: set[str]) -> None:
     surveys = yaml.safe_load((REPOSITORY / "playbooks/awx/vars/surveys.yml").read_text())
