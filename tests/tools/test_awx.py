@@ -653,6 +653,17 @@ def test_the_page_names_what_there_is(data: dict[str, Any]) -> None:
         assert re.search(rf"^\| .*`{name}`.* \|.*\|.*\|$", page, re.MULTILINE), name
 
 
+def test_the_page_installs_what_is_tested() -> None:
+    """One image everywhere, of this version, and the awx.awx whose modules these tests run."""
+    page = (REPOSITORY / "docs" / "awx.md").read_text()
+    version = yaml.safe_load((REPOSITORY / "galaxy.yml").read_text())["version"]
+    images = {*re.findall(r"registry\.example\.com/[\w:.-]+", page)}
+    assert images == {f"registry.example.com/real-ip-ee:{version}"}
+    [installed] = Path(os.environ["ANSIBLE_COLLECTIONS_PATH"]).glob("ansible_collections/awx/awx")
+    manifest = json.loads((installed / "MANIFEST.json").read_text())
+    assert f"install awx.awx:{manifest['collection_info']['version']}\n" in page
+
+
 @pytest.mark.parametrize(
     ("question", "choices"),
     [("scenario", {*SCENARIOS}), ("accept", {*VERDICTS}), ("language", {*LANGUAGES})],
