@@ -96,8 +96,10 @@ class Cluster:
         With ``require_tls`` also where the server isn't verified, before it gets a request, and so
         before it gets the credentials.
         """
-        if any(module.params.get(option) for option in _CONNECTION):
-            for variable in [name for name in os.environ if name.startswith("K8S_AUTH_")]:
+        given = any(module.params.get(option) for option in _CONNECTION)
+        for variable in [name for name in os.environ if name.startswith("K8S_AUTH_")]:
+            # AWX sets the variable of a credential's field that was left empty to nothing.
+            if given or not os.environ[variable]:
                 del os.environ[variable]
         _bound_requests()
         try:

@@ -89,10 +89,11 @@ def context(tmp_path_factory: pytest.TempPathFactory, tarball: Path) -> Path:
     )
     (checkout / "build" / "image").mkdir(parents=True)
     (checkout / "build" / "image" / tarball.name).write_bytes(tarball.read_bytes())
-    command = [VENV / "ansible-builder", "create", "--output-filename", "Containerfile"]
+    command = [VENV / "ansible-builder", "create", "--context", "build/context"]
+    command += ["--output-filename", "Containerfile"]
     done = subprocess.run(command, cwd=checkout, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stdout + done.stderr
-    return checkout / "context"
+    return checkout / "build" / "context"
 
 
 def test_the_build_context_holds_the_collection(context: Path, tarball: Path) -> None:

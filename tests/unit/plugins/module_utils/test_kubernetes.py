@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import importlib
+import json
 import socket
 from pathlib import Path
 from typing import Any
@@ -142,6 +143,16 @@ def test_nothing_is_sent_to_a_server_that_is_refused(
         listening.settimeout(0.2)
         with pytest.raises(TimeoutError):
             listening.accept()
+
+
+def test_an_empty_variable_is_as_not_set(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """As AWX sets them for a credential's field without a value; no context has an empty name."""
+    kubeconfig = tmp_path / "kubeconfig"
+    kubeconfig.write_text(json.dumps(_kubeconfig("http://127.0.0.1:1")))
+    monkeypatch.setenv("K8S_AUTH_KUBECONFIG", str(kubeconfig))
+    monkeypatch.setenv("K8S_AUTH_CONTEXT", "")
+    with pytest.raises(ClusterError, match=r"real_ip_require_tls: The .* Nothing was changed"):
+        Cluster(_Module(), require_tls=True)
 
 
 class Answering(Cluster):
