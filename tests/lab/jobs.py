@@ -130,10 +130,10 @@ class Jobs:
         [node] = [key for key, one in nodes.items() if one["identifier"] == identifier]
         followers = self.kept.linked.get(("workflow_job_template_nodes", node, links), [])
         templates = [nodes[one]["unified_job_template"] for one in followers]
-        return [self.kept.items["job_templates"][one]["name"] for one in templates]
+        return sorted(self.kept.items["job_templates"][one]["name"] for one in templates)
 
     def run(self, launched: int, artifacts: Mapping[str, Any] | None = None) -> Job:
-        """Run a job that was launched; ``artifacts`` are those of a node before it in a workflow."""
+        """Run a job that was launched; ``artifacts``: those of a node before it in a workflow."""
         job = self.kept.items["jobs"][launched]
         template = self.kept.items["job_templates"][job["job_template"]]
         directory = self.place / str(launched)

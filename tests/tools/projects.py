@@ -13,7 +13,7 @@ from tools import files
 
 
 def checked_out(project: Path) -> Path:
-    """What a clone has, at ``project``; and the link in it by which playbooks find the collection."""
+    """Make ``project`` what a clone is; the link in it by which playbooks find the collection."""
     for name in files.known():
         (project / name).parent.mkdir(parents=True, exist_ok=True)
         shutil.copy2(REPOSITORY / name, project / name)
