@@ -128,10 +128,14 @@ def test_from_a_clone_to_a_verdict(awx: Awx, playbooks: Playbooks) -> None:
     assert f"namespace/{NAMESPACE}" not in playbooks.namespaces()
 
 
-def test_a_code_is_explained(awx: Awx) -> None:
-    job = awx.launch("Real IP explain", real_ip_code="P206")
+@pytest.mark.parametrize(
+    ("language", "words"),
+    [({}, "selector matches no pod"), ({"real_ip_language": "zh"}, "没有匹配到 Pod")],
+)
+def test_a_code_is_explained(awx: Awx, language: dict[str, str], words: str) -> None:
+    job = awx.launch("Real IP explain", real_ip_code="P206", **language)
     assert job.status == "successful", job.output
-    assert "selector matches no pod" in job.output
+    assert words in job.output
 
 
 @pytest.mark.parametrize(
