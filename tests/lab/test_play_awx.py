@@ -25,6 +25,8 @@ PAGE = (REPOSITORY / "docs" / "awx.md").read_text()
 [SETTINGS] = re.findall(r"^```yaml\n(awx_project_url: .*?)```$", PAGE, re.MULTILINE | re.DOTALL)
 [KUBECONFIG] = re.findall(r'^export AWX_KUBECONFIG="\$\((.*)\)"$', PAGE, re.MULTILINE)
 CONFIGURE = re.findall(r"^ansible-playbook playbooks/awx/configure\.yml .*$", PAGE, re.MULTILINE)
+#: What the templates for one cluster aren't told by an answer
+ALONE = f"awx_one_cluster: {{real_ip_expected_source: {EXPECTED}}}\n"
 ORGANIZATION = "Kestrel"
 
 
@@ -78,7 +80,7 @@ def awx(
     place = tmp_path_factory.mktemp("awx")
     checked_out(place / "project")
     updated(place / "project", place / "requirements_collections")
-    (place / "project" / "my-awx.yml").write_text(SETTINGS)
+    (place / "project" / "my-awx.yml").write_text(SETTINGS + ALONE)
     kept = Controller()
     look, apply, remove = CONFIGURE
     with serving(kept) as url:
@@ -109,6 +111,9 @@ def test_from_a_clone_to_a_verdict(awx: Awx, playbooks: Playbooks) -> None:
     job = awx.launch("Real IP diagnose")
     assert job.status == "successful", job.output
     assert "\nreal_ip: shop " in job.output
+    job = awx.launch("Real IP one cluster: diagnose")
+    assert job.status == "successful", job.output
+    assert "localhost: NOTHING WRONG" in job.output
 
     service = ("service", "real-ip-service", "-n", NAMESPACE)
     playbooks.kubectl("patch", *service, "-p", '{"spec": {"selector": {"app": "another-app"}}}')

@@ -470,6 +470,7 @@ def test_the_life_of_a_configuration(runs: Runs) -> None:
     told, changes, said = runs.run(
         awx_kubeconfig=SECRET,
         awx_vantages=[{"name": "outside"}],
+        awx_one_cluster={"real_ip_language": "zh"},
         **{setting: setting for setting in theirs},
     )
     assert told
@@ -478,6 +479,8 @@ def test_the_life_of_a_configuration(runs: Runs) -> None:
     [project] = kept.items["projects"].values()
     [image] = kept.items["execution_environments"].values()
     assert [project["credential"], image["credential"]] == [*theirs.values()]
+    [alone] = [one for one in kept.items["hosts"].values() if one["name"] == "localhost"]
+    assert json.loads(alone["variables"]) == {"real_ip_language": "zh"}
     expected = awx.load()
     for name, endpoint in (
         ("controller_templates", "job_templates"),
