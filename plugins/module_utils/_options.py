@@ -554,14 +554,38 @@ def _listener(text: str) -> tuple[int, bool]:
     return port, match["scheme"] == "https"
 
 
+def _name_and_port(option: str, text: str) -> tuple[str, int]:
+    match = _NAME_AND_PORT.fullmatch(text)
+    if parse_address(text) or match is None or match["port"] is None:
+        return _host_and_port(option, text)
+    return _host(option, match["name"], text), _port(option, int(match["port"]), text, 0)
+
+
+def _path(text: str) -> str:
+    if not text.startswith("/") or not _VISIBLE.fullmatch(text) or set(text) & set("?#"):
+        raise WrongArgument("bypass.paths", text, "must be a path that begins with a slash")
+    return text
+
+
 def _around(given: Params) -> Around:
     def ports(name: str) -> list[tuple[str, int]]:
         return [_host_and_port(f"bypass.{name}", text) for text in given.get(name) or ()]
 
+    service = [_name_and_port("bypass.service", text) for text in given.get("service") or ()]
+    paths = [_path(text) for text in given.get("paths") or ()]
+
     own = [_host("bypass.load_balancer", text, text) for text in given.get("load_balancer") or ()]
     hosts = [_host("bypass.hosts", text, text) for text in given.get("hosts") or ()]
     listeners = [_listener(text) for text in given.get("listeners") or ()]
-    return Around(ports("node_ports"), ports("internal_node_ports"), own, hosts, listeners)
+    return Around(
+        node_ports=ports("node_ports"),
+        internal=ports("internal_node_ports"),
+        service=service,
+        load_balancer=own,
+        hosts=hosts,
+        paths=paths,
+        listeners=listeners,
+    )
 
 
 def plan(params: Params) -> Plan:

@@ -994,7 +994,7 @@ def _may_worsen(code: str) -> bool:
 _ASIDE = ("V407", "V409", "V421", "V422", "V423", "V424")
 
 #: A client chooses the address, and doesn't only change what is read.
-_CHOSEN = ("V101", "V103", "V104")
+_CHOSEN = ("V101", "V103", "V104", "V105")
 
 
 def worsens(found: str, code: str) -> bool:
