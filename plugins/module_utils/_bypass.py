@@ -18,7 +18,9 @@ from ansible_collections.kestrel.real_ip.plugins.module_utils._codes import (
     UNTESTED,
     printable,
     say,
+    setting_of,
     warn,
+    without_advice,
 )
 from ansible_collections.kestrel.real_ip.plugins.module_utils._derive import (
     Address,
@@ -38,7 +40,6 @@ from ansible_collections.kestrel.real_ip.plugins.module_utils._vantage import St
 from ansible_collections.kestrel.real_ip.plugins.module_utils._verdict import (
     deceived,
     is_answer,
-    setting_of,
 )
 
 Result = dict[str, Any]
@@ -302,11 +303,11 @@ def without_unsafe(result: Result, fooled: Mapping[int, str]) -> Result:
     if safe is None or not places:
         return result
     told = warn("unsafe", {"around": places[0], "advice": setting_of(safe)})
-    return {
-        **result,
-        "safe_strategy": None,
-        "warnings_found": [*result["warnings_found"], told],
-    }
+    return {**without_advice(result), "warnings_found": [*result["warnings_found"], told]}
+
+
+#: The code of a deception by the kind of the way on which it succeeds
+_DECEIVES = {"load_balancer": "V103", "service": "V105"}
 
 
 def judge(

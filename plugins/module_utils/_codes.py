@@ -11,7 +11,7 @@ that was released keeps its number and its meaning; a new one takes a number tha
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from ansible_collections.kestrel.real_ip.plugins.module_utils._chinese_codes import (
     CODES_ZH,
@@ -921,6 +921,22 @@ def say(number: str, facts: Mapping[str, object]) -> Statement:
     # A detail that comes last may have a full stop of its own: OpenSSL's words do.
     reason = Text(reason.rstrip("."), chinese(reason).rstrip("."))
     return Statement(reason, filled(row.fix, other.fix, shown))
+
+
+def setting_of(trustworthy: Mapping[str, object] | None) -> str:
+    """A strategy that was seen to be safe, as arguments; what to do where there is none."""
+    if trustworthy is None:
+        return phrase("none was; let the load balancer write the header anew")
+    return ", ".join(f"{key}: {value}" for key, value in trustworthy.items())
+
+
+def without_advice(result: Mapping[str, Any]) -> dict[str, Any]:
+    """A result that calls no strategy safe, since elsewhere that one isn't."""
+    number, fix = result["code"], result["fix"]
+    if "{advice}" in CODES[number].fix:
+        told = {"advice": printable(setting_of(None))}
+        fix = filled(CODES[number].fix, CODES_ZH[number].fix, told)
+    return {**result, "fix": fix, "safe_strategy": None}
 
 
 def titled(number: str) -> Text:

@@ -174,6 +174,17 @@ def merge(documents: t.Mapping[str, Document], run: Data) -> Document:
     return document(hosts, {**run, "merged": merged})
 
 
+def judged(documents: t.Iterable[Document], host: str) -> t.Iterator[tuple[Data, t.Iterable[Data]]]:
+    """Each verdict on a host that went into a merged one, with the probes that it was drawn from.
+
+    Which of them are accepted is asked for each: the worst can be, and another one not.
+    """
+    for one in (document for document in documents if host in document[RESULTS]):
+        found = one[RESULTS][host]
+        yield found, one["evidence"][host]["probes"].values()
+        yield from ((earlier, ()) for earlier in found.get("verifications") or [])
+
+
 def in_several(documents: t.Mapping[str, Document]) -> list[str]:
     """The hosts that stand in more than one document."""
     names = [host for one in documents.values() for host in one[RESULTS]]

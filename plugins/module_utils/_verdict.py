@@ -26,6 +26,7 @@ from ansible_collections.kestrel.real_ip.plugins.module_utils._codes import (
     VERDICTS,
     printable,
     say,
+    setting_of,
     titled,
     warn,
 )
@@ -721,12 +722,6 @@ def _titles(samples: Iterable[Sample], unsent: int) -> str:
 
 def _pods(samples: Iterable[Sample]) -> str:
     return _listed(sample.pod for sample in samples)
-
-
-def setting_of(trustworthy: Mapping[str, object] | None) -> str:
-    if trustworthy is None:
-        return phrase("none was; let the load balancer write the header anew")
-    return ", ".join(f"{key}: {value}" for key, value in trustworthy.items())
 
 
 def _setting(strategy: Strategy, position: int) -> str:
