@@ -14,7 +14,6 @@ where the expected address itself is in doubt, another one refutes nothing.
 
 from __future__ import annotations
 
-import re
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from typing import NamedTuple
@@ -31,6 +30,7 @@ from ansible_collections.kestrel.real_ip.plugins.module_utils._codes import (
     warn,
 )
 from ansible_collections.kestrel.real_ip.plugins.module_utils._derive import (
+    BETWEEN,
     DEFAULT_HEADER,
     Address,
     Endpoint,
@@ -510,10 +510,6 @@ def read(
         position=_position(echo, expected, question, path) if lost else 0,
         detail=_found(echo, strategy) if code == "V210" else "",
     )
-
-
-#: What can stand around an address in a header line.
-BETWEEN = re.compile(r"[^\w.:%~\[\]-]+", re.ASCII)
 
 
 def _is_told_twice(echo: Echo) -> bool:

@@ -89,6 +89,12 @@ leads_to:
   returned: success
   type: list
   elements: str
+url_leads_to:
+  description: Names of the Services that O(ingress) sends a request for O(url) to, none without
+    O(url), and where no rule is for it.
+  returned: success
+  type: list
+  elements: str
 rivals:
   description: Namespaces and names of other Ingresses at an address of O(ingress) that may take
     requests for O(request_host) and O(path) in its place, as far as they may be listed.
