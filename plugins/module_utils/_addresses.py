@@ -35,6 +35,9 @@ def ready_pods(pods: t.Iterable[Object]) -> list[str]:
 
 def receiving_pods(service: Object, pods: t.Iterable[Object]) -> list[str]:
     """Names of the pods that the Service sends requests to, sorted."""
+    # It is a name for somewhere else, whatever its selector says.
+    if service.get("spec", {}).get("type") == "ExternalName":
+        return []
     if not service.get("spec", {}).get("publishNotReadyAddresses"):
         return ready_pods(pods)
     return sorted(

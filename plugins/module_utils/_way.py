@@ -112,6 +112,7 @@ def read_way(cluster: Cluster, namespace: str, options: t.Mapping[str, t.Any]) -
         "url_leads_to": backends(front or {}, *asked) if ingress and options["url"] else [],
         "rivals": rivals(front or {}, others, *asked),
         "ready_pods": receiving_pods(service or {}, pods or []),
+        "persistent": (service or {}).get("spec", {}).get("sessionAffinity") == "ClientIP",
         "cluster_addresses": known,
         "bypass": around(nodes or [], service, front),
         "unread": reader.unread,

@@ -107,6 +107,10 @@ ready_pods:
   returned: success
   type: list
   elements: str
+persistent:
+  description: Whether O(service) leads each client to one pod all the time (C(sessionAffinity)).
+  returned: success
+  type: bool
 cluster_addresses:
   description: As the option of the same name of M(kestrel.real_ip.source_ip_info).
   returned: success

@@ -117,6 +117,21 @@ def test_not_judged_where_another_ingress_may_answer(deployed: Playbooks) -> Non
     assert deployed.run("verify", *MINE).verdict == "preserved"
 
 
+def test_one_pod_of_several_does_not_speak_for_those_that_it_keeps_requests_from(
+    deployed: Playbooks,
+) -> None:
+    """The image's app names no pod, so that one alone looks like all of them."""
+    patch = ("patch", "service", "real-ip-service", "-n", NAMESPACE, "-p")
+    deployed.kubectl(*patch, json.dumps({"spec": {"sessionAffinity": "ClientIP"}}))
+    try:
+        run = deployed.run("verify", *MINE)
+        assert (run.status, run.verdict) == (2, "not_run"), run.output
+        assert "one of its 2 pods may have answered all requests" in run.line
+    finally:
+        deployed.kubectl(*patch, json.dumps({"spec": {"sessionAffinity": "None"}}))
+    assert deployed.run("verify", *MINE).verdict == "preserved"
+
+
 def test_never_preserved_without_a_ready_pod(deployed: Playbooks) -> None:
     """A Service without selector, in front of pods that nobody counts."""
     service = ("service", "real-ip-service", "-n", NAMESPACE)

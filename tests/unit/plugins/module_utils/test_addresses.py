@@ -76,6 +76,9 @@ def test_pods_that_are_not_ready_may_get_requests_too() -> None:
     ]
     service = {"spec": {"publishNotReadyAddresses": True}}
     assert receiving_pods(service, pods) == ["a", "b"]
+    # That leads elsewhere, whatever it selects.
+    elsewhere = {"spec": {**service["spec"], "type": "ExternalName", "externalName": "a.example"}}
+    assert receiving_pods(elsewhere, pods) == []
 
 
 def test_collect_all() -> None:
