@@ -161,7 +161,9 @@ def play(lab: Lab, playbook: str, hosts: int, forks: int) -> Took:
         told = output.read_text()
     good = re.findall(r"^real_ip: (\S+) preserved ", told, re.MULTILINE)
     if status or sorted(good) != [name(number) for number in range(1, hosts + 1)]:
-        sys.exit(f"bench: {playbook}: {len(good)} of {hosts} are preserved:\n{told[-3000:]}")
+        others = re.findall(r"^real_ip: (?!\S+ preserved ).*", told, re.MULTILINE)
+        why = "\n".join(others) or told[-3000:]
+        sys.exit(f"bench: {playbook}: status {status}, {len(good)} of {hosts} are preserved:\n{why}")
     used = [one.ru_utime + one.ru_stime for one in (before, after)]
     return Took(
         hosts,

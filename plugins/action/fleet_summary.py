@@ -10,7 +10,6 @@ import typing as t
 
 from ansible.plugins.action import ActionBase
 from ansible.utils.display import Display
-from ansible_collections.kestrel.real_ip.plugins.action.summary import colour
 from ansible_collections.kestrel.real_ip.plugins.module_utils._fleet import (
     fleet_page,
     worst_first,
@@ -20,6 +19,7 @@ from ansible_collections.kestrel.real_ip.plugins.module_utils._language import (
     in_language,
 )
 from ansible_collections.kestrel.real_ip.plugins.module_utils._summary import (
+    colour,
     line,
     with_playbooks,
     without_result,

@@ -17,7 +17,7 @@ from ansible_collections.kestrel.real_ip.plugins.module_utils._report import (
     judged,
     merge,
 )
-from ansible_collections.kestrel.real_ip.plugins.module_utils._summary import line, passes
+from ansible_collections.kestrel.real_ip.plugins.module_utils._summary import colour, line, passes
 from ansible_collections.kestrel.real_ip.plugins.plugin_utils._files import document, unusable
 from ansible_collections.kestrel.real_ip.plugins.plugin_utils._run import facts
 from ansible_collections.kestrel.real_ip.plugins.plugin_utils._writers import write_all
@@ -55,7 +55,7 @@ class ActionModule(ActionBase):
         found = merge(documents, {"playbook": "merge_results", **facts()})
         results = found[RESULTS]
         for host, one in results.items():
-            display.display(line(host, one), color="green" if _well(one) else "red")
+            display.display(line(host, one), color=colour(one))
         several = in_several(documents)
         if several:
             display.display(f"In several documents, of which the worst stays: {', '.join(several)}")
@@ -73,10 +73,6 @@ class ActionModule(ActionBase):
             ansible_stats={"data": {RESULTS: results}, "per_host": False, "aggregate": True},
         )
         return result
-
-
-def _well(found: t.Mapping[str, t.Any]) -> bool:
-    return bool(found["verdict"] == "preserved")
 
 
 _MISSING = (

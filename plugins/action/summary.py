@@ -18,6 +18,7 @@ from ansible_collections.kestrel.real_ip.plugins.module_utils._language import (
 )
 from ansible_collections.kestrel.real_ip.plugins.module_utils._summary import (
     before_changes,
+    colour,
     combined,
     diagnosed,
     done_before,
@@ -40,12 +41,6 @@ from ansible_collections.kestrel.real_ip.plugins.module_utils._summary import (
 from ansible_collections.kestrel.real_ip.plugins.plugin_utils._run import facts
 
 display = Display()
-COLOURS = {"preserved": "green", "not_run": "yellow", "unproven": "yellow"}
-
-
-def colour(found: t.Mapping[str, t.Any]) -> str:
-    """In which colour an entry of ``real_ip_results`` is told."""
-    return COLOURS.get(str(found["verdict"]), "red")
 
 
 class ActionModule(ActionBase):

@@ -16,6 +16,7 @@ import json
 import typing as t
 
 from ansible_collections.kestrel.real_ip.plugins.module_utils._codes import printable
+from ansible_collections.kestrel.real_ip.plugins.module_utils._fleet import worst_first
 from ansible_collections.kestrel.real_ip.plugins.module_utils._report_schema import (
     FORMAT,
     mismatch,
@@ -39,12 +40,6 @@ class Unreadable(ValueError):
     """A file holds no document. The text names the file, what was expected and what was seen."""
 
 
-def worst_first(results: t.Mapping[str, Data]) -> list[str]:
-    """The names of hosts or vantage points, the worst first; of equal ones in their order."""
-    order = {name: badness(one)[0] for name, one in results.items()}
-    return sorted(results, key=order.__getitem__)
-
-
 def places(found: Data) -> dict[str, Data]:
     """The entries of an entry's vantage points; its own under the empty name without any."""
     return {**(found.get("vantages") or {"": found})}
@@ -64,13 +59,12 @@ def evidence(probes: t.Mapping[str, Data], way: Data | None) -> dict[str, t.Any]
 
 def document(hosts: t.Mapping[str, tuple[Data, Data]], run: Data) -> Document:
     """The document of a run. ``hosts``: name to entry and evidence; ``run``: see the schema."""
-    results = {name: found for name, (found, _evidence) in hosts.items()}
-    order = worst_first(results)
+    results = dict(worst_first({name: found for name, (found, _evidence) in hosts.items()}))
     return {
         "format": FORMAT,
         "run": {**run},
-        RESULTS: {name: results[name] for name in order},
-        "evidence": {name: {**hosts[name][1]} for name in order},
+        RESULTS: results,
+        "evidence": {name: {**hosts[name][1]} for name in results},
     }
 
 

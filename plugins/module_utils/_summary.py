@@ -45,6 +45,7 @@ NOT_RUN = "not_run"
 _NOT_PROBED = phrase("not probed")
 # Worst first. What was found anywhere outweighs what wasn't asked, and that outweighs only a pass.
 _ORDER = (*VERDICTS[:-1], NOT_RUN, VERDICTS[-1])
+_COLOURS = {"preserved": "green", NOT_RUN: "yellow", "unproven": "yellow"}
 
 
 def entry(probe: Data | None, failure: Data | None, facts: Data) -> dict[str, t.Any]:
@@ -223,6 +224,11 @@ def passes(
 ) -> bool:
     """Whether all of :func:`refused` is accepted."""
     return not refused(found, accepted, excused, probes)
+
+
+def colour(found: Data) -> str:
+    """In which colour of Ansible's an entry is told."""
+    return _COLOURS.get(str(found["verdict"]), "red")
 
 
 def line(host: str, result: Data) -> str:

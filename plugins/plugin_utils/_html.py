@@ -14,11 +14,11 @@ from collections import Counter
 from pathlib import Path
 
 from ansible_collections.kestrel.real_ip.plugins.module_utils._codes import visible
+from ansible_collections.kestrel.real_ip.plugins.module_utils._fleet import worst_first
 from ansible_collections.kestrel.real_ip.plugins.module_utils._forgery import telling
 from ansible_collections.kestrel.real_ip.plugins.module_utils._report import (
     RESULTS,
     Document,
-    worst_first,
 )
 from ansible_collections.kestrel.real_ip.plugins.module_utils._summary import FIXES
 from jinja2 import Environment, StrictUndefined
@@ -53,19 +53,18 @@ def html(found: Document) -> str:
         lstrip_blocks=True,
         finalize=_shown,
     )
-    results = found[RESULTS]
-    order = worst_first(results)
+    results = dict(worst_first(found[RESULTS]))
     names = dict.fromkeys(name for one in results.values() for name in one.get("vantages") or {})
     template = environment.from_string(_TEMPLATE.read_text(encoding="utf-8"))
     return template.render(
         run=found["run"],
-        results={host: results[host] for host in order},
+        results=results,
         evidence=found["evidence"],
         vantages=[*names],
         counts=Counter(one["verdict"] for one in results.values()),
         signs=SIGNS,
         fixes=FIXES,
-        ids={host: f"cluster-{number}" for number, host in enumerate(order, 1)},
+        ids={host: f"cluster-{number}" for number, host in enumerate(results, 1)},
         hops=hops,
         telling=telling,
         expected=lambda one: ", ".join(map(str, one.get("expected") or ())) or "nothing given",

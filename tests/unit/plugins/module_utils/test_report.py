@@ -18,7 +18,6 @@ from ansible_collections.kestrel.real_ip.plugins.module_utils._report import (
     merge,
     places,
     read,
-    worst_first,
 )
 from ansible_collections.kestrel.real_ip.plugins.module_utils._report_schema import (
     FORMAT,
@@ -72,7 +71,6 @@ def test_places_are_vantage_points_or_the_host_itself() -> None:
     assert places(found("lost")) == {"": found("lost")}
     vantages = {"a": found("lost"), "b": found("preserved")}
     assert places(found("lost", vantages=vantages)) == vantages
-    assert worst_first({"b": found("preserved"), "a": found("lost")}) == ["a", "b"]
 
 
 def test_json_is_ascii_whatever_a_name_holds() -> None:
