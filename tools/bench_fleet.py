@@ -163,7 +163,9 @@ def play(lab: Lab, playbook: str, hosts: int, forks: int) -> Took:
     if status or sorted(good) != [name(number) for number in range(1, hosts + 1)]:
         others = re.findall(r"^real_ip: (?!\S+ preserved ).*", told, re.MULTILINE)
         why = "\n".join(others) or told[-3000:]
-        sys.exit(f"bench: {playbook}: status {status}, {len(good)} of {hosts} are preserved:\n{why}")
+        sys.exit(
+            f"bench: {playbook}: status {status}, {len(good)} of {hosts} are preserved:\n{why}"
+        )
     used = [one.ru_utime + one.ru_stime for one in (before, after)]
     return Took(
         hosts,
