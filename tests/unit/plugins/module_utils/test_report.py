@@ -185,6 +185,10 @@ REFUSED = [
         '{"real_ip_results": {"a": {"verdict": "lost", "reason": ""}}, "evidence": []}',
         "evidence: expected object",
     ),
+    (
+        '{"real_ip_results": {"a": {"verdict": "lost", "reason": ""}, "a": {"verdict": ""}}}',
+        "the member a stands twice in one object",
+    ),
     # What was put together member by member is nobody's verdict.
     (
         results_of(found("preserved", vantages={"b": found("preserved"), "c": found("lost")})),
