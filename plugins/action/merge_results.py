@@ -14,6 +14,7 @@ from ansible_collections.kestrel.real_ip.plugins.module_utils._report import (
     RESULTS,
     Unreadable,
     in_several,
+    judged,
     merge,
 )
 from ansible_collections.kestrel.real_ip.plugins.module_utils._summary import colour, line, passes
@@ -63,8 +64,11 @@ class ActionModule(ActionBase):
             real_ip_results=results,
             refused=[
                 host
-                for host, one in results.items()
-                if not passes(one, {"preserved", *arguments["accept"]}, excused=False)
+                for host in results
+                if not all(
+                    passes(one, {"preserved", *arguments["accept"]}, False, probes)
+                    for one, probes in judged(documents.values(), host)
+                )
             ],
             ansible_stats={"data": {RESULTS: results}, "per_host": False, "aggregate": True},
         )

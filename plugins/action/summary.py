@@ -24,11 +24,12 @@ from ansible_collections.kestrel.real_ip.plugins.module_utils._summary import (
     done_before,
     earlier_row,
     entry,
+    everywhere,
     following,
     line,
     over_all,
     page,
-    passes,
+    refused,
     rows,
     running,
     typed,
@@ -75,7 +76,7 @@ class ActionModule(ActionBase):
         vantages = {} if failure else arguments["vantages"]
         if vantages:
             found = combined({name: vantage_entry(one, now) for name, one in vantages.items()})
-            probe = vantages[worst(found["vantages"])]
+            probe = everywhere(vantages[worst(found["vantages"])], vantages.values())
         elif way and not failure and arguments["diagnosis"]:
             found = diagnosed(way, now)
         else:
@@ -89,7 +90,9 @@ class ActionModule(ActionBase):
         published = over_all(verifications or [found])
         host = (task_vars or {}).get("inventory_hostname", "localhost")
         excused = not failure and bool(arguments["diagnosis"] or not probe or probe.get("skipped"))
-        accepted = passes(found, {"preserved", *arguments["accept"]}, excused)
+        drawn_from = [] if failure or arguments["diagnosis"] else [*vantages.values()] or [probe]
+        bad = refused(found, {"preserved", *arguments["accept"]}, excused, drawn_from)
+        accepted = not bad
         # Among many, what is well would only hide what isn't.
         left_out = arguments["brief"] and accepted and not found["cause"] and not display.verbosity
         if (way or not (failure or excused)) and not left_out:
@@ -109,6 +112,7 @@ class ActionModule(ActionBase):
             published=published,
             verifications=verifications,
             accepted=accepted,
+            refused=[f"{one['verdict']}: {in_language(one['reason'], language)}" for one in bad],
             ansible_stats={
                 "data": {"real_ip_results": {host: published}},
                 "per_host": False,

@@ -35,6 +35,9 @@ def ready_pods(pods: t.Iterable[Object]) -> list[str]:
 
 def receiving_pods(service: Object, pods: t.Iterable[Object]) -> list[str]:
     """Names of the pods that the Service sends requests to, sorted."""
+    # It is a name for somewhere else, whatever its selector says.
+    if service.get("spec", {}).get("type") == "ExternalName":
+        return []
     if not service.get("spec", {}).get("publishNotReadyAddresses"):
         return ready_pods(pods)
     return sorted(
@@ -144,14 +147,20 @@ def of_proxied(objects: t.Iterable[Object]) -> list[str]:
 # Enough to show that node ports are open, and that a host is served; more would be a scan.
 _NODES = 3
 _HOSTS = 3
+_PATHS = 3
 _LISTENERS = 5
+_OWN = 5
+
+#: What a path begins with that a controller takes for a pattern: who asks there meets the same rule
+_LITERAL = re.compile(r"/[\w/.~-]*", re.ASCII)
 
 
 def around(
     nodes: t.Iterable[Object], service: Object | None, front: Object | None
 ) -> dict[str, list[str]]:
-    """``bypass`` as source_ip_info takes it: the Service's node port on a few nodes, the balancer's
-    own addresses, the hosts of its rules, and where it listens.
+    """``bypass`` as source_ip_info takes it: the Service's node port on a few nodes, where the
+    Service behind an Ingress is reached by itself, the balancer's own addresses, the hosts of its
+    rules, the paths of those that lead to the Service, and where it listens.
     """
     ports = [
         port["nodePort"]
@@ -176,10 +185,36 @@ def around(
     listening = [f"{scheme}:{port}" for scheme, port in every_listener(front or {})]
     return {
         **found,
+        "service": _by_itself(service)[:_OWN] if service and service is not front else [],
         "load_balancer": addresses(front or {}),
         "hosts": named,
+        "paths": _paths_to(service, rules)[:_PATHS],
         "listeners": listening[:_LISTENERS],
     }
+
+
+def _by_itself(service: Object) -> list[str]:
+    """Addresses and names with ports of a Service that has a load balancer of its own, or external
+    addresses.
+    """
+    external = service.get("spec", {}).get("externalIPs") or []
+    ports = dict.fromkeys(listener.port for listener in every_listener(service))
+    return [
+        f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
+        for host in dict.fromkeys([*addresses(service), *external])
+        for port in ports
+    ]
+
+
+def _paths_to(service: Object | None, rules: t.Iterable[Object]) -> list[str]:
+    name = (service or {}).get("metadata", {}).get("name")
+    found = [
+        _LITERAL.match(entry.get("path") or "/")
+        for rule in rules
+        for entry in (rule.get("http") or {}).get("paths") or []
+        if name and _service_name(entry.get("backend")) == name
+    ]
+    return [*dict.fromkeys(match[0] for match in found if match)]
 
 
 def collect(

@@ -18,7 +18,9 @@ from ansible_collections.kestrel.real_ip.plugins.module_utils._codes import (
     UNTESTED,
     printable,
     say,
+    setting_of,
     warn,
+    without_advice,
 )
 from ansible_collections.kestrel.real_ip.plugins.module_utils._derive import (
     Address,
@@ -38,7 +40,6 @@ from ansible_collections.kestrel.real_ip.plugins.module_utils._vantage import St
 from ansible_collections.kestrel.real_ip.plugins.module_utils._verdict import (
     deceived,
     is_answer,
-    setting_of,
 )
 
 Result = dict[str, Any]
@@ -47,15 +48,18 @@ Result = dict[str, Any]
 class Around(NamedTuple):
     """What to try. ``node_ports``: host and port; ``internal``: likewise, only from the inside.
 
-    ``load_balancer``: the load balancer's addresses and names, as its status gives them; ``hosts``:
-    names that it has rules for; ``listeners``: its ports and whether each has TLS; ``tls``: that
-    accepts any certificate, since who walks around doesn't mind.
+    ``service``: likewise, where the Service has a load balancer of its own; ``load_balancer``: the
+    load balancer's addresses and names, as its status gives them; ``hosts``, ``paths``: those that
+    it has rules for; ``listeners``: its ports and whether each has TLS; ``tls``: that accepts any
+    certificate, since who walks around doesn't mind.
     """
 
     node_ports: Sequence[tuple[str, int]] = ()
     internal: Sequence[tuple[str, int]] = ()
+    service: Sequence[tuple[str, int]] = ()
     load_balancer: Sequence[str] = ()
     hosts: Sequence[str] = ()
+    paths: Sequence[str] = ()
     listeners: Sequence[tuple[int, bool]] = ()
     tls: ssl.SSLContext | None = None
 
@@ -90,8 +94,9 @@ def ways(
 
     The load balancer is asked directly where a target's name leads elsewhere as well: of two
     families one can lead past what stands in front. A node's internal address is asked from where
-    it belongs only: outside, somebody else may have it. ``known``: each address that the load
-    balancer's addresses and names give, to those that do.
+    it belongs only: outside, somebody else may have it. The Service's own address is not asked from
+    the cluster, where kube-proxy answers at it, whether anybody else gets there or not. ``known``:
+    each address that the load balancer's addresses and names give, to those that do.
     """
     found = []
     from_within = at.inside or at.place == "vpc"
@@ -99,13 +104,28 @@ def ways(
     called = [name for name in around.load_balancer if not parse_address(name)]
     for host, port in (*around.node_ports, *(around.internal if from_within else ())):
         found.append(Way("node_port", 0, _to(_plain(visits[0].target), host, port, forge=False)))
+    for host, port in () if at.inside else around.service:
+        found.append(Way("service", 0, _to(_plain(visits[0].target), host, port, forge=True)))
+    to_balancer = []
     for number, visit in enumerate(visits):
         front = {station.address.remote for station in visit.stations} - own
         for address in (one for one in known if front and one not in front):
             names = [*around.hosts, *known[address], *called]
             for target in _listeners(visit.target, str(address), around):
-                found += [Way("load_balancer", number, one) for one in _hosts(target, names)]
-    return found
+                to_balancer += [Way("load_balancer", number, one) for one in _hosts(target, names)]
+    # Last, since there may be no time for all.
+    return [*found, *to_balancer, *_elsewhere(to_balancer, around.paths)]
+
+
+def _elsewhere(asked: Sequence[Way], paths: Iterable[str]) -> Iterable[Way]:
+    """The same at the paths of rules: what stands in front can change the path as well."""
+    for path in paths:
+        for way in asked:
+            endpoint = way.target.endpoint
+            own, mark, query = endpoint.path.partition("?")
+            if own != path:
+                there = endpoint._replace(path=f"{path}{mark}{query}")
+                yield way._replace(target=way.target._replace(endpoint=there))
 
 
 def _own(around: Around, known: Mapping[Address, Sequence[str]]) -> set[Address]:
@@ -188,6 +208,7 @@ def _entry(way: Way, reachable: bool | None, at: Standpoint) -> Result:
         "address": printable(endpoint.host),
         "port": endpoint.port,
         "host_header": printable(endpoint.host_header),
+        "path": printable(endpoint.path),
         "reachable": reachable,
         "vantage": at.place,
     }
@@ -282,11 +303,11 @@ def without_unsafe(result: Result, fooled: Mapping[int, str]) -> Result:
     if safe is None or not places:
         return result
     told = warn("unsafe", {"around": places[0], "advice": setting_of(safe)})
-    return {
-        **result,
-        "safe_strategy": None,
-        "warnings_found": [*result["warnings_found"], told],
-    }
+    return {**without_advice(result), "warnings_found": [*result["warnings_found"], told]}
+
+
+#: The code of a deception by the kind of the way on which it succeeds
+_DECEIVES = {"load_balancer": "V103", "service": "V105"}
 
 
 def judge(
@@ -298,10 +319,11 @@ def judge(
         reachable, facts = _outcome(way, visit.stations)
         entries.append(_entry(way, reachable, at))
         if facts is not None:
-            statement = say("V103", {**facts, "address": way.target.url})
+            code = _DECEIVES[way.kind]
+            statement = say(code, {**facts, "address": way.target.url})
             deceptions[way.of] = {
-                "verdict": CODES["V103"].verdict,
-                "code": "V103",
+                "verdict": CODES[code].verdict,
+                "code": code,
                 "reason": statement.reason,
                 "fix": statement.fix,
             }

@@ -81,6 +81,7 @@ PHRASES: Mapping[str, str] = {
     "a member stands twice in one object": "同一对象中有重复的成员",
     "echo_queries.headers finds no header lines": "echo_queries.headers 没有找到请求头",
     "{query} finds no text": "{query} 没有找到文本",
+    "{query} finds what the answer does not hold": "{query} 找到了应答中没有的内容",
     "no text of {form}": "不是 {form} 的文本",
     "no object but {kind}": "不是对象，而是 {kind}",
     "members {names}": "成员为 {names}",

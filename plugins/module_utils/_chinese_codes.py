@@ -79,6 +79,15 @@ CODES_ZH: Mapping[str, CodeTexts] = {
         "链路上有组件接受任何人发来的 PROXY 协议（第一版或第二版），并相信其中的地址。",
         "只接受前置代理发来的 PROXY 协议；没有代理发送时请关闭",
     ),
+    "V105": CodeTexts(
+        "客户端可以经 Service 自己的地址绕过负载均衡",
+        "{address} 之后的 Service 有自己的负载均衡或外部地址 {around}，在那里带有伪造的 {line} "
+        "的请求使 {where} 变成了 {got}",
+        "Ingress 指向的 Service 有自己的负载均衡，或有 externalIPs。直接访问那里的人，"
+        "可以自己写入本应由 Ingress 的负载均衡写入的内容。",
+        "让 Service 使用不带负载均衡的类型（如 NodePort 或 ClusterIP），且不设置 externalIPs，"
+        "或让安全组不放行那里",
+    ),
     # --- lost
     "V201": CodeTexts(
         "看到的是节点地址，不是客户端地址",

@@ -11,7 +11,7 @@ that was released keeps its number and its meaning; a new one takes a number tha
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from ansible_collections.kestrel.real_ip.plugins.module_utils._chinese_codes import (
     CODES_ZH,
@@ -152,6 +152,17 @@ _TABLE = (
         "anybody who sends it, and believes the address in it.",
         "Accept the PROXY protocol from the proxy in front alone, and turn it off where none "
         "sends it",
+    ),
+    Code(
+        "V105",
+        "forgeable",
+        "a client can walk around the load balancer, by the Service's own address",
+        "the Service behind {address} has a load balancer or an external address of its own, "
+        "{around}, and there a request with the forged {line} made {where} {got}",
+        "The Service that an Ingress sends to has a load balancer of its own, or externalIPs. Who "
+        "asks there writes what the Ingress' load balancer would have written.",
+        "Give the Service a type without a load balancer, such as NodePort or ClusterIP, and no "
+        "externalIPs, or let the security group admit nobody there",
     ),
     # --- lost -------------------------------------------------------------------------------------
     Code(
@@ -910,6 +921,22 @@ def say(number: str, facts: Mapping[str, object]) -> Statement:
     # A detail that comes last may have a full stop of its own: OpenSSL's words do.
     reason = Text(reason.rstrip("."), chinese(reason).rstrip("."))
     return Statement(reason, filled(row.fix, other.fix, shown))
+
+
+def setting_of(trustworthy: Mapping[str, object] | None) -> str:
+    """A strategy that was seen to be safe, as arguments; what to do where there is none."""
+    if trustworthy is None:
+        return phrase("none was; let the load balancer write the header anew")
+    return ", ".join(f"{key}: {value}" for key, value in trustworthy.items())
+
+
+def without_advice(result: Mapping[str, Any]) -> dict[str, Any]:
+    """A result that calls no strategy safe, since elsewhere that one isn't."""
+    number, fix = result["code"], result["fix"]
+    if "{advice}" in CODES[number].fix:
+        told = {"advice": printable(setting_of(None))}
+        fix = filled(CODES[number].fix, CODES_ZH[number].fix, told)
+    return {**result, "fix": fix, "safe_strategy": None}
 
 
 def titled(number: str) -> Text:

@@ -113,6 +113,10 @@ def _read_node(node: re.Pattern[str], text: str) -> Endpoint | None:
     return Endpoint(address, zone, int(port) if port and port.isdigit() else None)
 
 
+#: What can stand around an address in a header line or in another text
+BETWEEN = re.compile(r"[^\w.:%~\[\]-]+", re.ASCII)
+
+
 def parse_address(text: str) -> Endpoint | None:
     """Read an element or a socket name: ``ip``, ``ip:port``, ``[v6]``, ``[v6]:port``, zones.
 

@@ -12,10 +12,15 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from html import unescape
 from typing import Any, Callable, NamedTuple
 
+from ansible_collections.kestrel.real_ip.plugins.module_utils._derive import (
+    BETWEEN,
+    Address,
+    parse_address,
+)
 from ansible_collections.kestrel.real_ip.plugins.module_utils._language import phrase
 from ansible_collections.kestrel.real_ip.plugins.module_utils._queries import Failed, Queries
 
@@ -501,9 +506,38 @@ def _lines_of(found: object) -> Fields | None:
     return [(line[0], line[1]) for line in found]
 
 
+def _texts(value: Any) -> Iterator[str]:
+    """Every text in a document, names of members among them."""
+    if isinstance(value, str):
+        yield value
+    members = [*value, *value.values()] if isinstance(value, dict) else value
+    for one in members if isinstance(members, list) else ():
+        yield from _texts(one)
+
+
+def _addresses(texts: Iterable[str]) -> set[Address]:
+    found = (parse_address(part) for text in texts for part in BETWEEN.split(text))
+    return {one.address for one in found if one}
+
+
+def _refuse_made_up(found: Mapping[str, Any], headers: Fields, document: Any) -> None:
+    """What a query says of itself, whatever was answered, no app has seen."""
+    told = {"", *_texts(document)}
+    known = _addresses(told)
+    held = {
+        "headers": _addresses(value for _name, value in headers) <= known,
+        "peer": _addresses([found["peer"] or ""]) <= known,
+        "pod": (found["pod"] or "") in told,
+    }
+    for name in (one for one, is_held in held.items() if not is_held):
+        query = f"echo_queries.{name}"
+        raise NoEcho("V524", phrase("{query} finds what the answer does not hold", query=query))
+
+
 def _queried(document: Any, queries: Queries) -> Echo:
+    plain = _plain(document)
     try:
-        found = queries.search(_plain(document))
+        found = queries.search(plain)
     except Failed as error:
         raise NoEcho("V524", str(error)) from error
     headers = _lines_of(found["headers"])
@@ -512,6 +546,7 @@ def _queried(document: Any, queries: Queries) -> Echo:
     for name in ("peer", "pod", "node"):
         if not isinstance(found[name], (str, type(None))):
             raise NoEcho("V524", phrase("{query} finds no text", query=f"echo_queries.{name}"))
+    _refuse_made_up(found, headers, plain)
     peer, pod, node = (_string(found[name]) for name in ("peer", "pod", "node"))
     # One value for each name: whether there were several lines can't be seen.
     members = found["headers"].values() if isinstance(found["headers"], dict) else ()

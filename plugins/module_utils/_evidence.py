@@ -23,6 +23,7 @@ from ansible_collections.kestrel.real_ip.plugins.module_utils._codes import (
     say,
     warn,
     with_reservations,
+    without_advice,
 )
 from ansible_collections.kestrel.real_ip.plugins.module_utils._forgery import worst
 from ansible_collections.kestrel.real_ip.plugins.module_utils._language import joined, phrase
@@ -190,6 +191,8 @@ def summarize(results: Sequence[Result], times: Iterable[Sequence[float]]) -> Re
     alike = [one for one in decided if one["verdict"] == deciding["verdict"]]
     others = [(one["address"] or one["name"], one["reason"]) for one in alike]
     told = ("verdict", "code", "reason", "detail", "fix", "expected", "expected_from")
+    safe = _common([result["safe_strategy"] for result in decided])
+    deciding = deciding if safe == deciding["safe_strategy"] else without_advice(deciding)
     warnings = dict.fromkeys(text for one in (deciding, *results) for text in one["warnings_found"])
     return {
         "address": deciding["address"],
@@ -200,7 +203,7 @@ def summarize(results: Sequence[Result], times: Iterable[Sequence[float]]) -> Re
         "coverage": min((result["coverage"] for result in decided), key=_COVERAGES.index),
         "backends": _merge(backend for result in results for backend in result["backends"]),
         "forgery": worst(result["forgery"] for result in results),
-        "safe_strategy": _common([result["safe_strategy"] for result in decided]),
+        "safe_strategy": safe,
         "load_balancer_headers": sorted(
             {name for result in results for name in result["load_balancer_headers"]}
         ),

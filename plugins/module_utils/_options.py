@@ -22,6 +22,7 @@ from ansible_collections.kestrel.real_ip.plugins.module_utils._balancers import 
 from ansible_collections.kestrel.real_ip.plugins.module_utils._bypass import Around
 from ansible_collections.kestrel.real_ip.plugins.module_utils._codes import printable
 from ansible_collections.kestrel.real_ip.plugins.module_utils._derive import (
+    BETWEEN,
     DerivationError,
     Network,
     Ranges,
@@ -56,7 +57,6 @@ from ansible_collections.kestrel.real_ip.plugins.module_utils._vantage import (
     is_own,
 )
 from ansible_collections.kestrel.real_ip.plugins.module_utils._verdict import (
-    BETWEEN,
     Cluster,
     Expectation,
     Question,
@@ -231,18 +231,25 @@ def _headers(given: Mapping[str, Any] | None, strategy_header: str) -> dict[str,
     return headers
 
 
-def _refuse_expected(headers: Mapping[str, str], targets: Iterable[Target]) -> None:
-    """Whatever its name, somebody on the path may take a header for the client's address."""
+def _refuse_expected(headers: Mapping[str, str], targets: Sequence[Target]) -> None:
+    """Whatever its name, somebody on the path may take a header for the client's address, and an
+    app can answer with what it was asked for.
+    """
     expectations = [target.question.expectation for target in targets]
     expected = {one for expectation in expectations for one in expectation.networks}
     if any(expectation.source != "given" for expectation in expectations):
         # Which address will be expected isn't known yet.
         expected.update(parse_ranges(["0.0.0.0/0", "::/0"]))
-    for name, value in headers.items():
-        told = [parse_address(part) for part in BETWEEN.split(value)]
+    paths = dict.fromkeys((target.url, target.endpoint.path) for target in targets)
+    sent = [
+        *((f"headers.{printable(name)}", value, value) for name, value in headers.items()),
+        *(("url", url, unquote(path)) for url, path in paths),
+    ]
+    for option, value, text in sent:
+        told = [parse_address(part) for part in BETWEEN.split(text)]
         if any(one.address in network for one in told if one for network in expected):
             why = "holds what is or may be expected: that it arrives from here would prove nothing"
-            raise WrongArgument(f"headers.{printable(name)}", value, why)
+            raise WrongArgument(option, value, why)
 
 
 # --- Questions ------------------------------------------------------------------------------------
@@ -554,14 +561,38 @@ def _listener(text: str) -> tuple[int, bool]:
     return port, match["scheme"] == "https"
 
 
+def _name_and_port(option: str, text: str) -> tuple[str, int]:
+    match = _NAME_AND_PORT.fullmatch(text)
+    if parse_address(text) or match is None or match["port"] is None:
+        return _host_and_port(option, text)
+    return _host(option, match["name"], text), _port(option, int(match["port"]), text, 0)
+
+
+def _path(text: str) -> str:
+    if not text.startswith("/") or not _VISIBLE.fullmatch(text) or set(text) & set("?#"):
+        raise WrongArgument("bypass.paths", text, "must be a path that begins with a slash")
+    return text
+
+
 def _around(given: Params) -> Around:
     def ports(name: str) -> list[tuple[str, int]]:
         return [_host_and_port(f"bypass.{name}", text) for text in given.get(name) or ()]
 
+    service = [_name_and_port("bypass.service", text) for text in given.get("service") or ()]
+    paths = [_path(text) for text in given.get("paths") or ()]
+
     own = [_host("bypass.load_balancer", text, text) for text in given.get("load_balancer") or ()]
     hosts = [_host("bypass.hosts", text, text) for text in given.get("hosts") or ()]
     listeners = [_listener(text) for text in given.get("listeners") or ()]
-    return Around(ports("node_ports"), ports("internal_node_ports"), own, hosts, listeners)
+    return Around(
+        node_ports=ports("node_ports"),
+        internal=ports("internal_node_ports"),
+        service=service,
+        load_balancer=own,
+        hosts=hosts,
+        paths=paths,
+        listeners=listeners,
+    )
 
 
 def plan(params: Params) -> Plan:

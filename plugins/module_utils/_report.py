@@ -80,6 +80,16 @@ def _refused(text: str) -> t.NoReturn:
     raise ValueError(f"{text} is no JSON")
 
 
+def _once(members: list[tuple[str, t.Any]]) -> dict[str, t.Any]:
+    """An object, unless a member stands there twice: the last one would take the others' place."""
+    found = dict(members)
+    if len(found) < len(members):
+        names = [name for name, _value in members]
+        twice = next(name for name in names if names.count(name) > 1)
+        raise ValueError(f"the member {twice} stands twice in one object")
+    return found
+
+
 def read(text: str, name: str) -> Document:
     """The document in a file's ``text``.
 
@@ -87,7 +97,7 @@ def read(text: str, name: str) -> Document:
     artifact doesn't have is empty. Raises :class:`Unreadable`, which names the file ``name``.
     """
     try:
-        found = json.loads(text, parse_constant=_refused)
+        found = json.loads(text, parse_constant=_refused, object_pairs_hook=_once)
     except RecursionError:
         raise Unreadable(f"{name}: expected a report in JSON, seen one that has no end") from None
     except ValueError as error:
@@ -166,6 +176,17 @@ def merge(documents: t.Mapping[str, Document], run: Data) -> Document:
         for name, one in documents.items()
     ]
     return document(hosts, {**run, "merged": merged})
+
+
+def judged(documents: t.Iterable[Document], host: str) -> t.Iterator[tuple[Data, t.Iterable[Data]]]:
+    """Each verdict on a host that went into a merged one, with the probes that it was drawn from.
+
+    Which of them are accepted is asked for each: the worst can be, and another one not.
+    """
+    for one in (document for document in documents if host in document[RESULTS]):
+        found = one[RESULTS][host]
+        yield found, one["evidence"][host]["probes"].values()
+        yield from ((earlier, ()) for earlier in found.get("verifications") or [])
 
 
 def in_several(documents: t.Mapping[str, Document]) -> list[str]:

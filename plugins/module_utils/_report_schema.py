@@ -170,6 +170,7 @@ SCHEMA: Schema = {
                     address=_TEXT,
                     port=_COUNT,
                     host_header=_TEXT,
+                    path=_TEXT,
                     reachable={"type": ["boolean", "null"]},
                     vantage=_TEXT_OR_NONE,
                 )

@@ -183,7 +183,7 @@ SETTINGS: dict[str, Setting] = {
 
 # Known names that are no settings: what a run publishes may come back as a variable (AWX hands
 # the artifacts of one workflow node to the next).
-_PUBLISHED = ("real_ip_results",)
+_PUBLISHED = ("real_ip_results", "real_ip_event")
 _REFUSED = {
     "real_ip_state": "run the playbook kestrel.real_ip.teardown to remove the deployment, "
     "or set <role>_state where a role is used alone",

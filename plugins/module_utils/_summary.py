@@ -14,10 +14,12 @@ import shlex
 import typing as t
 
 from ansible_collections.kestrel.real_ip.plugins.module_utils._codes import (
+    UNTESTED,
     VERDICTS,
     printable,
     reservations,
     with_reservations,
+    without_advice,
 )
 from ansible_collections.kestrel.real_ip.plugins.module_utils._forgery import telling
 from ansible_collections.kestrel.real_ip.plugins.module_utils._language import (
@@ -185,13 +187,43 @@ def over_all(verifications: t.Sequence[Data]) -> dict[str, t.Any]:
     return {**found, **several}
 
 
-def passes(found: Data, accepted: t.Container[str], excused: bool) -> bool:
-    """Whether a host's verdict, and that of each of its vantage points, is accepted.
+def everywhere(probe: Data, probes: t.Iterable[Data]) -> Data:
+    """The result of a vantage point, without a strategy that is not the safe one at all of them.
 
-    ``excused``: nothing was to be probed, so that ``not_run`` is no failure.
+    ``probes``: of all vantage points; those without a verdict say nothing.
     """
-    verdicts = {one["verdict"] for one in (found.get("vantages") or {"": found}).values()}
-    return all(one in accepted or (one == NOT_RUN and excused) for one in verdicts)
+    safe = [one.get("safe_strategy") for one in probes if "verdict" in one]
+    alike = "verdict" not in probe or all(one == probe.get("safe_strategy") for one in safe)
+    return probe if alike else without_advice(probe)
+
+
+def refused(
+    found: Data, accepted: t.Container[str], excused: bool, probes: t.Iterable[Data] = ()
+) -> list[Data]:
+    """What is not accepted of a host: its verdict, else those that a worse one hides, of vantage
+    points and addresses.
+
+    ``excused``: nothing was to be probed, so that ``not_run`` is no failure; ``probes``: the
+    results of source_ip_info that the verdict was drawn from.
+    """
+    addresses = [one for probe in probes for one in probe.get("targets") or []]
+    hidden = [
+        *(found.get("vantages") or {}).values(),
+        *(one for one in addresses if one["verdict"] != UNTESTED),
+    ]
+    bad = [
+        one
+        for one in (found, *hidden)
+        if one["verdict"] not in accepted and not (one["verdict"] == NOT_RUN and excused)
+    ]
+    return bad[:1] if found in bad else bad
+
+
+def passes(
+    found: Data, accepted: t.Container[str], excused: bool, probes: t.Iterable[Data] = ()
+) -> bool:
+    """Whether all of :func:`refused` is accepted."""
+    return not refused(found, accepted, excused, probes)
 
 
 def colour(found: Data) -> str:

@@ -14,7 +14,6 @@ where the expected address itself is in doubt, another one refutes nothing.
 
 from __future__ import annotations
 
-import re
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from typing import NamedTuple
@@ -26,10 +25,12 @@ from ansible_collections.kestrel.real_ip.plugins.module_utils._codes import (
     VERDICTS,
     printable,
     say,
+    setting_of,
     titled,
     warn,
 )
 from ansible_collections.kestrel.real_ip.plugins.module_utils._derive import (
+    BETWEEN,
     DEFAULT_HEADER,
     Address,
     Endpoint,
@@ -511,10 +512,6 @@ def read(
     )
 
 
-#: What can stand around an address in a header line.
-BETWEEN = re.compile(r"[^\w.:%~\[\]-]+", re.ASCII)
-
-
 def _is_told_twice(echo: Echo) -> bool:
     """Whether what an app of an unknown form calls the peer stands in a header as well.
 
@@ -721,12 +718,6 @@ def _titles(samples: Iterable[Sample], unsent: int) -> str:
 
 def _pods(samples: Iterable[Sample]) -> str:
     return _listed(sample.pod for sample in samples)
-
-
-def setting_of(trustworthy: Mapping[str, object] | None) -> str:
-    if trustworthy is None:
-        return phrase("none was; let the load balancer write the header anew")
-    return ", ".join(f"{key}: {value}" for key, value in trustworthy.items())
 
 
 def _setting(strategy: Strategy, position: int) -> str:
@@ -994,7 +985,7 @@ def _may_worsen(code: str) -> bool:
 _ASIDE = ("V407", "V409", "V421", "V422", "V423", "V424")
 
 #: A client chooses the address, and doesn't only change what is read.
-_CHOSEN = ("V101", "V103", "V104")
+_CHOSEN = ("V101", "V103", "V104", "V105")
 
 
 def worsens(found: str, code: str) -> bool:

@@ -102,14 +102,17 @@ def read_way(cluster: Cluster, namespace: str, options: t.Mapping[str, t.Any]) -
     )
     named = addresses(front or {})
     host, path = options["request_host"], options["path"]
+    asked = asked_for(host, path, options["url"])
     others = reader.ingresses() if ingress and named else []
     return {
         "found": front is not None,
         "addresses": named,
         "targets": targets(named, host, path, listeners(front or {}, host)),
         "leads_to": (backends(front or {}, host, path) if ingress else [options["service"]]),
-        "rivals": rivals(front or {}, others, *asked_for(host, path, options["url"])),
+        "url_leads_to": backends(front or {}, *asked) if ingress and options["url"] else [],
+        "rivals": rivals(front or {}, others, *asked),
         "ready_pods": receiving_pods(service or {}, pods or []),
+        "persistent": (service or {}).get("spec", {}).get("sessionAffinity") == "ClientIP",
         "cluster_addresses": known,
         "bypass": around(nodes or [], service, front),
         "unread": reader.unread,

@@ -89,6 +89,12 @@ leads_to:
   returned: success
   type: list
   elements: str
+url_leads_to:
+  description: Names of the Services that O(ingress) sends a request for O(url) to, none without
+    O(url), and where no rule is for it.
+  returned: success
+  type: list
+  elements: str
 rivals:
   description: Namespaces and names of other Ingresses at an address of O(ingress) that may take
     requests for O(request_host) and O(path) in its place, as far as they may be listed.
@@ -101,14 +107,19 @@ ready_pods:
   returned: success
   type: list
   elements: str
+persistent:
+  description: Whether O(service) leads each client to one pod all the time (C(sessionAffinity)).
+  returned: success
+  type: bool
 cluster_addresses:
   description: As the option of the same name of M(kestrel.real_ip.source_ip_info).
   returned: success
   type: dict
 bypass:
   description: As the option of the same name of M(kestrel.real_ip.source_ip_info), the node port of
-    O(service) on at most three nodes, and of what stands in front the addresses, at most three
-    hosts of its rules, and at most five places where it is told to listen.
+    O(service) on at most three nodes, where O(service) behind O(ingress) is reached by itself, and
+    of what stands in front the addresses, at most three hosts of its rules and three paths of those
+    that lead to O(service), and at most five places where it is told to listen.
   returned: success
   type: dict
 unread:

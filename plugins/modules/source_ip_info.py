@@ -190,6 +190,14 @@ options:
           are such places.
         type: list
         elements: str
+      service:
+        description:
+          - Addresses or names with ports where the Service behind an Ingress is reached by itself,
+            since it has a load balancer of its own or external addresses. It is asked there from
+            outside of the cluster, also with forged headers. The verdict is V(forgeable) where
+            O(strategy) then returns a forged value.
+        type: list
+        elements: str
       load_balancer:
         description:
           - The load balancer's addresses and names, as its status gives them. Where the URL's name
@@ -205,6 +213,12 @@ options:
         description:
           - Host names that the load balancer has rules for. It is asked for these as well, since
             what stands in front can change the C(Host) header.
+        type: list
+        elements: str
+      paths:
+        description:
+          - Paths that the load balancer has rules for. It is asked there as well, since what stands
+            in front can change the path.
         type: list
         elements: str
       listeners:
@@ -545,7 +559,7 @@ bypass:
   elements: dict
   contains:
     way:
-      description: V(node_port) or V(load_balancer).
+      description: V(node_port), V(service) or V(load_balancer).
       returned: success
       type: str
       sample: node_port
@@ -565,6 +579,11 @@ bypass:
       returned: success
       type: str
       sample: 203.0.113.5:30080
+    path:
+      description: The path and the query that were asked for.
+      returned: success
+      type: str
+      sample: /
     reachable:
       description: Whether the echo app answered there. None if there was no time or no route to
         ask.
@@ -711,8 +730,10 @@ BYPASS_TIME = 10
 BYPASS = {
     "node_ports": TEXTS,
     "internal_node_ports": TEXTS,
+    "service": TEXTS,
     "load_balancer": TEXTS,
     "hosts": TEXTS,
+    "paths": TEXTS,
     "listeners": TEXTS,
 }
 ARGUMENTS: dict[str, dict[str, Any]] = {
@@ -787,7 +808,7 @@ def walk_around(
     :func:`bypass.unsafe`; and the warnings that come of them.
     """
     known: dict[Address, list[str]] = {}
-    unknown = []
+    unknown = [host for host, _port in todo.around.service if todo.standpoint.inside]
     for host in todo.around.load_balancer:
         try:
             found = resolve(host, 0, "any", min(todo.request.timeout, until - monotonic()))

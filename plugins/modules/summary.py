@@ -116,8 +116,14 @@ verifications:
   type: list
   elements: dict
 accepted:
-  description: Whether the verdict, and that of each vantage point, is accepted. V(not_run) is only
-    where there was nothing to probe.
+  description: Whether the verdict, and that of each vantage point and of each address, is accepted.
+    V(not_run) is only where there was nothing to probe.
   returned: always
   type: bool
+refused:
+  description: What is not accepted, each as verdict and reason. RV(result) alone where it is that,
+    else what its verdict hides.
+  returned: always
+  type: list
+  elements: str
 """

@@ -76,6 +76,28 @@ def test_an_ingress_that_leads_to_another_service_is_not_judged(deployed: Playbo
         assert deployed.run("site", *MINE).verdict == "preserved"
 
 
+def test_a_url_that_the_ingress_leads_to_another_service_is_not_judged(deployed: Playbooks) -> None:
+    """By another rule than that of the deployment, whose pods are those that must answer."""
+    own, name = ("-n", NAMESPACE), ("ingress", "real-ip-ingress")
+    exposed = ("expose", "deployment", "real-ip-deployment", "--name=other", "--type=NodePort")
+    deployed.kubectl(*exposed, "--port=80", "--target-port=5000", *own)
+    backend = {"service": {"name": "other", "port": {"number": 80}}}
+    rule = {"path": "/other", "pathType": "Prefix", "backend": backend}
+    change = [{"op": "add", "path": "/spec/rules/0/http/paths/-", "value": rule}]
+    deployed.kubectl("patch", *name, *own, "--type=json", f"-p={json.dumps(change)}")
+    try:
+        [target] = deployed.module("operator", "path_addresses_info", WAY)["targets"]
+        run = deployed.run("verify", *MINE, "-e", f"real_ip_url={target['url']}other")
+        assert run.status == 2, run.output
+        assert run.verdict == "not_run"
+        assert "to the Service other: expected real-ip-service, or an echo app" in run.line
+        own_rule = deployed.run("verify", *MINE, "-e", f"real_ip_url={target['url']}")
+        assert own_rule.verdict == "preserved", own_rule.output
+    finally:
+        deployed.kubectl("delete", "service", "other", *own)
+        assert deployed.run("site", *MINE).verdict == "preserved"
+
+
 def test_not_judged_where_another_ingress_may_answer(deployed: Playbooks) -> None:
     """Of one class, both have one address and one rule, and the image's app names no pod."""
     other = ("ingress", "canary", "-n", "default")
@@ -92,6 +114,21 @@ def test_not_judged_where_another_ingress_may_answer(deployed: Playbooks) -> Non
         assert "Ingress default/canary can take the requests" in run.line
     finally:
         deployed.kubectl("delete", *other)
+    assert deployed.run("verify", *MINE).verdict == "preserved"
+
+
+def test_one_pod_of_several_does_not_speak_for_those_that_it_keeps_requests_from(
+    deployed: Playbooks,
+) -> None:
+    """The image's app names no pod, so that one alone looks like all of them."""
+    patch = ("patch", "service", "real-ip-service", "-n", NAMESPACE, "-p")
+    deployed.kubectl(*patch, json.dumps({"spec": {"sessionAffinity": "ClientIP"}}))
+    try:
+        run = deployed.run("verify", *MINE)
+        assert (run.status, run.verdict) == (2, "not_run"), run.output
+        assert "one of its 2 pods may have answered all requests" in run.line
+    finally:
+        deployed.kubectl(*patch, json.dumps({"spec": {"sessionAffinity": "None"}}))
     assert deployed.run("verify", *MINE).verdict == "preserved"
 
 

@@ -52,6 +52,7 @@ ELSEWHERE = {
     "V101": "test_what_the_balancer_makes_of_forged_headers",
     "V103": "test_a_proxy_in_front_that_can_be_walked_around",
     "V104": "test_a_proxy_in_front_that_believes_the_client",
+    "V105": "test_the_services_own_load_balancer_is_a_way_around",
     "V301": "test_one_replica_that_strips_the_header",
     "V410": "test_a_pod_that_went_away_meanwhile_need_not_answer",
     "V421": "test_layer_4_proves_nothing_from_a_node_or_a_pod",

@@ -134,7 +134,9 @@ def test_without_a_verification_there_is_nothing_to_report(
     verify: Callable[..., Run], tmp_path: Path
 ) -> None:
     run = verify({"a": GOOD}, "--tags", "namespace")
-    assert run.status == 0, run.output
+    # Tags that lead to nothing are no success.
+    assert run.status == 2, run.output
+    assert "Nothing was verified: the tags (namespace)" in run.output
     assert not (tmp_path / "kept").exists()
 
 

@@ -441,8 +441,13 @@ def _envoy(use: str, action: str = "", listener: str = "") -> Front:
     return envoy_command, content.replace("{listener}", listener)
 
 
+#: Where the load balancer has its rule, in a test in which the front asks there
+APP = "/app"
+TO_A_PATH = "proxy_pass http://{balancer};", f"proxy_pass http://{{balancer}}{APP}/;"
+
 FRONTS: dict[str, Front] = {
     "nginx": _nginx(),
+    "nginx to a path": (_nginx()[0], _nginx()[1].replace(*TO_A_PATH)),
     "nginx hearsay": _nginx(HEARSAY),
     "haproxy": _haproxy(),
     "haproxy if-none": _haproxy(" if-none"),
@@ -489,6 +494,65 @@ def test_a_proxy_in_front_that_can_be_walked_around(
     # Nothing else is wrong on this way: what decides is that there is another one.
     assert (unaware["code"], unaware["bypass"]) == ("V001", []), unaware["reason"]
     assert unaware["safe_strategy"] == COUNT_TWO
+
+
+@contextmanager
+def _asked_at(attempt: Attempt, path: str) -> Iterator[None]:
+    """The Ingress has its rule at this path."""
+    patch = ("patch", "ingress", "real-ip-ingress", "--type=json", "-p")
+    place = {"op": "replace", "path": "/spec/rules/0/http/paths/0/path"}
+    attempt.kubectl(*patch, json.dumps([{**place, "value": path}]))
+    try:
+        yield
+    finally:
+        attempt.kubectl(*patch, json.dumps([{**place, "value": "/"}]))
+
+
+@contextmanager
+def _with_its_own_balancer(attempt: Attempt) -> Iterator[None]:
+    """The Service behind the Ingress has a load balancer beside that of the Ingress."""
+    patch = ("patch", "service", "real-ip-service", "-p")
+    attempt.kubectl(*patch, json.dumps({"spec": {"type": "LoadBalancer"}}))
+    try:
+        there = "jsonpath={.status.loadBalancer.ingress}"
+        attempt.kubectl("wait", "service/real-ip-service", f"--for={there}", "--timeout=30s")
+        yield
+    finally:
+        attempt.kubectl(*patch, json.dumps({"spec": {"type": "NodePort"}}))
+
+
+def test_a_load_balancer_behind_a_front_that_asks_at_another_path(
+    attempt: Attempt, layer_7: dict[str, Any], tmp_path: Path
+) -> None:
+    with (
+        _asked_at(attempt, APP),
+        _front(attempt, layer_7, "nginx to a path", tmp_path) as url,
+    ):
+        known = attempt.way(ingress="real-ip-ingress")
+        asked = _through({**known, "expected_source": [CLIENT_ADDRESS]}, url)
+        found = attempt.probe(CLIENT.name, **asked)
+        bypass = {**known["bypass"], "paths": []}
+        unaware = attempt.probe(CLIENT.name, **{**asked, "bypass": bypass})
+    assert known["bypass"]["paths"] == [APP]
+    assert (found["verdict"], found["code"]) == ("forgeable", "V103"), found["reason"]
+    reached = {one["path"] for one in found["bypass"] if one["reachable"]}
+    assert reached == {APP}
+    assert unaware["code"] == "V001", unaware["reason"]
+
+
+def test_the_services_own_load_balancer_is_a_way_around(attempt: Attempt) -> None:
+    with _with_its_own_balancer(attempt):
+        known = attempt.way(ingress="real-ip-ingress")
+        asked = {**known, "expected_source": [CLIENT_ADDRESS], "wait": True, "wait_timeout": 10}
+        found = attempt.probe(CLIENT.name, **asked)
+        within = attempt.probe(NODE1.name, **{**asked, "expected_source": [NODE1_ADDRESS]})
+    [own] = known["bypass"]["service"]
+    assert (found["verdict"], found["code"]) == ("forgeable", "V105"), found["reason"]
+    assert own in found["reason"]
+    assert found["safe_strategy"] is None
+    # There kube-proxy answers at that address, whether anybody else gets there or not.
+    assert within["code"] == "V001", within["reason"]
+    assert any("not tested" in text for text in within["warnings_found"])
 
 
 CDN_NAME = f"cdn.{DOMAIN}"

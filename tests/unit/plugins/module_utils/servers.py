@@ -213,6 +213,16 @@ def only_for(host: str, behaviour: Behaviour) -> Behaviour:
     return behave
 
 
+def only_at(path: str, behaviour: Behaviour) -> Behaviour:
+    """Behaves so to requests for this path, and knows no other."""
+
+    def behave(connection: Connection) -> None:
+        asked = connection.read()[0][1].split()[1].partition("?")[0]
+        (behaviour if asked == path else says(response(b"", "404 Not Found")))(connection)
+
+    return behave
+
+
 def only_with(name: str, behaviour: Behaviour, other: Behaviour | None = None) -> Behaviour:
     """Behaves so to requests with this header; all others it refuses as not having come its way, or
     treats them in the other way.

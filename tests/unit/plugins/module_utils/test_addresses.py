@@ -76,6 +76,9 @@ def test_pods_that_are_not_ready_may_get_requests_too() -> None:
     ]
     service = {"spec": {"publishNotReadyAddresses": True}}
     assert receiving_pods(service, pods) == ["a", "b"]
+    # That leads elsewhere, whatever it selects.
+    elsewhere = {"spec": {**service["spec"], "type": "ExternalName", "externalName": "a.example"}}
+    assert receiving_pods(elsewhere, pods) == []
 
 
 def test_collect_all() -> None:
@@ -411,6 +414,58 @@ def test_around_by_the_hosts_of_the_rules() -> None:
     named = ["a.example", None, "*.example", "a.example", "b.example", "c.example"]
     front = {"spec": {"rules": [{"host": host} if host else {} for host in named]}}
     assert around([], None, front)["hosts"] == ["a.example", "real-ip.example", "b.example"]
+
+
+@pytest.mark.parametrize(
+    ("rules", "expected"),
+    [
+        ([_rule("", ("/", "Prefix", "own"))], ["/"]),
+        ([_rule("a.example", ("/x", "Exact", "own"), ("/y", "Exact", "another"))], ["/x"]),
+        ([_rule(host, ("/x/y", "Prefix", "own")) for host in ("a.example", "b.example")], ["/x/y"]),
+        # Patterns: what they begin with
+        (
+            [_rule("", ("/x(/|$)(.*)", "ImplementationSpecific", "own"), ("/z/*", "", "own"))],
+            ["/x", "/z/"],
+        ),
+        (
+            [_rule("", *((f"/{number}", "Prefix", "own") for number in range(9)))],
+            ["/0", "/1", "/2"],
+        ),
+        ([{}], []),
+    ],
+)
+def test_around_by_the_paths_of_the_rules(rules: list[dict[str, Any]], expected: list[str]) -> None:
+    service = {"metadata": {"name": "own"}}
+    assert around([], service, {"spec": {"rules": rules}})["paths"] == expected
+    assert around([], None, {"spec": {"rules": rules}})["paths"] == []
+
+
+BALANCED = {
+    "spec": {"ports": [{"port": 80}, {"port": 443}], "externalIPs": ["2001:db8::7"]},
+    "status": {"loadBalancer": {"ingress": [{"ip": "198.51.100.7"}, {"hostname": "lb.example"}]}},
+}
+
+
+@pytest.mark.parametrize(
+    ("service", "expected"),
+    [
+        (
+            BALANCED,
+            [
+                *("198.51.100.7:80", "198.51.100.7:443", "lb.example:80", "lb.example:443"),
+                "[2001:db8::7]:80",
+            ],
+        ),
+        (PORTS, []),
+        (None, []),
+    ],
+)
+def test_around_by_the_services_own_address(
+    service: dict[str, Any] | None, expected: list[str]
+) -> None:
+    assert around([], service, FRONT)["service"] == expected
+    # Where the Service itself is in front, nothing is walked around.
+    assert around([], service, service)["service"] == []
 
 
 @pytest.mark.parametrize(

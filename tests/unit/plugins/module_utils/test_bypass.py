@@ -114,6 +114,32 @@ def test_a_name_that_gives_no_address_is_no_reason_to_believe_the_others() -> No
     assert {way.target.endpoint.host for way in found} == {CDN2}
 
 
+@pytest.mark.parametrize(
+    ("place", "asked"),
+    # On a node kube-proxy answers at that address, whether anybody else gets there or not.
+    [("outside", ["service"]), ("vpc", ["service"]), ("node", []), ("pod", [])],
+)
+def test_the_services_own_address_is_asked_from_without(place: str, asked: list[str]) -> None:
+    around = Around(service=[("lb.example.com", 8080)])
+    found = ways([visit(VIP)], around, {}, Standpoint(place))
+    assert [way.kind for way in found] == asked
+    for way in found:
+        endpoint = way.target.endpoint
+        assert (endpoint.host, endpoint.port, endpoint.tls) == ("lb.example.com", 8080, None)
+        assert endpoint.host_header == "www.example.com"
+
+
+def test_the_paths_of_rules_are_asked_for_after_all_else() -> None:
+    met = visit(CDN)
+    endpoint = met.target.endpoint._replace(path="/a?b=c")
+    met.target = met.target._replace(endpoint=endpoint)
+    around = Around(load_balancer=[VIP], paths=["/a", "/d"])
+    paths = [
+        way.target.endpoint.path for way in ways([met], around, known([VIP]), Standpoint("outside"))
+    ]
+    assert paths == ["/a?b=c"] * (len(paths) // 2) + ["/d?b=c"] * (len(paths) // 2)
+
+
 def test_each_name_of_the_status_is_tried_as_host() -> None:
     """What stands in front can ask by the name that leads to itself for a client."""
     status = [VIP, "cdn.example.com"]

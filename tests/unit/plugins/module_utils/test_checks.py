@@ -1389,7 +1389,20 @@ def test_only_clb_needs_node_ports(name: str, classes: list[str], expected: bool
 
 #: Bad verdicts for which the objects have no cause, so that the page shows the verdict's own fix.
 OWN_FIX = {
-    *("V203", "V204", "V303", "V403", "V404", "V405", "V407", "V409", "V410", "V411", "V413"),
+    *(
+        "V105",
+        "V203",
+        "V204",
+        "V303",
+        "V403",
+        "V404",
+        "V405",
+        "V407",
+        "V409",
+        "V410",
+        "V411",
+        "V413",
+    ),
     *("V414", "V415", "V416", "V418", "V419", "V420", "V422", "V424", "V506", "V507", "V508"),
     *("V514", "V515", "V516", "V518", "V519", "V520", "V521", "V522", "V523", "V524", "V525"),
     # With an app that was asked itself, or backends that differ, they have a cause; see above.

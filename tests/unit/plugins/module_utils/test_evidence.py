@@ -226,6 +226,19 @@ def test_no_address_hides_what_another_ones_verdict_does_not_rest_on(
     assert summarize(named, [])["reason"] == expected
 
 
+@pytest.mark.parametrize(("alike", "safe"), [(True, {"strategy": "peer"}), (False, None)])
+def test_no_advice_of_one_address_is_given_for_all(
+    alike: bool, safe: dict[str, str] | None
+) -> None:
+    fix = "Use what was seen to be safe here, strategy: peer"
+    chosen = {"verdict": "forgeable", "code": "V101", "fix": fix}
+    one = {**result(GOOD, OTHER), **chosen, "safe_strategy": {"strategy": "peer"}}
+    other = {**result(GOOD, OTHER), "safe_strategy": one["safe_strategy"] if alike else None}
+    total = summarize([one, other], [])
+    assert (total["safe_strategy"], total["fix"] == fix) == (safe, alike)
+    assert total["fix"].startswith("Use what was seen to be safe here, ")
+
+
 def test_what_is_added_up() -> None:
     total = summarize([result(GOOD, OTHER), result(GOOD, WRONG, Sample("V503"))], [(1, 2, 3)])
     assert total["observed"] == {CLIENT: 3, "10.255.0.12": 1}

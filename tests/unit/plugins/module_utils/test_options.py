@@ -224,6 +224,21 @@ def endpoint(**options: Any) -> Endpoint:
         ({"strategy": "single_header", "header": "user_agent"}, "header: user_agent"),
         ({"strategy": "single_header", "header": "X-Kestrel-Nonce"}, "header: X-Kestrel-Nonce"),
         ({"bypass": {"listeners": ["8080"]}}, "bypass.listeners: 8080: must be http:PORT"),
+        ({"bypass": {"service": ["lb.example"]}}, "bypass.service: lb.example: must be an address"),
+        ({"bypass": {"service": ["2001:db8::1"]}}, "bypass.service: 2001:db8::1: must be an"),
+        ({"bypass": {"service": ["lb.example:0"]}}, "bypass.service: lb.example:0: the port must"),
+        ({"bypass": {"paths": ["x"]}}, "bypass.paths: x: must be a path"),
+        ({"bypass": {"paths": ["/x?y"]}}, "bypass.paths: /x?y: must be a path"),
+        # An app can answer with what it was asked for.
+        (
+            {"url": f"http://echo/?who={CLIENT}", "expected_source": [CLIENT]},
+            f"url: http://echo/?who={CLIENT}: holds what is or may be expected",
+        ),
+        (
+            {"url": f"http://echo/of/{CLIENT.replace('.', '%2e')}", "expected_source": [CLIENT]},
+            "holds what is or may be expected",
+        ),
+        ({"url": "http://echo/of/8.8.4.4"}, "holds what is or may be expected"),
         ({"bypass": {"listeners": ["http:70000"]}}, "bypass.listeners: http:70000: the port must"),
         # Numbers
         ({"samples": 0}, "samples: 0: must be between 1 and"),

@@ -82,6 +82,15 @@ def test_what_they_find(headers: str, found: list[list[str]]) -> None:
         ({"headers": "request.map", "node": "length(from) > `1`"}, "node finds no text"),
         ({"headers": "request.map", "node": "sum(from)"}, "node fails on this answer"),
         ({"headers": "request.map", "node": "request.lines[::0]"}, "node fails on this answer"),
+        # What an empty answer doesn't lead to, and any other one does
+        ({"headers": "request.map", "peer": "me && '203.0.113.9'"}, "peer finds what the answer"),
+        ({"headers": "request.map", "peer": "me.pod && join('.', ['8', '8', '4', '4'])"}, "peer"),
+        ({"headers": "request.map", "pod": "me && 'real-ip-b'"}, "pod finds what the answer"),
+        (
+            {"headers": "me && [['X-Forwarded-For', '8.8.4.4']]"},
+            "headers finds what the answer does not hold",
+        ),
+        ({"headers": "request.map.{Via: Host && '8.8.4.4:80'}"}, "headers finds what the answer"),
     ],
 )
 def test_what_is_another_app(queries: dict[str, str], said: str) -> None:

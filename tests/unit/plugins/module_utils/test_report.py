@@ -14,6 +14,7 @@ from ansible_collections.kestrel.real_ip.plugins.module_utils._report import (
     document,
     evidence,
     in_several,
+    judged,
     merge,
     places,
     read,
@@ -24,7 +25,7 @@ from ansible_collections.kestrel.real_ip.plugins.module_utils._report_schema imp
     mismatch,
     shaped,
 )
-from ansible_collections.kestrel.real_ip.plugins.module_utils._summary import without_result
+from ansible_collections.kestrel.real_ip.plugins.module_utils._summary import passes, without_result
 
 RUN = {"playbook": "verify", "time": "2026-01-02T03:04:05+00:00", "versions": {"ansible": "2.20"}}
 NOTHING: dict[str, t.Any] = {"probes": {}, "path": [], "findings": []}
@@ -184,6 +185,10 @@ REFUSED = [
         '{"real_ip_results": {"a": {"verdict": "lost", "reason": ""}}, "evidence": []}',
         "evidence: expected object",
     ),
+    (
+        '{"real_ip_results": {"a": {"verdict": "lost", "reason": ""}, "a": {"verdict": ""}}}',
+        "the member a stands twice in one object",
+    ),
     # What was put together member by member is nobody's verdict.
     (
         results_of(found("preserved", vantages={"b": found("preserved"), "c": found("lost")})),
@@ -257,6 +262,30 @@ def test_of_a_host_in_two_documents_the_worst_stays(
     assert [each["verdict"] for each in told.get("verifications", [])] == kept
     assert one["evidence"]["a"]["findings"] == [{"code": verdict}], "of the entry that stays"
     assert in_several(documents) == ["a"]
+
+
+@pytest.mark.parametrize(
+    ("verdicts", "accepted", "expected"),
+    [
+        (["no_answer", "preserved"], ["no_answer"], True),
+        # The worst is accepted, and not another one, be it of another document or an address.
+        (["no_answer", "lost"], ["no_answer"], False),
+        (["no_answer", "lost"], ["no_answer", "lost"], True),
+    ],
+)
+def test_what_is_merged_is_accepted_in_each(
+    verdicts: list[str], accepted: list[str], expected: bool
+) -> None:
+    good = {"preserved", *accepted}
+    apart = {f"{one}.json": made(a=found(one)) for one in verdicts}
+    targets = [{"verdict": one, "reason": one} for one in verdicts]
+    probes = {"": {"verdict": verdicts[0], "reason": "a", "targets": targets}}
+    whole = document({"a": (found(verdicts[0]), {**NOTHING, "probes": probes})}, RUN)
+    for documents in (apart, {"again.json": merge(apart, RUN)}, {"whole.json": whole}):
+        told = [
+            passes(one, good, False, rests_on) for one, rests_on in judged(documents.values(), "a")
+        ]
+        assert all(told) is expected
 
 
 def test_what_was_merged_can_be_merged_again() -> None:

@@ -134,6 +134,7 @@ def test_every_default_is_a_value_of_its_own_variable(name: str) -> None:
 PROBLEMS = [
     ({}, []),
     ({"real_ip_results": {"x": 1}}, []),
+    ({"real_ip_event": {"bad": True}}, []),
     ({"real_ip_replica": 2}, ["real_ip_replica: no such variable: did you mean real_ip_replicas?"]),
     ({"real_ip_zzz": 2}, ["real_ip_zzz: no such variable"]),
     (

@@ -14,11 +14,13 @@ from ansible_collections.kestrel.real_ip.plugins.module_utils._summary import (
     done_before,
     earlier_row,
     entry,
+    everywhere,
     following,
     line,
     over_all,
     page,
     passes,
+    refused,
     rows,
     running,
     typed,
@@ -464,6 +466,58 @@ def test_every_vantage_point_must_be_accepted(
     results: Results, accepted: set[str], excused: bool, expected: bool
 ) -> None:
     assert passes(_combined(results), accepted, excused) is expected
+
+
+def _targets(*verdicts: str) -> list[dict[str, t.Any]]:
+    return [{"verdict": one, "reason": f"{one} it is"} for one in verdicts]
+
+
+@pytest.mark.parametrize(
+    ("verdicts", "accepted", "told"),
+    [
+        (["preserved", "preserved"], [], []),
+        (["no_answer", "preserved"], ["no_answer"], []),
+        # An address without an answer is accepted, and not what it would hide.
+        (["no_answer", "lost"], ["no_answer"], ["lost"]),
+        (["no_answer", "forgeable", "lost"], ["no_answer", "lost"], ["forgeable"]),
+        (["lost", "unproven"], ["lost", "unproven"], []),
+        (["no_answer", "lost"], ["lost"], ["no_answer"]),
+        # What could not be tried from here weakens nothing.
+        (["preserved", "untested"], [], []),
+    ],
+)
+def test_every_address_must_be_accepted(
+    verdicts: list[str], accepted: list[str], told: list[str]
+) -> None:
+    probe = {**PROBE, "verdict": verdicts[0], "targets": _targets(*verdicts)}
+    for vantages in ({}, {"a": probe}):
+        found = _combined(vantages) if vantages else entry(probe, None, FACTS)
+        bad = refused(found, {"preserved", *accepted}, False, [probe])
+        assert [*dict.fromkeys(one["verdict"] for one in bad)] == told
+
+
+XFF_2 = {"strategy": "rightmost_trusted_count", "header": "X-Forwarded-For", "trusted_count": 2}
+
+
+@pytest.mark.parametrize(
+    ("others", "safe"),
+    [
+        ([], XFF_2),
+        ([{**GOOD, "safe_strategy": XFF_2}], XFF_2),
+        ([{**GOOD, "safe_strategy": {**XFF_2, "trusted_count": 1}}], None),
+        ([{**GOOD, "safe_strategy": None}], None),
+        ([{"unreachable": True}], XFF_2),
+    ],
+)
+def test_no_strategy_is_called_safe_that_is_not_so_from_everywhere(
+    others: list[dict[str, t.Any]], safe: dict[str, t.Any] | None
+) -> None:
+    fix = "Use what was seen to be safe here, trusted_count: 2"
+    probe = {**PROBE, "code": "V101", "fix": fix, "safe_strategy": XFF_2}
+    told = everywhere(probe, [probe, *others])
+    assert told["safe_strategy"] == safe
+    assert ("trusted_count" in told["fix"]) == bool(safe), told["fix"]
+    assert everywhere({"unreachable": True}, [probe, *others]) == {"unreachable": True}
 
 
 @pytest.mark.parametrize(

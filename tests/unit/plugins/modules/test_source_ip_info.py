@@ -22,6 +22,7 @@ from ansible_collections.kestrel.real_ip.plugins.module_utils._options import Wr
 from ansible_collections.kestrel.real_ip.plugins.modules import source_ip_info
 from ansible_collections.kestrel.real_ip.tests.unit.plugins.module_utils.servers import (
     SECOND,
+    Behaviour,
     Connection,
     Server,
     certificate,
@@ -29,6 +30,7 @@ from ansible_collections.kestrel.real_ip.tests.unit.plugins.module_utils.servers
     echo,
     floods,
     hangs_where_forged,
+    only_at,
     only_for,
     only_with,
     proxied,
@@ -703,6 +705,56 @@ def test_a_load_balancer_that_listens_elsewhere_than_what_stands_in_front(
     assert result["code"] == code, result["reason"]
     ports = {entry["port"] for entry in result["bypass"] if entry["reachable"]}
     assert ports == ({own.port} if told else set())
+
+
+@pytest.mark.parametrize(("told", "code"), [(True, "V103"), (False, "V001")])
+def test_a_load_balancer_that_answers_to_the_path_of_a_rule(
+    monkeypatch: pytest.MonkeyPatch, told: bool, code: str
+) -> None:
+    monkeypatch.setattr(_probe.socket, "getaddrinfo", resolver({"echo.example.com": ["127.0.0.1"]}))
+    before, behind = (proxied("append", one) for one in (f"{CLIENT}, {CDN}", "203.0.113.9"))
+    with (
+        Server(before) as front,
+        Server(only_at("/app", behind), address=(OWN, front.port)),
+    ):
+        url = f"http://echo.example.com:{front.port}/"
+        bypass = {"load_balancer": [OWN], "paths": ["/app"] if told else []}
+        result = probe(url=url, **{**PAST, "bypass": bypass})
+    assert result["code"] == code, result["reason"]
+    reached = {entry["path"] for entry in result["bypass"] if entry["reachable"]}
+    assert reached == ({"/app"} if told else set())
+
+
+@pytest.mark.parametrize(
+    ("directly", "code"),
+    [
+        # On layer 4 nobody writes a header but the client.
+        (echo(None), "V105"),
+        (proxied("append", "203.0.113.9"), "V001"),
+        (None, "V001"),
+    ],
+)
+def test_a_service_that_has_a_load_balancer_of_its_own(
+    directly: Behaviour | None, code: str
+) -> None:
+    with Server(proxied("append", CLIENT)) as front, ExitStack() as stack:
+        port = front.port
+        if directly is not None:
+            port = stack.enter_context(Server(directly, address=(OWN, 0))).port
+        bypass = {"service": [f"{OWN}:{port}"]}
+        result = probe(url=front.url, **{**PAST, "trusted_count": 1, "bypass": bypass})
+    assert result["code"] == code, result["reason"]
+    [entry] = result["bypass"]
+    assert (entry["way"], entry["reachable"]) == ("service", directly is not None)
+    assert (result["safe_strategy"] is None) == (code == "V105")
+
+
+def test_a_service_that_is_not_asked_from_a_node_is_untested() -> None:
+    with Server(proxied("append", CLIENT)) as front:
+        bypass = {"service": [f"{OWN}:{front.port}"]}
+        result = probe(url=front.url, **{**PAST, "bypass": bypass}, vantage="node")
+    assert result["bypass"] == []
+    assert any(OWN in text and "not tested" in text for text in result["warnings_found"])
 
 
 def test_a_load_balancer_that_wants_the_clients_certificate_as_well(
