@@ -175,7 +175,7 @@ def around(
         external = kinds.get("ExternalIP")
         address = (external or kinds.get("InternalIP") or [""])[0]
         if address:
-            literal = f"[{address}]" if ":" in address else address
+            literal = _literal(address)
             key = "node_ports" if external else "internal_node_ports"
             found[key].append(f"{literal}:{ports[0]}")
     rules = (front or {}).get("spec", {}).get("rules") or []
@@ -193,6 +193,11 @@ def around(
     }
 
 
+def _literal(host: str) -> str:
+    """A host as it stands before a port: an IPv6 address in brackets (RFC 3986, section 3.2.2)."""
+    return f"[{host}]" if ":" in host else host
+
+
 def _by_itself(service: Object) -> list[str]:
     """Addresses and names with ports of a Service that has a load balancer of its own, or external
     addresses.
@@ -200,7 +205,7 @@ def _by_itself(service: Object) -> list[str]:
     external = service.get("spec", {}).get("externalIPs") or []
     ports = dict.fromkeys(listener.port for listener in every_listener(service))
     return [
-        f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
+        f"{_literal(host)}:{port}"
         for host in dict.fromkeys([*addresses(service), *external])
         for port in ports
     ]
@@ -393,7 +398,7 @@ def targets(
     """
     found = []
     for address in addresses:
-        literal = f"[{address}]" if ":" in address else address
+        literal = _literal(address)
         for scheme, port in at:
             name = host or literal
             place = name if port == _PORTS[scheme] else f"{name}:{port}"
