@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import re
 import typing as t
-from itertools import chain
+from itertools import chain, zip_longest
 from urllib.parse import urlsplit
 
 from ansible_collections.kestrel.real_ip.plugins.module_utils._derive import canonical
@@ -51,6 +51,40 @@ def receiving_pods(service: Object, pods: t.Iterable[Object]) -> list[str]:
 
 #: Phases after which an address of a pod may be another one's.
 _ENDED = ("Succeeded", "Failed")
+
+
+def labels_match(labels: t.Mapping[str, str] | None, selector: t.Mapping[str, str]) -> bool:
+    """Does a Service with this selector take a pod with these labels? An empty one takes none."""
+    return bool(selector) and selector.items() <= (labels or {}).items()
+
+
+def beside(service: Object, services: t.Iterable[Object], pods: t.Iterable[Object]) -> list[Object]:
+    """Other Services that lead to pods of this one, from a list that may be of all namespaces.
+
+    ``pods``: those that the Service selects. Where they may not be read, what it selects by is
+    known of their labels.
+    """
+    own = service["metadata"]
+    running = [pod for pod in pods if pod.get("status", {}).get("phase") not in _ENDED]
+    every = [_selector(service), *(pod["metadata"].get("labels") for pod in running)]
+    return [
+        one
+        for one in services
+        if one["metadata"]["namespace"] == own["namespace"]
+        and one["metadata"]["name"] != own["name"]
+        and _is_led_by_nodes(one)
+        and any(labels_match(labels, _selector(one)) for labels in every)
+    ]
+
+
+def _selector(service: Object) -> t.Mapping[str, str]:
+    return service.get("spec", {}).get("selector") or {}
+
+
+def _is_led_by_nodes(service: Object) -> bool:
+    """Whether kube-proxy leads anybody to its pods: not where it is a name only, or headless."""
+    spec = service.get("spec", {})
+    return spec.get("type") != "ExternalName" and spec.get("clusterIP") not in (None, "", "None")
 
 
 def of_pods(pods: t.Iterable[Object]) -> dict[str, str]:
@@ -150,25 +184,30 @@ _HOSTS = 3
 _PATHS = 3
 _LISTENERS = 5
 _OWN = 5
+_OTHERS = 3
 
 #: What a path begins with that a controller takes for a pattern: who asks there meets the same rule
 _LITERAL = re.compile(r"/[\w/.~-]*", re.ASCII)
 
 
 def around(
-    nodes: t.Iterable[Object], service: Object | None, front: Object | None
+    nodes: t.Iterable[Object],
+    service: Object | None,
+    front: Object | None,
+    others: t.Sequence[Object] = (),
 ) -> dict[str, list[str]]:
     """``bypass`` as source_ip_info takes it: the Service's node port on a few nodes, where the
     Service behind an Ingress is reached by itself, the balancer's own addresses, the hosts of its
     rules, the paths of those that lead to the Service, and where it listens.
+
+    ``others``: as :func:`beside` finds them. They are ways around an Ingress, as the Service is.
     """
-    ports = [
-        port["nodePort"]
-        for port in (service or {}).get("spec", {}).get("ports") or []
-        if port.get("nodePort")
-    ]
+    behind = [service, *others] if service and service is not front else []
+    some = list(nodes)[:_NODES]
+    asked = [(node, port) for node in some for port in _node_port(service or {})]
+    more = [(node, port) for node in some for one in behind[1:] for port in _node_port(one)]
     found: dict[str, list[str]] = {"node_ports": [], "internal_node_ports": []}
-    for node in list(nodes)[:_NODES] if ports else []:
+    for node, port in [*asked, *more[:_OTHERS]]:
         kinds: dict[str, list[str]] = {}
         for one in node.get("status", {}).get("addresses") or []:
             kinds.setdefault(one.get("type", ""), []).append(one["address"])
@@ -177,7 +216,7 @@ def around(
         if address:
             literal = f"[{address}]" if ":" in address else address
             key = "node_ports" if external else "internal_node_ports"
-            found[key].append(f"{literal}:{ports[0]}")
+            found[key].append(f"{literal}:{port}")
     rules = (front or {}).get("spec", {}).get("rules") or []
     # Any name will do for a wildcard.
     hosts = [f"real-ip{host[1:]}" if host[0] == "*" else host for host in map(_host, rules) if host]
@@ -185,12 +224,26 @@ def around(
     listening = [f"{scheme}:{port}" for scheme, port in every_listener(front or {})]
     return {
         **found,
-        "service": _by_itself(service)[:_OWN] if service and service is not front else [],
+        "service": _by_themselves(behind),
         "load_balancer": addresses(front or {}),
         "hosts": named,
         "paths": _paths_to(service, rules)[:_PATHS],
         "listeners": listening[:_LISTENERS],
     }
+
+
+def _node_port(service: Object) -> list[int]:
+    """The first node port of a Service that has one."""
+    ports = service.get("spec", {}).get("ports") or []
+    return [port["nodePort"] for port in ports if port.get("nodePort")][:1]
+
+
+def _by_themselves(services: t.Sequence[Object]) -> list[str]:
+    """Where the first Service is reached by itself, and the others, each once before any twice."""
+    own = [place for one in services[:1] for place in _by_itself(one)]
+    rounds = zip_longest(*map(_by_itself, services[1:]))
+    others = [place for places in rounds for place in places if place and place not in own]
+    return [*own[:_OWN], *[*dict.fromkeys(others)][:_OTHERS]]
 
 
 def _by_itself(service: Object) -> list[str]:

@@ -14,6 +14,7 @@ from ansible_collections.kestrel.real_ip.plugins.module_utils._addresses import 
     around,
     asked_for,
     backends,
+    beside,
     collect,
     listeners,
     receiving_pods,
@@ -92,14 +93,17 @@ def read_way(cluster: Cluster, namespace: str, options: t.Mapping[str, t.Any]) -
         if selector
         else []
     )
-    nodes = reader.items("/api/v1/nodes")
+    nodes, services = reader.items("/api/v1/nodes"), reader.items("/api/v1/services")
     known = collect(
         nodes,
-        reader.items("/api/v1/services"),
+        services,
         reader.items("/api/v1/pods"),
         [front] if front else [],
         pods or [],
     )
+    if services is None and ingress:
+        services = reader.items(f"/api/v1/namespaces/{namespace}/services")
+    same = beside(service, services or [], pods or []) if service and ingress else []
     named = addresses(front or {})
     host, path = options["request_host"], options["path"]
     asked = asked_for(host, path, options["url"])
@@ -114,7 +118,7 @@ def read_way(cluster: Cluster, namespace: str, options: t.Mapping[str, t.Any]) -
         "ready_pods": receiving_pods(service or {}, pods or []),
         "persistent": (service or {}).get("spec", {}).get("sessionAffinity") == "ClientIP",
         "cluster_addresses": known,
-        "bypass": around(nodes or [], service, front),
+        "bypass": around(nodes or [], service, front, same),
         "unread": reader.unread,
         "version": cluster.get("/version").get("gitVersion", ""),
     }

@@ -12,6 +12,7 @@ from ansible_collections.kestrel.real_ip.plugins.module_utils._addresses import 
     around,
     asked_for,
     backends,
+    beside,
     collect,
     listeners,
     ready_pods,
@@ -466,6 +467,113 @@ def test_around_by_the_services_own_address(
     assert around([], service, FRONT)["service"] == expected
     # Where the Service itself is in front, nothing is walked around.
     assert around([], service, service)["service"] == []
+
+
+def _service(
+    name: str, namespace: str = "ns", status: tuple[str, ...] = (), **spec: Any
+) -> dict[str, Any]:
+    spec = {"selector": {"app": "a"}, "clusterIP": "10.96.0.9", "ports": [{"port": 80}], **spec}
+    return {
+        "metadata": {"name": name, "namespace": namespace},
+        "spec": spec,
+        "status": {"loadBalancer": {"ingress": [{"ip": one} for one in status]}},
+    }
+
+
+BEHIND = _service("own")
+POD = {"metadata": {"name": "p", "labels": {"app": "a", "track": "stable", "hash": "1"}}}
+ENDED = {**POD, "status": {"phase": "Succeeded"}}
+
+
+@pytest.mark.parametrize(
+    ("other", "pods", "found"),
+    [
+        (_service("other"), [POD], True),
+        (_service("other", selector={"track": "stable"}), [POD], True),
+        (
+            _service("other", selector={"track": "stable", "app": "a"}),
+            [{"metadata": {}}, POD],
+            True,
+        ),
+        # Unread, or none there: what the Service selects by is known.
+        (_service("other"), [], True),
+        (_service("other", selector={"track": "stable"}), [], False),
+        (_service("other", selector={"track": "stable"}), [ENDED], False),
+        (_service("other", selector={"app": "a", "track": "canary"}), [POD], False),
+        (_service("other", selector={"app": "b"}), [POD], False),
+        (_service("other", selector={}), [POD], False),
+        (_service("other", selector=None), [POD], False),
+        (_service("other", clusterIP="None"), [POD], False),
+        (_service("other", type="ExternalName", clusterIP=None), [POD], False),
+        (_service("other", "elsewhere"), [POD], False),
+        (BEHIND, [POD], False),
+    ],
+)
+def test_which_services_lead_to_the_same_pods(
+    other: dict[str, Any], pods: list[dict[str, Any]], found: bool
+) -> None:
+    assert beside(BEHIND, [BEHIND, other], pods) == ([other] if found else [])
+
+
+def test_a_service_that_selects_nothing_has_none_beside_it() -> None:
+    assert beside(_service("own", selector=None), [_service("other")], []) == []
+
+
+TWO = [{"port": 80}, {"port": 443}]
+
+
+@pytest.mark.parametrize(
+    ("own", "others", "expected"),
+    [
+        (BEHIND, [_service("a", status=("198.51.100.8",))], ["198.51.100.8:80"]),
+        (BEHIND, [_service("a", externalIPs=["2001:db8::8"])], ["[2001:db8::8]:80"]),
+        (BEHIND, [_service("a"), _service("b", type="NodePort")], []),
+        # Each once before any twice, and few in all
+        (
+            BEHIND,
+            [_service("a", status=("198.51.100.8",), ports=TWO), _service("b", status=("lb.b",))],
+            ["198.51.100.8:80", "lb.b:80", "198.51.100.8:443"],
+        ),
+        (
+            BEHIND,
+            [_service(str(n), status=(f"198.51.100.{n}",)) for n in range(9)],
+            [f"198.51.100.{n}:80" for n in range(3)],
+        ),
+        # Two can share an address.
+        (
+            _service("own", status=("198.51.100.7",)),
+            [_service(name, status=("198.51.100.7", "198.51.100.8")) for name in "ab"],
+            ["198.51.100.7:80", "198.51.100.8:80"],
+        ),
+    ],
+)
+def test_around_by_the_addresses_of_other_services(
+    own: dict[str, Any], others: list[dict[str, Any]], expected: list[str]
+) -> None:
+    assert around([], own, FRONT, others)["service"] == expected
+    assert around([], own, own, others)["service"] == []
+
+
+@pytest.mark.parametrize(
+    ("others", "expected"),
+    [
+        ([], []),
+        ([_service("a")], []),
+        ([_service("a", **PORTS["spec"])], [("1", 30080), ("2", 30080)]),
+        (
+            [_service(str(n), ports=[{"port": 80, "nodePort": 31000 + n}]) for n in range(9)],
+            [("1", 31000), ("1", 31001), ("1", 31002)],
+        ),
+    ],
+)
+def test_around_by_the_node_ports_of_other_services(
+    others: list[dict[str, Any]], expected: list[tuple[str, int]]
+) -> None:
+    nodes = [_node(InternalIP=[f"10.0.0.{n}"]) for n in (1, 2)]
+    own = _service("own", ports=[{"port": 80, "nodePort": 30000}])
+    found = around(nodes, own, FRONT, others)["internal_node_ports"]
+    asked = [("1", 30000), ("2", 30000), *expected]
+    assert found == [f"10.0.0.{node}:{port}" for node, port in asked]
 
 
 @pytest.mark.parametrize(
