@@ -194,8 +194,8 @@ options:
         description:
           - Addresses or names with ports where the Service behind an Ingress is reached by itself,
             since it has a load balancer of its own or external addresses. It is asked there from
-            outside of the cluster, also with forged headers. The verdict is V(forgeable) where
-            O(strategy) then returns a forged value.
+            outside of the cluster, without TLS and with it, also with forged headers. The verdict
+            of each target is V(forgeable) where O(strategy) then returns a forged value.
         type: list
         elements: str
       load_balancer:
