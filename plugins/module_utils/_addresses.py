@@ -153,6 +153,8 @@ _OWN = 5
 
 #: What a path begins with that a controller takes for a pattern: who asks there meets the same rule
 _LITERAL = re.compile(r"/[\w/.~-]*", re.ASCII)
+#: How far a pattern is none: what stands before one of the last three may be there or not
+_NO_PATTERN = re.compile(r"[^.*+?()\[\]{}|^$\\]*(?![*?{])")
 
 
 def around(
@@ -233,14 +235,14 @@ def collect(
     if any(map(_stands_for_another, nodes or [])):
         nodes = None
     addresses, ranges = of_nodes(nodes or [])
-    # A cluster that has pods has nodes: who is shown none is not shown all.
-    if nodes:
+    # A cluster that has pods has nodes, and these have addresses: who is shown none is not shown all.
+    if addresses:
         found["nodes"] = addresses
     if pods is not None or own_pods:
         found["pod_names"] = of_pods([*(pods or []), *own_pods])
     # Only the two together tell a pod network whole: bridges are in the nodes' ranges alone, and
     # pods with addresses of the VPC are in no range.
-    if nodes and pods is not None:
+    if addresses and pods is not None:
         found["pods"] = [*ranges, *found["pod_names"]]
     if services is not None:
         found["services"] = of_services(services)
@@ -318,11 +320,18 @@ def covers(rule_host: str, host: str) -> bool:
 
 
 def under(path: str, prefix: str, kind: str) -> bool:
-    """Is a path of a rule, of this pathType, for a request of ``path``? Its query doesn't count."""
+    """Is a path of a rule, of this pathType, for a request of ``path``? Its query doesn't count.
+
+    Of ``ImplementationSpecific`` the controller decides: to most it is the beginning of a text, to
+    some a pattern, which is for all that begins like it.
+    """
     path = path.partition("?")[0]
     if kind == "Exact":
         return path == prefix
-    return path == prefix or path.startswith(prefix.rstrip("/") + "/")
+    if kind == "Prefix":
+        return path == prefix or path.startswith(prefix.rstrip("/") + "/")
+    literal = _LITERAL.fullmatch(prefix) or _NO_PATTERN.match(prefix)
+    return literal is not None and path.startswith(literal[0])
 
 
 def _host(rule: Object) -> str:

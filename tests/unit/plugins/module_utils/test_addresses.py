@@ -135,9 +135,12 @@ def test_an_external_address_of_a_service_is_its_own() -> None:
 def test_collect_leaves_out_what_could_not_be_read() -> None:
     assert collect(None, None, None, []) == {"load_balancers": [], "proxied": []}
     # Somebody who may see only his own nodes, and has none.
-    assert not {"nodes", "pods"} & {*collect([], [], [_pod("a", "True", "10.244.1.5")], [])}
+    pods = [_pod("a", "True", "10.244.1.5")]
+    # Or nodes of which nothing tells an address: whether the prober is one isn't known.
+    for nodes in ([], [{"status": {"addresses": [{"type": "Hostname", "address": "n1"}]}}]):
+        assert not {"nodes", "pods"} & {*collect(nodes, [], pods, [])}
     assert "pods" not in collect([NODE], None, None, [])
-    assert "pods" not in collect(None, None, [_pod("a", "True", "10.244.1.5")], [])
+    assert "pods" not in collect(None, None, pods, [])
 
 
 def test_collect_does_not_take_the_nodes_of_a_virtual_cluster_for_real_ones() -> None:
@@ -287,6 +290,15 @@ ROOT = _rule("", ("/", "Prefix", "root"))
         ([_rule("", ("/", "Prefix", "root"), ("/x", "Prefix", "x"))], "", "/x/y", ["x"]),
         ([_rule("", ("/", "Prefix", "root"), ("/x", "Prefix", "x"))], "", "/xy", ["root"]),
         ([_rule("", ("/x", "Exact", "x"))], "", "/x/y", ["default"]),
+        # What the controller may take for its own
+        ([ROOT, _rule("", ("/x", "ImplementationSpecific", "x"))], "", "/xy", ["x"]),
+        ([ROOT, _rule("", ("/x/", "ImplementationSpecific", "x"))], "", "/x", ["root"]),
+        ([ROOT, _rule("", ("/v1.2", "ImplementationSpecific", "x"))], "", "/v1", ["root"]),
+        ([ROOT, _rule("", ("/*", "ImplementationSpecific", "all"))], "", "/x", ["all"]),
+        ([ROOT, _rule("", ("/.*", "ImplementationSpecific", "all"))], "", "/x", ["all"]),
+        ([ROOT, _rule("", ("/x(/|$)(.*)", "", "x"))], "", "/x?a=1", ["x"]),
+        ([ROOT, _rule("", ("/x/*", "", "x"))], "", "/x", ["x"]),
+        ([ROOT, _rule("", ("/x/*", "", "x"))], "", "/y", ["root"]),
         ([ROOT, _rule("", ("/", "Prefix", "other"))], "", "/?a=1", ["other", "root"]),
     ],
 )
@@ -320,6 +332,11 @@ OWN = _at("own", _rule("a.example", ("/", "Prefix", "own")))
         ),
         (_at("nearer", _rule("a.example", ("/x", "Prefix", "x"))), ["echo/nearer"]),
         (_at("any", _rule("*.example", ("/", "Prefix", "any"))), []),
+        # What the controller may take for its own
+        *(
+            (_at("other", _rule("a.example", (path, "ImplementationSpecific", "x"))), found)
+            for path, found in (("/*", ["echo/other"]), ("/(.*)", ["echo/other"]), ("/y/*", []))
+        ),
         (_at("of another path", _rule("a.example", ("/y", "Prefix", "y"))), []),
         (_at("of another host", _rule("b.example", ("/", "Prefix", "b"))), []),
         (_at("with the same Service", _rule("a.example", ("/x", "Prefix", "own"))), []),
