@@ -235,7 +235,7 @@ def collect(
     if any(map(_stands_for_another, nodes or [])):
         nodes = None
     addresses, ranges = of_nodes(nodes or [])
-    # A cluster that has pods has nodes, and these have addresses: who is shown none is not shown all.
+    # A cluster that has pods has nodes with addresses: who is shown none is not shown all.
     if addresses:
         found["nodes"] = addresses
     if pods is not None or own_pods:

@@ -127,7 +127,8 @@ def ways(
         for address in (one for one in known if front and one not in front):
             names = [*around.hosts, *known[address], *called]
             for target in _listeners(visit.target, str(address), around):
-                to_balancer += [Way("load_balancer", (number,), one) for one in _hosts(target, names)]
+                for one in _hosts(target, names):
+                    to_balancer.append(Way("load_balancer", (number,), one))
     # Last, since there may be no time for all.
     return [*found, *to_balancer, *_elsewhere(to_balancer, around.paths)]
 
