@@ -265,3 +265,13 @@ def test_a_limit_that_leaves_out_every_cluster_is_refused(
         assert run.status == 2, run.output
         said = " ".join(run.output.split())
         assert f"would be looked at: expected one with {expected}" in said
+
+
+def test_tags_that_lead_to_nothing_are_refused(playbooks: Playbooks) -> None:
+    """A word that is no tag, as a mistyped one is."""
+    run = playbooks.run("site", "--tags", "verifi")
+    assert run.status == 2, run.output
+    assert "Nothing was verified: the tags (verifi)" in run.output
+    # Who wants one step gets it.
+    run = playbooks.run("site", "--check", "--tags", "namespace")
+    assert run.status == 0, run.output
