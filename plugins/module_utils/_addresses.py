@@ -187,7 +187,7 @@ def around(
     listening = [f"{scheme}:{port}" for scheme, port in every_listener(front or {})]
     return {
         **found,
-        "service": _by_itself(service)[:_OWN] if service and service is not front else [],
+        "service": _by_itself(service, rules)[:_OWN] if service and service is not front else [],
         "load_balancer": addresses(front or {}),
         "hosts": named,
         "paths": _paths_to(service, rules)[:_PATHS],
@@ -195,27 +195,37 @@ def around(
     }
 
 
-def _by_itself(service: Object) -> list[str]:
+def _by_itself(service: Object, rules: t.Iterable[Object]) -> list[str]:
     """Addresses and names with ports of a Service that has a load balancer of its own, or external
-    addresses.
+    addresses; those at ports that the rules send to come first, since there may be too many.
     """
-    external = service.get("spec", {}).get("externalIPs") or []
-    ports = dict.fromkeys(listener.port for listener in every_listener(service))
+    spec = service.get("spec", {})
+    backends = [entry["backend"]["service"] for entry in _entries_to(service, rules)]
+    sent_to = [one["port"] for one in backends if one.get("port")]
+
+    def is_other(port: Object) -> bool:
+        known = ({"number": port["port"]}, {"name": port.get("name")})
+        return not any(one in sent_to for one in known)
+
+    ports = [one for one in spec.get("ports") or [] if one.get("protocol", "TCP") == "TCP"]
     return [
-        f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
-        for host in dict.fromkeys([*addresses(service), *external])
-        for port in ports
+        f"[{host}]:{port['port']}" if ":" in host else f"{host}:{port['port']}"
+        for port in sorted(ports, key=is_other)
+        for host in dict.fromkeys([*addresses(service), *(spec.get("externalIPs") or [])])
     ]
+
+
+def _entries_to(service: Object | None, rules: t.Iterable[Object]) -> t.Iterator[Object]:
+    """Each path of the rules that leads to the Service."""
+    name = (service or {}).get("metadata", {}).get("name")
+    for rule in rules:
+        for entry in (rule.get("http") or {}).get("paths") or []:
+            if name and _service_name(entry.get("backend")) == name:
+                yield entry
 
 
 def _paths_to(service: Object | None, rules: t.Iterable[Object]) -> list[str]:
-    name = (service or {}).get("metadata", {}).get("name")
-    found = [
-        _LITERAL.match(entry.get("path") or "/")
-        for rule in rules
-        for entry in (rule.get("http") or {}).get("paths") or []
-        if name and _service_name(entry.get("backend")) == name
-    ]
+    found = [_LITERAL.match(entry.get("path") or "/") for entry in _entries_to(service, rules)]
     return [*dict.fromkeys(match[0] for match in found if match)]
 
 

@@ -266,7 +266,7 @@ def test_collect_leaves_out_pods_that_have_ended(phase: str) -> None:
     assert collect([NODE], [], [pod], [])["pod_names"] == {}
 
 
-def _rule(host: str, *paths: tuple[str, str, str]) -> dict[str, object]:
+def _rule(host: str, *paths: tuple[str, str, str]) -> dict[str, Any]:
     entries = [
         {"path": path, "pathType": kind, "backend": {"service": {"name": name}}}
         for path, kind, name in paths
@@ -469,8 +469,8 @@ BALANCED = {
         (
             BALANCED,
             [
-                *("198.51.100.7:80", "198.51.100.7:443", "lb.example:80", "lb.example:443"),
-                "[2001:db8::7]:80",
+                *("198.51.100.7:80", "lb.example:80", "[2001:db8::7]:80"),
+                *("198.51.100.7:443", "lb.example:443"),
             ],
         ),
         (PORTS, []),
@@ -483,6 +483,25 @@ def test_around_by_the_services_own_address(
     assert around([], service, FRONT)["service"] == expected
     # Where the Service itself is in front, nothing is walked around.
     assert around([], service, service)["service"] == []
+
+
+@pytest.mark.parametrize("port", [{"number": 8080}, {"name": "http"}])
+def test_the_port_that_the_rules_send_to_is_asked_first(port: dict[str, Any]) -> None:
+    others = [{"name": f"other{number}", "port": number} for number in range(9001, 9009)]
+    ports = [
+        *others,
+        {"name": "dns", "port": 53, "protocol": "UDP"},
+        {"name": "http", "port": 8080},
+    ]
+    service = {
+        "metadata": {"name": "own"},
+        "spec": {"ports": ports},
+        "status": {"loadBalancer": {"ingress": [{"ip": "198.51.100.7"}]}},
+    }
+    rule = _rule("", ("/", "Prefix", "own"))
+    rule["http"]["paths"][0]["backend"]["service"]["port"] = port
+    found = around([], service, {"spec": {"rules": [rule]}})["service"]
+    assert [text.rpartition(":")[2] for text in found] == ["8080", "9001", "9002", "9003", "9004"]
 
 
 @pytest.mark.parametrize(
