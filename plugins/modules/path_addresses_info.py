@@ -117,9 +117,10 @@ cluster_addresses:
   type: dict
 bypass:
   description: As the option of the same name of M(kestrel.real_ip.source_ip_info), the node port of
-    O(service) on at most three nodes, where O(service) behind O(ingress) is reached by itself, and
-    of what stands in front the addresses, at most three hosts of its rules and three paths of those
-    that lead to O(service), and at most five places where it is told to listen.
+    O(service) on at most three nodes, at most five places where O(service) behind O(ingress) is
+    reached by itself, those at ports that the rules send to first, and of what stands in front the
+    addresses, at most three hosts of its rules and three paths of those that lead to O(service),
+    and at most five places where it is told to listen.
   returned: success
   type: dict
 unread:
