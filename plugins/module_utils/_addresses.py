@@ -303,6 +303,37 @@ def rivals(front: Object, ingresses: t.Iterable[Object], host: str, path: str) -
     return sorted(found)
 
 
+def url_takers(
+    front: Object, own: Object | None, services: t.Iterable[Object], url: str
+) -> list[str]:
+    """Other Services, with their namespaces, that listen at an address of this one, at the port of
+    ``url``, where it doesn't listen itself: several load balancers can share an address.
+    """
+    try:
+        parts = urlsplit(url)
+        port = parts.port or _PORTS.get(parts.scheme)
+    except ValueError:  # as for asked_for
+        return []
+    told = {listener.port for listener in every_listener(front)} or {*_PORTS.values()}
+    if port in told:
+        return []
+    found, itself = [], _full_name(own or {})
+    for one in services:
+        spec = one.get("spec", {})
+        ports = {port["port"] for port in spec.get("ports") or []}
+        open_ports = ports | {port.get("nodePort") for port in spec.get("ports") or []}
+        places = {*addresses(one), *(spec.get("externalIPs") or [])}
+        # Who listens where an Ingress does as well is its controller.
+        if port in open_ports and not ports & told and places & {*addresses(front)}:
+            found.append(_full_name(one))
+    return sorted(name for name in found if name != itself)
+
+
+def _full_name(one: Object) -> str:
+    metadata = one.get("metadata", {})
+    return f"{metadata.get('namespace', '')}/{metadata.get('name', '')}"
+
+
 def _nearest(ingress: Object, host: str, path: str) -> tuple[tuple[int, int], list[str]]:
     """How near the nearest rule is, and the names of the Services there."""
     spec = ingress.get("spec", {})

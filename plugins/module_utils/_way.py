@@ -19,6 +19,7 @@ from ansible_collections.kestrel.real_ip.plugins.module_utils._addresses import 
     receiving_pods,
     rivals,
     targets,
+    url_takers,
 )
 from ansible_collections.kestrel.real_ip.plugins.module_utils._kubernetes import (
     Cluster,
@@ -93,9 +94,10 @@ def read_way(cluster: Cluster, namespace: str, options: t.Mapping[str, t.Any]) -
         else []
     )
     nodes = reader.items("/api/v1/nodes")
+    services = reader.items("/api/v1/services")
     known = collect(
         nodes,
-        reader.items("/api/v1/services"),
+        services,
         reader.items("/api/v1/pods"),
         [front] if front else [],
         pods or [],
@@ -110,6 +112,11 @@ def read_way(cluster: Cluster, namespace: str, options: t.Mapping[str, t.Any]) -
         "targets": targets(named, host, path, listeners(front or {}, host)),
         "leads_to": (backends(front or {}, host, path) if ingress else [options["service"]]),
         "url_leads_to": backends(front or {}, *asked) if ingress and options["url"] else [],
+        "url_takers": (
+            url_takers(front or {}, service, services or [], options["url"])
+            if options["url"]
+            else []
+        ),
         "rivals": rivals(front or {}, others, *asked),
         "ready_pods": receiving_pods(service or {}, pods or []),
         "persistent": (service or {}).get("spec", {}).get("sessionAffinity") == "ClientIP",

@@ -95,6 +95,12 @@ url_leads_to:
   returned: success
   type: list
   elements: str
+url_takers:
+  description: Namespaces and names of other Services that listen at an address of what is in front,
+    at the port of O(url), where that is not told to listen. None without O(url).
+  returned: success
+  type: list
+  elements: str
 rivals:
   description: Namespaces and names of other Ingresses at an address of O(ingress) that may take
     requests for O(request_host) and O(path) in its place, as far as they may be listed.

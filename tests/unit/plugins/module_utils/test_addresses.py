@@ -18,6 +18,7 @@ from ansible_collections.kestrel.real_ip.plugins.module_utils._addresses import 
     receiving_pods,
     rivals,
     targets,
+    url_takers,
 )
 
 
@@ -376,6 +377,45 @@ def test_who_may_take_the_requests_of_a_url_of_another_host() -> None:
             "next/own"
         ]
     assert rivals(everybodys, [everybodys, other], *asked_for("", "/", "http://a.example/")) == []
+
+
+def _balanced(name: str, *ports: int, address: str = "198.51.100.1") -> dict[str, Any]:
+    return {
+        "metadata": {"namespace": "echo", "name": name},
+        "spec": {"ports": [{"port": port, "nodePort": port + 30000} for port in ports]},
+        "status": {"loadBalancer": {"ingress": [{"ip": address}]}},
+    }
+
+
+@pytest.mark.parametrize(
+    ("url", "expected"),
+    [
+        ("http://198.51.100.1/", []),
+        ("https://198.51.100.1", []),
+        ("http://198.51.100.1:8080/", ["echo/other"]),
+        ("http://www.example:8080/", ["echo/other"]),
+        # Where addresses are those of nodes
+        ("http://198.51.100.1:30443/", []),
+        ("http://198.51.100.1:38080/", ["echo/other"]),
+        # Its own Service, one at another address, nobody known
+        ("http://198.51.100.1:8000/", []),
+        ("http://198.51.100.1:8443/", []),
+        ("http://198.51.100.1:9000/", []),
+        ("http://[/", []),
+    ],
+)
+def test_who_else_listens_where_a_url_leads(url: str, expected: list[str]) -> None:
+    own = _balanced("own", 8000)
+    services = [
+        own,
+        _balanced("controller", 80, 443),
+        _balanced("other", 8080),
+        _balanced("elsewhere", 8443, address="198.51.100.2"),
+    ]
+    # One that is read by itself has its kind as well.
+    assert url_takers(OWN, {**own, "kind": "Service"}, services, url) == expected
+    # A Service in front listens at its ports alone.
+    assert url_takers(own, own, services, "http://198.51.100.1/") == ["echo/controller"]
 
 
 def test_backends_of_an_ingress_that_leads_nowhere() -> None:
