@@ -115,9 +115,9 @@ def ways(
     for host, port in (*around.node_ports, *(around.internal if from_within else ())):
         asked = _to(_plain(visits[0].target), host, port, forge=False)
         found.append(Way("node_port", (0,), asked))
-    for host, port in () if at.inside else around.service:
-        for numbers in _alike(visits):
-            target = visits[numbers[0]].target
+    for numbers in () if at.inside or not around.service else _alike(visits):
+        target = visits[numbers[0]].target
+        for host, port in around.service:
             there = _to(target, host, port, forge=True)
             secured = _secured(there, target.endpoint, around)
             found += [Way("service", numbers, one) for one in (_plain(there), secured)]
