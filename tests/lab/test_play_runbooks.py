@@ -75,7 +75,7 @@ class Operator:
             "REAL_IP_LAB": lab.name,
         }
 
-    def type(self, command: str) -> str:
+    def run(self, command: str) -> str:
         """What the command prints."""
         if command.startswith(LAB):
             done = subprocess.run(
@@ -96,16 +96,16 @@ class Operator:
 
     def deploy(self) -> None:
         """Bring the deployment to what it should be."""
-        shown = self.type(DEPLOY)
+        shown = self.run(DEPLOY)
         assert "real_ip: localhost preserved" in shown, shown
-        self.deployed = self.type(DEPLOYED)
+        self.deployed = self.run(DEPLOYED)
 
     def restore(self) -> None:
         """Deploy again where a walk has left anything otherwise.
 
         A field that was mended by hand goes away with the fault that had taken it over.
         """
-        if self.type(DEPLOYED) != self.deployed:
+        if self.run(DEPLOYED) != self.deployed:
             self.deploy()
 
     def take(self, step: Step, target: int, bound: Mapping[str, str]) -> Shown:
@@ -113,7 +113,7 @@ class Operator:
         command = filled(step.command, bound)
         end = time.monotonic() + PATIENCE
         while True:
-            lines = self.type(command).splitlines()
+            lines = self.run(command).splitlines()
             ways = [(one, compared(one.expected, lines, bound)) for one in step.outcomes]
             found = [Shown(one, way) for one, way in ways if way is not None]
             assert len(found) <= 1, f"{command} shows several outcomes at once:\n{lines}"
@@ -147,7 +147,7 @@ def operator(lab: Lab, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Ope
         shutil.copy(lab.kubeconfig, home / ".kube" / name)
     made.deploy()
     yield made
-    made.type("ansible-playbook playbooks/teardown.yml")
+    made.run("ansible-playbook playbooks/teardown.yml")
 
 
 @pytest.mark.parametrize(
@@ -156,7 +156,7 @@ def operator(lab: Lab, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Ope
     ids=[f"{page.name}: {walk.made_by.removeprefix(LAB)}" for page, walk in WALKS],
 )
 def test_walk(operator: Operator, page: Runbook, walk: Walk) -> None:
-    operator.type(walk.made_by)
+    operator.run(walk.made_by)
     by_hand = iter(walk.by_hand)
     try:
         bound: Mapping[str, str] = {}
@@ -166,10 +166,10 @@ def test_walk(operator: Operator, page: Runbook, walk: Walk) -> None:
                 bound = operator.take(step, target, bound).bound
             else:
                 assert target in step.outcomes[0].targets
-                operator.type(next(by_hand))
+                operator.run(next(by_hand))
     finally:
         if walk.undone_by:
-            operator.type(walk.undone_by)
+            operator.run(walk.undone_by)
         operator.restore()
 
 
