@@ -310,7 +310,7 @@ ROWS = (
         Case((SIDECAR,), strategy=X_REAL_IP, forged=(("X-Real-IP", "127.0.0.1", ONLY_ITSELF),)),
         {"forged": (("X-Real-IP", "127.0.0.1", SIDECAR),)},
         "V001",
-        ("made X-Real-IP 127.0.0.1",),
+        ("made it 127.0.0.1",),
     ),
     Row(
         "V102",
