@@ -188,6 +188,8 @@ _OTHERS = 3
 
 #: What a path begins with that a controller takes for a pattern: who asks there meets the same rule
 _LITERAL = re.compile(r"/[\w/.~-]*", re.ASCII)
+#: How far a pattern is none: what stands before one of the last three may be there or not
+_NO_PATTERN = re.compile(r"[^.*+?()\[\]{}|^$\\]*(?![*?{])")
 
 
 def around(
@@ -224,7 +226,7 @@ def around(
     listening = [f"{scheme}:{port}" for scheme, port in every_listener(front or {})]
     return {
         **found,
-        "service": _by_themselves(behind),
+        "service": _by_themselves(behind, rules),
         "load_balancer": addresses(front or {}),
         "hosts": named,
         "paths": _paths_to(service, rules)[:_PATHS],
@@ -238,35 +240,45 @@ def _node_port(service: Object) -> list[int]:
     return [port["nodePort"] for port in ports if port.get("nodePort")][:1]
 
 
-def _by_themselves(services: t.Sequence[Object]) -> list[str]:
+def _by_themselves(services: t.Sequence[Object], rules: t.Sequence[Object]) -> list[str]:
     """Where the first Service is reached by itself, and the others, each once before any twice."""
-    own = [place for one in services[:1] for place in _by_itself(one)]
-    rounds = zip_longest(*map(_by_itself, services[1:]))
+    own = [place for one in services[:1] for place in _by_itself(one, rules)]
+    rounds = zip_longest(*(_by_itself(one, rules) for one in services[1:]))
     others = [place for places in rounds for place in places if place and place not in own]
     return [*own[:_OWN], *[*dict.fromkeys(others)][:_OTHERS]]
 
 
-def _by_itself(service: Object) -> list[str]:
+def _by_itself(service: Object, rules: t.Iterable[Object]) -> list[str]:
     """Addresses and names with ports of a Service that has a load balancer of its own, or external
-    addresses.
+    addresses; those at ports that the rules send to come first, since there may be too many.
     """
-    external = service.get("spec", {}).get("externalIPs") or []
-    ports = dict.fromkeys(listener.port for listener in every_listener(service))
+    spec = service.get("spec", {})
+    backends = [entry["backend"]["service"] for entry in _entries_to(service, rules)]
+    sent_to = [one["port"] for one in backends if one.get("port")]
+
+    def is_other(port: Object) -> bool:
+        known = ({"number": port["port"]}, {"name": port.get("name")})
+        return not any(one in sent_to for one in known)
+
+    ports = [one for one in spec.get("ports") or [] if one.get("protocol", "TCP") == "TCP"]
     return [
-        f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
-        for host in dict.fromkeys([*addresses(service), *external])
-        for port in ports
+        f"[{host}]:{port['port']}" if ":" in host else f"{host}:{port['port']}"
+        for port in sorted(ports, key=is_other)
+        for host in dict.fromkeys([*addresses(service), *(spec.get("externalIPs") or [])])
     ]
+
+
+def _entries_to(service: Object | None, rules: t.Iterable[Object]) -> t.Iterator[Object]:
+    """Each path of the rules that leads to the Service."""
+    name = (service or {}).get("metadata", {}).get("name")
+    for rule in rules:
+        for entry in (rule.get("http") or {}).get("paths") or []:
+            if name and _service_name(entry.get("backend")) == name:
+                yield entry
 
 
 def _paths_to(service: Object | None, rules: t.Iterable[Object]) -> list[str]:
-    name = (service or {}).get("metadata", {}).get("name")
-    found = [
-        _LITERAL.match(entry.get("path") or "/")
-        for rule in rules
-        for entry in (rule.get("http") or {}).get("paths") or []
-        if name and _service_name(entry.get("backend")) == name
-    ]
+    found = [_LITERAL.match(entry.get("path") or "/") for entry in _entries_to(service, rules)]
     return [*dict.fromkeys(match[0] for match in found if match)]
 
 
@@ -286,14 +298,14 @@ def collect(
     if any(map(_stands_for_another, nodes or [])):
         nodes = None
     addresses, ranges = of_nodes(nodes or [])
-    # A cluster that has pods has nodes: who is shown none is not shown all.
-    if nodes:
+    # A cluster that has pods has nodes with addresses: who is shown none is not shown all.
+    if addresses:
         found["nodes"] = addresses
     if pods is not None or own_pods:
         found["pod_names"] = of_pods([*(pods or []), *own_pods])
     # Only the two together tell a pod network whole: bridges are in the nodes' ranges alone, and
     # pods with addresses of the VPC are in no range.
-    if nodes and pods is not None:
+    if addresses and pods is not None:
         found["pods"] = [*ranges, *found["pod_names"]]
     if services is not None:
         found["services"] = of_services(services)
@@ -344,6 +356,37 @@ def rivals(front: Object, ingresses: t.Iterable[Object], host: str, path: str) -
     return sorted(found)
 
 
+def url_takers(
+    front: Object, own: Object | None, services: t.Iterable[Object], url: str
+) -> list[str]:
+    """Other Services, with their namespaces, that listen at an address of this one, at the port of
+    ``url``, where it doesn't listen itself: several load balancers can share an address.
+    """
+    try:
+        parts = urlsplit(url)
+        port = parts.port or _PORTS.get(parts.scheme)
+    except ValueError:  # as for asked_for
+        return []
+    told = {listener.port for listener in every_listener(front)} or {*_PORTS.values()}
+    if port in told:
+        return []
+    found, itself = [], _full_name(own or {})
+    for one in services:
+        spec = one.get("spec", {})
+        ports = {port["port"] for port in spec.get("ports") or []}
+        open_ports = ports | {port.get("nodePort") for port in spec.get("ports") or []}
+        places = {*addresses(one), *(spec.get("externalIPs") or [])}
+        # Who listens where an Ingress does as well is its controller.
+        if port in open_ports and not ports & told and places & {*addresses(front)}:
+            found.append(_full_name(one))
+    return sorted(name for name in found if name != itself)
+
+
+def _full_name(one: Object) -> str:
+    metadata = one.get("metadata", {})
+    return f"{metadata.get('namespace', '')}/{metadata.get('name', '')}"
+
+
 def _nearest(ingress: Object, host: str, path: str) -> tuple[tuple[int, int], list[str]]:
     """How near the nearest rule is, and the names of the Services there."""
     spec = ingress.get("spec", {})
@@ -371,11 +414,18 @@ def covers(rule_host: str, host: str) -> bool:
 
 
 def under(path: str, prefix: str, kind: str) -> bool:
-    """Is a path of a rule, of this pathType, for a request of ``path``? Its query doesn't count."""
+    """Is a path of a rule, of this pathType, for a request of ``path``? Its query doesn't count.
+
+    Of ``ImplementationSpecific`` the controller decides: to most it is the beginning of a text, to
+    some a pattern, which is for all that begins like it.
+    """
     path = path.partition("?")[0]
     if kind == "Exact":
         return path == prefix
-    return path == prefix or path.startswith(prefix.rstrip("/") + "/")
+    if kind == "Prefix":
+        return path == prefix or path.startswith(prefix.rstrip("/") + "/")
+    literal = _LITERAL.fullmatch(prefix) or _NO_PATTERN.match(prefix)
+    return literal is not None and path.startswith(literal[0])
 
 
 def _host(rule: Object) -> str:

@@ -20,6 +20,7 @@ from ansible_collections.kestrel.real_ip.plugins.module_utils._addresses import 
     receiving_pods,
     rivals,
     targets,
+    url_takers,
 )
 from ansible_collections.kestrel.real_ip.plugins.module_utils._kubernetes import (
     Cluster,
@@ -93,7 +94,8 @@ def read_way(cluster: Cluster, namespace: str, options: t.Mapping[str, t.Any]) -
         if selector
         else []
     )
-    nodes, services = reader.items("/api/v1/nodes"), reader.items("/api/v1/services")
+    nodes = reader.items("/api/v1/nodes")
+    services = reader.items("/api/v1/services")
     known = collect(
         nodes,
         services,
@@ -114,6 +116,11 @@ def read_way(cluster: Cluster, namespace: str, options: t.Mapping[str, t.Any]) -
         "targets": targets(named, host, path, listeners(front or {}, host)),
         "leads_to": (backends(front or {}, host, path) if ingress else [options["service"]]),
         "url_leads_to": backends(front or {}, *asked) if ingress and options["url"] else [],
+        "url_takers": (
+            url_takers(front or {}, service, services or [], options["url"])
+            if options["url"]
+            else []
+        ),
         "rivals": rivals(front or {}, others, *asked),
         "ready_pods": receiving_pods(service or {}, pods or []),
         "persistent": (service or {}).get("spec", {}).get("sessionAffinity") == "ClientIP",
