@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import re
 import typing as t
-from itertools import chain
+from itertools import chain, zip_longest
 from urllib.parse import urlsplit
 
 from ansible_collections.kestrel.real_ip.plugins.module_utils._derive import canonical
@@ -51,6 +51,40 @@ def receiving_pods(service: Object, pods: t.Iterable[Object]) -> list[str]:
 
 #: Phases after which an address of a pod may be another one's.
 _ENDED = ("Succeeded", "Failed")
+
+
+def labels_match(labels: t.Mapping[str, str] | None, selector: t.Mapping[str, str]) -> bool:
+    """Does a Service with this selector take a pod with these labels? An empty one takes none."""
+    return bool(selector) and selector.items() <= (labels or {}).items()
+
+
+def beside(service: Object, services: t.Iterable[Object], pods: t.Iterable[Object]) -> list[Object]:
+    """Other Services that lead to pods of this one, from a list that may be of all namespaces.
+
+    ``pods``: those that the Service selects. Where they may not be read, what it selects by is
+    known of their labels.
+    """
+    own = service["metadata"]
+    running = [pod for pod in pods if pod.get("status", {}).get("phase") not in _ENDED]
+    every = [_selector(service), *(pod["metadata"].get("labels") for pod in running)]
+    return [
+        one
+        for one in services
+        if one["metadata"]["namespace"] == own["namespace"]
+        and one["metadata"]["name"] != own["name"]
+        and _is_led_by_nodes(one)
+        and any(labels_match(labels, _selector(one)) for labels in every)
+    ]
+
+
+def _selector(service: Object) -> t.Mapping[str, str]:
+    return service.get("spec", {}).get("selector") or {}
+
+
+def _is_led_by_nodes(service: Object) -> bool:
+    """Whether kube-proxy leads anybody to its pods: not where it is a name only, or headless."""
+    spec = service.get("spec", {})
+    return spec.get("type") != "ExternalName" and spec.get("clusterIP") not in (None, "", "None")
 
 
 def of_pods(pods: t.Iterable[Object]) -> dict[str, str]:
@@ -150,34 +184,40 @@ _HOSTS = 3
 _PATHS = 3
 _LISTENERS = 5
 _OWN = 5
+_OTHERS = 3
 
 #: What a path begins with that a controller takes for a pattern: who asks there meets the same rule
 _LITERAL = re.compile(r"/[\w/.~-]*", re.ASCII)
+#: How far a pattern is none: what stands before one of the last three may be there or not
+_NO_PATTERN = re.compile(r"[^.*+?()\[\]{}|^$\\]*(?![*?{])")
 
 
 def around(
-    nodes: t.Iterable[Object], service: Object | None, front: Object | None
+    nodes: t.Iterable[Object],
+    service: Object | None,
+    front: Object | None,
+    others: t.Sequence[Object] = (),
 ) -> dict[str, list[str]]:
     """``bypass`` as source_ip_info takes it: the Service's node port on a few nodes, where the
     Service behind an Ingress is reached by itself, the balancer's own addresses, the hosts of its
     rules, the paths of those that lead to the Service, and where it listens.
+
+    ``others``: as :func:`beside` finds them. They are ways around an Ingress, as the Service is.
     """
-    ports = [
-        port["nodePort"]
-        for port in (service or {}).get("spec", {}).get("ports") or []
-        if port.get("nodePort")
-    ]
+    behind = [service, *others] if service and service is not front else []
+    some = list(nodes)[:_NODES]
+    asked = [(node, port) for node in some for port in _node_port(service or {})]
+    more = [(node, port) for node in some for one in behind[1:] for port in _node_port(one)]
     found: dict[str, list[str]] = {"node_ports": [], "internal_node_ports": []}
-    for node in list(nodes)[:_NODES] if ports else []:
+    for node, port in [*asked, *more[:_OTHERS]]:
         kinds: dict[str, list[str]] = {}
         for one in node.get("status", {}).get("addresses") or []:
             kinds.setdefault(one.get("type", ""), []).append(one["address"])
         external = kinds.get("ExternalIP")
         address = (external or kinds.get("InternalIP") or [""])[0]
         if address:
-            literal = _literal(address)
             key = "node_ports" if external else "internal_node_ports"
-            found[key].append(f"{literal}:{ports[0]}")
+            found[key].append(f"{_literal(address)}:{port}")
     rules = (front or {}).get("spec", {}).get("rules") or []
     # Any name will do for a wildcard.
     hosts = [f"real-ip{host[1:]}" if host[0] == "*" else host for host in map(_host, rules) if host]
@@ -185,7 +225,7 @@ def around(
     listening = [f"{scheme}:{port}" for scheme, port in every_listener(front or {})]
     return {
         **found,
-        "service": _by_itself(service)[:_OWN] if service and service is not front else [],
+        "service": _by_themselves(behind, rules),
         "load_balancer": addresses(front or {}),
         "hosts": named,
         "paths": _paths_to(service, rules)[:_PATHS],
@@ -198,27 +238,51 @@ def _literal(host: str) -> str:
     return f"[{host}]" if ":" in host else host
 
 
-def _by_itself(service: Object) -> list[str]:
+def _node_port(service: Object) -> list[int]:
+    """The first node port of a Service that has one."""
+    ports = service.get("spec", {}).get("ports") or []
+    return [port["nodePort"] for port in ports if port.get("nodePort")][:1]
+
+
+def _by_themselves(services: t.Sequence[Object], rules: t.Sequence[Object]) -> list[str]:
+    """Where the first Service is reached by itself, and the others, each once before any twice."""
+    own = [place for one in services[:1] for place in _by_itself(one, rules)]
+    rounds = zip_longest(*(_by_itself(one, rules) for one in services[1:]))
+    others = [place for places in rounds for place in places if place and place not in own]
+    return [*own[:_OWN], *[*dict.fromkeys(others)][:_OTHERS]]
+
+
+def _by_itself(service: Object, rules: t.Iterable[Object]) -> list[str]:
     """Addresses and names with ports of a Service that has a load balancer of its own, or external
-    addresses.
+    addresses; those at ports that the rules send to come first, since there may be too many.
     """
-    external = service.get("spec", {}).get("externalIPs") or []
-    ports = dict.fromkeys(listener.port for listener in every_listener(service))
+    spec = service.get("spec", {})
+    backends = [entry["backend"]["service"] for entry in _entries_to(service, rules)]
+    sent_to = [one["port"] for one in backends if one.get("port")]
+
+    def is_other(port: Object) -> bool:
+        known = ({"number": port["port"]}, {"name": port.get("name")})
+        return not any(one in sent_to for one in known)
+
+    ports = [one for one in spec.get("ports") or [] if one.get("protocol", "TCP") == "TCP"]
     return [
-        f"{_literal(host)}:{port}"
-        for host in dict.fromkeys([*addresses(service), *external])
-        for port in ports
+        f"{_literal(host)}:{port['port']}"
+        for port in sorted(ports, key=is_other)
+        for host in dict.fromkeys([*addresses(service), *(spec.get("externalIPs") or [])])
     ]
+
+
+def _entries_to(service: Object | None, rules: t.Iterable[Object]) -> t.Iterator[Object]:
+    """Each path of the rules that leads to the Service."""
+    name = (service or {}).get("metadata", {}).get("name")
+    for rule in rules:
+        for entry in (rule.get("http") or {}).get("paths") or []:
+            if name and _service_name(entry.get("backend")) == name:
+                yield entry
 
 
 def _paths_to(service: Object | None, rules: t.Iterable[Object]) -> list[str]:
-    name = (service or {}).get("metadata", {}).get("name")
-    found = [
-        _LITERAL.match(entry.get("path") or "/")
-        for rule in rules
-        for entry in (rule.get("http") or {}).get("paths") or []
-        if name and _service_name(entry.get("backend")) == name
-    ]
+    found = [_LITERAL.match(entry.get("path") or "/") for entry in _entries_to(service, rules)]
     return [*dict.fromkeys(match[0] for match in found if match)]
 
 
@@ -238,14 +302,14 @@ def collect(
     if any(map(_stands_for_another, nodes or [])):
         nodes = None
     addresses, ranges = of_nodes(nodes or [])
-    # A cluster that has pods has nodes: who is shown none is not shown all.
-    if nodes:
+    # A cluster that has pods has nodes with addresses: who is shown none is not shown all.
+    if addresses:
         found["nodes"] = addresses
     if pods is not None or own_pods:
         found["pod_names"] = of_pods([*(pods or []), *own_pods])
     # Only the two together tell a pod network whole: bridges are in the nodes' ranges alone, and
     # pods with addresses of the VPC are in no range.
-    if nodes and pods is not None:
+    if addresses and pods is not None:
         found["pods"] = [*ranges, *found["pod_names"]]
     if services is not None:
         found["services"] = of_services(services)
@@ -296,6 +360,37 @@ def rivals(front: Object, ingresses: t.Iterable[Object], host: str, path: str) -
     return sorted(found)
 
 
+def url_takers(
+    front: Object, own: Object | None, services: t.Iterable[Object], url: str
+) -> list[str]:
+    """Other Services, with their namespaces, that listen at an address of this one, at the port of
+    ``url``, where it doesn't listen itself: several load balancers can share an address.
+    """
+    try:
+        parts = urlsplit(url)
+        port = parts.port or _PORTS.get(parts.scheme)
+    except ValueError:  # as for asked_for
+        return []
+    told = {listener.port for listener in every_listener(front)} or {*_PORTS.values()}
+    if port in told:
+        return []
+    found, itself = [], _full_name(own or {})
+    for one in services:
+        spec = one.get("spec", {})
+        ports = {port["port"] for port in spec.get("ports") or []}
+        open_ports = ports | {port.get("nodePort") for port in spec.get("ports") or []}
+        places = {*addresses(one), *(spec.get("externalIPs") or [])}
+        # Who listens where an Ingress does as well is its controller.
+        if port in open_ports and not ports & told and places & {*addresses(front)}:
+            found.append(_full_name(one))
+    return sorted(name for name in found if name != itself)
+
+
+def _full_name(one: Object) -> str:
+    metadata = one.get("metadata", {})
+    return f"{metadata.get('namespace', '')}/{metadata.get('name', '')}"
+
+
 def _nearest(ingress: Object, host: str, path: str) -> tuple[tuple[int, int], list[str]]:
     """How near the nearest rule is, and the names of the Services there."""
     spec = ingress.get("spec", {})
@@ -323,11 +418,18 @@ def covers(rule_host: str, host: str) -> bool:
 
 
 def under(path: str, prefix: str, kind: str) -> bool:
-    """Is a path of a rule, of this pathType, for a request of ``path``? Its query doesn't count."""
+    """Is a path of a rule, of this pathType, for a request of ``path``? Its query doesn't count.
+
+    Of ``ImplementationSpecific`` the controller decides: to most it is the beginning of a text, to
+    some a pattern, which is for all that begins like it.
+    """
     path = path.partition("?")[0]
     if kind == "Exact":
         return path == prefix
-    return path == prefix or path.startswith(prefix.rstrip("/") + "/")
+    if kind == "Prefix":
+        return path == prefix or path.startswith(prefix.rstrip("/") + "/")
+    literal = _LITERAL.fullmatch(prefix) or _NO_PATTERN.match(prefix)
+    return literal is not None and path.startswith(literal[0])
 
 
 def _host(rule: Object) -> str:

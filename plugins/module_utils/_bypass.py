@@ -31,6 +31,7 @@ from ansible_collections.kestrel.real_ip.plugins.module_utils._derive import (
 from ansible_collections.kestrel.real_ip.plugins.module_utils._forgery import CANDIDATES
 from ansible_collections.kestrel.real_ip.plugins.module_utils._language import phrase
 from ansible_collections.kestrel.real_ip.plugins.module_utils._probe import (
+    Endpoint,
     Station,
     Target,
     Visit,
@@ -65,10 +66,12 @@ class Around(NamedTuple):
 
 
 class Way(NamedTuple):
-    """One way around: ``kind`` as returned; ``of``: the number of the target that it leads to."""
+    """One way around: ``kind`` as returned; ``of``: the numbers of the targets past which it leads,
+    of which ``target`` is made from the first.
+    """
 
     kind: str
-    of: int
+    of: tuple[int, ...]
     target: Target
 
 
@@ -87,6 +90,12 @@ def _plain(target: Target) -> Target:
     return target._replace(endpoint=target.endpoint._replace(tls=None, server_name=""))
 
 
+def _secured(target: Target, asked: Endpoint, around: Around) -> Target:
+    """The target with TLS, which names the same host as where it was ``asked`` before."""
+    name = asked.server_name or asked.label
+    return target._replace(endpoint=target.endpoint._replace(tls=around.tls, server_name=name))
+
+
 def ways(
     visits: Sequence[Visit], around: Around, known: Mapping[Address, Sequence[str]], at: Standpoint
 ) -> list[Way]:
@@ -95,24 +104,31 @@ def ways(
     The load balancer is asked directly where a target's name leads elsewhere as well: of two
     families one can lead past what stands in front. A node's internal address is asked from where
     it belongs only: outside, somebody else may have it. The Service's own address is not asked from
-    the cluster, where kube-proxy answers at it, whether anybody else gets there or not. ``known``:
-    each address that the load balancer's addresses and names give, to those that do.
+    the cluster, where kube-proxy answers at it, whether anybody else gets there or not; it is asked
+    with TLS as well, which a cloud's load balancer can end there. ``known``: each address that the
+    load balancer's addresses and names give, to those that do.
     """
     found = []
     from_within = at.inside or at.place == "vpc"
     own = _own(around, known)
     called = [name for name in around.load_balancer if not parse_address(name)]
     for host, port in (*around.node_ports, *(around.internal if from_within else ())):
-        found.append(Way("node_port", 0, _to(_plain(visits[0].target), host, port, forge=False)))
-    for host, port in () if at.inside else around.service:
-        found.append(Way("service", 0, _to(_plain(visits[0].target), host, port, forge=True)))
+        asked = _to(_plain(visits[0].target), host, port, forge=False)
+        found.append(Way("node_port", (0,), asked))
+    for numbers in () if at.inside or not around.service else _alike(visits):
+        target = visits[numbers[0]].target
+        for host, port in around.service:
+            there = _to(target, host, port, forge=True)
+            secured = _secured(there, target.endpoint, around)
+            found += [Way("service", numbers, one) for one in (_plain(there), secured)]
     to_balancer = []
     for number, visit in enumerate(visits):
         front = {station.address.remote for station in visit.stations} - own
         for address in (one for one in known if front and one not in front):
             names = [*around.hosts, *known[address], *called]
             for target in _listeners(visit.target, str(address), around):
-                to_balancer += [Way("load_balancer", number, one) for one in _hosts(target, names)]
+                for one in _hosts(target, names):
+                    to_balancer.append(Way("load_balancer", (number,), one))
     # Last, since there may be no time for all.
     return [*found, *to_balancer, *_elsewhere(to_balancer, around.paths)]
 
@@ -126,6 +142,22 @@ def _elsewhere(asked: Sequence[Way], paths: Iterable[str]) -> Iterable[Way]:
             if own != path:
                 there = endpoint._replace(path=f"{path}{mark}{query}")
                 yield way._replace(target=way.target._replace(endpoint=there))
+
+
+def _alike(visits: Sequence[Visit]) -> list[tuple[int, ...]]:
+    """The numbers of the targets of which the same is asked, at whatever address: past all of these
+    one way leads.
+    """
+    groups: list[tuple[Target, list[int]]] = []
+    for number, target in enumerate(visit.target for visit in visits):
+        for first, numbers in groups:
+            same = first.question, first.endpoint.path
+            if same == (target.question, target.endpoint.path):
+                numbers.append(number)
+                break
+        else:
+            groups.append((target, [number]))
+    return [tuple(numbers) for _first, numbers in groups]
 
 
 def _own(around: Around, known: Mapping[Address, Sequence[str]]) -> set[Address]:
@@ -146,11 +178,7 @@ def _listeners(target: Target, host: str, around: Around) -> list[Target]:
     found = []
     for port, secured in dict.fromkeys([same, *around.listeners, (80, False), (443, True)]):
         there = _to(target, host, port, forge=True)
-        name = target.endpoint.server_name or target.endpoint.label
-        endpoint = there.endpoint._replace(
-            tls=around.tls if secured else None, server_name=name if secured else ""
-        )
-        found.append(there._replace(endpoint=endpoint))
+        found.append(_secured(there, target.endpoint, around) if secured else _plain(there))
     return found
 
 
@@ -264,7 +292,7 @@ def fronts(
 
     ``results``: of each target by its number.
     """
-    asked = {way.of for way in walked if way.kind == "load_balancer"}
+    asked = {number for way in walked if way.kind == "load_balancer" for number in way.of}
     if not around.load_balancer or any(map(parse_address, around.load_balancer)):
         return []
     found = []
@@ -291,8 +319,9 @@ def unsafe(walked: Iterable[tuple[Way, Visit]]) -> dict[int, dict[int, str]]:
         for station in visit.stations:
             _honest, forged = station.result
             fooled = {n for _one, sample in forged if is_answer(sample) for n in sample.fooled}
-            for number in sorted(fooled):
-                found.setdefault(way.of, {}).setdefault(number, str(station.path))
+            for of in way.of:
+                for number in sorted(fooled):
+                    found.setdefault(of, {}).setdefault(number, str(station.path))
     return found
 
 
@@ -321,10 +350,11 @@ def judge(
         if facts is not None:
             code = _DECEIVES[way.kind]
             statement = say(code, {**facts, "address": way.target.url})
-            deceptions[way.of] = {
+            told = {
                 "verdict": CODES[code].verdict,
                 "code": code,
                 "reason": statement.reason,
                 "fix": statement.fix,
             }
+            deceptions.update(dict.fromkeys(way.of, told))
     return entries, deceptions

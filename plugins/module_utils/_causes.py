@@ -147,6 +147,19 @@ _TABLE = (
         "console",
         "kubectl get --raw /readyz?verbose",
     ),
+    Cause(
+        "P007",
+        "error",
+        "client",
+        "the kubeconfig can't be used",
+        "The play stops before anything is probed.",
+        "There is no kubeconfig, it can't be read, or it has no such context, so that no way leads "
+        "to an API server",
+        "Give a kubeconfig that is there and whole as real_ip_kubeconfig, and a context that it "
+        "has as real_ip_context: {detail}",
+        "console",
+        "kubectl config get-contexts",
+    ),
     # --- Pods that don't run ----------------------------------------------------------------------
     Cause(
         "P101",

@@ -11,6 +11,7 @@ from __future__ import annotations
 import typing as t
 
 from ansible_collections.kestrel.real_ip.plugins.module_utils import _objects as objects
+from ansible_collections.kestrel.real_ip.plugins.module_utils._addresses import labels_match
 from ansible_collections.kestrel.real_ip.plugins.module_utils._findings import Seen
 from ansible_collections.kestrel.real_ip.plugins.module_utils._language import joined, phrase
 from ansible_collections.kestrel.real_ip.plugins.module_utils._path import (
@@ -18,7 +19,6 @@ from ansible_collections.kestrel.real_ip.plugins.module_utils._path import (
     SLICE_MANAGER,
     Object,
     TrafficPath,
-    labels_match,
     named,
 )
 

@@ -74,6 +74,13 @@ CAUSES_ZH: Mapping[str, CauseTexts] = {
         "API Server 能应答，但不应答 {read}，因此这部分链路未知（{detail}）",
         "重新运行；如果仍然如此，查看 API Server 日志中关于 {read} 的内容",
     ),
+    "P007": CauseTexts(
+        "kubeconfig 无法使用",
+        _STOPS,
+        "没有 kubeconfig、它无法读取，或其中没有该 context，因此没有通往 API Server 的途径",
+        "以 real_ip_kubeconfig 给出存在且完整的 kubeconfig，以 real_ip_context 给出其中的 "
+        "context：{detail}",
+    ),
     # --- Pods that don't run
     "P101": CauseTexts(
         "命名空间正在删除",

@@ -80,13 +80,13 @@ CODES_ZH: Mapping[str, CodeTexts] = {
         "只接受前置代理发来的 PROXY 协议；没有代理发送时请关闭",
     ),
     "V105": CodeTexts(
-        "客户端可以经 Service 自己的地址绕过负载均衡",
-        "{address} 之后的 Service 有自己的负载均衡或外部地址 {around}，在那里带有伪造的 {line} "
-        "的请求使 {where} 变成了 {got}",
-        "Ingress 指向的 Service 有自己的负载均衡，或有 externalIPs。直接访问那里的人，"
-        "可以自己写入本应由 Ingress 的负载均衡写入的内容。",
-        "让 Service 使用不带负载均衡的类型（如 NodePort 或 ClusterIP），且不设置 externalIPs，"
-        "或让安全组不放行那里",
+        "客户端可以经某个 Service 自己的地址绕过负载均衡",
+        "{address} 之后的 Pod 有一个 Service 带有自己的负载均衡或外部地址 {around}，"
+        "在那里带有伪造的 {line} 的请求使 {where} 变成了 {got}",
+        "Ingress 指向的 Service，或另一个选择相同 Pod 的 Service，有自己的负载均衡或 "
+        "externalIPs。直接访问那里的人，可以自己写入本应由 Ingress 的负载均衡写入的内容。",
+        "让有该地址的 Service（用 kubectl get services 查看）使用不带负载均衡的类型"
+        "（如 NodePort 或 ClusterIP），且不设置 externalIPs，或让安全组不放行那里",
     ),
     # --- lost
     "V201": CodeTexts(

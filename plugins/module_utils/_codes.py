@@ -156,13 +156,15 @@ _TABLE = (
     Code(
         "V105",
         "forgeable",
-        "a client can walk around the load balancer, by the Service's own address",
-        "the Service behind {address} has a load balancer or an external address of its own, "
-        "{around}, and there a request with the forged {line} made {where} {got}",
-        "The Service that an Ingress sends to has a load balancer of its own, or externalIPs. Who "
-        "asks there writes what the Ingress' load balancer would have written.",
-        "Give the Service a type without a load balancer, such as NodePort or ClusterIP, and no "
-        "externalIPs, or let the security group admit nobody there",
+        "a client can walk around the load balancer, by a Service's own address",
+        "a Service of the pods behind {address} has a load balancer or an external address of its "
+        "own, {around}, and there a request with the forged {line} made {where} {got}",
+        "The Service that an Ingress sends to, or another one that selects the same pods, has a "
+        "load balancer of its own, or externalIPs. Who asks there writes what the Ingress' load "
+        "balancer would have written.",
+        "Give the Service that has this address (kubectl get services names it) a type without a "
+        "load balancer, such as NodePort or ClusterIP, and no externalIPs, or let the security "
+        "group admit nobody there",
     ),
     # --- lost -------------------------------------------------------------------------------------
     Code(

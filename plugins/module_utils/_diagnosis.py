@@ -27,6 +27,7 @@ from ansible_collections.kestrel.real_ip.plugins.module_utils._findings import S
 from ansible_collections.kestrel.real_ip.plugins.module_utils._kubernetes import (
     Cluster,
     ClusterError,
+    NoConfiguration,
     contexts_of,
 )
 from ansible_collections.kestrel.real_ip.plugins.module_utils._language import (
@@ -90,13 +91,16 @@ def diagnosis(module: t.Any) -> Result:
 def _unread(
     path: TrafficPath, error: ClusterError, context: str | None, others: t.Sequence[str]
 ) -> Result:
-    """The finding of an API server that didn't answer, or knew us not."""
-    number = "P002" if error.status == 401 else "P001"
+    """The finding of an API server that nothing names, that didn't answer, or knew us not."""
+    if isinstance(error, NoConfiguration):
+        number, name = "P007", "kubeconfig"
+    else:
+        number, name = "P002" if error.status == 401 else "P001", "API server"
     told = phrase(
         "; context: {context}, others: {others}", context=context, others=", ".join(others)
     )
     detail = joined("", [error, told if others else ""])
-    return finding(path, Seen(number, "Cluster", "API server", detail, {"detail": detail}))
+    return finding(path, Seen(number, "Cluster", name, detail, {"detail": detail}))
 
 
 def proxies_of(environment: t.Mapping[str, str], balancer: t.Iterable[str]) -> dict[str, str]:

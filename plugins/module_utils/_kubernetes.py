@@ -11,8 +11,10 @@ from __future__ import annotations
 import functools
 import json
 import os
+import re
 import sys
 import threading
+import traceback
 import typing as t
 
 from ansible.module_utils.basic import AnsibleModule
@@ -49,6 +51,11 @@ _TEXT = 4096
 _CONNECTION = ("kubeconfig", "context", "host", "api_key")
 
 
+#: The modules of the client that read kubeconfigs
+_READER = "kubernetes.config."
+#: What they say of a context that a kubeconfig lacks, by the end of the list's name
+_NO_CONTEXT = re.compile(r"object with name (?P<name>.*) in .*/contexts list|key current-context ")
+
 #: What API servers say to a resource that they don't have; of an object they name the object.
 _NO_RESOURCE = ("the server could not find the requested resource", "page not found")
 
@@ -67,6 +74,10 @@ class ClusterError(Exception):
     def is_unserved(self) -> bool:
         """Is this about a resource that the API server doesn't have, rather than an object?"""
         return self.status == 404 and any(text in str(self) for text in _NO_RESOURCE)
+
+
+class NoConfiguration(ClusterError):
+    """Nothing says which API server: no kubeconfig, none that can be used, or no such context."""
 
 
 def open_module(argument_spec: dict[str, t.Any], **keywords: t.Any) -> AnsibleK8SModule:
@@ -285,7 +296,7 @@ def contexts_of(params: t.Mapping[str, t.Any]) -> tuple[str | None, list[str]]:
         else:
             found, chosen = config.list_kube_config_contexts(config_file=source)
             names, current = [str(one["name"]) for one in found], chosen["name"]
-    except (config.ConfigException, OSError, TypeError, KeyError):
+    except Exception:  # as many as the format has; the connection says which
         names, current = [], None
     used = str(context or current) if context or current else None
     return used, [name for name in names if name != used]
@@ -332,8 +343,9 @@ def _explain(
     answered = next((one for one in chain if isinstance(getattr(one, "status", None), int)), None)
     if answered is not None:
         return _refused(answered, server)
-    if any(type(one).__name__ == "ConfigException" for one in chain):
-        return ClusterError(_no_configuration(str(error), params))
+    reading = next(filter(_is_of_the_kubeconfig, chain), None)
+    if reading is not None:
+        return NoConfiguration(_no_configuration(reading, params))
     tls = next((one for one in chain if isinstance(one, TLSError)), None)
     if tls is not None:
         return ClusterError(
@@ -352,6 +364,15 @@ def _explain(
             "on the machine that runs this play"
         )
     return ClusterError(f"{type(error).__name__}: {error}")
+
+
+def _is_of_the_kubeconfig(error: BaseException) -> bool:
+    """Whether it comes of reading one: a text that is none fails by what somebody then does to it.
+
+    That of the requests comes later.
+    """
+    frames = (frame for frame, _line in traceback.walk_tb(error.__traceback__))
+    return any(str(one.f_globals.get("__name__")).startswith(_READER) for one in frames)
 
 
 def _pool_server(chain: t.Iterable[BaseException]) -> str | None:
@@ -384,9 +405,8 @@ def _refused(error: t.Any, server: str) -> ClusterError:
     return ClusterError(message, status)
 
 
-def _no_configuration(reason: str, params: t.Mapping[str, t.Any]) -> str:
+def _no_configuration(error: BaseException, params: t.Mapping[str, t.Any]) -> str:
     kubeconfig = params.get("kubeconfig") or os.environ.get("K8S_AUTH_KUBECONFIG")
-    context = params.get("context") or os.environ.get("K8S_AUTH_CONTEXT")
     if kubeconfig is None:
         kubeconfig = os.environ.get("KUBECONFIG") or "~/.kube/config"
     if isinstance(kubeconfig, str):
@@ -399,9 +419,11 @@ def _no_configuration(reason: str, params: t.Mapping[str, t.Any]) -> str:
             )
     else:
         kubeconfig = "given as a dictionary"
-    if context and "context" in reason.lower():
-        return (
-            f"The kubeconfig {kubeconfig} has no context {context}. "
-            "Next: kubectl config get-contexts"
-        )
+    lacking = _NO_CONTEXT.search(str(error))
+    if lacking:
+        lacks = f"context {lacking['name']}" if lacking["name"] else "current context"
+        return f"The kubeconfig {kubeconfig} has no {lacks}. Next: kubectl config get-contexts"
+    reason = " ".join(str(error).split()).rstrip(".")
+    if not isinstance(error, (HTTPError, OSError)) and type(error).__name__ != "ConfigException":
+        reason = f"it isn't one ({type(error).__name__}: {reason})"
     return f"The kubeconfig {kubeconfig} can't be used: {reason}. Next: kubectl config view"

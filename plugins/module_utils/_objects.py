@@ -13,13 +13,13 @@ import json
 import typing as t
 from shlex import quote
 
+from ansible_collections.kestrel.real_ip.plugins.module_utils._addresses import labels_match
 from ansible_collections.kestrel.real_ip.plugins.module_utils._language import phrase
 from ansible_collections.kestrel.real_ip.plugins.module_utils._ownership import MANAGED_BY, MANAGER
 from ansible_collections.kestrel.real_ip.plugins.module_utils._path import (
     DIRECT,
     Object,
     TrafficPath,
-    labels_match,
     named,
 )
 from ansible_collections.kestrel.real_ip.plugins.module_utils._scenarios import TKE_CLASS

@@ -614,7 +614,7 @@ def plan(params: Params) -> Plan:
     )
     _refuse_expected(request.headers, targets)
     around = _around(params["bypass"] or {})
-    if around.load_balancer:
+    if around.load_balancer or around.service:
         around = around._replace(tls=_target_tls({**params, "validate_certs": False}))
     return Plan(_secured(targets, params), request, _own_address(params), standpoint, around)
 

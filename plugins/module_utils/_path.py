@@ -144,11 +144,6 @@ def named(objects: t.Iterable[Object] | None, name: str) -> Object | None:
     return next((one for one in objects or () if one["metadata"]["name"] == name), None)
 
 
-def labels_match(labels: t.Mapping[str, str] | None, selector: t.Mapping[str, str]) -> bool:
-    """Does a Service with this selector take a pod with these labels? An empty one takes none."""
-    return bool(selector) and selector.items() <= (labels or {}).items()
-
-
 # --- What is kept ---------------------------------------------------------------------------------
 
 # Of thousands of pods and events, all else would only fill memory.

@@ -177,6 +177,7 @@ _IDENTITY = Extra(
 # Read only: who wants them changed gives the right for it, and the preflight asks for it then.
 _SWITCHES = Extra(SWITCHES[0], "TKE's switches for the whole cluster")
 _VANTAGE = "where the prober stands (a verdict says so)"
+_BESIDE = "whether another Service leads past the Ingress"
 _WAY = "what is wrong there. It says so, with what allows it"
 #: What each purpose can do more with.
 OPTIONAL: dict[str, tuple[Extra, ...]] = {
@@ -196,6 +197,7 @@ OPTIONAL: dict[str, tuple[Extra, ...]] = {
             Extra(Right("list", "", name, False), _VANTAGE)
             for name in ("nodes", "pods", "services")
         ),
+        Extra(Right("list", *_SERVICES), _BESIDE),
         Extra(Right("list", *_INGRESSES, False), "whether another Ingress answers in its place"),
     ),
     "diagnose": (

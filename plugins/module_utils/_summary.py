@@ -246,7 +246,8 @@ def rows(
     vantages = result.get("vantages") or {}
     backends = probe.get("backends") or []
     fates = telling(probe.get("forgery") or {})
-    safe = probe.get("safe_strategy") or {}
+    # What a later step took back is no ground for advice.
+    safe = probe.get("safe_strategy") or {} if result["verdict"] != NOT_RUN else {}
     of = phrase(", from {name}", name=printable(worst(vantages))) if len(vantages) > 1 else ""
     seen = [("seen", joined("", [addresses_seen(result), of])), ("expected", _expected(result))]
     table = [

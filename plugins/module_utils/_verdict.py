@@ -823,7 +823,8 @@ def deceived(
     ``answers``: to honest requests there. What they show as well, no forged one has made.
     """
     on_layer_4 = strategy.strategy == "peer"
-    shown = {one for sample in answers for one in (sample.seen, sample.first or sample.seen)}
+    shown = {sample.seen for sample in answers}
+    firsts = {sample.first or sample.seen for sample in answers}
     wrong = [
         (not _chosen(forgery, sample), forgery, sample)
         for forgery, sample in forged
@@ -833,7 +834,7 @@ def deceived(
         if forgery.preface or not on_layer_4
     ]
     # Written beside what the client wrote, instead of in its place.
-    wrong += [(False, *one) for one in forged if _is_beside(*one) and one[1].first not in shown]
+    wrong += [(False, *one) for one in forged if _is_beside(*one) and one[1].first not in firsts]
     if wrong:
         # Requests end in any order; the plainest one says most.
         other, forgery, sample = min(wrong, key=lambda one: (one[0], *_plainness(one[1])))

@@ -14,11 +14,13 @@ from ansible_collections.kestrel.real_ip.plugins.module_utils._addresses import 
     around,
     asked_for,
     backends,
+    beside,
     collect,
     listeners,
     receiving_pods,
     rivals,
     targets,
+    url_takers,
 )
 from ansible_collections.kestrel.real_ip.plugins.module_utils._kubernetes import (
     Cluster,
@@ -93,13 +95,17 @@ def read_way(cluster: Cluster, namespace: str, options: t.Mapping[str, t.Any]) -
         else []
     )
     nodes = reader.items("/api/v1/nodes")
+    services = reader.items("/api/v1/services")
     known = collect(
         nodes,
-        reader.items("/api/v1/services"),
+        services,
         reader.items("/api/v1/pods"),
         [front] if front else [],
         pods or [],
     )
+    if services is None and ingress:
+        services = reader.items(f"/api/v1/namespaces/{namespace}/services")
+    same = beside(service, services or [], pods or []) if service and ingress else []
     named = addresses(front or {})
     host, path = options["request_host"], options["path"]
     asked = asked_for(host, path, options["url"])
@@ -110,11 +116,16 @@ def read_way(cluster: Cluster, namespace: str, options: t.Mapping[str, t.Any]) -
         "targets": targets(named, host, path, listeners(front or {}, host)),
         "leads_to": (backends(front or {}, host, path) if ingress else [options["service"]]),
         "url_leads_to": backends(front or {}, *asked) if ingress and options["url"] else [],
+        "url_takers": (
+            url_takers(front or {}, service, services or [], options["url"])
+            if options["url"]
+            else []
+        ),
         "rivals": rivals(front or {}, others, *asked),
         "ready_pods": receiving_pods(service or {}, pods or []),
         "persistent": (service or {}).get("spec", {}).get("sessionAffinity") == "ClientIP",
         "cluster_addresses": known,
-        "bypass": around(nodes or [], service, front),
+        "bypass": around(nodes or [], service, front, same),
         "unread": reader.unread,
         "version": cluster.get("/version").get("gitVersion", ""),
     }

@@ -95,6 +95,12 @@ url_leads_to:
   returned: success
   type: list
   elements: str
+url_takers:
+  description: Namespaces and names of other Services that listen at an address of what is in front,
+    at the port of O(url), where that is not told to listen. None without O(url).
+  returned: success
+  type: list
+  elements: str
 rivals:
   description: Namespaces and names of other Ingresses at an address of O(ingress) that may take
     requests for O(request_host) and O(path) in its place, as far as they may be listed.
@@ -117,9 +123,11 @@ cluster_addresses:
   type: dict
 bypass:
   description: As the option of the same name of M(kestrel.real_ip.source_ip_info), the node port of
-    O(service) on at most three nodes, where O(service) behind O(ingress) is reached by itself, and
-    of what stands in front the addresses, at most three hosts of its rules and three paths of those
-    that lead to O(service), and at most five places where it is told to listen.
+    O(service) on at most three nodes, at most five places where O(service) behind O(ingress) is
+    reached by itself, those at ports that the rules send to first, and of what stands in front the
+    addresses, at most three hosts of its rules and three paths of those that lead to O(service),
+    and at most five places where it is told to listen. Of the other Services of O(namespace) that
+    select pods of O(service) at most three places and three node ports, where they may be listed.
   returned: success
   type: dict
 unread:

@@ -192,9 +192,10 @@ options:
         elements: str
       service:
         description:
-          - Addresses or names with ports where the Service behind an Ingress is reached by itself,
-            since it has a load balancer of its own or external addresses. It is asked there from
-            outside of the cluster, also with forged headers. The verdict is V(forgeable) where
+          - Addresses or names with ports where the Service behind an Ingress, or another one that
+            leads to the same pods, is reached by itself, since it has a load balancer of its own or
+            external addresses. It is asked there from outside of the cluster, without TLS and with
+            it, also with forged headers. The verdict of each target is V(forgeable) where
             O(strategy) then returns a forged value.
         type: list
         elements: str

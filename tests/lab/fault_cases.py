@@ -180,6 +180,7 @@ CASES: dict[str, Case] = {
 UNPRODUCED = {
     "P003": "what it costs to lack a right is tested for each right by itself (test_path.py)",
     "P006": "a list that alone isn't answered needs an API server that is made so (test_path.py)",
+    "P007": "what leads to no cluster breaks none (test_fleet.py)",
     "P125": "a node that stops reporting is noticed after most of a minute, and its pods are moved"
     " minutes later: too slow to be mended in a test",
     "P201": "the Ingress is missing in tests of the playbooks (test_play_diagnose.py)",

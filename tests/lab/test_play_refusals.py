@@ -9,6 +9,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+import yaml
 
 from tests.lab.playbooks import LAB_SERVER, Playbooks, elsewhere
 
@@ -244,3 +245,33 @@ def test_an_empty_group_of_clusters_is_refused(playbooks: Playbooks, tmp_path: P
     run = playbooks.run("deploy", "-i", str(inventory))
     assert run.status == 2
     assert "real_ip_clusters is empty" in run.output
+
+
+@pytest.mark.parametrize(
+    ("inventory", "expected"),
+    [
+        ("real_ip_clusters: {hosts: {one: {}}}", "a host of the inventory group real_ip_clusters"),
+        ("{}", "localhost"),
+    ],
+)
+def test_a_limit_that_leaves_out_every_cluster_is_refused(
+    playbooks: Playbooks, tmp_path: Path, inventory: str, expected: str
+) -> None:
+    """Without a host no task runs, and that is a success to Ansible."""
+    groups = {**yaml.safe_load(inventory), "other": {"hosts": {"two": {}}}}
+    (tmp_path / "inventory.yml").write_text(yaml.safe_dump(groups))
+    for playbook in ("verify", "verify_event", "site"):
+        run = playbooks.run(playbook, "-i", str(tmp_path / "inventory.yml"), "--limit", "other")
+        assert run.status == 2, run.output
+        said = " ".join(run.output.split())
+        assert f"would be looked at: expected one with {expected}" in said
+
+
+def test_tags_that_lead_to_nothing_are_refused(playbooks: Playbooks) -> None:
+    """A word that is no tag, as a mistyped one is."""
+    run = playbooks.run("site", "--tags", "verifi")
+    assert run.status == 2, run.output
+    assert "Nothing was verified: the tags (verifi)" in run.output
+    # Who wants one step gets it.
+    run = playbooks.run("site", "--check", "--tags", "namespace")
+    assert run.status == 0, run.output

@@ -555,6 +555,46 @@ def test_the_services_own_load_balancer_is_a_way_around(attempt: Attempt) -> Non
     assert any("not tested" in text for text in within["warnings_found"])
 
 
+@contextmanager
+def _another_service(attempt: Attempt, **selector: str) -> Iterator[None]:
+    """Another Service of the namespace, with a load balancer, that selects by these labels."""
+    spec = {"type": "LoadBalancer", "selector": selector}
+    ports = [{"port": 80, "targetPort": 5000}]
+    service = {"apiVersion": "v1", "kind": "Service", "metadata": {"name": "another"}}
+    attempt.kubectl(
+        "apply", "-f", "-", text=json.dumps({**service, "spec": {**spec, "ports": ports}})
+    )
+    try:
+        there = "jsonpath={.status.loadBalancer.ingress}"
+        attempt.kubectl("wait", "service/another", f"--for={there}", "--timeout=30s")
+        yield
+    finally:
+        attempt.kubectl("delete", "service", "another")
+
+
+@pytest.mark.parametrize(
+    ("selector", "verdict", "code"),
+    [
+        ({"app": "real-ip-app"}, "forgeable", "V105"),
+        ({"app": "real-ip-app", "track": "another"}, "preserved", "V001"),
+    ],
+)
+def test_another_services_load_balancer_is_a_way_around(
+    attempt: Attempt, selector: dict[str, str], verdict: str, code: str
+) -> None:
+    with _another_service(attempt, **selector):
+        known = attempt.way(ingress="real-ip-ingress")
+        own = attempt.kubectl(
+            *("get", "service", "another", "-o"), "jsonpath={.status.loadBalancer.ingress[0].ip}"
+        )
+        asked = {**known, "expected_source": [CLIENT_ADDRESS], "wait": True, "wait_timeout": 10}
+        found = attempt.probe(CLIENT.name, **asked)
+    assert known["bypass"]["service"] == ([f"{own}:80"] if code == "V105" else [])
+    assert (found["verdict"], found["code"]) == (verdict, code), found["reason"]
+    assert (own in found["reason"]) == (code == "V105")
+    assert (found["safe_strategy"] is None) == (code == "V105")
+
+
 CDN_NAME = f"cdn.{DOMAIN}"
 #: An Ingress of somebody else's class: what its status says is left alone.
 BEHIND_A_CDN = {

@@ -27,15 +27,17 @@ KUBECONFIG: Final = {
     "clusters": [{"name": "here", "cluster": {"server": f"https://127.0.0.1:{CLOSED}"}}],
     "users": [{"name": "me", "user": {"token": "any"}}],
 }
-#: Host to its variables, and words of the reason in its row; {} is the test's directory.
-CASES: Final[dict[str, tuple[dict[str, Any], str]]] = {
-    "no-kubeconfig": ({"real_ip_kubeconfig": "{}/missing"}, "/missing doesn't exist"),
+#: Host to its variables, code and words of its row's reason; {} is the test's directory.
+CASES: Final[dict[str, tuple[dict[str, Any], str, str]]] = {
+    "no-kubeconfig": ({"real_ip_kubeconfig": "{}/missing"}, "P007", "/missing doesn't exist"),
     "no-context": (
         {"real_ip_kubeconfig": "{}/kubeconfig", "real_ip_context": "elsewhere"},
+        "P007",
         "has no context elsewhere",
     ),
-    "refused": ({"real_ip_kubeconfig": "{}/kubeconfig"}, "Connection refused"),
-    "wrong": ({"real_ip_samples": "some"}, "real_ip_samples"),
+    "no-yaml": ({"real_ip_kubeconfig": "{}/garbage"}, "P007", "/garbage can't be used"),
+    "refused": ({"real_ip_kubeconfig": "{}/kubeconfig"}, "P001", "Connection refused"),
+    "wrong": ({"real_ip_samples": "some"}, "-", "real_ip_samples"),
     # With this connection Ansible itself can't reach it, and none of its tasks runs any more.
     "away": (
         {
@@ -43,6 +45,7 @@ CASES: Final[dict[str, tuple[dict[str, Any], str]]] = {
             "ansible_host": "127.0.0.1",
             "ansible_port": CLOSED,
         },
+        "-",
         "The host was not reached",
     ),
 }
@@ -53,12 +56,13 @@ def run(tmp_path_factory: pytest.TempPathFactory) -> Run:
     """The run, whatever an operator's configuration says of other plays."""
     directory = tmp_path_factory.mktemp("fleet")
     (directory / "kubeconfig").write_text(json.dumps(KUBECONFIG))
+    (directory / "garbage").write_text("a: [b\n: {")
     hosts = {
         name: {
             key: value.replace("{}", str(directory)) if isinstance(value, str) else value
             for key, value in variables.items()
         }
-        for name, (variables, __) in CASES.items()
+        for name, (variables, *__) in CASES.items()
     }
     inventory = directory / "inventory.yml"
     inventory.write_text(yaml.safe_dump({"real_ip_clusters": {"hosts": hosts}}, sort_keys=False))
@@ -92,9 +96,9 @@ def test_it_fails_without_a_traceback(run: Run) -> None:
 
 @pytest.mark.parametrize("name", CASES)
 def test_each_has_one_row_one_line_and_one_result(run: Run, name: str) -> None:
-    words = CASES[name][1]
+    __, code, words = CASES[name]
     assert len(re.findall(rf"^  not_run +\S+ +\S+ +{name} ", run.output, re.MULTILINE)) == 1
-    [line] = re.findall(rf"^real_ip: {name} not_run (.*)$", run.output, re.MULTILINE)
+    [line] = re.findall(rf"^real_ip: {name} not_run {code} (.*)$", run.output, re.MULTILINE)
     assert words in line
     result = run.statistics()["real_ip_results"][name]
     assert result["verdict"] == "not_run"

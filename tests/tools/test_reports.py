@@ -263,12 +263,18 @@ def test_html_says_without_colours_what_it_says_with_them() -> None:
 
 def test_html_says_no_verdict_that_a_later_step_has_taken_back() -> None:
     """As where something answered as the echo app although no pod of it is ready."""
-    probe = {"verdict": "preserved", "code": "V001", "reason": "all well"}
+    told = {"verdict": "preserved", "code": "V001", "reason": "all well"}
+    addresses = [{**told, "name": name} for name in ("lb", "lb2")]
+    advice = {"backends": [{"name": None}], "safe_strategy": {"strategy": "peer"}}
+    probe = {**told, **advice, "targets": addresses}
     rests_on = {"probes": {"": probe}, "path": [], "findings": []}
     refused = document({"a": (entry("not_run", "refused"), rests_on)}, run("x"))
     assert not re.search(r">\s*(V001 )?preserved", html(refused))
+    assert not re.search(r"preserved V001|must use", html(refused))
     good = document({"a": (entry("preserved", "well"), rests_on)}, run("x"))
     assert re.search(r"V001 preserved, ", html(good))
+    assert html(good).count("preserved V001: all well") == len(addresses)
+    assert "must use" in html(good)
 
 
 def test_html_folds_the_evidence_and_prints_it() -> None:

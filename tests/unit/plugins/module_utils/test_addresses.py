@@ -12,12 +12,14 @@ from ansible_collections.kestrel.real_ip.plugins.module_utils._addresses import 
     around,
     asked_for,
     backends,
+    beside,
     collect,
     listeners,
     ready_pods,
     receiving_pods,
     rivals,
     targets,
+    url_takers,
 )
 
 
@@ -135,9 +137,12 @@ def test_an_external_address_of_a_service_is_its_own() -> None:
 def test_collect_leaves_out_what_could_not_be_read() -> None:
     assert collect(None, None, None, []) == {"load_balancers": [], "proxied": []}
     # Somebody who may see only his own nodes, and has none.
-    assert not {"nodes", "pods"} & {*collect([], [], [_pod("a", "True", "10.244.1.5")], [])}
+    pods = [_pod("a", "True", "10.244.1.5")]
+    # Or nodes of which nothing tells an address: whether the prober is one isn't known.
+    for nodes in ([], [{"status": {"addresses": [{"type": "Hostname", "address": "n1"}]}}]):
+        assert not {"nodes", "pods"} & {*collect(nodes, [], pods, [])}
     assert "pods" not in collect([NODE], None, None, [])
-    assert "pods" not in collect(None, None, [_pod("a", "True", "10.244.1.5")], [])
+    assert "pods" not in collect(None, None, pods, [])
 
 
 def test_collect_does_not_take_the_nodes_of_a_virtual_cluster_for_real_ones() -> None:
@@ -263,7 +268,7 @@ def test_collect_leaves_out_pods_that_have_ended(phase: str) -> None:
     assert collect([NODE], [], [pod], [])["pod_names"] == {}
 
 
-def _rule(host: str, *paths: tuple[str, str, str]) -> dict[str, object]:
+def _rule(host: str, *paths: tuple[str, str, str]) -> dict[str, Any]:
     entries = [
         {"path": path, "pathType": kind, "backend": {"service": {"name": name}}}
         for path, kind, name in paths
@@ -287,6 +292,15 @@ ROOT = _rule("", ("/", "Prefix", "root"))
         ([_rule("", ("/", "Prefix", "root"), ("/x", "Prefix", "x"))], "", "/x/y", ["x"]),
         ([_rule("", ("/", "Prefix", "root"), ("/x", "Prefix", "x"))], "", "/xy", ["root"]),
         ([_rule("", ("/x", "Exact", "x"))], "", "/x/y", ["default"]),
+        # What the controller may take for its own
+        ([ROOT, _rule("", ("/x", "ImplementationSpecific", "x"))], "", "/xy", ["x"]),
+        ([ROOT, _rule("", ("/x/", "ImplementationSpecific", "x"))], "", "/x", ["root"]),
+        ([ROOT, _rule("", ("/v1.2", "ImplementationSpecific", "x"))], "", "/v1", ["root"]),
+        ([ROOT, _rule("", ("/*", "ImplementationSpecific", "all"))], "", "/x", ["all"]),
+        ([ROOT, _rule("", ("/.*", "ImplementationSpecific", "all"))], "", "/x", ["all"]),
+        ([ROOT, _rule("", ("/x(/|$)(.*)", "", "x"))], "", "/x?a=1", ["x"]),
+        ([ROOT, _rule("", ("/x/*", "", "x"))], "", "/x", ["x"]),
+        ([ROOT, _rule("", ("/x/*", "", "x"))], "", "/y", ["root"]),
         ([ROOT, _rule("", ("/", "Prefix", "other"))], "", "/?a=1", ["other", "root"]),
     ],
 )
@@ -320,6 +334,11 @@ OWN = _at("own", _rule("a.example", ("/", "Prefix", "own")))
         ),
         (_at("nearer", _rule("a.example", ("/x", "Prefix", "x"))), ["echo/nearer"]),
         (_at("any", _rule("*.example", ("/", "Prefix", "any"))), []),
+        # What the controller may take for its own
+        *(
+            (_at("other", _rule("a.example", (path, "ImplementationSpecific", "x"))), found)
+            for path, found in (("/*", ["echo/other"]), ("/(.*)", ["echo/other"]), ("/y/*", []))
+        ),
         (_at("of another path", _rule("a.example", ("/y", "Prefix", "y"))), []),
         (_at("of another host", _rule("b.example", ("/", "Prefix", "b"))), []),
         (_at("with the same Service", _rule("a.example", ("/x", "Prefix", "own"))), []),
@@ -359,6 +378,45 @@ def test_who_may_take_the_requests_of_a_url_of_another_host() -> None:
             "next/own"
         ]
     assert rivals(everybodys, [everybodys, other], *asked_for("", "/", "http://a.example/")) == []
+
+
+def _balanced(name: str, *ports: int, address: str = "198.51.100.1") -> dict[str, Any]:
+    return {
+        "metadata": {"namespace": "echo", "name": name},
+        "spec": {"ports": [{"port": port, "nodePort": port + 30000} for port in ports]},
+        "status": {"loadBalancer": {"ingress": [{"ip": address}]}},
+    }
+
+
+@pytest.mark.parametrize(
+    ("url", "expected"),
+    [
+        ("http://198.51.100.1/", []),
+        ("https://198.51.100.1", []),
+        ("http://198.51.100.1:8080/", ["echo/other"]),
+        ("http://www.example:8080/", ["echo/other"]),
+        # Where addresses are those of nodes
+        ("http://198.51.100.1:30443/", []),
+        ("http://198.51.100.1:38080/", ["echo/other"]),
+        # Its own Service, one at another address, nobody known
+        ("http://198.51.100.1:8000/", []),
+        ("http://198.51.100.1:8443/", []),
+        ("http://198.51.100.1:9000/", []),
+        ("http://[/", []),
+    ],
+)
+def test_who_else_listens_where_a_url_leads(url: str, expected: list[str]) -> None:
+    own = _balanced("own", 8000)
+    services = [
+        own,
+        _balanced("controller", 80, 443),
+        _balanced("other", 8080),
+        _balanced("elsewhere", 8443, address="198.51.100.2"),
+    ]
+    # One that is read by itself has its kind as well.
+    assert url_takers(OWN, {**own, "kind": "Service"}, services, url) == expected
+    # A Service in front listens at its ports alone.
+    assert url_takers(own, own, services, "http://198.51.100.1/") == ["echo/controller"]
 
 
 def test_backends_of_an_ingress_that_leads_nowhere() -> None:
@@ -452,8 +510,8 @@ BALANCED = {
         (
             BALANCED,
             [
-                *("198.51.100.7:80", "198.51.100.7:443", "lb.example:80", "lb.example:443"),
-                "[2001:db8::7]:80",
+                *("198.51.100.7:80", "lb.example:80", "[2001:db8::7]:80"),
+                *("198.51.100.7:443", "lb.example:443"),
             ],
         ),
         (PORTS, []),
@@ -466,6 +524,132 @@ def test_around_by_the_services_own_address(
     assert around([], service, FRONT)["service"] == expected
     # Where the Service itself is in front, nothing is walked around.
     assert around([], service, service)["service"] == []
+
+
+def _service(
+    name: str, namespace: str = "ns", status: tuple[str, ...] = (), **spec: Any
+) -> dict[str, Any]:
+    spec = {"selector": {"app": "a"}, "clusterIP": "10.96.0.9", "ports": [{"port": 80}], **spec}
+    return {
+        "metadata": {"name": name, "namespace": namespace},
+        "spec": spec,
+        "status": {"loadBalancer": {"ingress": [{"ip": one} for one in status]}},
+    }
+
+
+BEHIND = _service("own")
+POD = {"metadata": {"name": "p", "labels": {"app": "a", "track": "stable", "hash": "1"}}}
+ENDED = {**POD, "status": {"phase": "Succeeded"}}
+
+
+@pytest.mark.parametrize(
+    ("other", "pods", "found"),
+    [
+        (_service("other"), [POD], True),
+        (_service("other", selector={"track": "stable"}), [POD], True),
+        (
+            _service("other", selector={"track": "stable", "app": "a"}),
+            [{"metadata": {}}, POD],
+            True,
+        ),
+        # Unread, or none there: what the Service selects by is known.
+        (_service("other"), [], True),
+        (_service("other", selector={"track": "stable"}), [], False),
+        (_service("other", selector={"track": "stable"}), [ENDED], False),
+        (_service("other", selector={"app": "a", "track": "canary"}), [POD], False),
+        (_service("other", selector={"app": "b"}), [POD], False),
+        (_service("other", selector={}), [POD], False),
+        (_service("other", selector=None), [POD], False),
+        (_service("other", clusterIP="None"), [POD], False),
+        (_service("other", type="ExternalName", clusterIP=None), [POD], False),
+        (_service("other", "elsewhere"), [POD], False),
+        (BEHIND, [POD], False),
+    ],
+)
+def test_which_services_lead_to_the_same_pods(
+    other: dict[str, Any], pods: list[dict[str, Any]], found: bool
+) -> None:
+    assert beside(BEHIND, [BEHIND, other], pods) == ([other] if found else [])
+
+
+def test_a_service_that_selects_nothing_has_none_beside_it() -> None:
+    assert beside(_service("own", selector=None), [_service("other")], []) == []
+
+
+TWO = [{"port": 80}, {"port": 443}]
+
+
+@pytest.mark.parametrize(
+    ("own", "others", "expected"),
+    [
+        (BEHIND, [_service("a", status=("198.51.100.8",))], ["198.51.100.8:80"]),
+        (BEHIND, [_service("a", externalIPs=["2001:db8::8"])], ["[2001:db8::8]:80"]),
+        (BEHIND, [_service("a"), _service("b", type="NodePort")], []),
+        # Each once before any twice, and few in all
+        (
+            BEHIND,
+            [_service("a", status=("198.51.100.8",), ports=TWO), _service("b", status=("lb.b",))],
+            ["198.51.100.8:80", "lb.b:80", "198.51.100.8:443"],
+        ),
+        (
+            BEHIND,
+            [_service(str(n), status=(f"198.51.100.{n}",)) for n in range(9)],
+            [f"198.51.100.{n}:80" for n in range(3)],
+        ),
+        # Two can share an address.
+        (
+            _service("own", status=("198.51.100.7",)),
+            [_service(name, status=("198.51.100.7", "198.51.100.8")) for name in "ab"],
+            ["198.51.100.7:80", "198.51.100.8:80"],
+        ),
+    ],
+)
+def test_around_by_the_addresses_of_other_services(
+    own: dict[str, Any], others: list[dict[str, Any]], expected: list[str]
+) -> None:
+    assert around([], own, FRONT, others)["service"] == expected
+    assert around([], own, own, others)["service"] == []
+
+
+@pytest.mark.parametrize(
+    ("others", "expected"),
+    [
+        ([], []),
+        ([_service("a")], []),
+        ([_service("a", **PORTS["spec"])], [("1", 30080), ("2", 30080)]),
+        (
+            [_service(str(n), ports=[{"port": 80, "nodePort": 31000 + n}]) for n in range(9)],
+            [("1", 31000), ("1", 31001), ("1", 31002)],
+        ),
+    ],
+)
+def test_around_by_the_node_ports_of_other_services(
+    others: list[dict[str, Any]], expected: list[tuple[str, int]]
+) -> None:
+    nodes = [_node(InternalIP=[f"10.0.0.{n}"]) for n in (1, 2)]
+    own = _service("own", ports=[{"port": 80, "nodePort": 30000}])
+    found = around(nodes, own, FRONT, others)["internal_node_ports"]
+    asked = [("1", 30000), ("2", 30000), *expected]
+    assert found == [f"10.0.0.{node}:{port}" for node, port in asked]
+
+
+@pytest.mark.parametrize("port", [{"number": 8080}, {"name": "http"}])
+def test_the_port_that_the_rules_send_to_is_asked_first(port: dict[str, Any]) -> None:
+    others = [{"name": f"other{number}", "port": number} for number in range(9001, 9009)]
+    ports = [
+        *others,
+        {"name": "dns", "port": 53, "protocol": "UDP"},
+        {"name": "http", "port": 8080},
+    ]
+    service = {
+        "metadata": {"name": "own"},
+        "spec": {"ports": ports},
+        "status": {"loadBalancer": {"ingress": [{"ip": "198.51.100.7"}]}},
+    }
+    rule = _rule("", ("/", "Prefix", "own"))
+    rule["http"]["paths"][0]["backend"]["service"]["port"] = port
+    found = around([], service, {"spec": {"rules": [rule]}})["service"]
+    assert [text.rpartition(":")[2] for text in found] == ["8080", "9001", "9002", "9003", "9004"]
 
 
 @pytest.mark.parametrize(

@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import ipaddress
 import socket
+import ssl
 
 import pytest
 from ansible_collections.kestrel.real_ip.plugins.module_utils._bypass import Around, ways
@@ -47,7 +48,8 @@ NAMES: dict[str, list[str]] = {
 
 def visit(*addresses: str) -> Visit:
     """A target that was asked, whose name gave these addresses."""
-    target = Target("one", "", Endpoint("www.example.com", 80, "www.example.com", "/"), QUESTION)
+    name = "www.example.com"
+    target = Target("one", "", Endpoint(name, 80, name, "/", label=name), QUESTION)
     found = Visit(target)
     for text in addresses:
         remote = ipaddress.ip_address(text)
@@ -117,16 +119,29 @@ def test_a_name_that_gives_no_address_is_no_reason_to_believe_the_others() -> No
 @pytest.mark.parametrize(
     ("place", "asked"),
     # On a node kube-proxy answers at that address, whether anybody else gets there or not.
-    [("outside", ["service"]), ("vpc", ["service"]), ("node", []), ("pod", [])],
+    [("outside", True), ("vpc", True), ("node", False), ("pod", False)],
 )
-def test_the_services_own_address_is_asked_from_without(place: str, asked: list[str]) -> None:
-    around = Around(service=[("lb.example.com", 8080)])
+def test_the_services_own_address_is_asked_from_without(place: str, asked: bool) -> None:
+    tls = ssl.create_default_context()
+    around = Around(service=[("lb.example.com", 8080)], tls=tls)
     found = ways([visit(VIP)], around, {}, Standpoint(place))
-    assert [way.kind for way in found] == asked
-    for way in found:
-        endpoint = way.target.endpoint
-        assert (endpoint.host, endpoint.port, endpoint.tls) == ("lb.example.com", 8080, None)
-        assert endpoint.host_header == "www.example.com"
+    assert {way.kind for way in found} == ({"service"} if asked else set())
+    endpoints = [way.target.endpoint for way in found]
+    assert [(one.tls, one.server_name) for one in endpoints] == (
+        [(None, ""), (tls, "www.example.com")] if asked else []
+    )
+    for one in endpoints:
+        assert (one.host, one.port, one.host_header) == ("lb.example.com", 8080, "www.example.com")
+
+
+def test_past_which_targets_the_services_own_address_leads() -> None:
+    """It is asked once for all targets of which the same is asked."""
+    met = [visit(VIP) for _number in range(4)]
+    met[2].target = met[2].target._replace(question=QUESTION._replace(layer="l4"))
+    endpoint = met[3].target.endpoint
+    met[3].target = met[3].target._replace(endpoint=endpoint._replace(path="/other"))
+    found = ways(met, Around(service=[("lb.example.com", 8080)]), {}, Standpoint("outside"))
+    assert [way.of for way in found] == [(0, 1)] * 2 + [(2,)] * 2 + [(3,)] * 2
 
 
 def test_the_paths_of_rules_are_asked_for_after_all_else() -> None:

@@ -14,7 +14,9 @@ from ansible_collections.kestrel.real_ip.plugins import modules
 from ansible_collections.kestrel.real_ip.plugins.module_utils._kubernetes import (
     Cluster,
     ClusterError,
+    NoConfiguration,
     _bound_requests,
+    contexts_of,
     unverified,
 )
 from ansible_collections.kestrel.real_ip.plugins.module_utils._path import SIDE_BY_SIDE
@@ -115,6 +117,9 @@ class _Module:
     def __init__(self, **params: Any) -> None:
         self.params = {**dict.fromkeys(AUTH_ARG_SPEC), **params}
 
+    def requires(self, *_versions: Any) -> None:
+        """The library is there."""
+
 
 @pytest.mark.parametrize(
     ("params", "environ", "scheme"),
@@ -143,6 +148,56 @@ def test_nothing_is_sent_to_a_server_that_is_refused(
         listening.settimeout(0.2)
         with pytest.raises(TimeoutError):
             listening.accept()
+
+
+NOBODY = _kubeconfig("https://127.0.0.1:1")
+
+
+@pytest.mark.parametrize(
+    ("content", "context", "words"),
+    [
+        (None, None, "doesn't exist. Next: set real_ip_kubeconfig"),
+        (NOBODY, "elsewhere", "has no context elsewhere. Next: kubectl config get-contexts"),
+        ({**NOBODY, "current-context": "away"}, None, "has no context away"),
+        ({**NOBODY, "current-context": ""}, None, "has no current context"),
+        ({**NOBODY, "contexts": ["a"]}, "a", "can't be used: Invalid kube-config file"),
+        ({**NOBODY, "clusters": None}, None, "can't be used: Invalid kube-config file"),
+        (
+            _kubeconfig("https://127.0.0.1:1", **{"certificate-authority": "/nowhere/ca"}),
+            None,
+            "can't be used: File does not exist: /nowhere/ca",
+        ),
+        (b"", None, "is empty. Next: kubectl config view"),
+        (b"a text", None, "it isn't one (TypeError"),
+        (b"[1, 2]", None, "it isn't one (TypeError"),
+        (b"a: [b\n: {", None, "it isn't one (ParserError"),
+        (b"\xff\xfe\x00", None, "it isn't one (UnicodeDecodeError"),
+        ("a directory", None, "Is a directory"),
+    ],
+)
+def test_a_kubeconfig_that_leads_nowhere(
+    tmp_path: Path, content: Any, context: str | None, words: str
+) -> None:
+    file = tmp_path / "kubeconfig"
+    if content == "a directory":
+        file.mkdir()
+    elif content is not None:
+        file.write_bytes(content if isinstance(content, bytes) else json.dumps(content).encode())
+    given = {"kubeconfig": str(file), "context": context}
+    with pytest.raises(NoConfiguration) as raised:
+        Cluster(_Module(**given))
+    said = str(raised.value)
+    assert str(file) in said
+    assert words in said
+    assert "\n" not in said
+    # What to choose from, where that can be read
+    assert contexts_of(given)[1] == (["a"] if context == "elsewhere" else [])
+
+
+def test_a_server_that_does_not_answer_is_none_of_the_kubeconfig() -> None:
+    with pytest.raises(ClusterError, match=r"https://127\.0\.0\.1:1 doesn't answer") as raised:
+        Cluster(_Module(kubeconfig=NOBODY))
+    assert not isinstance(raised.value, NoConfiguration)
 
 
 def test_an_empty_variable_is_as_not_set(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:

@@ -11,7 +11,10 @@ from typing import Any, NamedTuple
 import pytest
 from ansible_collections.kestrel.real_ip.plugins.module_utils import _diagnosis
 from ansible_collections.kestrel.real_ip.plugins.module_utils._checks import diagnose
-from ansible_collections.kestrel.real_ip.plugins.module_utils._kubernetes import ClusterError
+from ansible_collections.kestrel.real_ip.plugins.module_utils._kubernetes import (
+    ClusterError,
+    NoConfiguration,
+)
 from ansible_collections.kestrel.real_ip.plugins.module_utils._path import (
     LISTS,
     SIDE_BY_SIDE,
@@ -495,16 +498,46 @@ def test_who_asked_for_direct_access() -> None:
         assert found["metadata"].get("managedFields", []) == expected
 
 
-@pytest.mark.parametrize(("status", "code"), [(401, "P002"), (0, "P001")])
+@pytest.mark.parametrize(
+    ("error", "code", "named", "fixes"),
+    [
+        (
+            ClusterError("refused", 401),
+            "P002",
+            "API server",
+            {"en": "Get a new kubeconfig", "zh": "获取新的 kubeconfig"},
+        ),
+        (
+            ClusterError("silent"),
+            "P001",
+            "API server",
+            {"en": "Check that the API server runs", "zh": "检查 API Server 是否运行"},
+        ),
+        (
+            NoConfiguration("The kubeconfig a has no context b"),
+            "P007",
+            "kubeconfig",
+            {"en": "Give a kubeconfig that is there", "zh": "以 real_ip_kubeconfig 给出"},
+        ),
+    ],
+)
+@pytest.mark.parametrize("language", ["en", "zh"])
 def test_a_server_that_does_not_answer_at_all_is_a_finding(
-    monkeypatch: pytest.MonkeyPatch, status: int, code: str
+    monkeypatch: pytest.MonkeyPatch,
+    error: ClusterError,
+    code: str,
+    named: str,
+    fixes: dict[str, str],
+    language: str,
 ) -> None:
     def refuse(module: Module) -> None:
-        raise ClusterError("The API server doesn't answer", status)
+        raise error
 
     monkeypatch.setattr(_diagnosis, "Cluster", refuse)
-    found = _diagnosis.diagnosis(Module(ingress="front"))
+    found = _diagnosis.diagnosis(Module(ingress="front", language=language))
     assert [one["code"] for one in found["findings"]] == [code]
+    assert found["cause"]["object"].endswith(f" {named}")
+    assert found["cause"]["fix"].startswith(fixes[language])
     assert found["requests"] == 0
 
 

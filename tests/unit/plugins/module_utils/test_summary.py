@@ -271,6 +271,14 @@ def test_a_diagnosis_never_says_preserved() -> None:
     assert "preserved" not in text
 
 
+def test_what_was_taken_back_is_no_ground_for_advice() -> None:
+    """As where another Service's pods can have answered."""
+    good = {**PROBE, "verdict": "preserved", "safe_strategy": {"strategy": "peer"}}
+    for failure, told in ((None, "strategy peer"), (FAILURE, None)):
+        found = entry(good, failure, FACTS)
+        assert dict(rows(found, good, [], WAY)).get("trust") == told
+
+
 def test_what_was_done_before_a_step_failed() -> None:
     applied = [
         {"kind": "Namespace", "name": "shop", "action": "created"},

@@ -177,6 +177,7 @@ LEFTMOST = Strategy("leftmost_non_private")
 REAL_IP_LINE = answer(None, (("X-Real-IP", CLIENT),))
 BESIDE = answer(None, (("x-real-ip", "6.6.6.6"), ("X-Real-IP", CLIENT)))
 SIDECAR = answer(None, (("X-Real-IP", "127.0.0.1"), ("X-Real-IP", CLIENT)))
+ONLY_ITSELF = answer(None, (("X-Real-IP", "127.0.0.1"),))
 XFF, QCLOUD = "X-Forwarded-For", "qcloud"
 BELIEVED = ((XFF, "6.6.6.6", answer("6.6.6.6")),)
 APPENDED = ((XFF, "6.6.6.6", answer(f"6.6.6.6, {CLIENT}")),)
@@ -302,6 +303,20 @@ ROWS = (
         Case((SIDECAR,), strategy=X_REAL_IP, forged=(("X-Real-IP", "127.0.0.1", SIDECAR),)),
         {"forged": (("X-Real-IP", "6.6.6.6", BESIDE),)},
         "V101",
+    ),
+    # That it stands first in an honest answer excuses nobody from being read in the client's place.
+    Row(
+        "V101",
+        Case((SIDECAR,), strategy=X_REAL_IP, forged=(("X-Real-IP", "127.0.0.1", ONLY_ITSELF),)),
+        {"forged": (("X-Real-IP", "127.0.0.1", SIDECAR),)},
+        "V001",
+        ("made it 127.0.0.1",),
+    ),
+    Row(
+        "V102",
+        Case((SIDECAR,), strategy=X_REAL_IP, forged=(("X-Real-IP", "6.6.6.6", ONLY_ITSELF),)),
+        {"forged": (("X-Real-IP", "6.6.6.6", SIDECAR),)},
+        "V001",
     ),
     # A line is added to the client's, and many applications read the first one.
     Row(

@@ -742,11 +742,36 @@ def test_a_service_that_has_a_load_balancer_of_its_own(
         if directly is not None:
             port = stack.enter_context(Server(directly, address=(OWN, 0))).port
         bypass = {"service": [f"{OWN}:{port}"]}
-        result = probe(url=front.url, **{**PAST, "trusted_count": 1, "bypass": bypass})
+        # Who speaks no TLS waits for the end of a line.
+        options = {**PAST, "trusted_count": 1, "bypass": bypass, "timeout": 2}
+        result = probe(url=front.url, **options)
     assert result["code"] == code, result["reason"]
-    [entry] = result["bypass"]
-    assert (entry["way"], entry["reachable"]) == ("service", directly is not None)
+    reached = [(entry["way"], entry["reachable"]) for entry in result["bypass"]]
+    assert reached == [("service", directly is not None), ("service", False)], "and with TLS"
     assert (result["safe_strategy"] is None) == (code == "V105")
+
+
+def test_a_service_whose_own_load_balancer_ends_tls(tmp_path: Path) -> None:
+    """That nobody vouches for its certificate keeps nobody from asking there."""
+    tls = server_tls(certificate(tmp_path, "elsewhere.example.com"))
+    with (
+        Server(proxied("append", CLIENT)) as front,
+        Server(echo(None), tls=tls, address=(OWN, 0)) as own,
+    ):
+        bypass = {"service": [own.authority]}
+        result = probe(url=front.url, **{**PAST, "trusted_count": 1, "bypass": bypass})
+    assert result["code"] == "V105", result["reason"]
+    assert [entry["reachable"] for entry in result["bypass"]] == [False, True]
+
+
+def test_a_services_own_address_leads_past_each_target() -> None:
+    """The first of them gives no answer, which can be accepted, and must hide nothing."""
+    with Server(proxied("append", CLIENT)) as front, Server(echo(None)) as own:
+        targets = [{"url": "http://127.0.0.1:1/"}, {"url": front.url}]
+        bypass = {"service": [own.authority]}
+        options = {**PAST, "trusted_count": 1, "bypass": bypass, "timeout": 2}
+        result = probe(targets=targets, **options)
+    assert [one["code"] for one in result["targets"]] == ["V503", "V105"], result["reason"]
 
 
 def test_a_service_that_is_not_asked_from_a_node_is_untested() -> None:

@@ -1,0 +1,84 @@
+# Copyright (c) 2026, the kestrel.real_ip contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+from ansible_collections.kestrel.real_ip.plugins.module_utils._kubernetes import ClusterError
+from ansible_collections.kestrel.real_ip.plugins.module_utils._way import read_way
+from ansible_collections.kestrel.real_ip.tests.unit.plugins.module_utils.test_kubernetes import (
+    Answering,
+)
+
+OPTIONS = {"ingress": "front", "service": "own", "request_host": "", "path": "/", "url": ""}
+IN_NS = "/api/v1/namespaces/ns"
+EVERYWHERE, HERE = "/api/v1/services", f"{IN_NS}/services"
+SPEC = {"selector": {"app": "a"}, "clusterIP": "10.96.0.9", "ports": [{"port": 80}]}
+
+
+def _service(name: str, **more: Any) -> dict[str, Any]:
+    return {"metadata": {"name": name, "namespace": "ns"}, "spec": {**SPEC, **more}}
+
+
+OWN, OTHER = _service("own"), _service("other", externalIPs=["198.51.100.8"])
+SERVICES = {"items": [OWN, OTHER]}
+FRONT = {
+    "metadata": {"name": "front", "namespace": "ns"},
+    "status": {"loadBalancer": {"ingress": [{"ip": "198.51.100.1"}]}},
+}
+NOTHING: dict[str, Any] = {"items": []}
+ANSWERS = {
+    f"{IN_NS}/services/own": OWN,
+    "/apis/networking.k8s.io/v1/namespaces/ns/ingresses/front": FRONT,
+    f"{IN_NS}/pods": NOTHING,
+    "/api/v1/nodes": NOTHING,
+    "/api/v1/pods": NOTHING,
+    "/apis/networking.k8s.io/v1/ingresses": {"items": [FRONT]},
+    "/version": {"gitVersion": "v1.36.3"},
+}
+
+
+def _forbidden(path: str) -> ClusterError:
+    return ClusterError(f"{path} is forbidden", 403)
+
+
+@pytest.mark.parametrize(
+    ("services", "found", "unread", "listed"),
+    [
+        ({EVERYWHERE: SERVICES}, ["198.51.100.8:80"], [], [EVERYWHERE]),
+        # With rights in the namespace alone
+        (
+            {EVERYWHERE: _forbidden(EVERYWHERE), HERE: SERVICES},
+            ["198.51.100.8:80"],
+            [f"{EVERYWHERE} is forbidden"],
+            [EVERYWHERE, HERE],
+        ),
+        (
+            {path: _forbidden(path) for path in (EVERYWHERE, HERE)},
+            [],
+            [f"{path} is forbidden" for path in (EVERYWHERE, HERE)],
+            [EVERYWHERE, HERE],
+        ),
+    ],
+)
+def test_where_other_services_are_found(
+    services: dict[str, Any], found: list[str], unread: list[str], listed: list[str]
+) -> None:
+    cluster = Answering({**ANSWERS, **services})
+    way = read_way(cluster, "ns", OPTIONS)
+    assert way["bypass"]["service"] == found
+    assert way["unread"] == unread
+    assert ("services" in way["cluster_addresses"]) == (unread == [])
+    assert [path for path in cluster.asked if path.endswith("services")] == listed
+    assert len(cluster.asked) == len(ANSWERS) + len(listed)
+
+
+def test_nothing_is_around_a_service_in_front() -> None:
+    """Its clients' address is no header, that somebody else could write."""
+    cluster = Answering({**ANSWERS, EVERYWHERE: _forbidden(EVERYWHERE)})
+    way = read_way(cluster, "ns", {**OPTIONS, "ingress": ""})
+    assert way["bypass"]["service"] == []
+    assert HERE not in cluster.asked
