@@ -206,8 +206,8 @@ def around(
     """
     behind = [service, *others] if service and service is not front else []
     some = list(nodes)[:_NODES]
-    asked = [(node, port) for node in some for port in _node_port(service or {})]
-    more = [(node, port) for node in some for one in behind[1:] for port in _node_port(one)]
+    asked = [(node, port) for node in some for port in node_port(service or {})]
+    more = [(node, port) for node in some for one in behind[1:] for port in node_port(one)]
     found: dict[str, list[str]] = {"node_ports": [], "internal_node_ports": []}
     for node, port in [*asked, *more[:_OTHERS]]:
         kinds: dict[str, list[str]] = {}
@@ -238,7 +238,7 @@ def _literal(host: str) -> str:
     return f"[{host}]" if ":" in host else host
 
 
-def _node_port(service: Object) -> list[int]:
+def node_port(service: Object) -> list[int]:
     """The first node port of a Service that has one."""
     ports = service.get("spec", {}).get("ports") or []
     return [port["nodePort"] for port in ports if port.get("nodePort")][:1]

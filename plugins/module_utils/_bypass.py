@@ -11,14 +11,17 @@ from __future__ import annotations
 
 import ssl
 from collections.abc import Iterable, Mapping, Sequence
+from itertools import chain
 from typing import Any, NamedTuple
 
 from ansible_collections.kestrel.real_ip.plugins.module_utils._codes import (
     CODES,
+    UNSOUGHT,
     UNTESTED,
     printable,
     say,
     setting_of,
+    unsought,
     warn,
     without_advice,
 )
@@ -52,7 +55,8 @@ class Around(NamedTuple):
     ``service``: likewise, where the Service has a load balancer of its own; ``load_balancer``: the
     load balancer's addresses and names, as its status gives them; ``hosts``, ``paths``: those that
     it has rules for; ``listeners``: its ports and whether each has TLS; ``tls``: that accepts any
-    certificate, since who walks around doesn't mind.
+    certificate, since who walks around doesn't mind; ``unread``: names in UNSOUGHT of what was not
+    looked for, to the command that gives the right for it.
     """
 
     node_ports: Sequence[tuple[str, int]] = ()
@@ -63,6 +67,7 @@ class Around(NamedTuple):
     paths: Sequence[str] = ()
     listeners: Sequence[tuple[int, bool]] = ()
     tls: ssl.SSLContext | None = None
+    unread: Mapping[str, str] = {}
 
 
 class Way(NamedTuple):
@@ -278,6 +283,25 @@ def warnings(
         )
         for one in entries
         if one["reachable"] and one["way"] == "node_port"
+    ]
+
+
+def not_looked_for(around: Around, coverage: str) -> list[str]:
+    """A sentence for each thing that was not looked for, since a right is missing for it.
+
+    ``coverage``: of all targets, as in a result.
+    """
+    told = unsought(around.unread, coverage != "complete").values()
+    return [
+        warn(
+            "unsought",
+            {
+                "what": phrase(UNSOUGHT[name].what),
+                "resource": UNSOUGHT[name].resource,
+                "command": around.unread[name],
+            },
+        )
+        for name in chain.from_iterable(told)
     ]
 
 

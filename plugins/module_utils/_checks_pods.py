@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import re
 import typing as t
-from shlex import quote
 
 from ansible_collections.kestrel.real_ip.plugins.module_utils import _objects as objects
 from ansible_collections.kestrel.real_ip.plugins.module_utils._findings import Seen
@@ -18,8 +17,8 @@ from ansible_collections.kestrel.real_ip.plugins.module_utils._language import j
 from ansible_collections.kestrel.real_ip.plugins.module_utils._path import (
     Object,
     TrafficPath,
-    Unread,
 )
+from ansible_collections.kestrel.real_ip.plugins.module_utils._rights import Right, granting
 
 # --- What the tool itself lacks -------------------------------------------------------------------
 
@@ -34,12 +33,13 @@ def rights(path: TrafficPath) -> t.Iterator[Seen]:
             else phrase("in the whole cluster")
         )
         flag = f"-n {one.namespace}" if one.namespace else "-A"
+        right = Right(one.verb, one.group, one.resource, namespace=one.namespace)
         facts = {
             "verb": one.verb,
             "resource": f"{one.resource}{group}",
             "where": where,
             "flag": flag,
-            "command": _grant(one),
+            "command": granting(right, one.message),
         }
         yield Seen("P003", "Right", f"{one.verb} {one.resource}{group}", one.message, facts)
 
@@ -98,29 +98,6 @@ def no_ingress_api(path: TrafficPath) -> t.Iterator[Seen]:
         "API server",
         phrase("no ingresses in {served}", served=served),
         {"served": served},
-    )
-
-
-def _grant(one: Unread) -> str:
-    """The command that gives the right, to whom the refusal names."""
-    found = re.search(r'User "([^"]+)"', one.message)
-    user = found.group(1) if found else "USER"
-    account = re.fullmatch(r"system:serviceaccount:([^:]+):([^:]+)", user)
-    to = (
-        f"--serviceaccount={account.group(1)}:{account.group(2)}"
-        if account
-        else f"--user={quote(user)}"
-    )
-    # Of its own for each account: a name that is taken would be refused.
-    own = re.sub(r"[^a-z0-9.-]+", "-", (account.expand(r"\1-\2") if account else user).lower())
-    name = f"real-ip-{one.verb}-{one.resource.replace('/', '-')}-{own}"
-    group = f".{one.group}" if one.group else ""
-    space = f"-n {one.namespace} " if one.namespace else ""
-    kind = "role" if one.namespace else "clusterrole"
-    return (
-        f"kubectl {space}create {kind} {name} --verb={one.verb} "
-        f"--resource={one.resource}{group} && "
-        f"kubectl {space}create {kind}binding {name} --{kind}={name} {to}"
     )
 
 

@@ -61,6 +61,13 @@ PHRASES: Mapping[str, str] = {
     "{reason}; {told}": "{reason}；{told}",
     "vantage not checked": "未核对探测位置",
     "forgery not tested": "未测试伪造",
+    "ways around not looked for": "未查找绕行途径",
+    "others that may answer not looked for": "未查找可能代为应答者",
+    "{told} (no right to list {resources})": "{told}（无权列出 {resources}）",
+    "whether a node port answers without the load balancer": "节点端口是否绕过负载均衡应答",
+    "whether another Service leads past the Ingress": "是否有其他 Service 绕过该 Ingress",
+    "whether another Ingress answers in its place": "是否有其他 Ingress 代为应答",
+    "whether another Service listens at the URL": "是否有其他 Service 在该 URL 监听",
     "forgery not tested on {pods}": "未在 {pods} 上测试伪造",
     "forgery tested in part ({refused} of {sent} forged requests not answered)": (
         "只测试了部分伪造（{sent} 个伪造请求中有 {refused} 个没有应答）"

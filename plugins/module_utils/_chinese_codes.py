@@ -593,6 +593,7 @@ WARNINGS_ZH: Mapping[str, str] = {
         "在等待另一个地址应答时，{address} 曾是 {code}，再次探测时是 {then}：出现过一次就算数"
     ),
     "header_missing": "经 {address} 的 {answered} 个应答中有 {count} 个缺少 {header}",
+    "unsought": "没有查找{what}：该账号无权列出 {resource}。授权命令：{command}",
     "bypass": (
         "没有直接访问负载均衡自己的 {address}，或没有测完（没有地址、路由或时间），"
         "因此没有测试是否能绕过"

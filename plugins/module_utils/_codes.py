@@ -862,6 +862,9 @@ WARNINGS: Mapping[str, str] = {
         "the one that wrote last. The load balancer's status has only {name}, which may be what "
         "stands in front: a way around it was not tested"
     ),
+    "unsought": (
+        "{what} was not looked for: this account may not list {resource}. To allow it: {command}"
+    ),
     "node_port": (
         "{address} answers without the load balancer (seen from {place}): who reaches it writes "
         "all headers himself. CLB without direct access needs the node ports open for clients"
@@ -882,7 +885,50 @@ RESERVATIONS: Mapping[str, tuple[str, ...]] = {
         "the echo app doesn't name its pod",
         "回显应用不报告 Pod 名称",
     ),
+    "ways around not looked for": ("ways around not looked for", "未查找绕行途径"),
+    "others that may answer not looked for": (
+        "others that may answer not looked for",
+        "未查找可能代为应答者",
+    ),
 }
+
+
+class Unsought(NamedTuple):
+    """What is not looked for where a resource may not be listed.
+
+    ``told``: by whom it is told: a way around by each verdict, who else may answer by one that is
+    drawn from pods that don't name themselves.
+    """
+
+    resource: str
+    told: str
+    what: str
+
+
+_AROUND, _RIVAL = tuple(RESERVATIONS)[-2:]
+
+#: By the names that ``bypass.unread`` of source_ip_info has for them
+UNSOUGHT: Mapping[str, Unsought] = {
+    "node_ports": Unsought(
+        "nodes", _AROUND, "whether a node port answers without the load balancer"
+    ),
+    "service": Unsought("services", _AROUND, "whether another Service leads past the Ingress"),
+    "rivals": Unsought("ingresses", _RIVAL, "whether another Ingress answers in its place"),
+    "url_takers": Unsought("services", _RIVAL, "whether another Service listens at the URL"),
+}
+
+
+def unsought(unread: Iterable[str], unnamed: bool) -> dict[str, list[str]]:
+    """Of the names in ``unread`` those that a verdict must tell, by the reservation about them.
+
+    ``unnamed``: it is drawn from pods that don't name themselves.
+    """
+    found: dict[str, list[str]] = {}
+    for name in (one for one in UNSOUGHT if one in unread):
+        told = UNSOUGHT[name].told
+        if told == _AROUND or unnamed:
+            found.setdefault(told, []).append(name)
+    return found
 
 
 def reservations(reason: str) -> list[str]:

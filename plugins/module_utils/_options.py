@@ -481,6 +481,7 @@ def _question(
         proxied=_ranges(proxied, "cluster_addresses.proxied"),
         load_balancer=params["load_balancer"] or "",
         forge=params["forge"],
+        unread=(*_unread(params["bypass"] or {}),),
     )
 
 
@@ -592,7 +593,12 @@ def _around(given: Params) -> Around:
         hosts=hosts,
         paths=paths,
         listeners=listeners,
+        unread=_unread(given),
     )
+
+
+def _unread(bypass: Params) -> dict[str, str]:
+    return {name: text for name, text in (bypass.get("unread") or {}).items() if text}
 
 
 def plan(params: Params) -> Plan:

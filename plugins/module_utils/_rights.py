@@ -8,8 +8,11 @@
 
 from __future__ import annotations
 
+import re
 import typing as t
+from shlex import quote
 
+from ansible_collections.kestrel.real_ip.plugins.module_utils._codes import UNSOUGHT
 from ansible_collections.kestrel.real_ip.plugins.module_utils._scenarios import INGRESS
 from ansible_collections.kestrel.real_ip.plugins.module_utils._switches import (
     SETTINGS,
@@ -47,6 +50,32 @@ class Right(t.NamedTuple):
             "kind": "SelfSubjectAccessReview",
             "spec": {"resourceAttributes": attributes},
         }
+
+
+def granting(right: Right, refusal: str) -> str:
+    """The command that gives a right, in the whole cluster where it names no namespace.
+
+    ``refusal``: what the API server said, which names who is to have it.
+    """
+    found = re.search(r'User "([^"]+)"', refusal)
+    user = found.group(1) if found else "USER"
+    account = re.fullmatch(r"system:serviceaccount:([^:]+):([^:]+)", user)
+    to = (
+        f"--serviceaccount={account.group(1)}:{account.group(2)}"
+        if account
+        else f"--user={quote(user)}"
+    )
+    # Of its own for each account: a name that is taken would be refused.
+    own = re.sub(r"[^a-z0-9.-]+", "-", (account.expand(r"\1-\2") if account else user).lower())
+    name = f"real-ip-{right.verb}-{right.resource.replace('/', '-')}-{own}"
+    group = f".{right.group}" if right.group else ""
+    space = f"-n {right.namespace} " if right.namespace else ""
+    kind = "role" if right.namespace else "clusterrole"
+    return (
+        f"kubectl {space}create {kind} {name} --verb={right.verb} "
+        f"--resource={right.resource}{group} && "
+        f"kubectl {space}create {kind}binding {name} --{kind}={name} {to}"
+    )
 
 
 _INGRESSES = ("networking.k8s.io", "ingresses")
@@ -177,7 +206,6 @@ _IDENTITY = Extra(
 # Read only: who wants them changed gives the right for it, and the preflight asks for it then.
 _SWITCHES = Extra(SWITCHES[0], "TKE's switches for the whole cluster")
 _VANTAGE = "where the prober stands (a verdict says so)"
-_BESIDE = "whether another Service leads past the Ingress"
 _WAY = "what is wrong there. It says so, with what allows it"
 #: What each purpose can do more with.
 OPTIONAL: dict[str, tuple[Extra, ...]] = {
@@ -197,8 +225,8 @@ OPTIONAL: dict[str, tuple[Extra, ...]] = {
             Extra(Right("list", "", name, False), _VANTAGE)
             for name in ("nodes", "pods", "services")
         ),
-        Extra(Right("list", *_SERVICES), _BESIDE),
-        Extra(Right("list", *_INGRESSES, False), "whether another Ingress answers in its place"),
+        Extra(Right("list", *_SERVICES), UNSOUGHT["service"].what),
+        Extra(Right("list", *_INGRESSES, False), UNSOUGHT["rivals"].what),
     ),
     "diagnose": (
         Extra(Right("get", *_INGRESSES), _WAY),

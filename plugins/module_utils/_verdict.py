@@ -16,17 +16,20 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
+from itertools import starmap
 from typing import NamedTuple
 
 from ansible_collections.kestrel.real_ip.plugins.module_utils._balancers import BALANCERS
 from ansible_collections.kestrel.real_ip.plugins.module_utils._codes import (
     CODES,
+    UNSOUGHT,
     UNTESTED,
     VERDICTS,
     printable,
     say,
     setting_of,
     titled,
+    unsought,
     warn,
 )
 from ansible_collections.kestrel.real_ip.plugins.module_utils._derive import (
@@ -167,6 +170,7 @@ class Question(NamedTuple):
     ``backends``: names of the pods that have to answer; ``pod_names``: canonical address → name;
     ``proxied``: addresses of load balancers that kube-proxy leaves alone (``ipMode: Proxy``);
     ``load_balancer``: a class of BALANCERS; ``forge``: whether to send forged headers as well;
+    ``unread``: names in UNSOUGHT of what was not looked for;
     ``met``: of the answer at hand it is known that it came through the load balancer on layer 7;
     ``own``: the address that the prober's socket had for it.
     """
@@ -185,6 +189,7 @@ class Question(NamedTuple):
     proxied: Ranges = parse_ranges([])
     load_balancer: str = ""
     forge: bool = False
+    unread: tuple[str, ...] = ()
     met: bool = False
     own: str = ""
 
@@ -940,7 +945,7 @@ def _safe(
     return next((one for one in candidates if one == declared), next(iter(candidates), None))
 
 
-def _not_tested(question: Question, answers: Iterable[Sample], forged: Forged) -> str:
+def _not_tested(question: Question, answers: Sequence[Sample], forged: Forged) -> str:
     """What the verdict doesn't rest on, as the end of the reason."""
     # Of any header: who believes another one writes what it says into the strategy's. The PROXY
     # protocol is refused by most.
@@ -955,13 +960,20 @@ def _not_tested(question: Question, answers: Iterable[Sample], forged: Forged) -
     aimed = [one for one in forged if _tested(question.strategy, [one])]
     met = {sample.pod for _forgery, sample in aimed}
     unmet = [sample for sample in answers if sample.pod and sample.pod not in met]
+    unnamed = coverage(question, answers)[0] != "complete"
     left = [
         *([phrase("vantage not checked")] if not question.standpoint.checked else []),
+        *starmap(_not_looked_for, unsought(question.unread, unnamed).items()),
         *([partly] if tested and refused else []),
         *([phrase("forgery not tested on {pods}", pods=_pods(unmet))] if tested and unmet else []),
         *([phrase("forgery not tested")] if not tested else []),
     ]
     return joined("", (phrase("; {left}", left=one) for one in left))
+
+
+def _not_looked_for(told: str, names: Iterable[str]) -> str:
+    resources = _listed(UNSOUGHT[name].resource for name in names)
+    return phrase("{told} (no right to list {resources})", told=phrase(told), resources=resources)
 
 
 def expected_texts(question: Question, samples: Iterable[Sample]) -> list[str]:

@@ -8,6 +8,7 @@
 
 from __future__ import annotations
 
+import re
 import typing as t
 
 from ansible_collections.kestrel.real_ip.plugins.module_utils._addresses import (
@@ -17,6 +18,7 @@ from ansible_collections.kestrel.real_ip.plugins.module_utils._addresses import 
     beside,
     collect,
     listeners,
+    node_port,
     receiving_pods,
     rivals,
     targets,
@@ -30,6 +32,7 @@ from ansible_collections.kestrel.real_ip.plugins.module_utils._readiness import 
     addresses,
     paths_of,
 )
+from ansible_collections.kestrel.real_ip.plugins.module_utils._rights import Right, granting
 from ansible_collections.kestrel.real_ip.plugins.module_utils._shapes import (
     INGRESS_APIS,
     modern_ingress,
@@ -45,12 +48,20 @@ OPTIONS: dict[str, dict[str, t.Any]] = {
 }
 
 
+_NODES, _SERVICES = "/api/v1/nodes", "/api/v1/services"
+
+
 class _Reader:
-    """Reads lists of the cluster; what may not be read is remembered in ``unread``."""
+    """Reads lists of the cluster.
+
+    What may not be read is remembered in ``unread``, and in ``grants`` by its path the command that
+    gives the right.
+    """
 
     def __init__(self, cluster: Cluster) -> None:
         self.cluster = cluster
         self.unread: list[str] = []
+        self.grants: dict[str, str] = {}
 
     def items(self, path: str, **query: str) -> list[dict[str, t.Any]] | None:
         """A list, or None where it may not be read. Raises ClusterError for all else."""
@@ -60,6 +71,7 @@ class _Reader:
             if error.status != 403:
                 raise
             self.unread.append(str(error))
+            self.grants[path] = granting(_right(path), str(error))
             return None
 
     def ingresses(self) -> list[t.Mapping[str, t.Any]]:
@@ -77,6 +89,20 @@ class _Reader:
         return self.cluster.find_first(paths_of(kind, namespace, name))
 
 
+_LIST = re.compile(
+    r"/(?:api|apis/(?P<group>[^/]+))/[^/]+/(?:namespaces/(?P<namespace>[^/]+)/)?(?P<resource>\w+)"
+)
+
+
+def _right(path: str) -> Right:
+    """The right to read a list."""
+    found = _LIST.fullmatch(path)
+    assert found is not None, path
+    return Right(
+        "list", found["group"] or "", found["resource"], namespace=found["namespace"] or ""
+    )
+
+
 def read_way(cluster: Cluster, namespace: str, options: t.Mapping[str, t.Any]) -> dict[str, t.Any]:
     """What path_addresses_info returns, for ``options`` as in OPTIONS. Raises ClusterError."""
     reader = _Reader(cluster)
@@ -85,6 +111,7 @@ def read_way(cluster: Cluster, namespace: str, options: t.Mapping[str, t.Any]) -
     front = reader.one("Ingress", namespace, ingress) if ingress else service
     if front is not None and ingress:
         front = dict(modern_ingress(front))
+    here = f"/api/v1/namespaces/{namespace}/services"
     selector = (service or {}).get("spec", {}).get("selector") or {}
     pods = (
         reader.items(
@@ -94,8 +121,8 @@ def read_way(cluster: Cluster, namespace: str, options: t.Mapping[str, t.Any]) -
         if selector
         else []
     )
-    nodes = reader.items("/api/v1/nodes")
-    services = reader.items("/api/v1/services")
+    nodes = reader.items(_NODES)
+    services = reader.items(_SERVICES)
     known = collect(
         nodes,
         services,
@@ -104,12 +131,20 @@ def read_way(cluster: Cluster, namespace: str, options: t.Mapping[str, t.Any]) -
         pods or [],
     )
     if services is None and ingress:
-        services = reader.items(f"/api/v1/namespaces/{namespace}/services")
+        services = reader.items(here)
     same = beside(service, services or [], pods or []) if service and ingress else []
     named = addresses(front or {})
     host, path = options["request_host"], options["path"]
     asked = asked_for(host, path, options["url"])
     others = reader.ingresses() if ingress and named else []
+    # A list that was refused is missed only where something would have been looked for in it.
+    missed = {
+        "node_ports": _NODES if any(map(node_port, [service or {}, *same])) else "",
+        "service": here if service and ingress else "",
+        "rivals": next((path for path in reader.grants if path.endswith("/ingresses")), ""),
+        "url_takers": _SERVICES if options["url"] else "",
+    }
+    unread = {name: reader.grants[path] for name, path in missed.items() if path in reader.grants}
     return {
         "found": front is not None,
         "addresses": named,
@@ -125,7 +160,7 @@ def read_way(cluster: Cluster, namespace: str, options: t.Mapping[str, t.Any]) -
         "ready_pods": receiving_pods(service or {}, pods or []),
         "persistent": (service or {}).get("spec", {}).get("sessionAffinity") == "ClientIP",
         "cluster_addresses": known,
-        "bypass": around(nodes or [], service, front, same),
+        "bypass": {**around(nodes or [], service, front, same), "unread": unread},
         "unread": reader.unread,
         "version": cluster.get("/version").get("gitVersion", ""),
     }

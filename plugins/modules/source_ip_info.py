@@ -228,6 +228,27 @@ options:
             well, since what stands in front need not use the URL's port.
         type: list
         elements: str
+      unread:
+        description:
+          - What was not looked for, since a right is missing for it, each with the command that
+            gives it. The reason of a verdict that is drawn all the same says so, and
+            RV(warnings_found) has the command.
+        type: dict
+        suboptions:
+          node_ports:
+            description: O(bypass.node_ports).
+            type: str
+          service:
+            description: Services that lead past the Ingress, for O(bypass.service).
+            type: str
+          rivals:
+            description: Other Ingresses that may take the requests. Told of where the echo app
+              doesn't name every pod.
+            type: str
+          url_takers:
+            description: Other Services that may take the requests for a URL. Told of where the echo
+              app doesn't name every pod.
+            type: str
   load_balancer:
     description:
       - The class of the load balancer, by which its own header lines are known. Known is V(qcloud)
@@ -665,6 +686,7 @@ from typing import Any, Callable
 
 from ansible.module_utils.basic import AnsibleModule
 from ansible_collections.kestrel.real_ip.plugins.module_utils import _bypass as bypass
+from ansible_collections.kestrel.real_ip.plugins.module_utils._codes import UNSOUGHT
 from ansible_collections.kestrel.real_ip.plugins.module_utils._derive import (
     STRATEGIES,
     Address,
@@ -728,7 +750,7 @@ CLUSTER = {
 }
 #: Seconds beside the deadline to try the ways around: without them they count as closed.
 BYPASS_TIME = 10
-BYPASS = {
+BYPASS: dict[str, dict[str, Any]] = {
     "node_ports": TEXTS,
     "internal_node_ports": TEXTS,
     "service": TEXTS,
@@ -736,6 +758,7 @@ BYPASS = {
     "hosts": TEXTS,
     "paths": TEXTS,
     "listeners": TEXTS,
+    "unread": {"type": "dict", "options": {name: {"type": "str"} for name in UNSOUGHT}},
 }
 ARGUMENTS: dict[str, dict[str, Any]] = {
     **PER_TARGET,
@@ -864,6 +887,7 @@ def run(params: dict[str, Any]) -> dict[str, Any]:
         for one in results(visit)
     ]
     total = summarize(found, times)
+    warnings += bypass.not_looked_for(todo.around, total["coverage"])
     return {
         **total,
         "warnings_found": [*total["warnings_found"], *warnings],

@@ -68,6 +68,7 @@ def test_each_playbook_runs_with_its_manifest(own: Playbooks, tmp_path: Path) ->
     run = granted.run("verify", *MINE)
     assert run.verdict == "preserved"
     assert "vantage not checked" not in run.output
+    assert "not looked for" not in run.output
     granted.run("diagnose")
     # Another scenario, and back: what each has needed is removed.
     granted.run("deploy", *DIRECT)

@@ -32,6 +32,7 @@ from ansible_collections.kestrel.real_ip.plugins.module_utils._chinese_tke impor
 from ansible_collections.kestrel.real_ip.plugins.module_utils._codes import (
     CODES,
     RESERVATIONS,
+    UNSOUGHT,
     WARNINGS,
     Code,
     printable,
@@ -146,6 +147,7 @@ def asked() -> set[str]:
     return {
         *map(str, found),
         *RESERVATIONS,
+        *(one.what for one in UNSOUGHT.values()),
         *_verdict._PLACES.values(),
         *_verdict._PLACE.values(),
         *(one for one in _vantage.PLACES if one != "auto"),

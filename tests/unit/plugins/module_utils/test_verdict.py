@@ -102,6 +102,7 @@ class Case(NamedTuple):
     standpoint: Standpoint = Standpoint()
     proxied: tuple[str, ...] = ()
     balancer: str = ""
+    unread: tuple[str, ...] = ()
     #: Forged header and value, and what was answered; PROXY for that protocol's line.
     forged: tuple[tuple[str, str, Any], ...] = ()
 
@@ -125,6 +126,7 @@ class Case(NamedTuple):
             proxied=parse_ranges(self.proxied),
             load_balancer=self.balancer,
             forge=bool(self.forged),
+            unread=self.unread,
         )
 
     def path(self) -> Path:
@@ -926,6 +928,44 @@ def test_what_was_not_tested_is_said_last() -> None:
     # That of another header is none of the one that is read.
     hashed = hashed._replace(forged=(*hashed.forged, ("True-Client-IP", "6.6.6.6", GOOD_B)))
     assert hashed.judge().reason.endswith(f"; forgery not tested on {B}")
+
+
+ALL_UNREAD = ("node_ports", "service", "rivals", "url_takers")
+
+
+@pytest.mark.parametrize(
+    ("answers", "backends", "unread", "told"),
+    [
+        ((GOOD_A,), (A,), (), ""),
+        ((GOOD_A,), (A,), ("node_ports",), "; ways around not looked for (no right to list nodes)"),
+        # Who else may answer is no matter where each pod has named itself.
+        ((GOOD_A,), (A,), ("rivals", "url_takers"), ""),
+        (
+            (answer(),) * 20,
+            (A, B),
+            ("rivals",),
+            "; others that may answer not looked for (no right to list ingresses)",
+        ),
+        (
+            (answer(),) * 20,
+            (A, B),
+            ALL_UNREAD,
+            "; ways around not looked for (no right to list nodes, services); others that may "
+            "answer not looked for (no right to list ingresses, services)",
+        ),
+    ],
+)
+def test_what_was_not_looked_for_is_said(
+    answers: tuple[Any, ...], backends: tuple[str, ...], unread: tuple[str, ...], told: str
+) -> None:
+    """And doesn't change the verdict: what is there to be found isn't known."""
+    case = Case(answers, backends=backends, samples=10, unread=unread)
+    finding, before = case.judge(), case._replace(unread=()).judge()
+    assert (finding.verdict, finding.code) == (before.verdict, before.code)
+    end = "; forgery not tested"
+    assert finding.reason == before.reason.removesuffix(end) + told + end
+    bad = case._replace(answers=(answer("192.0.2.77"),) * 20).judge()
+    assert (bad.verdict, "not looked for" in bad.reason) == ("lost", False)
 
 
 NONE_B = answer(None, pod=B)

@@ -7,6 +7,7 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
+from ansible_collections.kestrel.real_ip.plugins.module_utils._codes import UNSOUGHT
 from ansible_collections.kestrel.real_ip.plugins.module_utils._kubernetes import ClusterError
 from ansible_collections.kestrel.real_ip.plugins.module_utils._way import read_way
 from ansible_collections.kestrel.real_ip.tests.unit.plugins.module_utils.test_kubernetes import (
@@ -74,6 +75,58 @@ def test_where_other_services_are_found(
     assert ("services" in way["cluster_addresses"]) == (unread == [])
     assert [path for path in cluster.asked if path.endswith("services")] == listed
     assert len(cluster.asked) == len(ANSWERS) + len(listed)
+
+
+NODES, INGRESSES = "/api/v1/nodes", "/apis/networking.k8s.io/v1/ingresses"
+IN_FRONT = {"ingress": ""}
+A_URL = {"url": "http://www.example/"}
+WITH_PORT = {
+    "spec": {**SPEC, "ports": [{"port": 80, "nodePort": 30080}]},
+    "metadata": OWN["metadata"],
+}
+OWN_PORT = {f"{IN_NS}/services/own": WITH_PORT}
+
+
+@pytest.mark.parametrize(
+    ("refused", "answers", "options", "unread"),
+    [
+        ([], OWN_PORT, A_URL, []),
+        ([EVERYWHERE], OWN_PORT, {}, []),
+        ([EVERYWHERE], {}, A_URL, ["url_takers"]),
+        ([EVERYWHERE, HERE], {}, {}, ["service"]),
+        ([EVERYWHERE, HERE], {}, A_URL, ["service", "url_takers"]),
+        # With the Service in front there is no Ingress that another one leads past.
+        ([EVERYWHERE, HERE, INGRESSES], {}, IN_FRONT, []),
+        ([EVERYWHERE], {}, {**IN_FRONT, **A_URL}, ["url_takers"]),
+        ([INGRESSES], {}, {}, ["rivals"]),
+        ([NODES], OWN_PORT, {}, ["node_ports"]),
+        ([NODES], OWN_PORT, IN_FRONT, ["node_ports"]),
+        # No node port is there that nodes would have to be known for.
+        ([NODES], {}, {}, []),
+    ],
+)
+def test_what_is_not_looked_for(
+    refused: list[str], answers: dict[str, Any], options: dict[str, str], unread: list[str]
+) -> None:
+    forbidden = {path: _forbidden(path) for path in refused}
+    cluster = Answering({**ANSWERS, EVERYWHERE: SERVICES, HERE: SERVICES, **answers, **forbidden})
+    way = read_way(cluster, "ns", {**OPTIONS, **options})
+    assert [*way["bypass"]["unread"]] == unread
+    assert all(name in UNSOUGHT for name in unread)
+
+
+def test_what_was_not_looked_for_comes_with_the_command_that_allows_it() -> None:
+    said = 'services is forbidden: User "system:serviceaccount:ns:robot" cannot list'
+    refused = {path: ClusterError(said, 403) for path in (EVERYWHERE, HERE)}
+    way = read_way(Answering({**ANSWERS, **refused}), "ns", {**OPTIONS, **A_URL})
+    name = "real-ip-list-services-ns-robot"
+    whose = "--serviceaccount=ns:robot"
+    role, cluster_role = (
+        f"kubectl {space}create {kind} {name} --verb=list --resource=services && "
+        f"kubectl {space}create {kind}binding {name} --{kind}={name} {whose}"
+        for space, kind in (("-n ns ", "role"), ("", "clusterrole"))
+    )
+    assert way["bypass"]["unread"] == {"service": role, "url_takers": cluster_role}
 
 
 def test_nothing_is_around_a_service_in_front() -> None:

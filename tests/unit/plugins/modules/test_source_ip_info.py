@@ -18,6 +18,7 @@ import pytest
 import yaml
 from ansible.module_utils.common.arg_spec import ModuleArgumentSpecValidator
 from ansible_collections.kestrel.real_ip.plugins.module_utils import _probe
+from ansible_collections.kestrel.real_ip.plugins.module_utils._language import in_language
 from ansible_collections.kestrel.real_ip.plugins.module_utils._options import WrongArgument
 from ansible_collections.kestrel.real_ip.plugins.modules import source_ip_info
 from ansible_collections.kestrel.real_ip.tests.unit.plugins.module_utils.servers import (
@@ -64,6 +65,41 @@ def probe(**options: Any) -> dict[str, Any]:
     # Whatever was answered, it goes through JSON to a terminal.
     assert json.dumps(result, ensure_ascii=False).isprintable()
     return result
+
+
+@pytest.mark.parametrize(
+    ("unread", "language", "told"),
+    [
+        ({"node_ports": "", "service": ""}, "en", []),
+        (
+            {"node_ports": "kubectl a", "service": ""},
+            "en",
+            [
+                "whether a node port answers without the load balancer was not looked for: this "
+                "account may not list nodes. To allow it: kubectl a"
+            ],
+        ),
+        (
+            {"service": "kubectl b", "rivals": "kubectl c"},
+            "zh",
+            [
+                "没有查找是否有其他 Service 绕过该 Ingress：该账号无权列出 services。"
+                "授权命令：kubectl b",
+                "没有查找是否有其他 Ingress 代为应答：该账号无权列出 ingresses。"
+                "授权命令：kubectl c",
+            ],
+        ),
+    ],
+)
+def test_what_was_not_looked_for_is_a_warning(
+    unread: dict[str, str], language: str, told: list[str]
+) -> None:
+    with Server(echo()) as running:
+        result = probe(url=running.url, expected_source=CLIENT, bypass={"unread": unread})
+    said = {"en": "ways around not looked for (no right to list", "zh": "未查找绕行途径（无权列出"}
+    reason = in_language(result["reason"], language)
+    assert (said[language] in reason) is bool(told), reason
+    assert in_language(result["warnings_found"], language) == told
 
 
 # --- Verdicts -------------------------------------------------------------------------------------
