@@ -17,7 +17,7 @@ from ansible_collections.kestrel.real_ip.plugins.module_utils._report import (
     judged,
     merge,
 )
-from ansible_collections.kestrel.real_ip.plugins.module_utils._summary import colour, line, passes
+from ansible_collections.kestrel.real_ip.plugins.module_utils._summary import colour, line, refused
 from ansible_collections.kestrel.real_ip.plugins.plugin_utils._files import document, unusable
 from ansible_collections.kestrel.real_ip.plugins.plugin_utils._run import facts
 from ansible_collections.kestrel.real_ip.plugins.plugin_utils._writers import write_all
@@ -53,23 +53,25 @@ class ActionModule(ActionBase):
         except Unreadable as error:
             return {**result, "failed": True, "msg": str(error)}
         found = merge(documents, {"playbook": "merge_results", **facts()})
-        results = found[RESULTS]
+        results, good = found[RESULTS], {"preserved", *arguments["accept"]}
+        bad = {
+            host: [row for one in judged(documents.values(), host) for row in refused(one, good)]
+            for host in results
+        }
         for host, one in results.items():
             display.display(line(host, one), color=colour(one))
+            # What isn't accepted need not be the worst.
+            hidden = [f"{row['verdict']}: {row['reason']}" for row in bad[host]]
+            if one["verdict"] in good:
+                for text in dict.fromkeys(hidden):
+                    display.display(f"  not accepted of {host}: {text}")
         several = in_several(documents)
         if several:
             display.display(f"In several documents, of which the worst stays: {', '.join(several)}")
         result.update(
             write_all({directory: found} if directory else {}, self._task.check_mode),
             real_ip_results=results,
-            refused=[
-                host
-                for host in results
-                if not all(
-                    passes(one, {"preserved", *arguments["accept"]}, False, probes)
-                    for one, probes in judged(documents.values(), host)
-                )
-            ],
+            refused=[host for host, rows in bad.items() if rows],
             ansible_stats={"data": {RESULTS: results}, "per_host": False, "aggregate": True},
         )
         return result

@@ -90,8 +90,7 @@ class ActionModule(ActionBase):
         published = over_all(verifications or [found])
         host = (task_vars or {}).get("inventory_hostname", "localhost")
         excused = not failure and bool(arguments["diagnosis"] or not probe or probe.get("skipped"))
-        drawn_from = [] if failure or arguments["diagnosis"] else [*vantages.values()] or [probe]
-        bad = refused(found, {"preserved", *arguments["accept"]}, excused, drawn_from)
+        bad = refused(found, {"preserved", *arguments["accept"]}, excused)
         accepted = not bad
         # Among many, what is well would only hide what isn't.
         left_out = arguments["brief"] and accepted and not found["cause"] and not display.verbosity

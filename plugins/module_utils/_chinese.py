@@ -60,6 +60,9 @@ PHRASES: Mapping[str, str] = {
     ),
     "{reason}; {told}": "{reason}；{told}",
     "vantage not checked": "未核对探测位置",
+    "what each address showed was not kept, so that this may be among it": (
+        "没有保存各地址的结果，因此其中可能有它"
+    ),
     "forgery not tested": "未测试伪造",
     "ways around not looked for": "未查找绕行途径",
     "others that may answer not looked for": "未查找可能代为应答者",

@@ -15,7 +15,7 @@ from __future__ import annotations
 import json
 import typing as t
 
-from ansible_collections.kestrel.real_ip.plugins.module_utils._codes import printable
+from ansible_collections.kestrel.real_ip.plugins.module_utils._codes import VERDICTS, printable
 from ansible_collections.kestrel.real_ip.plugins.module_utils._fleet import worst_first
 from ansible_collections.kestrel.real_ip.plugins.module_utils._report_schema import (
     FORMAT,
@@ -24,7 +24,9 @@ from ansible_collections.kestrel.real_ip.plugins.module_utils._report_schema imp
 )
 from ansible_collections.kestrel.real_ip.plugins.module_utils._summary import (
     badness,
+    by_verdict,
     over_all,
+    worst,
 )
 
 Data = t.Mapping[str, t.Any]
@@ -133,11 +135,14 @@ def _contradiction(found: Data, place: str) -> str | None:
     """
     vantages = [*(found.get("vantages") or {}).values()]
     checked = [found.get("verifications") or [], vantages]
-    for several in filter(None, checked):
-        worst = over_all(several)["verdict"]
-        if worst != found["verdict"]:
-            seen = found["verdict"]
-            return f"{printable(place)}.verdict: expected {worst}, the worst in it, got {seen}"
+    seen = [one for one in found.get("by_verdict") or () if one in VERDICTS]
+    # One of an address can be better, but not worse.
+    beneath = [found, *({**found, "verdict": one} for one in seen)]
+    for several in filter(None, [*checked, beneath]):
+        expected = over_all(several)["verdict"]
+        if expected != found["verdict"]:
+            got = found["verdict"]
+            return f"{printable(place)}.verdict: expected {expected}, the worst in it, got {got}"
     nested = (_contradiction(one, place) for several in checked for one in several)
     return next(filter(None, nested), None)
 
@@ -178,15 +183,32 @@ def merge(documents: t.Mapping[str, Document], run: Data) -> Document:
     return document(hosts, {**run, "merged": merged})
 
 
-def judged(documents: t.Iterable[Document], host: str) -> t.Iterator[tuple[Data, t.Iterable[Data]]]:
-    """Each verdict on a host that went into a merged one, with the probes that it was drawn from.
+def judged(documents: t.Iterable[Document], host: str) -> t.Iterator[Data]:
+    """Each entry of a host that went into a merged one.
 
     Which of them are accepted is asked for each: the worst can be, and another one not.
     """
     for one in (document for document in documents if host in document[RESULTS]):
-        found = one[RESULTS][host]
-        yield found, one["evidence"][host]["probes"].values()
-        yield from ((earlier, ()) for earlier in found.get("verifications") or [])
+        found = {**one[RESULTS][host]}
+        several = found.pop("verifications", None) or []
+        yield _completed(found, one["evidence"][host]["probes"])
+        yield from (another for another in several if another != found)
+
+
+def _completed(found: Data, probes: t.Mapping[str, Data]) -> Data:
+    """An entry with ``by_verdict``, from its evidence where an older release kept it only there."""
+
+    def told(name: str, one: Data) -> Data:
+        targets = probes.get(name, {}).get("targets")
+        if "by_verdict" in one or targets is None:
+            return one
+        return {**one, "by_verdict": by_verdict(targets)}
+
+    vantages = found.get("vantages")
+    if not vantages:
+        return told("", found)
+    each = {name: told(name, one) for name, one in vantages.items()}
+    return {**told(worst(each), found), "vantages": each}
 
 
 def in_several(documents: t.Mapping[str, Document]) -> list[str]:

@@ -111,6 +111,19 @@ SCHEMA: Schema = {
             expected_from=_TEXT_OR_NONE,
             observed={**_COUNTS, "type": ["object", "null"]},
             address=_TEXTS_OR_NONE,
+            by_verdict={
+                **_named(
+                    _object(
+                        "reason",
+                        count=_COUNT,
+                        addresses=_TEXTS_OR_NONE,
+                        code=_TEXT_OR_NONE,
+                        reason=_TEXT,
+                    )
+                ),
+                "description": "Verdict, or untested, to how many addresses have it, a few of "
+                "them, and what is said of the first",
+            },
             vantage=_TEXT_OR_NONE,
             time=_TEXT,
             versions=_VERSIONS,

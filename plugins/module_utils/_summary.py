@@ -73,10 +73,36 @@ def entry(probe: Data | None, failure: Data | None, facts: Data) -> dict[str, t.
     if failure:
         found["reason"] = printable(found["reason"], 4000)
     targets = told.get("targets") or []
+    found["by_verdict"] = by_verdict(targets)
     # A name can give several addresses, and one that was waited for can stand there twice.
     found["address"] = [*dict.fromkeys(one.get("name") for one in targets)]
     found["vantage"] = told.get("vantage")
     return {**found, **facts}
+
+
+#: Addresses that are named of those with one verdict: what is published stays small
+_NAMED = 3
+
+
+def by_verdict(targets: t.Iterable[Data]) -> dict[str, Data]:
+    """Verdict, or UNTESTED, to what the addresses with it are: how many, a few of them by name, and
+    what is said of the first.
+
+    ``targets``: as in a result of source_ip_info. Whatever their number, so much is published.
+    """
+    rows: dict[str, list[Data]] = {}
+    for one in targets:
+        rows.setdefault(one["verdict"], []).append(one)
+    return {
+        verdict: {
+            "count": len(rows[verdict]),
+            "addresses": [one.get("address") or one.get("name") for one in rows[verdict][:_NAMED]],
+            "code": rows[verdict][0].get("code"),
+            "reason": rows[verdict][0]["reason"],
+        }
+        for verdict in (*VERDICTS, UNTESTED)
+        if verdict in rows
+    }
 
 
 def without_result(failure: Data, facts: Data) -> dict[str, t.Any]:
@@ -197,20 +223,14 @@ def everywhere(probe: Data, probes: t.Iterable[Data]) -> Data:
     return probe if alike else without_advice(probe)
 
 
-def refused(
-    found: Data, accepted: t.Container[str], excused: bool, probes: t.Iterable[Data] = ()
-) -> list[Data]:
+def refused(found: Data, accepted: t.Container[str], excused: bool = False) -> list[Data]:
     """What is not accepted of a host: its verdict, else those that a worse one hides, of vantage
     points and addresses.
 
-    ``excused``: nothing was to be probed, so that ``not_run`` is no failure; ``probes``: the
-    results of source_ip_info that the verdict was drawn from.
+    ``excused``: nothing was to be probed, so that ``not_run`` is no failure.
     """
-    addresses = [one for probe in probes for one in probe.get("targets") or []]
-    hidden = [
-        *(found.get("vantages") or {}).values(),
-        *(one for one in addresses if one["verdict"] != UNTESTED),
-    ]
+    vantages = [*(found.get("vantages") or {}).values()]
+    hidden = [*vantages, *(row for one in (found, *vantages) for row in _of_addresses(one))]
     bad = [
         one
         for one in (found, *hidden)
@@ -219,11 +239,20 @@ def refused(
     return bad[:1] if found in bad else bad
 
 
-def passes(
-    found: Data, accepted: t.Container[str], excused: bool, probes: t.Iterable[Data] = ()
-) -> bool:
+def _of_addresses(found: Data) -> list[Data]:
+    """What an entry says of its addresses, with the verdict of each."""
+    told, verdict = found.get("by_verdict"), found["verdict"]
+    if told is not None:
+        return [{**row, "verdict": one} for one, row in told.items() if one != UNTESTED]
+    # Kept by a release that didn't tell: an address can have any verdict that isn't worse.
+    reason = phrase("what each address showed was not kept, so that this may be among it")
+    better = VERDICTS[VERDICTS.index(verdict) + 1 :] if verdict in VERDICTS else ()
+    return [{"verdict": one, "reason": reason} for one in better]
+
+
+def passes(found: Data, accepted: t.Container[str], excused: bool = False) -> bool:
     """Whether all of :func:`refused` is accepted."""
-    return not refused(found, accepted, excused, probes)
+    return not refused(found, accepted, excused)
 
 
 def colour(found: Data) -> str:

@@ -72,7 +72,9 @@ real_ip_results:
   returned: where all documents could be read
   type: dict
 refused:
-  description: The clusters whose verdict, or that of one of their vantage points, is not accepted.
+  description: The clusters whose verdict, or that of one of their vantage points or addresses, is
+    not accepted. Where an older release has kept nothing of single addresses, an accepted verdict
+    is refused that could hide another one.
   returned: where all documents could be read
   type: list
   elements: str

@@ -25,7 +25,11 @@ from ansible_collections.kestrel.real_ip.plugins.module_utils._report_schema imp
     mismatch,
     shaped,
 )
-from ansible_collections.kestrel.real_ip.plugins.module_utils._summary import passes, without_result
+from ansible_collections.kestrel.real_ip.plugins.module_utils._summary import (
+    by_verdict,
+    passes,
+    without_result,
+)
 
 RUN = {"playbook": "verify", "time": "2026-01-02T03:04:05+00:00", "versions": {"ansible": "2.20"}}
 NOTHING: dict[str, t.Any] = {"probes": {}, "path": [], "findings": []}
@@ -41,6 +45,7 @@ def found(verdict: str, time: str = "2026-01-01T00:00:00+00:00", **more: t.Any) 
         "expected_from": "given",
         "observed": {"203.0.113.10": 10},
         "address": ["198.51.100.1"],
+        "by_verdict": {},
         "vantage": "outside",
         "time": time,
         "versions": {"kubernetes": None},
@@ -264,6 +269,15 @@ def test_of_a_host_in_two_documents_the_worst_stays(
     assert in_several(documents) == ["a"]
 
 
+def _rows(verdicts: list[str]) -> list[dict[str, t.Any]]:
+    return [{"verdict": one, "reason": f"{one} it is"} for one in verdicts]
+
+
+def _old(one: dict[str, t.Any]) -> dict[str, t.Any]:
+    """An entry as a release had it that told nothing of single addresses."""
+    return {name: part for name, part in one.items() if name != "by_verdict"}
+
+
 @pytest.mark.parametrize(
     ("verdicts", "accepted", "expected"),
     [
@@ -271,21 +285,83 @@ def test_of_a_host_in_two_documents_the_worst_stays(
         # The worst is accepted, and not another one, be it of another document or an address.
         (["no_answer", "lost"], ["no_answer"], False),
         (["no_answer", "lost"], ["no_answer", "lost"], True),
+        (["no_answer", "untested"], ["no_answer"], True),
+        (["lost"], ["lost"], True),
+        (["preserved", "untested"], [], True),
     ],
 )
 def test_what_is_merged_is_accepted_in_each(
     verdicts: list[str], accepted: list[str], expected: bool
 ) -> None:
     good = {"preserved", *accepted}
-    apart = {f"{one}.json": made(a=found(one)) for one in verdicts}
-    targets = [{"verdict": one, "reason": one} for one in verdicts]
-    probes = {"": {"verdict": verdicts[0], "reason": "a", "targets": targets}}
-    whole = document({"a": (found(verdicts[0]), {**NOTHING, "probes": probes})}, RUN)
-    for documents in (apart, {"again.json": merge(apart, RUN)}, {"whole.json": whole}):
-        told = [
-            passes(one, good, False, rests_on) for one, rests_on in judged(documents.values(), "a")
-        ]
-        assert all(told) is expected
+    one = found(verdicts[0], by_verdict=by_verdict(_rows(verdicts)))
+    probe = {"verdict": verdicts[0], "reason": "a", "targets": _rows(verdicts)}
+    vantages = {"b": found("preserved"), "a": one}
+    cases: dict[str, tuple[dict[str, t.Any], dict[str, t.Any]]] = {
+        "published": (one, {}),
+        "of a vantage point": ({**one, "vantages": vantages}, {}),
+        "of an earlier verification": (
+            {**one, "verifications": [one, found("preserved")]},
+            {},
+        ),
+        "kept in the evidence": (_old(one), {"": probe}),
+        "kept in that of a vantage point": (
+            _old({**one, "vantages": {**vantages, "a": _old(one)}}),
+            {"a": probe},
+        ),
+        "kept, of several verifications": (
+            {**_old(one), "verifications": [_old(one), found("preserved")]},
+            {"": probe},
+        ),
+    }
+    apart = {f"{name}.json": made(a=found(name)) for name in verdicts if name != "untested"}
+    several = {
+        name: {"x.json": document({"a": (entry, {**NOTHING, "probes": probes})}, RUN)}
+        for name, (entry, probes) in cases.items()
+    }
+    for name, documents in {
+        **several,
+        "apart": apart,
+        "merged": {"again.json": merge(apart, RUN)},
+        "merged artifacts": {"again.json": merge(several["published"], RUN)},
+    }.items():
+        read_again = {path: read(as_json(one), path) for path, one in documents.items()}
+        told = [passes(one, good) for one in judged(read_again.values(), "a")]
+        assert all(told) is expected, name
+
+
+@pytest.mark.parametrize(
+    ("verdict", "accepted", "expected"),
+    [
+        ("preserved", [], True),
+        # The worst of its addresses is known, and not what it hides.
+        ("no_answer", ["no_answer"], False),
+        ("no_answer", ["no_answer", "lost", "mixed", "forgeable", "unproven"], True),
+        ("lost", ["lost", "no_answer"], False),
+        ("unproven", ["unproven"], True),
+        ("not_run", [], False),
+    ],
+)
+def test_an_old_result_hides_what_it_does_not_tell(
+    verdict: str, accepted: list[str], expected: bool
+) -> None:
+    good = {"preserved", *accepted}
+    one = _old(found(verdict))
+    vantages = {"b": _old(found("preserved")), "a": one}
+    for entry in (one, _old({**one, "vantages": vantages})):
+        kept = {"x.json": read(results_of(entry), "x.json")}
+        for documents in (kept, {"again.json": merge(kept, RUN)}):
+            told = [passes(each, good) for each in judged(documents.values(), "a")]
+            assert all(told) is expected
+
+
+def test_an_address_that_is_worse_than_the_verdict_is_refused() -> None:
+    """Put together member by member, a later run's verdict would stand over an earlier address."""
+    worse = by_verdict(_rows(["preserved", "lost"]))
+    for one in (found("preserved", by_verdict=worse), found("not_run", by_verdict=worse)):
+        with pytest.raises(Unreadable, match=r"real_ip_results\.a\.verdict: expected lost"):
+            read(results_of(one), "x.json")
+    assert read(results_of(found("lost", by_verdict=worse)), "x.json")
 
 
 def test_what_was_merged_can_be_merged_again() -> None:

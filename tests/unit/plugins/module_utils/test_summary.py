@@ -39,7 +39,7 @@ PROBE: dict[str, t.Any] = {
     "expected": ["203.0.113.10"],
     "expected_from": "given",
     "observed": {"10.255.0.12": 10},
-    "targets": [{"name": "198.51.100.1"}],
+    "targets": [{"name": "198.51.100.1", "verdict": "untested", "reason": "no route"}],
     "warnings_found": ["X-Real-IP differs"],
     "backends": [{"name": "pod-a", "observed": {"10.255.0.12": 10}}],
 }
@@ -500,8 +500,28 @@ def test_every_address_must_be_accepted(
     probe = {**PROBE, "verdict": verdicts[0], "targets": _targets(*verdicts)}
     for vantages in ({}, {"a": probe}):
         found = _combined(vantages) if vantages else entry(probe, None, FACTS)
-        bad = refused(found, {"preserved", *accepted}, False, [probe])
+        bad = refused(found, {"preserved", *accepted})
         assert [*dict.fromkeys(one["verdict"] for one in bad)] == told
+        assert all(one["reason"] == f"{one['verdict']} it is" for one in bad if one is not found)
+
+
+def test_what_is_published_of_addresses_stays_small() -> None:
+    """However many there are."""
+    many = [
+        {**one, "address": f"192.0.2.{number}", "code": "V201"}
+        for number in range(200)
+        for one in _targets("lost", "no_answer", "untested")
+    ]
+    found = entry({**PROBE, "targets": many}, None, FACTS)["by_verdict"]
+    assert [*found] == ["no_answer", "lost", "untested"], "the worst first"
+    assert found["lost"] == {
+        "count": 200,
+        "addresses": ["192.0.2.0", "192.0.2.1", "192.0.2.2"],
+        "code": "V201",
+        "reason": "lost it is",
+    }
+    for failure, probe in (({"task": "Apply", "msg": "no"}, PROBE), (None, {"skipped": True})):
+        assert entry(probe, failure, FACTS)["by_verdict"] == {}
 
 
 XFF_2 = {"strategy": "rightmost_trusted_count", "header": "X-Forwarded-For", "trusted_count": 2}
