@@ -168,3 +168,33 @@ def task_variables(found: Any) -> Iterator[str]:
             yield from found["vars"]
         for one in found.values():
             yield from task_variables(one)
+
+
+@pytest.mark.parametrize(
+    ("playbook", "arguments", "refused"),
+    [
+        ("verify", ["--skip-tags", "always"], True),
+        ("site", ["--tags", "verify", "--skip-tags", "always"], True),
+        ("site", ["--skip-tags", "tagged"], True),
+        ("deploy", ["--skip-tags", "always,diagnose"], True),
+        ("diagnose", ["--skip-tags", "all,always"], True),
+        ("teardown", ["--skip-tags", "always"], True),
+        ("verify", ["--skip-tags", "all"], False),
+        ("verify", ["--skip-tags", "verify"], False),
+    ],
+)
+def test_tags_can_not_leave_out_what_judges(
+    play: Play, playbook: str, arguments: list[str], refused: bool
+) -> None:
+    """A verification without a verdict would end in success; a task that says so is skipped too."""
+    done = play({"a": LOCAL}, *arguments, playbook=f"playbooks/{playbook}.yml")
+    assert done.returncode != 0, done.stdout
+    said = f"--skip-tags {arguments[-1]} leaves out what looks before anything is changed"
+    assert (said in " ".join(done.stdout.split())) is refused, done.stdout
+    assert ("TASK" in done.stdout) is not refused, done.stdout
+
+
+def test_a_merge_is_not_left_out_by_tags(play: Play) -> None:
+    done = play({"a": LOCAL}, "--tags", "verify", playbook="playbooks/merge_results.yml")
+    assert done.returncode == 2, done.stdout
+    assert "real_ip_documents: expected files" in done.stdout
