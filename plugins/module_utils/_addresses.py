@@ -49,6 +49,35 @@ def receiving_pods(service: Object, pods: t.Iterable[Object]) -> list[str]:
     )
 
 
+def namesakes(
+    names: t.Collection[str], pods: t.Iterable[Object], everywhere: t.Iterable[Object] | None
+) -> list[str]:
+    """Those of ``names`` that pods of other namespaces have as well, or may have, sorted.
+
+    ``pods``: of the namespace, which the names are of; ``everywhere``: of the whole cluster, None
+    where they may not be listed. Then only the pods of a StatefulSet, which numbers them, may have
+    the names of others: all other names end in what was made by chance.
+    """
+    own = [pod for pod in pods if pod["metadata"]["name"] in names]
+    if everywhere is None:
+        numbered = (pod for pod in own if _is_numbered(pod))
+        return sorted(pod["metadata"]["name"] for pod in numbered)
+    spaces = {pod["metadata"].get("namespace") for pod in own}
+    others = {
+        pod["metadata"]["name"]
+        for pod in everywhere
+        if pod["metadata"].get("namespace") not in spaces
+        and pod.get("status", {}).get("phase") not in _ENDED
+    }
+    return sorted(others & {*names})
+
+
+def _is_numbered(pod: Object) -> bool:
+    owners = pod["metadata"].get("ownerReferences")
+    # A pod that nobody has made has the name that somebody gave it.
+    return not owners or any(one.get("kind") == "StatefulSet" for one in owners)
+
+
 #: Phases after which an address of a pod may be another one's.
 _ENDED = ("Succeeded", "Failed")
 

@@ -106,8 +106,9 @@ _TABLE = (
         "all {answered} answers through {address} showed {expected} as {where}, but the echo app "
         "doesn't name its pod, so that each backend was reached is likely and not "
         "certain{not_tested}",
-        "The echo app doesn't tell in which pod it runs. Ten requests for each expected backend "
-        "were sent, all were answered and all showed the expected address.",
+        "The echo app doesn't tell in which pod it runs, or only by a name that pods of other "
+        "namespaces can have. Ten requests for each expected backend were sent, all were answered "
+        "and all showed the expected address.",
         "",
     ),
     # --- forgeable --------------------------------------------------------------------------------

@@ -65,7 +65,8 @@ class Echo(NamedTuple):
     ``nonces``: every nonce that the answer claims; ``hidden``: names in lower case of headers that
     this answer doesn't show as they arrived; ``merged``: repeated lines stand as one, with commas;
     ``dashed``: lines whose names have underscores are left out; ``partial``: of a header that isn't
-    there it isn't known whether it arrived.
+    there it isn't known whether it arrived; ``namespace``: the pod's, None where the app doesn't
+    tell it.
     """
 
     headers: Fields
@@ -77,6 +78,7 @@ class Echo(NamedTuple):
     merged: bool = False
     dashed: bool = False
     partial: bool = False
+    namespace: str | None = None
 
     def hides(self, header: str, as_list: bool) -> bool:
         """Whether it can't be told what arrived in this header.
@@ -192,7 +194,7 @@ def _kestrel(document: _Object) -> Echo | None:
     """The collection's own echo app.
 
     ``{"kestrel": 1, "headers": [[name, value], …], "peer": {"address": …, "port": …}, "pod": …,
-    "node": …, "nonce": …}``; further members are not looked at.
+    "node": …, "namespace": …, "nonce": …}``; further members are not looked at.
     """
     headers = document.get("headers")
     if document.get("kestrel") != "1" or not isinstance(headers, list):
@@ -206,7 +208,7 @@ def _kestrel(document: _Object) -> Echo | None:
         pod=_string(document.get("pod")),
         node=_string(document.get("node")),
         nonce=nonce,
-    )
+    )._replace(namespace=_string(document.get("namespace")))
 
 
 _FLASK = frozenset({"headers", "method", "message"})
@@ -331,7 +333,9 @@ def _echo_basic(document: _Object) -> Echo | None:
         return None
     if not members >= _ECHO_BASIC or members & {"kestrel", "xhr"}:
         return None
-    return _echo([("Host", host), *headers], pod=_string(document.get("pod")))
+    return _echo([("Host", host), *headers], pod=_string(document.get("pod")))._replace(
+        namespace=_string(document.get("namespace"))
+    )
 
 
 _WHOAMI = frozenset({"headers", "host", "hostname", "method", "remoteAddr", "url"})
@@ -453,7 +457,7 @@ def _echoserver(text: str) -> Echo | None:
         pod=_told(pod, "pod name") or _told(hostname, "hostname"),
         node=_told(pod, "node name"),
         dashed=True,
-    )
+    )._replace(namespace=_told(pod, "pod namespace"))
 
 
 class Form(NamedTuple):

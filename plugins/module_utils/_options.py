@@ -481,6 +481,8 @@ def _question(
         proxied=_ranges(proxied, "cluster_addresses.proxied"),
         load_balancer=params["load_balancer"] or "",
         forge=params["forge"],
+        namespace=params["backend_namespace"] or "",
+        namesakes=frozenset(params["namesakes"] or ()),
         unread=(*_unread(params["bypass"] or {}),),
     )
 

@@ -170,6 +170,7 @@ class Question(NamedTuple):
     ``backends``: names of the pods that have to answer; ``pod_names``: canonical address → name;
     ``proxied``: addresses of load balancers that kube-proxy leaves alone (``ipMode: Proxy``);
     ``load_balancer``: a class of BALANCERS; ``forge``: whether to send forged headers as well;
+    ``namespace``: of the backends; ``namesakes``: names of theirs that other pods may have as well;
     ``unread``: names in UNSOUGHT of what was not looked for;
     ``met``: of the answer at hand it is known that it came through the load balancer on layer 7;
     ``own``: the address that the prober's socket had for it.
@@ -189,6 +190,8 @@ class Question(NamedTuple):
     proxied: Ranges = parse_ranges([])
     load_balancer: str = ""
     forge: bool = False
+    namespace: str = ""
+    namesakes: frozenset[str] = frozenset()
     unread: tuple[str, ...] = ()
     met: bool = False
     own: str = ""
@@ -495,7 +498,7 @@ def read(
         local=local,
         seen=strategy.derive(echo),
         peer=None if echo.peer is None else canonical(echo.peer),
-        pod=_name(echo.pod),
+        pod=_pod(echo, question),
         node=_name(echo.node),
         missing=not hidden and not _lines(echo.headers, strategy.source),
         lines=tuple(
@@ -579,6 +582,17 @@ def _first(echo: Echo, header: str) -> str | None:
     """What those take who read the first of several lines, as most applications do."""
     lines = _lines(echo.headers, header)
     return canonical(lines[0][1]) if len(lines) > 1 else None
+
+
+def _pod(echo: Echo, question: Question) -> str | None:
+    """The pod's name, with its namespace where that is another one than the backends'.
+
+    A name alone is none where pods of other namespaces, or of a StatefulSet there, have it too.
+    """
+    name, space = _name(echo.pod), _name(echo.namespace)
+    if name and space and question.namespace not in ("", space):
+        return f"{space}/{name}"
+    return None if name in question.namesakes and not space else name
 
 
 def _name(text: str | None) -> str | None:

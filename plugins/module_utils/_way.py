@@ -18,6 +18,7 @@ from ansible_collections.kestrel.real_ip.plugins.module_utils._addresses import 
     beside,
     collect,
     listeners,
+    namesakes,
     node_port,
     receiving_pods,
     rivals,
@@ -123,10 +124,12 @@ def read_way(cluster: Cluster, namespace: str, options: t.Mapping[str, t.Any]) -
     )
     nodes = reader.items(_NODES)
     services = reader.items(_SERVICES)
+    everywhere = reader.items("/api/v1/pods")
+    ready = receiving_pods(service or {}, pods or [])
     known = collect(
         nodes,
         services,
-        reader.items("/api/v1/pods"),
+        everywhere,
         [front] if front else [],
         pods or [],
     )
@@ -157,7 +160,8 @@ def read_way(cluster: Cluster, namespace: str, options: t.Mapping[str, t.Any]) -
             else []
         ),
         "rivals": rivals(front or {}, others, *asked),
-        "ready_pods": receiving_pods(service or {}, pods or []),
+        "ready_pods": ready,
+        "namesakes": namesakes(ready, pods or [], everywhere),
         "persistent": (service or {}).get("spec", {}).get("sessionAffinity") == "ClientIP",
         "cluster_addresses": known,
         "bypass": {**around(nodes or [], service, front, same), "unread": unread},

@@ -113,6 +113,12 @@ ready_pods:
   returned: success
   type: list
   elements: str
+namesakes:
+  description: As the option of the same name of M(kestrel.real_ip.source_ip_info), of
+    RV(ready_pods). Where the cluster's pods may not be listed, those of a StatefulSet.
+  returned: success
+  type: list
+  elements: str
 persistent:
   description: Whether O(service) leads each client to one pod all the time (C(sessionAffinity)).
   returned: success

@@ -305,6 +305,19 @@ options:
     type: list
     elements: str
     default: []
+  backend_namespace:
+    description:
+      - The namespace of O(expect_backends). Where an echo app tells another one, its pod is none of
+        these, whatever its name, and is named with its namespace.
+    type: str
+  namesakes:
+    description:
+      - Those of O(expect_backends) whose names pods of other namespaces have as well, or may have.
+        Where an echo app tells such a name and no namespace, it counts as one that does not name
+        its pod.
+    type: list
+    elements: str
+    default: []
   max_samples:
     description: The greatest number of requests to each address.
     type: int
@@ -518,7 +531,8 @@ backends:
   elements: dict
   contains:
     name:
-      description: The pod's name. None if the echo app does not tell it.
+      description: The pod's name, behind its namespace and a slash where that is not
+        O(backend_namespace). None if the echo app does not tell it.
       returned: success
       type: str
       sample: real-ip-deployment-7d9c5b8f6-abcde
@@ -780,6 +794,8 @@ ARGUMENTS: dict[str, dict[str, Any]] = {
     "forge": {"type": "bool", "default": True},
     "samples": {"type": "int", "default": 10},
     "expect_backends": {**TEXTS, "default": []},
+    "backend_namespace": {"type": "str"},
+    "namesakes": {**TEXTS, "default": []},
     "max_samples": {"type": "int", "default": 200},
     "concurrency": {"type": "int", "default": 16},
     "timeout": {"type": "float", "default": 5},

@@ -15,6 +15,7 @@ from ansible_collections.kestrel.real_ip.plugins.module_utils._addresses import 
     beside,
     collect,
     listeners,
+    namesakes,
     ready_pods,
     receiving_pods,
     rivals,
@@ -678,3 +679,30 @@ def test_only_addresses_that_kube_proxy_leaves_alone_are_proxied() -> None:
     entries += [{"ip": "198.51.100.3"}, {"hostname": "lb.example"}]
     front = {"status": {"loadBalancer": {"ingress": entries}}}
     assert collect(None, None, None, [front])["proxied"] == ["198.51.100.1"]
+
+
+def _of(namespace: str, name: str, kind: str = "ReplicaSet", phase: str = "Running") -> Any:
+    owners = [{"kind": kind, "name": "o"}] if kind else []
+    where = {"namespace": namespace, "name": name, "ownerReferences": owners}
+    return {"metadata": where, "status": {"phase": phase}}
+
+
+OWN_PODS = [_of("a", "web-0", "StatefulSet"), _of("a", "app-5d-x2x"), _of("a", "bare", "")]
+
+
+@pytest.mark.parametrize(
+    ("names", "others", "expected"),
+    [
+        (["web-0", "app-5d-x2x"], [], []),
+        (["web-0", "app-5d-x2x"], [_of("b", "web-0", "StatefulSet")], ["web-0"]),
+        (["app-5d-x2x"], [_of("b", "web-0", "StatefulSet")], []),
+        (["web-0"], [_of("b", "web-0", "StatefulSet", "Failed")], []),
+        (["web-0"], [_of("b", "web-1", "StatefulSet")], []),
+        # What isn't known of the others, may be.
+        (["web-0", "app-5d-x2x", "bare"], None, ["bare", "web-0"]),
+        (["app-5d-x2x"], None, []),
+    ],
+)
+def test_namesakes(names: list[str], others: list[Any] | None, expected: list[str]) -> None:
+    everywhere = None if others is None else [*OWN_PODS, *others]
+    assert namesakes(names, OWN_PODS, everywhere) == expected

@@ -54,6 +54,7 @@ FIXTURES = Path(__file__).parent / "fixtures" / "echo"
 NONCE = "0123456789abcdef"
 CLIENT = "203.0.113.20"
 POD = "real-ip-deployment-7d9c5b8f6-abcde"
+NAMESPACE = "kestrel-catchip"
 
 COUNT = Strategy("rightmost_trusted_count", trusted_count=1)
 X_REAL_IP = Strategy("single_header", header="X-Real-IP")
@@ -63,7 +64,7 @@ class App(NamedTuple):
     """What the app of a fixture tells.
 
     ``hides``: X-Forwarded-For and X-Real-IP; ``unsure``: doesn't tell whether it hides them;
-    ``underscores``: shows lines whose names have underscores.
+    ``underscores``: shows lines whose names have underscores; ``space``: tells its namespace.
     """
 
     form: str
@@ -74,6 +75,7 @@ class App(NamedTuple):
     hides: bool = False
     unsure: bool = False
     underscores: bool = False
+    space: bool = False
 
 
 HTTPBIN = App("httpbin", merged=True, hides=True)
@@ -82,15 +84,15 @@ WHOAMI = App("whoami", POD, peer=True, underscores=True)
 
 #: Name of the fixture, and the path that was asked for where the app's answers differ by it.
 APPS = {
-    "echo_basic": App("echo_basic", POD, underscores=True),
-    "echoserver": App("echoserver", POD, "node1", peer=True),
+    "echo_basic": App("echo_basic", POD, underscores=True, space=True),
+    "echoserver": App("echoserver", POD, "node1", peer=True, space=True),
     "echoserver_unnamed": App("echoserver", POD, peer=True),
     "flask": App("flask", merged=True),
     "http_echo": App("http_echo", POD, merged=True, underscores=True),
     "httpbin": HTTPBIN,
     "httpbin /get?show_env=1": HTTPBIN_SHOWS,
     "httpbin /headers?show_env=1": HTTPBIN_SHOWS._replace(unsure=True),
-    "kestrel": App("kestrel", POD, "node1", peer=True, underscores=True),
+    "kestrel": App("kestrel", POD, "node1", peer=True, underscores=True, space=True),
     "whoami": WHOAMI,
     "whoami_named": WHOAMI,
 }
@@ -160,6 +162,7 @@ def test_what_an_app_tells(row: Recorded) -> None:
     assert lines(echo, "User-Agent") == ["kestrel.real_ip"]
     assert lines(echo, "Accept") == ["application/json, */*;q=0.5"]
     assert (echo.pod, echo.node, echo.merged) == (app.pod, app.node, app.merged)
+    assert echo.namespace == (NAMESPACE if app.space else None)
     assert (canonical(echo.peer) if echo.peer else None) == ("127.0.0.1" if app.peer else None)
     assert echo.hides("X-Forwarded-For", as_list=True) == (app.hides or app.unsure)
 
@@ -183,6 +186,7 @@ def test_repeated_lines(row: Recorded) -> None:
 def test_nothing_in_a_request_stands_for_the_app(row: Recorded) -> None:
     app, echo = row.app, is_a(row)
     assert (echo.pod, echo.node) == (app.pod, app.node)
+    assert echo.namespace == (NAMESPACE if app.space else None)
     assert (canonical(echo.peer) if echo.peer else None) == ("127.0.0.1" if app.peer else None)
     assert lines(echo, "X-Forwarded-For") == ([] if app.hides else [CLIENT])
     assert lines(echo, "RemoteAddr") == ["198.51.100.66:1"]

@@ -49,6 +49,8 @@ DEFAULTS: dict[str, Any] = {
     "trusted_ranges": None,
     "samples": 10,
     "expect_backends": [],
+    "backend_namespace": None,
+    "namesakes": [],
     "max_samples": 200,
     "concurrency": 16,
     "timeout": 5.0,

@@ -103,6 +103,8 @@ class Case(NamedTuple):
     proxied: tuple[str, ...] = ()
     balancer: str = ""
     unread: tuple[str, ...] = ()
+    namespace: str = ""
+    namesakes: tuple[str, ...] = ()
     #: Forged header and value, and what was answered; PROXY for that protocol's line.
     forged: tuple[tuple[str, str, Any], ...] = ()
 
@@ -127,6 +129,8 @@ class Case(NamedTuple):
             load_balancer=self.balancer,
             forge=bool(self.forged),
             unread=self.unread,
+            namespace=self.namespace,
+            namesakes=frozenset(self.namesakes),
         )
 
     def path(self) -> Path:
@@ -928,6 +932,42 @@ def test_what_was_not_tested_is_said_last() -> None:
     # That of another header is none of the one that is read.
     hashed = hashed._replace(forged=(*hashed.forged, ("True-Client-IP", "6.6.6.6", GOOD_B)))
     assert hashed.judge().reason.endswith(f"; forgery not tested on {B}")
+
+
+WEB_0, WEB_1 = (answer(pod=name) for name in ("web-0", "web-1"))
+IN_A, IN_B = (answer(pod="web-0", namespace=space) for space in ("a", "b"))
+
+
+@pytest.mark.parametrize(
+    ("answers", "backends", "namesakes", "code"),
+    [
+        ((IN_A,), ("web-0",), (), "V001"),
+        # Whose name it is doesn't matter where the namespace is told.
+        ((IN_A,), ("web-0",), ("web-0",), "V001"),
+        ((IN_B,), ("web-0",), (), "V410"),
+        ((IN_A, IN_B), ("web-0",), (), "V001"),
+        # Nobody else has the name.
+        ((WEB_0,), ("web-0",), (), "V001"),
+        ((WEB_0,) * 20, ("web-0",), ("web-0",), "V002"),
+        ((WEB_0, WEB_1), ("web-0", "web-1"), ("web-0",), "V410"),
+    ],
+)
+def test_a_pod_of_another_namespace_is_no_backend(
+    answers: tuple[Any, ...], backends: tuple[str, ...], namesakes: tuple[str, ...], code: str
+) -> None:
+    case = Case(answers, backends=backends, namespace="a", namesakes=namesakes, max_samples=20)
+    assert case.judge().code == code
+    # Without a namespace, of whomever it was asked, names are all that tells pods apart.
+    if not namesakes:
+        assert case._replace(namespace="").judge().code == "V001"
+
+
+def test_a_pod_of_another_namespace_is_named_with_it() -> None:
+    case = Case((IN_A, IN_B), namespace="a")
+    assert [sample.pod for sample in case.read()] == ["web-0", "b/web-0"]
+    # Its address counts all the same: it is behind the same front.
+    bad = case._replace(answers=(IN_A, answer(NODE, pod="web-0", namespace="b")))
+    assert (bad.judge().code, "b/web-0" in bad.judge().reason) == ("V301", True)
 
 
 ALL_UNREAD = ("node_ports", "service", "rivals", "url_takers")
