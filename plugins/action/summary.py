@@ -11,6 +11,7 @@ import typing as t
 from ansible.plugins.action import ActionBase
 from ansible.utils.display import Display
 from ansible.utils.vars import load_extra_vars
+from ansible_collections.kestrel.real_ip.plugins.module_utils._fleet import FEW
 from ansible_collections.kestrel.real_ip.plugins.module_utils._language import (
     DEFAULT_LANGUAGE,
     LANGUAGES,
@@ -65,7 +66,7 @@ class ActionModule(ActionBase):
                 "ephemeral": {"type": "bool", "default": False},
                 "kubernetes_version": {"type": "str"},
                 "accept": {"type": "list", "elements": "str", "default": []},
-                "brief": {"type": "bool", "default": False},
+                "hosts": {"type": "int", "default": 1},
                 "playbooks": {"type": "str", "default": "kestrel.real_ip."},
                 "language": {"type": "str", "choices": [*LANGUAGES], "default": DEFAULT_LANGUAGE},
             }
@@ -93,8 +94,9 @@ class ActionModule(ActionBase):
         bad = refused(found, {"preserved", *arguments["accept"]}, excused)
         accepted = not bad
         # Among many, what is well would only hide what isn't.
-        left_out = arguments["brief"] and accepted and not found["cause"] and not display.verbosity
-        if (way or not (failure or excused)) and not left_out:
+        among_many = arguments["hosts"] > FEW and not display.verbosity
+        hidden = among_many and accepted and not found["cause"]
+        if (way or not (failure or excused)) and not hidden:
             told_of = done_before if failure else running
             then = [
                 *earlier_row(found, published),

@@ -223,6 +223,28 @@ def everywhere(probe: Data, probes: t.Iterable[Data]) -> Data:
     return probe if alike else without_advice(probe)
 
 
+def to_diagnose(probes: t.Iterable[Data]) -> Data:
+    """The first result that is bad, as the cause is looked for by it; empty without one.
+
+    ``probes``: of all vantage points; those without a verdict say nothing.
+    """
+    several = list(probes)
+    bad = (one for one in several if one.get("verdict", VERDICTS[-1]) != VERDICTS[-1])
+    return everywhere(next(bad, {}), several)
+
+
+def left_out(run_tags: t.Iterable[str], skip_tags: t.Iterable[str]) -> str:
+    """What is said where a run was to verify and its tags lead to nothing.
+
+    A job whose tags do would be green for ever.
+    """
+    ran, skipped = ", ".join(run_tags), ", ".join(skip_tags)
+    return (
+        f"Nothing was verified: the tags ({ran}), those that are skipped ({skipped}) or "
+        "--start-at-task left it out. Next: ansible-playbook kestrel.real_ip.verify"
+    )
+
+
 def refused(found: Data, accepted: t.Container[str], excused: bool = False) -> list[Data]:
     """What is not accepted of a host: its verdict, else those that a worse one hides, of vantage
     points and addresses.

@@ -74,13 +74,13 @@ options:
     type: list
     elements: str
     default: []
-  brief:
+  hosts:
     description:
-      - Whether to print only the line, and no page, of a host whose verdict is accepted and with
-        which nothing is wrong. For a host among many.
+      - How many hosts the run has. Among more than ten, only the line is printed, and no page, of
+        one whose verdict is accepted and with which nothing is wrong.
       - With C(-v) there is a page all the same.
-    type: bool
-    default: false
+    type: int
+    default: 1
   playbooks:
     description: What stands before a playbook's name in the commands that are proposed.
     type: str

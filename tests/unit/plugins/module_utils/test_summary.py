@@ -16,6 +16,7 @@ from ansible_collections.kestrel.real_ip.plugins.module_utils._summary import (
     entry,
     everywhere,
     following,
+    left_out,
     line,
     over_all,
     page,
@@ -23,6 +24,7 @@ from ansible_collections.kestrel.real_ip.plugins.module_utils._summary import (
     refused,
     rows,
     running,
+    to_diagnose,
     typed,
     vantage_entry,
     with_cause,
@@ -524,6 +526,31 @@ def test_what_is_published_of_addresses_stays_small() -> None:
         assert entry(probe, failure, FACTS)["by_verdict"] == {}
 
 
+@pytest.mark.parametrize(
+    ("probes", "expected"),
+    [
+        ([], {}),
+        ([{}], {}),
+        ([GOOD, SKIPPED, REFUSED], {}),
+        ([GOOD, PROBE, DOUBT], PROBE),
+        ([DOUBT, PROBE], DOUBT),
+        ([{"msg": "unreachable"}, PROBE], PROBE),
+    ],
+)
+def test_the_first_bad_result_is_diagnosed(
+    probes: list[dict[str, t.Any]], expected: dict[str, t.Any]
+) -> None:
+    found = to_diagnose([{"safe_strategy": None, **one} for one in probes])
+    assert found == ({"safe_strategy": None, **expected} if expected else {})
+
+
+def test_what_tags_left_out_is_said() -> None:
+    said = left_out(["verifi", "all"], [])
+    assert said.startswith(
+        "Nothing was verified: the tags (verifi, all), those that are skipped ()"
+    )
+
+
 XFF_2 = {"strategy": "rightmost_trusted_count", "header": "X-Forwarded-For", "trusted_count": 2}
 
 
@@ -544,6 +571,7 @@ def test_no_strategy_is_called_safe_that_is_not_so_from_everywhere(
     probe = {**PROBE, "code": "V101", "fix": fix, "safe_strategy": XFF_2}
     told = everywhere(probe, [probe, *others])
     assert told["safe_strategy"] == safe
+    assert to_diagnose([probe, *others]) == told
     assert ("trusted_count" in told["fix"]) == bool(safe), told["fix"]
     assert everywhere({"unreachable": True}, [probe, *others]) == {"unreachable": True}
 
