@@ -61,7 +61,11 @@ def test_a_second_run_writes_nothing_where_others_have_annotated(playbooks: Play
     assert playbooks.run("deploy").status == 0
     before = _applied(playbooks)
     assert len(before) == 3
-    objects = ("deployment/real-ip-deployment", "service/real-ip-service", "ingress/real-ip-ingress")
+    objects = (
+        "deployment/real-ip-deployment",
+        "service/real-ip-service",
+        "ingress/real-ip-ingress",
+    )
     here = ("-n", playbooks.namespace)
     playbooks.kubectl("annotate", *objects, "example.com/seen=yes", *here)
     playbooks.kubectl("rollout", "restart", objects[0], *here)
