@@ -80,6 +80,24 @@ def test_each_playbook_runs_with_its_manifest(own: Playbooks, tmp_path: Path) ->
     assert own.kubectl(*kinds) == ""
 
 
+def test_what_may_not_be_listed_is_said_with_the_verdict(own: Playbooks, tmp_path: Path) -> None:
+    """Of an account with what is needed, and nothing else."""
+    assert own.run("deploy").status == 0
+    objects = _account("just-enough", own.namespace, needed(["verify"], ANOTHERS))
+    own.kubectl("apply", "-f", "-", text=yaml.safe_dump_all(objects))
+    token = own.kubectl("create", "token", "just-enough", "-n", own.namespace).strip()
+    where = elsewhere(own, tmp_path, LAB_SERVER, token=token)
+    run = own.run("verify", *where, *MINE, "-e", "real_ip_vantage=outside")
+    assert (run.status, run.verdict) == (0, "preserved"), run.output
+    [line] = [one for one in run.output.splitlines() if one.startswith("real_ip: ")]
+    assert "; ways around not looked for (no right to list nodes, services)" in line
+    assert "; others that may answer not looked for (no right to list ingresses)" in line
+    said = " ".join(run.output.split())
+    role = "create role real-ip-list-services-"
+    assert f"may not list services. To allow it: kubectl -n {own.namespace} {role}" in said
+    assert "may not list nodes. To allow it: kubectl create clusterrole real-ip-list-nodes-" in said
+
+
 class Case(NamedTuple):
     """Settings of a run, and the rights that it needs with them."""
 
