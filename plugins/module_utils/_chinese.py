@@ -59,6 +59,7 @@ PHRASES: Mapping[str, str] = {
         "检查模式：这是现有内容的结果，不含运行将做的更改"
     ),
     "{reason}; {told}": "{reason}；{told}",
+    "honest requests decide nothing: {title} ({code})": "正常请求无法得出结论：{title}（{code}）",
     "vantage not checked": "未核对探测位置",
     "forgery not tested": "未测试伪造",
     "forgery not tested on {pods}": "未在 {pods} 上测试伪造",

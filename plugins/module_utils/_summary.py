@@ -76,7 +76,8 @@ def entry(probe: Data | None, failure: Data | None, facts: Data) -> dict[str, t.
     # A name can give several addresses, and one that was waited for can stand there twice.
     found["address"] = [*dict.fromkeys(one.get("name") for one in targets)]
     found["vantage"] = told.get("vantage")
-    return {**found, **facts}
+    doubt = {"doubt": told["doubt"]} if told.get("doubt") else {}
+    return {**found, **doubt, **facts}
 
 
 def without_result(failure: Data, facts: Data) -> dict[str, t.Any]:
@@ -201,19 +202,21 @@ def refused(
     found: Data, accepted: t.Container[str], excused: bool, probes: t.Iterable[Data] = ()
 ) -> list[Data]:
     """What is not accepted of a host: its verdict, else those that a worse one hides, of vantage
-    points and addresses.
+    points, of addresses and of honest requests.
 
     ``excused``: nothing was to be probed, so that ``not_run`` is no failure; ``probes``: the
     results of source_ip_info that the verdict was drawn from.
     """
     addresses = [one for probe in probes for one in probe.get("targets") or []]
-    hidden = [
+    every = [
+        found,
         *(found.get("vantages") or {}).values(),
         *(one for one in addresses if one["verdict"] != UNTESTED),
     ]
+    doubts = [one["doubt"] for one in every if one.get("doubt")]
     bad = [
         one
-        for one in (found, *hidden)
+        for one in (*every, *(doubt for at, doubt in enumerate(doubts) if doubt not in doubts[:at]))
         if one["verdict"] not in accepted and not (one["verdict"] == NOT_RUN and excused)
     ]
     return bad[:1] if found in bad else bad

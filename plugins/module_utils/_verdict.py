@@ -23,11 +23,13 @@ from ansible_collections.kestrel.real_ip.plugins.module_utils._codes import (
     CODES,
     UNTESTED,
     VERDICTS,
+    doubt_of,
     printable,
     say,
     setting_of,
     titled,
     warn,
+    with_doubt,
 )
 from ansible_collections.kestrel.real_ip.plugins.module_utils._derive import (
     BETWEEN,
@@ -659,7 +661,7 @@ class Finding(NamedTuple):
     ``detail``: what the reason is about beside addresses, such as an HTTP status, where a redirect
     leads, or the header that is missing; ``forgery``: header → fate; ``safe``: the simplest
     strategy that nothing could deceive, as keyword arguments of client_ip, None where there is
-    none or where that was not tried.
+    none or where that was not tried; ``doubt``: what the verdict hides, see :func:`doubt_of`.
     """
 
     code: str
@@ -670,6 +672,7 @@ class Finding(NamedTuple):
     detail: str
     forgery: Mapping[str, str] = {}
     safe: Mapping[str, object] | None = None
+    doubt: Mapping[str, object] | None = None
 
     @property
     def verdict(self) -> str:
@@ -1025,6 +1028,7 @@ def judge(
     dumb = [sample for sample in samples if not is_answer(sample)]
     unsent = planned - len(samples)
     code, group, own = _decide(question, samples, answers, len(dumb) + unsent)
+    honest = code
     told = deceived(question.strategy, answers, forged)
     code, own = told if told and worsens(told[0], code) else (code, own)
     strategy = question.strategy
@@ -1081,9 +1085,10 @@ def judge(
     if code == "V412":
         facts["detail"] = question.expectation.unanswered[family]
     statement = say(code, facts)
+    doubt = doubt_of(honest) if CODES[code].verdict == "forgeable" else None
     return Finding(
         code=code,
-        reason=statement.reason,
+        reason=with_doubt(statement.reason, doubt),
         fix=statement.fix,
         warnings=_warnings(code, question, answers, facts, titles),
         coverage=known,
@@ -1091,6 +1096,7 @@ def judge(
         # What became of one header is told by the requests that have no other.
         forgery=fates(((f.header, _fate(s)) for f, s in forged if f.alone), ()),
         safe=trustworthy,
+        doubt=doubt,
     )
 
 

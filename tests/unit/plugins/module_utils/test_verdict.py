@@ -1168,6 +1168,26 @@ def test_the_order_of_answers_does_not_change_the_verdict(case: Case) -> None:
     assert case.judge().verdict == backwards.judge().verdict
 
 
+@pytest.mark.parametrize(
+    ("case", "hidden"),
+    [
+        (Case(), None),
+        (Case(source="inferred"), "V401"),
+        (Case(expected=("203.0.113.0/24",)), "V413"),
+        (Case((GOOD_A,) * 20, backends=(A, B)), "V410"),
+        (Case((GOOD_A,) * 20, backends=(A,)), None),
+        (Case((answer(),) * 19, backends=(A, B), max_samples=19), "V411"),
+    ],
+)
+def test_a_client_that_can_choose_hides_no_doubt(case: Case, hidden: str | None) -> None:
+    """Who accepts the one hasn't accepted the other."""
+    alone, forged = case.judge(), case._replace(forged=BELIEVED).judge()
+    assert (alone.doubt, forged.code) == (None, "V101")
+    assert (forged.doubt or {}).get("code") == hidden
+    assert hidden in (None, alone.code)
+    assert hidden is None or f"({hidden})" in forged.reason
+
+
 def test_every_strategy_has_a_place_to_speak_of() -> None:
     for name in STRATEGIES:
         assert Strategy(name, "Forwarded", 3).where
