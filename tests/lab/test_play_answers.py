@@ -143,7 +143,14 @@ def test_never_preserved_without_a_ready_pod(deployed: Playbooks) -> None:
         assert run.status == 2
         assert run.verdict == "not_run"
         assert "expected a ready pod behind it, seen none" in run.line
+        deployed.switch("x_forwarded_for=keep")
+        assert deployed.run("verify", *MINE).verdict == "forgeable", "bad whoever answers"
+        # Accepted, it says that the address arrives, which is that of nobody's pods.
+        run = deployed.run("verify", *MINE, "-e", "real_ip_accept=forgeable")
+        assert (run.status, run.verdict) == (2, "not_run"), run.output
+        assert "expected a ready pod behind it, seen none" in run.line
     finally:
+        deployed.switch("x_forwarded_for=append")
         assert deployed.run("site", *MINE).verdict == "preserved"
 
 
