@@ -16,6 +16,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
+from ipaddress import ip_network
 from typing import NamedTuple
 
 from ansible_collections.kestrel.real_ip.plugins.module_utils._balancers import BALANCERS
@@ -38,6 +39,7 @@ from ansible_collections.kestrel.real_ip.plugins.module_utils._derive import (
     Endpoint,
     Network,
     Ranges,
+    behind,
     canonical,
     client_ip,
     elements,
@@ -139,6 +141,15 @@ class Expectation(NamedTuple):
         return (*parse_ranges([str(own.address)]),)
 
 
+def _untranslated(address: Address) -> Address:
+    """The IPv4 address that a translator (NAT64) has put into one of IPv6, any other as it is."""
+    return behind(ip_network(address)).network_address
+
+
+def _in_either_form(address: Address, ranges: Ranges) -> bool:
+    return any(in_ranges(one, ranges) for one in {address, _untranslated(address)})
+
+
 class Cluster(NamedTuple):
     """Addresses of the cluster, None for those that are not known.
 
@@ -160,7 +171,8 @@ class Cluster(NamedTuple):
         return {kind: one for kind, one in self._asdict().items() if isinstance(one, Ranges)}
 
     def hold(self, address: Address) -> bool:
-        return any(in_ranges(address, ranges) for ranges in self.known().values())
+        """Whether it is one of them, also where a translator (NAT64) has put it into IPv6."""
+        return any(_in_either_form(address, ranges) for ranges in self.known().values())
 
 
 class Question(NamedTuple):
@@ -315,7 +327,8 @@ def _is_outside(address: Address, question: Question) -> bool:
     be the cluster's with no object that names them: the ends of a network plugin's tunnels, its
     gateways and what stands between its networks. But none of these is the prober's own.
     """
-    return question.cluster.complete and (not is_private(address) or str(address) == question.own)
+    private = is_private(_untranslated(address))
+    return question.cluster.complete and (not private or str(address) == question.own)
 
 
 def _compare(seen: Endpoint, network: Network, question: Question, path: Path) -> str | None:
@@ -357,7 +370,7 @@ def _whose(address: Address, question: Question, path: Path) -> str:
     if in_ranges(address, _LOOPBACK):
         return "V205"
     for kind, ranges in question.cluster.known().items():
-        if in_ranges(address, ranges):
+        if _in_either_form(address, ranges):
             return _OWNERS[kind]
     if address == path.remote:
         return "V204"

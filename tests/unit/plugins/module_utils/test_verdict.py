@@ -589,6 +589,29 @@ ROWS = (
         {"cluster": CLUSTER},
         "V001",
     ),
+    # A translator (NAT64) makes of a node's address, and of a private one, nobody else's.
+    Row(
+        "V201",
+        Case(
+            (answer("64:ff9b::aff:c"),),
+            ("64:ff9b::a00:0/104",),
+            remote=BALANCER_6,
+            cluster=CLUSTER,
+        ),
+        {"answers": (answer("64:ff9b::808:404"),), "expected": ("64:ff9b::808:0/112",)},
+        "V001",
+    ),
+    Row(
+        "V413",
+        Case(
+            (answer("64:ff9b::a00:101"),),
+            ("64:ff9b::a00:0/112",),
+            remote=BALANCER_6,
+            cluster=CLUSTER,
+        ),
+        {"local": "64:ff9b::a00:101"},
+        "V001",
+    ),
     # That a client can choose is known nevertheless.
     Row(
         "V101",
