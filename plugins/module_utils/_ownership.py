@@ -39,10 +39,18 @@ _BY_SERVER = ("managedFields", "resourceVersion", "generation", "uid", "creation
 
 
 def labelled(definition: Object, instance: str) -> dict[str, t.Any]:
-    """``definition`` with the labels that mark it as ours, as a copy."""
+    """``definition`` with the labels that mark it as ours, as a copy.
+
+    Annotations of which there are none are left out. Once somebody else has set one, a controller
+    say, the server takes an empty map for a field of ours: applying what is there would write.
+    """
     ours = copy.deepcopy(dict(definition))
-    labels = ours.setdefault("metadata", {}).setdefault("labels", {})
-    labels.update({MANAGED_BY: MANAGER, INSTANCE: instance})
+    metadata = ours.setdefault("metadata", {})
+    metadata.setdefault("labels", {}).update({MANAGED_BY: MANAGER, INSTANCE: instance})
+    pods = ours.get("spec", {}).get("template", {}).get("metadata", {})
+    for one in (metadata, pods):
+        if not one.get("annotations"):
+            one.pop("annotations", None)
     return ours
 
 

@@ -45,6 +45,36 @@ def test_deploy_then_check_mode_says_what_would_change(playbooks: Playbooks) -> 
     assert real.changed == 1
 
 
+def _applied(playbooks: Playbooks) -> list[object]:
+    """What the server keeps of our last writing of each object, with its time."""
+    kinds = "deployments,services,ingresses"
+    command = ("get", kinds, "-n", playbooks.namespace, "-o", "json", "--show-managed-fields")
+    return [
+        entry
+        for one in json.loads(playbooks.kubectl(*command))["items"]
+        for entry in one["metadata"]["managedFields"]
+        if entry["operation"] == "Apply"
+    ]
+
+
+def test_a_second_run_writes_nothing_where_others_have_annotated(playbooks: Playbooks) -> None:
+    assert playbooks.run("deploy").status == 0
+    before = _applied(playbooks)
+    assert len(before) == 3
+    objects = (
+        "deployment/real-ip-deployment",
+        "service/real-ip-service",
+        "ingress/real-ip-ingress",
+    )
+    here = ("-n", playbooks.namespace)
+    playbooks.kubectl("annotate", *objects, "example.com/seen=yes", *here)
+    playbooks.kubectl("rollout", "restart", objects[0], *here)
+    time.sleep(1.1)  # the server tells times in seconds
+    again = playbooks.run("deploy")
+    assert (again.status, again.changed) == (0, 0), again.output
+    assert _applied(playbooks) == before
+
+
 def test_teardown_removes_everything_and_twice_is_fine(playbooks: Playbooks) -> None:
     before = playbooks.namespaces()
     assert playbooks.run("deploy").status == 0

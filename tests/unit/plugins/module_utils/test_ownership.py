@@ -29,6 +29,21 @@ def test_labelled_is_a_copy_that_is_ours() -> None:
     assert not is_ours(plain, "real-ip")
 
 
+@pytest.mark.parametrize("none", [{}, None])
+def test_annotations_are_applied_only_where_there_are_some(none: object) -> None:
+    def deployment(own: object, of_pods: object) -> dict[str, object]:
+        template = {"metadata": {"annotations": of_pods}}
+        return {"metadata": {"annotations": own}, "spec": {"template": template}}
+
+    some = {"a": "b"}
+    ours = labelled(deployment(none, some), "real-ip")
+    assert "annotations" not in ours["metadata"]
+    assert ours["spec"]["template"]["metadata"] == {"annotations": some}
+    ours = labelled(deployment(some, none), "real-ip")
+    assert ours["metadata"]["annotations"] == some
+    assert ours["spec"]["template"]["metadata"] == {}
+
+
 @pytest.mark.parametrize(
     ("labels", "ours", "anothers"),
     [
