@@ -160,6 +160,27 @@ def test_an_accepted_verdict_lets_the_play_succeed(deployed: Playbooks) -> None:
     assert run.verdict == "unproven"
 
 
+@pytest.mark.parametrize(
+    ("options", "accepted", "status"),
+    [
+        (MINE, "forgeable", 0),
+        # Nobody said which address should arrive.
+        ((), "forgeable", 2),
+        ((), "forgeable,unproven", 0),
+    ],
+)
+def test_an_accepted_verdict_hides_no_other(
+    deployed: Playbooks, options: tuple[str, ...], accepted: str, status: int
+) -> None:
+    deployed.switch("x_forwarded_for=keep")
+    try:
+        run = deployed.run("verify", *options, "-e", f"real_ip_accept={accepted}")
+    finally:
+        deployed.switch("x_forwarded_for=append")
+    assert (run.status, run.verdict) == (status, "forgeable"), run.output
+    assert ("(V401)" in run.line) is (options == ())
+
+
 #: Two verifications in one run, of different targets
 TWICE = """
 - import_playbook: {playbooks}/verify.yml
