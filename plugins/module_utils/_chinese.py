@@ -59,6 +59,7 @@ PHRASES: Mapping[str, str] = {
         "检查模式：这是现有内容的结果，不含运行将做的更改"
     ),
     "{reason}; {told}": "{reason}；{told}",
+    "honest requests decide nothing: {title} ({code})": "正常请求无法得出结论：{title}（{code}）",
     "vantage not checked": "未核对探测位置",
     "what each address showed was not kept, so that this may be among it": (
         "没有保存各地址的结果，因此其中可能有它"

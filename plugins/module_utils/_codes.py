@@ -993,6 +993,25 @@ def titled(number: str) -> Text:
     return Text(CODES[number].title, CODES_ZH[number].title)
 
 
+def doubt_of(number: str) -> dict[str, Any] | None:
+    """What is hidden by a verdict that forged requests made worse, None where that is nothing.
+
+    ``number``: the code of the honest requests. Who accepts that a client can choose its address
+    hasn't accepted that it isn't known whether it arrives.
+    """
+    verdict = CODES[number].verdict
+    if verdict != "unproven":
+        return None
+    facts = {"title": titled(number), "code": number}
+    told = phrase("honest requests decide nothing: {title} ({code})", **facts)
+    return {"verdict": verdict, "code": number, "reason": told}
+
+
+def with_doubt(reason: str, doubt: Mapping[str, Any] | None) -> str:
+    """The reason of a verdict with what it hides, if anything."""
+    return phrase("{reason}; {told}", reason=reason, told=doubt["reason"]) if doubt else reason
+
+
 def warn(name: str, facts: Mapping[str, object]) -> str:
     """One warning as a sentence, its facts escaped."""
     shown = {key: printable(fact) for key, fact in facts.items()}

@@ -204,6 +204,18 @@ def in_ranges(address: Address, ranges: Ranges) -> bool:
     return ranges.hold(address)
 
 
+#: What stands before the IPv4 address in the well-known prefix 64:ff9b::/96 (RFC 6052, 2.1)
+_TRANSLATED = 0x0064FF9B << 64
+
+
+def behind(network: Network) -> Network:
+    """The IPv4 range that one of translated addresses (NAT64) stands for, any other as it is."""
+    value = int(network.network_address)
+    if network.version == 4 or network.prefixlen < 96 or value >> 32 != _TRANSLATED:
+        return network
+    return ipaddress.IPv4Network((value & 0xFFFFFFFF, network.prefixlen - 96))
+
+
 # IANA's special-purpose registries and multicast: whole, without the exceptions inside them.
 # 64:ff9b::/96 is left out on purpose: what stands behind it is a public IPv4 address.
 PRIVATE = parse_ranges(

@@ -115,6 +115,7 @@ def describe(
         "backends": _backends(answers),
         "forgery": dict(finding.forgery),
         "safe_strategy": None if finding.safe is None else dict(finding.safe),
+        "doubt": None if finding.doubt is None else dict(finding.doubt),
         "load_balancer_headers": sorted({name for sample in answers for name in sample.marks}),
         "requests": {
             "planned": planned,
@@ -146,6 +147,7 @@ def describe_unreached(code: str, facts: Mapping[str, object], title: Mapping[st
         "backends": [],
         "forgery": {},
         "safe_strategy": None,
+        "doubt": None,
         "load_balancer_headers": [],
         "requests": {"planned": 0, "sent": 0, "forged": 0, "answered": 0, "unanswered": {}},
         "timings": {},
@@ -204,6 +206,7 @@ def summarize(results: Sequence[Result], times: Iterable[Sequence[float]]) -> Re
         "backends": _merge(backend for result in results for backend in result["backends"]),
         "forgery": worst(result["forgery"] for result in results),
         "safe_strategy": safe,
+        "doubt": next((one["doubt"] for one in alike if one["doubt"]), None),
         "load_balancer_headers": sorted(
             {name for result in results for name in result["load_balancer_headers"]}
         ),

@@ -26,6 +26,7 @@ from ansible_collections.kestrel.real_ip.plugins.module_utils._derive import (
     DerivationError,
     Network,
     Ranges,
+    behind,
     canonical,
     client_ip,
     parse_address,
@@ -339,7 +340,8 @@ def _standpoint(params: Params, cluster: Cluster) -> Standpoint:
 _SHORTEST = {4: 8, 6: 12}
 
 
-def _refuse_everything(networks: Iterable[Network], text: str) -> None:
+def _refuse_everything(given: Iterable[Network], text: str) -> None:
+    networks = [*map(behind, given)]
     for network in networks:
         least = _SHORTEST[network.version]
         if 0 < network.prefixlen < least:
@@ -360,9 +362,10 @@ def _refuse_cluster(
         # From inside of the cluster, one of its addresses is the prober's own.
         if at.inside and is_single(network):
             continue
+        forms = {network, behind(network)}
         for key, ranges in cluster.known().items():
             for own in ranges:
-                if own.version == network.version and own.overlaps(network):
+                if any(one.version == own.version and own.overlaps(one) for one in forms):
                     kind = "is an address of" if is_single(network) else "overlaps"
                     why = (
                         f"{network} {kind} the cluster's {key} ({own}), so that seeing it would "

@@ -55,6 +55,12 @@ def _definition(name: str) -> Schema:
     return {"$ref": f"#/$defs/{name}"}
 
 
+_DOUBT: Schema = {
+    **_object("verdict code reason", verdict={"enum": [*VERDICTS]}, code=_TEXT, reason=_TEXT),
+    "type": ["object", "null"],
+    "description": "What honest requests alone would say, where a forgeable hides that",
+}
+
 #: What was seen of one address, or of all of them together
 _SEEN: dict[str, Schema] = {
     "address": _TEXT_OR_NONE,
@@ -69,6 +75,7 @@ _SEEN: dict[str, Schema] = {
     "backends": _each(_definition("backend")),
     "forgery": _TEXTS_BY_NAME,
     "safe_strategy": {"type": ["object", "null"]},
+    "doubt": _DOUBT,
     "load_balancer_headers": _TEXTS,
 }
 
@@ -119,12 +126,14 @@ SCHEMA: Schema = {
                         addresses=_TEXTS_OR_NONE,
                         code=_TEXT_OR_NONE,
                         reason=_TEXT,
+                        doubt=_DOUBT,
                     )
                 ),
                 "description": "Verdict, or untested, to how many addresses have it, a few of "
                 "them, and what is said of the first",
             },
             vantage=_TEXT_OR_NONE,
+            doubt=_DOUBT,
             time=_TEXT,
             versions=_VERSIONS,
             cause={

@@ -77,7 +77,8 @@ def entry(probe: Data | None, failure: Data | None, facts: Data) -> dict[str, t.
     # A name can give several addresses, and one that was waited for can stand there twice.
     found["address"] = [*dict.fromkeys(one.get("name") for one in targets)]
     found["vantage"] = told.get("vantage")
-    return {**found, **facts}
+    doubt = {"doubt": told["doubt"]} if told.get("doubt") else {}
+    return {**found, **doubt, **facts}
 
 
 #: Addresses that are named of those with one verdict: what is published stays small
@@ -86,7 +87,7 @@ _NAMED = 3
 
 def by_verdict(targets: t.Iterable[Data]) -> dict[str, Data]:
     """Verdict, or UNTESTED, to what the addresses with it are: how many, a few of them by name, and
-    what is said of the first.
+    what is said of the first, with a doubt where one of them hides it.
 
     ``targets``: as in a result of source_ip_info. Whatever their number, so much is published.
     """
@@ -99,6 +100,7 @@ def by_verdict(targets: t.Iterable[Data]) -> dict[str, Data]:
             "addresses": [one.get("address") or one.get("name") for one in rows[verdict][:_NAMED]],
             "code": rows[verdict][0].get("code"),
             "reason": rows[verdict][0]["reason"],
+            **next(({"doubt": one["doubt"]} for one in rows[verdict] if one.get("doubt")), {}),
         }
         for verdict in (*VERDICTS, UNTESTED)
         if verdict in rows
@@ -247,15 +249,16 @@ def left_out(run_tags: t.Iterable[str], skip_tags: t.Iterable[str]) -> str:
 
 def refused(found: Data, accepted: t.Container[str], excused: bool = False) -> list[Data]:
     """What is not accepted of a host: its verdict, else those that a worse one hides, of vantage
-    points and addresses.
+    points, of addresses and of honest requests.
 
     ``excused``: nothing was to be probed, so that ``not_run`` is no failure.
     """
-    vantages = [*(found.get("vantages") or {}).values()]
-    hidden = [*vantages, *(row for one in (found, *vantages) for row in _of_addresses(one))]
+    told = [found, *(found.get("vantages") or {}).values()]
+    every = [*told, *(row for one in told for row in _of_addresses(one))]
+    doubts = [one["doubt"] for one in every if one.get("doubt")]
     bad = [
         one
-        for one in (found, *hidden)
+        for one in (*every, *(doubt for at, doubt in enumerate(doubts) if doubt not in doubts[:at]))
         if one["verdict"] not in accepted and not (one["verdict"] == NOT_RUN and excused)
     ]
     return bad[:1] if found in bad else bad

@@ -16,6 +16,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
+from ipaddress import ip_network
 from itertools import starmap
 from typing import NamedTuple
 
@@ -25,12 +26,14 @@ from ansible_collections.kestrel.real_ip.plugins.module_utils._codes import (
     UNSOUGHT,
     UNTESTED,
     VERDICTS,
+    doubt_of,
     printable,
     say,
     setting_of,
     titled,
     unsought,
     warn,
+    with_doubt,
 )
 from ansible_collections.kestrel.real_ip.plugins.module_utils._derive import (
     BETWEEN,
@@ -39,6 +42,7 @@ from ansible_collections.kestrel.real_ip.plugins.module_utils._derive import (
     Endpoint,
     Network,
     Ranges,
+    behind,
     canonical,
     client_ip,
     elements,
@@ -140,6 +144,15 @@ class Expectation(NamedTuple):
         return (*parse_ranges([str(own.address)]),)
 
 
+def _untranslated(address: Address) -> Address:
+    """The IPv4 address that a translator (NAT64) has put into one of IPv6, any other as it is."""
+    return behind(ip_network(address)).network_address
+
+
+def _in_either_form(address: Address, ranges: Ranges) -> bool:
+    return any(in_ranges(one, ranges) for one in {address, _untranslated(address)})
+
+
 class Cluster(NamedTuple):
     """Addresses of the cluster, None for those that are not known.
 
@@ -161,7 +174,8 @@ class Cluster(NamedTuple):
         return {kind: one for kind, one in self._asdict().items() if isinstance(one, Ranges)}
 
     def hold(self, address: Address) -> bool:
-        return any(in_ranges(address, ranges) for ranges in self.known().values())
+        """Whether it is one of them, also where a translator (NAT64) has put it into IPv6."""
+        return any(_in_either_form(address, ranges) for ranges in self.known().values())
 
 
 class Question(NamedTuple):
@@ -321,7 +335,8 @@ def _is_outside(address: Address, question: Question) -> bool:
     be the cluster's with no object that names them: the ends of a network plugin's tunnels, its
     gateways and what stands between its networks. But none of these is the prober's own.
     """
-    return question.cluster.complete and (not is_private(address) or str(address) == question.own)
+    private = is_private(_untranslated(address))
+    return question.cluster.complete and (not private or str(address) == question.own)
 
 
 def _compare(seen: Endpoint, network: Network, question: Question, path: Path) -> str | None:
@@ -363,7 +378,7 @@ def _whose(address: Address, question: Question, path: Path) -> str:
     if in_ranges(address, _LOOPBACK):
         return "V205"
     for kind, ranges in question.cluster.known().items():
-        if in_ranges(address, ranges):
+        if _in_either_form(address, ranges):
             return _OWNERS[kind]
     if address == path.remote:
         return "V204"
@@ -678,7 +693,7 @@ class Finding(NamedTuple):
     ``detail``: what the reason is about beside addresses, such as an HTTP status, where a redirect
     leads, or the header that is missing; ``forgery``: header → fate; ``safe``: the simplest
     strategy that nothing could deceive, as keyword arguments of client_ip, None where there is
-    none or where that was not tried.
+    none or where that was not tried; ``doubt``: what the verdict hides, see :func:`doubt_of`.
     """
 
     code: str
@@ -689,6 +704,7 @@ class Finding(NamedTuple):
     detail: str
     forgery: Mapping[str, str] = {}
     safe: Mapping[str, object] | None = None
+    doubt: Mapping[str, object] | None = None
 
     @property
     def verdict(self) -> str:
@@ -1051,6 +1067,7 @@ def judge(
     dumb = [sample for sample in samples if not is_answer(sample)]
     unsent = planned - len(samples)
     code, group, own = _decide(question, samples, answers, len(dumb) + unsent)
+    honest = code
     told = deceived(question.strategy, answers, forged)
     code, own = told if told and worsens(told[0], code) else (code, own)
     strategy = question.strategy
@@ -1107,9 +1124,10 @@ def judge(
     if code == "V412":
         facts["detail"] = question.expectation.unanswered[family]
     statement = say(code, facts)
+    doubt = doubt_of(honest) if CODES[code].verdict == "forgeable" else None
     return Finding(
         code=code,
-        reason=statement.reason,
+        reason=with_doubt(statement.reason, doubt),
         fix=statement.fix,
         warnings=_warnings(code, question, answers, facts, titles),
         coverage=known,
@@ -1117,6 +1135,7 @@ def judge(
         # What became of one header is told by the requests that have no other.
         forgery=fates(((f.header, _fate(s)) for f, s in forged if f.alone), ()),
         safe=trustworthy,
+        doubt=doubt,
     )
 
 

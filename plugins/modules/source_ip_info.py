@@ -582,6 +582,14 @@ safe_strategy:
   returned: success
   type: dict
   sample: {strategy: rightmost_trusted_count, header: X-Forwarded-For, trusted_count: 1}
+doubt:
+  description:
+    - What a V(forgeable) hides, its C(verdict), C(code) and C(reason), where honest requests alone
+      would be V(unproven), so that it isn't known whether the expected address arrives.
+    - None where there is nothing of the kind. With several addresses, the first one's that has it.
+  returned: success
+  type: dict
+  sample:
 load_balancer_headers:
   description: The header lines of O(load_balancer) that arrived.
   returned: success
@@ -700,7 +708,11 @@ from typing import Any, Callable
 
 from ansible.module_utils.basic import AnsibleModule
 from ansible_collections.kestrel.real_ip.plugins.module_utils import _bypass as bypass
-from ansible_collections.kestrel.real_ip.plugins.module_utils._codes import UNSOUGHT
+from ansible_collections.kestrel.real_ip.plugins.module_utils._codes import (
+    UNSOUGHT,
+    doubt_of,
+    with_doubt,
+)
 from ansible_collections.kestrel.real_ip.plugins.module_utils._derive import (
     STRATEGIES,
     Address,
@@ -871,7 +883,9 @@ def with_bypass(result: dict[str, Any], deception: dict[str, Any] | None) -> dic
     """An address' result, its verdict taken back where clients can walk around its proxy."""
     if not (deception and worsens(deception["code"], result["code"])):
         return result
-    return {**result, **deception, "safe_strategy": None}
+    doubt = doubt_of(result["code"])
+    reason = with_doubt(deception["reason"], doubt)
+    return {**result, **deception, "reason": reason, "doubt": doubt, "safe_strategy": None}
 
 
 def run(params: dict[str, Any]) -> dict[str, Any]:

@@ -143,7 +143,14 @@ def test_never_preserved_without_a_ready_pod(deployed: Playbooks) -> None:
         assert run.status == 2
         assert run.verdict == "not_run"
         assert "expected a ready pod behind it, seen none" in run.line
+        deployed.switch("x_forwarded_for=keep")
+        assert deployed.run("verify", *MINE).verdict == "forgeable", "bad whoever answers"
+        # Accepted, it says that the address arrives, which is that of nobody's pods.
+        run = deployed.run("verify", *MINE, "-e", "real_ip_accept=forgeable")
+        assert (run.status, run.verdict) == (2, "not_run"), run.output
+        assert "expected a ready pod behind it, seen none" in run.line
     finally:
+        deployed.switch("x_forwarded_for=append")
         assert deployed.run("site", *MINE).verdict == "preserved"
 
 
@@ -151,6 +158,27 @@ def test_an_accepted_verdict_lets_the_play_succeed(deployed: Playbooks) -> None:
     run = deployed.run("verify", "-e", "real_ip_accept=unproven")
     assert run.status == 0
     assert run.verdict == "unproven"
+
+
+@pytest.mark.parametrize(
+    ("options", "accepted", "status"),
+    [
+        (MINE, "forgeable", 0),
+        # Nobody said which address should arrive.
+        ((), "forgeable", 2),
+        ((), "forgeable,unproven", 0),
+    ],
+)
+def test_an_accepted_verdict_hides_no_other(
+    deployed: Playbooks, options: tuple[str, ...], accepted: str, status: int
+) -> None:
+    deployed.switch("x_forwarded_for=keep")
+    try:
+        run = deployed.run("verify", *options, "-e", f"real_ip_accept={accepted}")
+    finally:
+        deployed.switch("x_forwarded_for=append")
+    assert (run.status, run.verdict) == (status, "forgeable"), run.output
+    assert ("(V401)" in run.line) is (options == ())
 
 
 #: Two verifications in one run, of different targets

@@ -284,6 +284,26 @@ def test_a_pod_that_went_away_meanwhile_need_not_answer(attempt: Attempt) -> Non
     assert nobody.line.startswith("real_ip: localhost unproven V410 "), nobody.output
 
 
+def test_a_pod_that_came_meanwhile_must_answer_where_others_went(
+    lab: Lab, attempt: Attempt
+) -> None:
+    """As in a rollout behind a load balancer that keeps a client at one pod."""
+    way = attempt.read(ingress="real-ip-ingress")
+    kept, came = way["ready_pods"]
+    sticky = echo(EXPECTED, lambda document, _number: document.update(pod=kept))
+    with inside(lab.netns(CLIENT2.name)):
+        # Only its socket is made in there: threads would stay.
+        balancer = Server(sticky, address=(CLIENT2.ipv4("inet"), 0))
+    with balancer:
+        told = {"real_ip_expected_source": EXPECTED, "real_ip_max_samples": 20}
+        known = {"verify_way": {**way, "ready_pods": [kept, "real-ip-deployment-gone"]}}
+        asked = json.dumps({**told, **known, "real_ip_url": balancer.url})
+        run = attempt.playbooks.run("verify", "-e", asked)
+    assert run.line.startswith("real_ip: localhost unproven V410 "), run.output
+    assert came in run.line
+    assert "real-ip-deployment-gone" not in run.line
+
+
 # --- Waiting --------------------------------------------------------------------------------------
 
 #: Answers to a probe that waits: one for the waiting, two for the probe itself

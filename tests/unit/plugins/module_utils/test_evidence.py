@@ -95,6 +95,7 @@ def test_one_address() -> None:
         ],
         "forgery": {},
         "safe_strategy": None,
+        "doubt": None,
         "load_balancer_headers": [],
         "requests": {
             "planned": 5,

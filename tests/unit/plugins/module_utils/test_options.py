@@ -165,6 +165,13 @@ def endpoint(**options: Any) -> Endpoint:
         ({"expected_source": ["128.0.0.0/1", "0.0.0.0/1"]}, "128.0.0.0/1 holds more than a /8"),
         ({"expected_source": [CLIENT, "64.0.0.0/7"]}, "64.0.0.0/7 holds more than a /8"),
         ({"expected_source": ["2000::/3"]}, "2000::/3 holds more than a /12"),
+        # Of translated addresses (NAT64), what stands in them counts.
+        ({"expected_source": ["64:ff9b::/96"]}, "matches every IPv4 address"),
+        ({"expected_source": ["64:ff9b::/97"]}, "0.0.0.0/1 holds more than a /8"),
+        (
+            {"expected_source": ["64:ff9b::a00:0/104"], "cluster_addresses": CLUSTER},
+            "64:ff9b::a00:0/104 overlaps the cluster's nodes (10.255.0.11/32)",
+        ),
         ({"expected_source": [f"{n}.0.0.0/8" for n in range(256)]}, "matches every IPv4 address"),
         (
             {"expected_source": ["10.0.0.0/8"], "cluster_addresses": CLUSTER},

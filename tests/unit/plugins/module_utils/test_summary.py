@@ -551,6 +551,31 @@ def test_what_tags_left_out_is_said() -> None:
     )
 
 
+DOUBTFUL = {"verdict": "unproven", "code": "V401", "reason": "no expected address"}
+
+
+@pytest.mark.parametrize(
+    ("doubts", "accepted", "told"),
+    [
+        ([None], ["forgeable"], []),
+        # That a client can choose its address is accepted, and not that none was expected.
+        ([DOUBTFUL], ["forgeable"], ["unproven"]),
+        ([None, DOUBTFUL], ["forgeable"], ["unproven"]),
+        ([DOUBTFUL, DOUBTFUL], ["forgeable", "unproven"], []),
+        ([DOUBTFUL], [], ["forgeable"]),
+    ],
+)
+def test_what_forged_requests_hide_must_be_accepted(
+    doubts: list[dict[str, t.Any] | None], accepted: list[str], told: list[str]
+) -> None:
+    targets = [{**one, "doubt": doubt} for one, doubt in zip(_targets(*["forgeable"] * 2), doubts)]
+    probe = {**PROBE, "verdict": "forgeable", "targets": targets, "doubt": doubts[0]}
+    for vantages in ({}, {"a": probe}, {"a": GOOD, "b": probe}):
+        found = _combined(vantages) if vantages else entry(probe, None, FACTS)
+        bad = refused(found, {"preserved", *accepted})
+        assert [one["verdict"] for one in bad] == told
+
+
 XFF_2 = {"strategy": "rightmost_trusted_count", "header": "X-Forwarded-For", "trusted_count": 2}
 
 

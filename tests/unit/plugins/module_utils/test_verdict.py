@@ -595,6 +595,29 @@ ROWS = (
         {"cluster": CLUSTER},
         "V001",
     ),
+    # A translator (NAT64) makes of a node's address, and of a private one, nobody else's.
+    Row(
+        "V201",
+        Case(
+            (answer("64:ff9b::aff:c"),),
+            ("64:ff9b::a00:0/104",),
+            remote=BALANCER_6,
+            cluster=CLUSTER,
+        ),
+        {"answers": (answer("64:ff9b::808:404"),), "expected": ("64:ff9b::808:0/112",)},
+        "V001",
+    ),
+    Row(
+        "V413",
+        Case(
+            (answer("64:ff9b::a00:101"),),
+            ("64:ff9b::a00:0/112",),
+            remote=BALANCER_6,
+            cluster=CLUSTER,
+        ),
+        {"local": "64:ff9b::a00:101"},
+        "V001",
+    ),
     # That a client can choose is known nevertheless.
     Row(
         "V101",
@@ -1246,6 +1269,26 @@ def test_preserved_is_only_what_was_shown(case: Case) -> None:
 def test_the_order_of_answers_does_not_change_the_verdict(case: Case) -> None:
     backwards = case._replace(answers=case.answers[::-1])
     assert case.judge().verdict == backwards.judge().verdict
+
+
+@pytest.mark.parametrize(
+    ("case", "hidden"),
+    [
+        (Case(), None),
+        (Case(source="inferred"), "V401"),
+        (Case(expected=("203.0.113.0/24",)), "V413"),
+        (Case((GOOD_A,) * 20, backends=(A, B)), "V410"),
+        (Case((GOOD_A,) * 20, backends=(A,)), None),
+        (Case((answer(),) * 19, backends=(A, B), max_samples=19), "V411"),
+    ],
+)
+def test_a_client_that_can_choose_hides_no_doubt(case: Case, hidden: str | None) -> None:
+    """Who accepts the one hasn't accepted the other."""
+    alone, forged = case.judge(), case._replace(forged=BELIEVED).judge()
+    assert (alone.doubt, forged.code) == (None, "V101")
+    assert (forged.doubt or {}).get("code") == hidden
+    assert hidden in (None, alone.code)
+    assert hidden is None or f"({hidden})" in forged.reason
 
 
 def test_every_strategy_has_a_place_to_speak_of() -> None:

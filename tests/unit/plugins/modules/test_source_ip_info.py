@@ -618,6 +618,9 @@ def test_no_doubt_hides_a_way_around(
     assert result["code"] == code, result["reason"]
     closed = around(monkeypatch, "replace", "127.0.0.1", **options)
     assert closed["code"] == without, closed["reason"]
+    hidden = without if result["code"] == "V103" and closed["verdict"] == "unproven" else None
+    assert (result["doubt"] or {}).get("code") == hidden
+    assert closed["doubt"] is None
 
 
 @pytest.mark.parametrize(
