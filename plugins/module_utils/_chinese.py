@@ -259,6 +259,12 @@ PHRASES: Mapping[str, str] = {
     "then": "随后",
     "again": "重新验证",
     "remove": "清理",
+    "awx": "AWX",
+    "instead of ansible-playbook, launch the job template that runs the same playbook; what "
+    "stands after -e goes into its variables, or into those of the inventory's host": (
+        "不执行 ansible-playbook，而是启动运行同一 playbook 的作业模板；"
+        "-e 之后的内容填入其变量，或填入清单中该主机的变量"
+    ),
     # --- The page: what became of a forged header
     "passed_through": "透传",
     "appended": "追加",

@@ -417,6 +417,20 @@ def following(ephemeral: bool = False, options: str = "") -> list[tuple[str, str
     ]
 
 
+def translated(variables: t.Mapping[str, t.Any]) -> list[tuple[str, str]]:
+    """What the commands of a page are for somebody who can't type them.
+
+    ``variables``: the host's, among which AWX puts its own into each job.
+    """
+    if "awx_job_id" not in variables:
+        return []
+    told = phrase(
+        "instead of ansible-playbook, launch the job template that runs the same playbook; what "
+        "stands after -e goes into its variables, or into those of the inventory's host"
+    )
+    return [("awx", told)]
+
+
 #: Their values are secrets, or can be.
 _SECRET = ("real_ip_api_key", "real_ip_kubeconfig")
 #: What needs no quotes, neither in a shell nor as one of Ansible's pairs
