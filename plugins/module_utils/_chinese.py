@@ -295,8 +295,8 @@ PHRASES: Mapping[str, str] = {
         "该主机变得不可达，或者有任务失败，之后无法再得出结论。下一步：查看上文中它自己的消息"
     ),
     "none given": "未指定",
-    "Check mode: the deployment doesn't exist yet, so there was nothing to probe.": (
-        "检查模式：部署尚不存在，因此没有可探测的内容。"
+    "Check mode: there is no address to probe yet, so that nothing was probed.": (
+        "检查模式：还没有可探测的地址，因此没有探测。"
     ),
     "nothing is wrong with the way": "链路没有问题",
     "{reason} (diagnosed only, so that no verdict was drawn)": "{reason}（只做诊断，没有得出结论）",

@@ -60,9 +60,7 @@ def entry(probe: Data | None, failure: Data | None, facts: Data) -> dict[str, t.
             "reason": joined(": ", [failure["task"], failure["msg"]]),
         }
     elif not probe or probe.get("skipped"):
-        reason = phrase(
-            "Check mode: the deployment doesn't exist yet, so there was nothing to probe."
-        )
+        reason = phrase("Check mode: there is no address to probe yet, so that nothing was probed.")
         told = {"verdict": NOT_RUN, "reason": reason}
     else:
         told = dict(probe)
