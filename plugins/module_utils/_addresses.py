@@ -72,8 +72,8 @@ def namesakes(
     return sorted(others & {*names})
 
 
-#: Who end the names of their pods in what was made by chance. Others, as the kinds of a cloud's own,
-#: may number them.
+#: Who end the names of their pods in what was made by chance. Others, as a cloud's own kinds, may
+#: number them.
 _BY_CHANCE = ("DaemonSet", "Job", "ReplicaSet", "ReplicationController")
 
 

@@ -345,7 +345,7 @@ def _probe(**verdicts: tuple[str, str, str]) -> list[dict[str, Any]]:
             "verdict": verdict,
             "targets": [
                 {"address": OTHER, "verdict": verdict, "coverage": "not_asked"},
-                dict(zip(("address", "verdict", "coverage"), one)),
+                dict(zip(("address", "verdict", "coverage"), one, strict=True)),
             ],
         }
         for verdict, one in verdicts.items()
