@@ -33,6 +33,7 @@ from ansible_collections.kestrel.real_ip.plugins.module_utils._summary import (
     refused,
     rows,
     running,
+    translated,
     typed,
     vantage_entry,
     with_cause,
@@ -102,6 +103,7 @@ class ActionModule(ActionBase):
                 *earlier_row(found, published),
                 *told_of(arguments["applied"]),
                 *following(arguments["ephemeral"], typed(load_extra_vars(self._loader))),
+                *translated(task_vars or {}),
             ]
             told = page(host, found, rows(found, probe, then, way), language)
             text = with_playbooks(told, arguments["playbooks"])

@@ -259,6 +259,12 @@ PHRASES: Mapping[str, str] = {
     "then": "随后",
     "again": "重新验证",
     "remove": "清理",
+    "awx": "AWX",
+    "instead of ansible-playbook, launch the job template that runs the same playbook; what "
+    "stands after -e goes into its variables, or into those of the inventory's host": (
+        "不执行 ansible-playbook，而是启动运行同一 playbook 的作业模板；"
+        "-e 之后的内容填入其变量，或填入清单中该主机的变量"
+    ),
     # --- The page: what became of a forged header
     "passed_through": "透传",
     "appended": "追加",
@@ -289,8 +295,8 @@ PHRASES: Mapping[str, str] = {
         "该主机变得不可达，或者有任务失败，之后无法再得出结论。下一步：查看上文中它自己的消息"
     ),
     "none given": "未指定",
-    "Check mode: the deployment doesn't exist yet, so there was nothing to probe.": (
-        "检查模式：部署尚不存在，因此没有可探测的内容。"
+    "Check mode: there is no address to probe yet, so that nothing was probed.": (
+        "检查模式：还没有可探测的地址，因此没有探测。"
     ),
     "nothing is wrong with the way": "链路没有问题",
     "{reason} (diagnosed only, so that no verdict was drawn)": "{reason}（只做诊断，没有得出结论）",

@@ -60,9 +60,7 @@ def entry(probe: Data | None, failure: Data | None, facts: Data) -> dict[str, t.
             "reason": joined(": ", [failure["task"], failure["msg"]]),
         }
     elif not probe or probe.get("skipped"):
-        reason = phrase(
-            "Check mode: the deployment doesn't exist yet, so there was nothing to probe."
-        )
+        reason = phrase("Check mode: there is no address to probe yet, so that nothing was probed.")
         told = {"verdict": NOT_RUN, "reason": reason}
     else:
         told = dict(probe)
@@ -415,6 +413,20 @@ def following(ephemeral: bool = False, options: str = "") -> list[tuple[str, str
         ("again", f"ansible-playbook kestrel.real_ip.verify{options}"),
         ("remove", f"ansible-playbook kestrel.real_ip.teardown{options}"),
     ]
+
+
+def translated(variables: t.Mapping[str, t.Any]) -> list[tuple[str, str]]:
+    """What the commands of a page are for somebody who can't type them.
+
+    ``variables``: the host's, among which AWX puts its own into each job.
+    """
+    if "awx_job_id" not in variables:
+        return []
+    told = phrase(
+        "instead of ansible-playbook, launch the job template that runs the same playbook; what "
+        "stands after -e goes into its variables, or into those of the inventory's host"
+    )
+    return [("awx", told)]
 
 
 #: Their values are secrets, or can be.

@@ -136,9 +136,12 @@ def test_what_could_not_be_read_is_said(attempt: Attempt, layer_7: dict[str, Any
 # --- Layer 4 --------------------------------------------------------------------------------------
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture
 def layer_4(attempt: Attempt) -> Iterator[dict[str, Any]]:
-    """What a probe of the LoadBalancer Service has to know."""
+    """What a probe of the LoadBalancer Service has to know.
+
+    Gone after each test: for what asks the Ingress, it is a way around.
+    """
     with attempt.playbooks.balanced_service():
         found = attempt.way(service="layer-4")
         yield {**found, "layer": "l4", "expected_source": [CLIENT_ADDRESS]}

@@ -490,7 +490,8 @@ def test_the_page_fits_in_chinese() -> None:
         "fix": "在 Service 上设置 expected_source",
     }
     found = in_language(_summary.entry(probe, None, {}), "zh")
-    table = _summary.rows(found, probe, _summary.following())
+    then = [*_summary.following(), *_summary.translated({"awx_job_id": 7})]
+    table = _summary.rows(found, probe, then)
     text = _summary.page("中文主机", found, table, "zh")
     assert all(columns(line) <= 98 for line in text.splitlines())
     for part in (

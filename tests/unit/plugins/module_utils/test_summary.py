@@ -25,6 +25,7 @@ from ansible_collections.kestrel.real_ip.plugins.module_utils._summary import (
     rows,
     running,
     to_diagnose,
+    translated,
     typed,
     vantage_entry,
     with_cause,
@@ -169,6 +170,18 @@ def test_the_next_command_has_the_same_variables(variables: dict[str, t.Any], op
     again, remove = following(options=options)
     assert again == ("again", f"ansible-playbook kestrel.real_ip.verify{options}")
     assert remove == ("remove", f"ansible-playbook kestrel.real_ip.teardown{options}")
+
+
+@pytest.mark.parametrize(
+    ("variables", "told"),
+    [
+        ({}, []),
+        ({"inventory_hostname": "shop", "real_ip_namespace": "awx_job_id"}, []),
+        ({"awx_job_id": 7, "tower_job_id": 7}, ["awx"]),
+    ],
+)
+def test_a_job_of_awx_has_no_commands_to_type(variables: dict[str, t.Any], told: list[str]) -> None:
+    assert [label for label, __ in translated(variables)] == told
 
 
 def shown(verdict: str, code: str, name: str = "198.51.100.1") -> dict[str, str]:
