@@ -175,7 +175,7 @@ def _playbooks(root: Path, source: Path, known: Sequence[str]) -> str:
         plays = yaml.safe_load((root / path).read_text("utf-8")) if found else None
         # Lists of tasks have neither; what has no hosts of its own only stands in others.
         hosts = [play for play in plays or () if isinstance(play, dict) and "hosts" in play]
-        if not found or not hosts or found[2] == "check_inventory":
+        if not found or not hosts or found[2].startswith("check_"):
             continue
         (source / path).parent.mkdir(parents=True, exist_ok=True)
         shutil.copy2(root / path, source / path)

@@ -55,8 +55,8 @@ def namesakes(
     """Those of ``names`` that pods of other namespaces have as well, or may have, sorted.
 
     ``pods``: of the namespace, which the names are of; ``everywhere``: of the whole cluster, None
-    where they may not be listed. Then only the pods of a StatefulSet, which numbers them, may have
-    the names of others: all other names end in what was made by chance.
+    where they may not be listed. Then pods may have the names of others, unless these end in what
+    was made by chance: a StatefulSet numbers its own.
     """
     own = [pod for pod in pods if pod["metadata"]["name"] in names]
     if everywhere is None:
@@ -72,10 +72,15 @@ def namesakes(
     return sorted(others & {*names})
 
 
+#: Who end the names of their pods in what was made by chance. Others, as a cloud's own kinds, may
+#: number them.
+_BY_CHANCE = ("DaemonSet", "Job", "ReplicaSet", "ReplicationController")
+
+
 def _is_numbered(pod: Object) -> bool:
-    owners = pod["metadata"].get("ownerReferences")
+    owners = pod["metadata"].get("ownerReferences") or []
     # A pod that nobody has made has the name that somebody gave it.
-    return not owners or any(one.get("kind") == "StatefulSet" for one in owners)
+    return not any(one.get("kind") in _BY_CHANCE for one in owners)
 
 
 #: Phases after which an address of a pod may be another one's.

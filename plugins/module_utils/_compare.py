@@ -15,7 +15,11 @@ from __future__ import annotations
 
 import typing as t
 
-from ansible_collections.kestrel.real_ip.plugins.module_utils._codes import printable, reservations
+from ansible_collections.kestrel.real_ip.plugins.module_utils._codes import (
+    VERDICTS,
+    printable,
+    reservations,
+)
 from ansible_collections.kestrel.real_ip.plugins.module_utils._derive import (
     DerivationError,
     in_ranges,
@@ -115,7 +119,11 @@ def _of_host(host: str, before: Document, after: Document) -> t.Iterator[Change]
         if (one or other) and (vantage or {*old_places} == {*new_places} or not (old and new)):
             both = (*_expectations(one, other), *_untested(one, other), *_notes(*probes))
             notes = both if one and other else ()
-            yield Change(host, vantage, "", _became(one, other), _told(one), _told(other), notes)
+            became, fewer = _became(one, other), _fewer(one, other)
+            # What fails already says more.
+            became = became if CHANGES[became] else fewer or became
+            notes = (*_counts(one, other), *notes) if fewer else notes
+            yield Change(host, vantage, "", became, _told(one), _told(other), notes)
         yield from _backends(host, vantage, _became(one, other), *probes)
 
 
@@ -128,6 +136,42 @@ def _became(before: Data | None, after: Data | None) -> str:
     if now == PRESERVED:
         return "mended"
     return "worse" if badness(after)[0] < badness(before)[0] else "other"
+
+
+def _addresses(found: Data | None) -> dict[str, Data]:
+    """What an entry says of its addresses by verdict; nothing where an older release kept it."""
+    return {**((found or {}).get("by_verdict") or {})}
+
+
+def _fewer(before: Data | None, after: Data | None) -> str:
+    """What it is that fewer addresses are preserved than before, one of CHANGES; empty where it is
+    nothing.
+
+    By their number: a load balancer that is made anew has others. Where none is the same, and all
+    are preserved, other ones were chosen.
+    """
+    old, new = _addresses(before), _addresses(after)
+    if not old or not new or _count(new, [PRESERVED]) >= _count(old, [PRESERVED]):
+        return ""
+    bad = VERDICTS[:-1]
+    if _count(new, bad) > _count(old, bad):
+        return "worse"
+    were, are = (
+        {name for row in one.values() for name in row.get("addresses") or []} for one in (old, new)
+    )
+    return "missing" if were & are or {*new} != {PRESERVED} else ""
+
+
+def _count(rows: t.Mapping[str, Data], verdicts: t.Iterable[str]) -> int:
+    return sum(rows[one].get("count") or 0 for one in verdicts if one in rows)
+
+
+def _counts(before: Data | None, after: Data | None) -> tuple[str, ...]:
+    """How many addresses are preserved."""
+    (old, was), (new, now) = (
+        (_count(rows, [PRESERVED]), _count(rows, rows)) for rows in map(_addresses, (before, after))
+    )
+    return (f"addresses: {old} of {was} preserved, now {new} of {now}",)
 
 
 def _appeared_or_left(before: Data | None) -> str:

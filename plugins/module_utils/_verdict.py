@@ -1067,15 +1067,17 @@ def judge(
     dumb = [sample for sample in samples if not is_answer(sample)]
     unsent = planned - len(samples)
     code, group, own = _decide(question, samples, answers, len(dumb) + unsent)
-    honest = code
-    told = deceived(question.strategy, answers, forged)
-    code, own = told if told and worsens(told[0], code) else (code, own)
     strategy = question.strategy
+    shown = code, group, own
+    # Before what deceives, which would hide it.
+    seen = _other_peers(strategy, answers, forged) if _may_worsen(code) else None
+    code, group, own = seen if seen and _worse(seen[0], code) else shown
+    honest = code
+    told = deceived(strategy, answers, forged)
+    if told and worsens(told[0], code):
+        code, group, own = told[0], shown[1], told[1]
     if code == "V102":
         code, group, own = _never_right(strategy, answers, forged) or (code, group, own)
-    if _may_worsen(code):
-        seen = _other_peers(question.strategy, answers, forged)
-        code, group, own = seen if seen and _worse(seen[0], code) else (code, group, own)
     known, missing = coverage(question, answers)
     family = path.remote.version
     expected = expected_texts(question, samples)

@@ -20,6 +20,8 @@ description:
     or such a job as AWX's API has it. Only the first kind tells backends and headers.
   - Worse is a verdict that is worse than before, a backend that does not see the expected address
     any more, and what was V(preserved) and is not looked at any more.
+  - Likewise where fewer addresses of a place are V(preserved) than before, whatever the place's
+    verdict is, unless all that are asked now are others than before and V(preserved).
   - What is new is not worse, whatever its verdict.
   - Fails where a file is none of these, and where O(after) is older than O(before). Never fails for
     what got worse, which RV(worse) says.

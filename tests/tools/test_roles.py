@@ -209,22 +209,10 @@ CASES: dict[str, tuple[dict[str, Any], dict[str, str] | None, dict[str, str]]] =
 }
 
 
-@pytest.fixture(scope="module")
-def rendered(tmp_path_factory: pytest.TempPathFactory) -> dict[str, list[dict[str, Any]]]:
-    """Ingress, Service, and a Secret where there is one, of each case."""
-    place = tmp_path_factory.mktemp("roles")
-    interpreter = {"ansible_python_interpreter": sys.executable}
-    hosts = {name: {**case[0], **interpreter} for name, case in CASES.items()}
-    # Below what hosts say, as defaults of roles are
-    defaults = {
-        name: value
-        for role in ("ingress", "service")
-        for name, value in yaml.safe_load((ROLES / role / "defaults/main.yml").read_text()).items()
-    }
-    inventory = {"all": {"hosts": hosts, "vars": defaults}}
-    (place / "hosts.yml").write_text(yaml.safe_dump(inventory))
+def run_play(place: Path, play: str) -> None:
+    """Run a play for the inventory in ``place``; what it finds goes to ``result.json`` there."""
     words = {"roles": ROLES, "result": place / "result.json"}
-    (place / "play.yml").write_text(PLAY.format(**words))
+    (place / "play.yml").write_text(play.format(**words))
     done = subprocess.run(
         [
             str(Path(sys.executable).parent / "ansible-playbook"),
@@ -244,6 +232,23 @@ def rendered(tmp_path_factory: pytest.TempPathFactory) -> dict[str, list[dict[st
         timeout=120,
     )
     assert done.returncode == 0, done.stdout
+
+
+@pytest.fixture(scope="module")
+def rendered(tmp_path_factory: pytest.TempPathFactory) -> dict[str, list[dict[str, Any]]]:
+    """Ingress, Service, and a Secret where there is one, of each case."""
+    place = tmp_path_factory.mktemp("roles")
+    interpreter = {"ansible_python_interpreter": sys.executable}
+    hosts = {name: {**case[0], **interpreter} for name, case in CASES.items()}
+    # Below what hosts say, as defaults of roles are
+    defaults = {
+        name: value
+        for role in ("ingress", "service")
+        for name, value in yaml.safe_load((ROLES / role / "defaults/main.yml").read_text()).items()
+    }
+    inventory = {"all": {"hosts": hosts, "vars": defaults}}
+    (place / "hosts.yml").write_text(yaml.safe_dump(inventory))
+    run_play(place, PLAY)
     found: dict[str, list[dict[str, Any]]] = json.loads((place / "result.json").read_text())
     return found
 
@@ -303,3 +308,101 @@ def test_pods_are_reached_by_both_families_where_the_load_balancer_has_ipv6(
 ) -> None:
     policy = rendered[case][1]["spec"].get("ipFamilyPolicy")
     assert policy == ("PreferDualStack" if case.startswith("address_ip_version") else None)
+
+
+# --- Whose answers a verification is judged by ----------------------------------------------------
+
+JUDGED = """
+- hosts: all
+  gather_facts: false
+  connection: local
+  vars_files: ["{roles}/verify/vars/main.yml"]
+  vars:
+    verify_way: {{bypass: {{load_balancer: [198.51.100.10]}}}}
+    verify_name_prefix: real-ip
+    verify_scenario: gr-clb-non-direct-pod
+    verify_url: ""
+    verify_vantages: []
+  tasks:
+    - ansible.builtin.set_fact:
+        counted: "{{{{ [__verify_arrived, __verify_unnamed] | map('map', attribute='address')
+          | map('list') | list + [__verify_elsewhere] }}}}"
+    - ansible.builtin.copy:
+        content: "{{{{ dict(ansible_play_hosts | zip(found)) }}}}"
+        dest: {result}
+        mode: "0600"
+      run_once: true
+      vars:
+        found: "{{{{ ansible_play_hosts | map('extract', hostvars, 'counted') }}}}"
+"""
+OWN, CDN, OTHER = "198.51.100.10", "203.0.113.80", "198.51.100.11"
+
+
+def _probe(**verdicts: tuple[str, str, str]) -> list[dict[str, Any]]:
+    """Results of vantage points, each by its verdict with address, verdict and coverage of one."""
+    return [
+        {
+            "verdict": verdict,
+            "targets": [
+                {"address": OTHER, "verdict": verdict, "coverage": "not_asked"},
+                dict(zip(("address", "verdict", "coverage"), one, strict=True)),
+            ],
+        }
+        for verdict, one in verdicts.items()
+    ]
+
+
+WHOSE: dict[str, tuple[list[str], list[dict[str, Any]], tuple[list[str], ...]]] = {
+    # accepted, results, the addresses that let it succeed, whose pods aren't named, elsewhere
+    "plain": (
+        [],
+        _probe(preserved=(CDN, "preserved", "complete")),
+        ([OTHER, CDN], [OTHER], [OTHER]),
+    ),
+    "untested": (
+        [],
+        _probe(preserved=(CDN, "untested", "not_asked")),
+        ([OTHER], [OTHER], [OTHER]),
+    ),
+    "bad": ([], _probe(lost=(OWN, "preserved", "unknown")), ([], [], [])),
+    "beneath": (["lost"], _probe(lost=(OWN, "preserved", "unknown")), ([OWN], [OWN], [])),
+    "silent": (
+        ["no_answer"],
+        _probe(no_answer=(CDN, "preserved", "unknown")),
+        ([CDN], [CDN], [CDN]),
+    ),
+    "named": (["no_answer"], _probe(no_answer=(CDN, "preserved", "complete")), ([CDN], [], [])),
+    "forgeable": (["mixed"], _probe(mixed=(OWN, "forgeable", "unknown")), ([], [], [])),
+    "both": (
+        ["mixed", "forgeable"],
+        _probe(mixed=(OWN, "forgeable", "unknown"), lost=(CDN, "preserved", "unknown")),
+        ([OWN], [OWN], []),
+    ),
+}
+
+
+@pytest.fixture(scope="module")
+def whose(tmp_path_factory: pytest.TempPathFactory) -> dict[str, list[list[str]]]:
+    """What the role makes of the results of each case."""
+    place = tmp_path_factory.mktemp("whose")
+    hosts = {
+        name: {
+            "real_ip_accept": accepted,
+            "__verify_probe": {"skipped": True},
+            "__verify_probes": {"results": results},
+            "ansible_python_interpreter": sys.executable,
+        }
+        for name, (accepted, results, _found) in WHOSE.items()
+    }
+    (place / "hosts.yml").write_text(yaml.safe_dump({"all": {"hosts": hosts}}))
+    run_play(place, JUDGED)
+    found: dict[str, list[list[str]]] = json.loads((place / "result.json").read_text())
+    return found
+
+
+@pytest.mark.parametrize("case", WHOSE)
+def test_whose_pods_may_have_answered_is_asked_beneath_what_is_accepted(
+    whose: dict[str, list[list[str]]], case: str
+) -> None:
+    """Of each address that is called good, also where a worse one that is accepted decides."""
+    assert whose[case] == [*WHOSE[case][2]]

@@ -687,7 +687,12 @@ def _of(namespace: str, name: str, kind: str = "ReplicaSet", phase: str = "Runni
     return {"metadata": where, "status": {"phase": phase}}
 
 
-OWN_PODS = [_of("a", "web-0", "StatefulSet"), _of("a", "app-5d-x2x"), _of("a", "bare", "")]
+OWN_PODS = [
+    _of("a", "web-0", "StatefulSet"),
+    _of("a", "tapp-0", "TApp"),
+    _of("a", "app-5d-x2x"),
+    _of("a", "bare", ""),
+]
 
 
 @pytest.mark.parametrize(
@@ -701,6 +706,7 @@ OWN_PODS = [_of("a", "web-0", "StatefulSet"), _of("a", "app-5d-x2x"), _of("a", "
         # What isn't known of the others, may be.
         (["web-0", "app-5d-x2x", "bare"], None, ["bare", "web-0"]),
         (["app-5d-x2x"], None, []),
+        (["tapp-0"], None, ["tapp-0"]),
     ],
 )
 def test_namesakes(names: list[str], others: list[Any] | None, expected: list[str]) -> None:

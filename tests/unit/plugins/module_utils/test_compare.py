@@ -31,6 +31,7 @@ def made(hosts: dict[str, t.Any], probes: t.Any = None) -> dict[str, t.Any]:
     return document(told, {"playbook": "verify", "time": "t", "versions": {}})
 
 
+VERDICT_ORDER = ("no_answer", "lost", "mixed", "forgeable", "unproven", "preserved", "untested")
 VERDICTS = [
     # before, after, what that is
     ("preserved", "preserved", "same"),
@@ -95,6 +96,45 @@ def test_every_change_is_tried() -> None:
 def test_other_vantage_points(before: t.Any, after: t.Any, changes: dict[str, str]) -> None:
     told = compare(made({"a": before, "b": "lost"}), made({"a": after, "b": "lost"}))
     assert {one.vantage: one.change for one in told if one.cluster == "a"} == changes
+
+
+def addresses(verdict: str, **rows: str) -> dict[str, t.Any]:
+    """``rows``: verdict to the names of the addresses that have it."""
+    told = {one: {"count": len(rows[one].split()), "addresses": rows[one].split()} for one in rows}
+    return {"verdict": verdict, "by_verdict": told}
+
+
+@pytest.mark.parametrize(
+    ("before", "after", "change"),
+    [
+        ({"preserved": "a b"}, {"preserved": "a b"}, "same"),
+        ({"preserved": "a b"}, {"preserved": "a"}, "missing"),
+        ({"preserved": "a b"}, {"preserved": "a", "untested": "b"}, "missing"),
+        ({"preserved": "a"}, {"preserved": "a b"}, "same"),
+        # A load balancer that is made anew, and another target
+        ({"preserved": "a b"}, {"preserved": "a c"}, "same"),
+        ({"preserved": "a b"}, {"preserved": "c"}, "same"),
+        # One that has no answer hides what the other one shows.
+        ({"no_answer": "a", "preserved": "b"}, {"no_answer": "a", "lost": "b"}, "worse"),
+        ({"no_answer": "a", "preserved": "b"}, {"no_answer": "a", "preserved": "b"}, "bad"),
+        ({"no_answer": "a", "preserved": "b"}, {"no_answer": "a"}, "missing"),
+        ({"no_answer": "a", "preserved": "b"}, {"no_answer": "c"}, "missing"),
+        ({"preserved": "a b"}, {"lost": "a", "preserved": "b"}, "worse"),
+        # Kept by a release that didn't tell
+        ({}, {"preserved": "a"}, "same"),
+    ],
+)
+def test_fewer_addresses(before: dict[str, str], after: dict[str, str], change: str) -> None:
+    documents = []
+    for rows in (before, after):
+        worst = min(rows, key=VERDICT_ORDER.index, default="preserved")
+        entry = {**found(worst), **addresses(worst, **rows)}
+        nothing: dict[str, t.Any] = {"probes": {}, "path": [], "findings": []}
+        told = {"playbook": "verify", "time": "t", "versions": {}}
+        documents.append(document({"a": (entry, nothing)}, told))
+    [one] = compare(*documents)
+    assert (one.change, one.fails) == (change, change in ("worse", "missing"))
+    assert any("addresses: " in note for note in one.notes) is one.fails
 
 
 def probe(**backends: str) -> dict[str, t.Any]:

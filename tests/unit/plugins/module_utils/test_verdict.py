@@ -801,6 +801,21 @@ ROWS = (
         {"forged": ((XFF, "6.6.6.6", answer(peer=NODE, pod=B)),)},
         "V301",
     ),
+    # Who takes the PROXY protocol from anybody doesn't hide what all other requests showed.
+    Row(
+        "V303",
+        Case(
+            (PEER,),
+            layer="l4",
+            forged=(
+                ("PROXY", "6.6.6.6", answer(peer="6.6.6.6")),
+                (XFF, "6.6.6.6", answer(peer=NODE)),
+            ),
+        ),
+        {"forged": (("PROXY", "6.6.6.6", answer(peer="6.6.6.6")), (XFF, "6.6.6.6", PEER))},
+        "V104",
+        ("1 of 2", NODE),
+    ),
     # --- no_answer --------------------------------------------------------------------------------
     Row("V503", Case(("V503", "V503", "V509")), {"answers": ("V503", "V509", "V509")}, "V509"),
     Row("V525", Case((), unsent=10), {"answers": (answer(),), "unsent": 0}, "V001"),
@@ -1289,6 +1304,17 @@ def test_a_client_that_can_choose_hides_no_doubt(case: Case, hidden: str | None)
     assert (forged.doubt or {}).get("code") == hidden
     assert hidden in (None, alone.code)
     assert hidden is None or f"({hidden})" in forged.reason
+
+
+@pytest.mark.parametrize(
+    ("told", "hidden"), [(answer(peer="7.7.7.7"), "V426"), (answer(), "V417"), (PEER, None)]
+)
+def test_who_takes_the_proxy_protocol_hides_no_doubt(told: Answer, hidden: str | None) -> None:
+    """On layer 4 what other requests show is in doubt as well, whatever was forged in them."""
+    forged = (("PROXY", "6.6.6.6", answer(peer="6.6.6.6")), (XFF, "7.7.7.7", told))
+    finding = Case((PEER,), layer="l4", forged=forged).judge()
+    assert (finding.code, (finding.doubt or {}).get("code")) == ("V104", hidden)
+    assert f"showed {CLIENT} as" in finding.reason
 
 
 def test_every_strategy_has_a_place_to_speak_of() -> None:
