@@ -167,11 +167,12 @@ def _count(rows: t.Mapping[str, Data], verdicts: t.Iterable[str]) -> int:
 
 
 def _counts(before: Data | None, after: Data | None) -> tuple[str, ...]:
-    """How many addresses are preserved."""
+    """How many addresses are preserved; of a single one its verdict has said it."""
     (old, was), (new, now) = (
         (_count(rows, [PRESERVED]), _count(rows, rows)) for rows in map(_addresses, (before, after))
     )
-    return (f"addresses: {old} of {was} preserved, now {new} of {now}",)
+    told = f"addresses: {old} of {was} preserved, now {new} of {now}"
+    return () if was == now == 1 else (told,)
 
 
 def _appeared_or_left(before: Data | None) -> str:

@@ -150,7 +150,7 @@ def _untranslated(address: Address) -> Address:
 
 
 def _in_either_form(address: Address, ranges: Ranges) -> bool:
-    return any(in_ranges(one, ranges) for one in {address, _untranslated(address)})
+    return any(in_ranges(one, ranges) for one in (address, _untranslated(address)))
 
 
 class Cluster(NamedTuple):

@@ -90,18 +90,16 @@ class _Reader:
         return self.cluster.find_first(paths_of(kind, namespace, name))
 
 
-_LIST = re.compile(
-    r"/(?:api|apis/(?P<group>[^/]+))/[^/]+/(?:namespaces/(?P<namespace>[^/]+)/)?(?P<resource>\w+)"
-)
+_GROUP = re.compile(r"/apis/([^/]+)/")
+_NAMESPACE = re.compile(r"/namespaces/([^/]+)/")
 
 
 def _right(path: str) -> Right:
     """The right to read a list."""
-    found = _LIST.fullmatch(path)
-    assert found is not None, path
-    return Right(
-        "list", found["group"] or "", found["resource"], namespace=found["namespace"] or ""
+    group, namespace = (
+        found[1] if found else "" for found in (one.search(path) for one in (_GROUP, _NAMESPACE))
     )
+    return Right("list", group, path.rpartition("/")[2], namespace=namespace)
 
 
 def read_way(cluster: Cluster, namespace: str, options: t.Mapping[str, t.Any]) -> dict[str, t.Any]:
