@@ -107,7 +107,7 @@ def test_from_a_clone_to_a_verdict(awx: Awx, playbooks: Playbooks) -> None:
         job = awx.launch(template)
         assert job.status == "successful", job.output
         assert "\nreal_ip: shop preserved" in job.output
-        assert "awx        instead of ansible-playbook" in job.output
+        assert "\n  awx      instead of ansible-playbook" in job.output
         assert verdicts(job) == {"shop": "preserved"}
     job = awx.launch("Real IP diagnose")
     assert job.status == "successful", job.output
