@@ -876,6 +876,9 @@ WARNINGS: Mapping[str, str] = {
 }
 
 
+_AROUND = "ways around not looked for"
+_RIVAL = "others that may answer not looked for"
+
 #: What a reason says that its verdict doesn't rest on, and by which words it is found in one of
 #: either language
 RESERVATIONS: Mapping[str, tuple[str, ...]] = {
@@ -886,11 +889,8 @@ RESERVATIONS: Mapping[str, tuple[str, ...]] = {
         "the echo app doesn't name its pod",
         "回显应用不报告 Pod 名称",
     ),
-    "ways around not looked for": ("ways around not looked for", "未查找绕行途径"),
-    "others that may answer not looked for": (
-        "others that may answer not looked for",
-        "未查找可能代为应答者",
-    ),
+    _AROUND: (_AROUND, "未查找绕行途径"),
+    _RIVAL: (_RIVAL, "未查找可能代为应答者"),
 }
 
 
@@ -905,8 +905,6 @@ class Unsought(NamedTuple):
     told: str
     what: str
 
-
-_AROUND, _RIVAL = tuple(RESERVATIONS)[-2:]
 
 #: By the names that ``bypass.unread`` of source_ip_info has for them
 UNSOUGHT: Mapping[str, Unsought] = {

@@ -112,6 +112,7 @@ def _of_host(host: str, before: Document, after: Document) -> t.Iterator[Change]
         )
     for vantage in dict.fromkeys([*old_places, *new_places]):
         one, other = old_places.get(vantage), new_places.get(vantage)
+        became = _became(one, other)
         probes = [
             (document["evidence"].get(host) or {}).get("probes", {}).get(vantage) or {}
             for document in (before, after)
@@ -119,12 +120,12 @@ def _of_host(host: str, before: Document, after: Document) -> t.Iterator[Change]
         if (one or other) and (vantage or {*old_places} == {*new_places} or not (old and new)):
             both = (*_expectations(one, other), *_untested(one, other), *_notes(*probes))
             notes = both if one and other else ()
-            became, fewer = _became(one, other), _fewer(one, other)
+            fewer = _fewer(one, other)
             # What fails already says more.
-            became = became if CHANGES[became] else fewer or became
+            change = became if CHANGES[became] else fewer or became
             notes = (*_counts(one, other), *notes) if fewer else notes
-            yield Change(host, vantage, "", became, _told(one), _told(other), notes)
-        yield from _backends(host, vantage, _became(one, other), *probes)
+            yield Change(host, vantage, "", change, _told(one), _told(other), notes)
+        yield from _backends(host, vantage, became, *probes)
 
 
 def _became(before: Data | None, after: Data | None) -> str:

@@ -253,10 +253,14 @@ def refused(found: Data, accepted: t.Container[str], excused: bool = False) -> l
     """
     told = [found, *(found.get("vantages") or {}).values()]
     every = [*told, *(row for one in told for row in _of_addresses(one))]
-    doubts = [one["doubt"] for one in every if one.get("doubt")]
+    doubts: list[Data] = []
+    for doubt in (one["doubt"] for one in every if one.get("doubt")):
+        # An entry has that of its addresses once more.
+        if doubt not in doubts:
+            doubts.append(doubt)
     bad = [
         one
-        for one in (*every, *(doubt for at, doubt in enumerate(doubts) if doubt not in doubts[:at]))
+        for one in (*every, *doubts)
         if one["verdict"] not in accepted and not (one["verdict"] == NOT_RUN and excused)
     ]
     return bad[:1] if found in bad else bad
@@ -271,11 +275,6 @@ def _of_addresses(found: Data) -> list[Data]:
     reason = phrase("what each address showed was not kept, so that this may be among it")
     better = VERDICTS[VERDICTS.index(verdict) + 1 :] if verdict in VERDICTS else ()
     return [{"verdict": one, "reason": reason} for one in better]
-
-
-def passes(found: Data, accepted: t.Container[str], excused: bool = False) -> bool:
-    """Whether all of :func:`refused` is accepted."""
-    return not refused(found, accepted, excused)
 
 
 def colour(found: Data) -> str:

@@ -149,8 +149,9 @@ def _untranslated(address: Address) -> Address:
     return behind(ip_network(address)).network_address
 
 
-def _in_either_form(address: Address, ranges: Ranges) -> bool:
-    return any(in_ranges(one, ranges) for one in (address, _untranslated(address)))
+def _forms(address: Address) -> tuple[Address, ...]:
+    """An address as it stands, and the one that a translator has put into it."""
+    return (address,) if address.version == 4 else (address, _untranslated(address))
 
 
 class Cluster(NamedTuple):
@@ -175,7 +176,8 @@ class Cluster(NamedTuple):
 
     def hold(self, address: Address) -> bool:
         """Whether it is one of them, also where a translator (NAT64) has put it into IPv6."""
-        return any(_in_either_form(address, ranges) for ranges in self.known().values())
+        forms = _forms(address)
+        return any(in_ranges(one, ranges) for ranges in self.known().values() for one in forms)
 
 
 class Question(NamedTuple):
@@ -377,8 +379,9 @@ def _whose(address: Address, question: Question, path: Path) -> str:
     """The code of a wrong address: whose is it?"""
     if in_ranges(address, _LOOPBACK):
         return "V205"
+    forms = _forms(address)
     for kind, ranges in question.cluster.known().items():
-        if _in_either_form(address, ranges):
+        if any(in_ranges(one, ranges) for one in forms):
             return _OWNERS[kind]
     if address == path.remote:
         return "V204"
@@ -602,7 +605,7 @@ def _first(echo: Echo, header: str) -> str | None:
 def _pod(echo: Echo, question: Question) -> str | None:
     """The pod's name, with its namespace where that is another one than the backends'.
 
-    A name alone is none where pods of other namespaces, or of a StatefulSet there, have it too.
+    A name alone is none where pods of other namespaces have it too, or may have.
     """
     name, space = _name(echo.pod), _name(echo.namespace)
     if name and space and question.namespace not in ("", space):
@@ -975,8 +978,13 @@ def _safe(
     return next((one for one in candidates if one == declared), next(iter(candidates), None))
 
 
-def _not_tested(question: Question, answers: Sequence[Sample], forged: Forged) -> str:
-    """What the verdict doesn't rest on, as the end of the reason."""
+def _not_tested(
+    question: Question, answers: Iterable[Sample], forged: Forged, unnamed: bool
+) -> str:
+    """What the verdict doesn't rest on, as the end of the reason.
+
+    ``unnamed``: it is drawn from pods that don't name themselves.
+    """
     # Of any header: who believes another one writes what it says into the strategy's. The PROXY
     # protocol is refused by most.
     sent = [sample for forgery, sample in forged if not forgery.preface]
@@ -990,7 +998,6 @@ def _not_tested(question: Question, answers: Sequence[Sample], forged: Forged) -
     aimed = [one for one in forged if _tested(question.strategy, [one])]
     met = {sample.pod for _forgery, sample in aimed}
     unmet = [sample for sample in answers if sample.pod and sample.pod not in met]
-    unnamed = coverage(question, answers)[0] != "complete"
     left = [
         *([phrase("vantage not checked")] if not question.standpoint.checked else []),
         *starmap(_not_looked_for, unsought(question.unread, unnamed).items()),
@@ -1114,7 +1121,7 @@ def judge(
         "unanswered": phrase(" (of {planned} requests {titles})", planned=planned, titles=titles)
         if titles
         else "",
-        "not_tested": _not_tested(question, answers, forged),
+        "not_tested": _not_tested(question, answers, forged, known != "complete"),
         "place": phrase(_PLACE.get(question.standpoint.place, "outside")),
         "marks": _listed(question.marks, " and ") or phrase("none are known"),
         "balancer": question.load_balancer or phrase("no class is given"),

@@ -115,7 +115,8 @@ ready_pods:
   elements: str
 namesakes:
   description: As the option of the same name of M(kestrel.real_ip.source_ip_info), of
-    RV(ready_pods). Where the cluster's pods may not be listed, those of a StatefulSet.
+    RV(ready_pods). Where the cluster's pods may not be listed, those whose names don't end in what
+    was made by chance, such as those of a StatefulSet.
   returned: success
   type: list
   elements: str

@@ -27,7 +27,7 @@ from ansible_collections.kestrel.real_ip.plugins.module_utils._report_schema imp
 )
 from ansible_collections.kestrel.real_ip.plugins.module_utils._summary import (
     by_verdict,
-    passes,
+    refused,
     without_result,
 )
 
@@ -326,7 +326,7 @@ def test_what_is_merged_is_accepted_in_each(
         "merged artifacts": {"again.json": merge(several["published"], RUN)},
     }.items():
         read_again = {path: read(as_json(one), path) for path, one in documents.items()}
-        told = [passes(one, good) for one in judged(read_again.values(), "a")]
+        told = [not refused(one, good) for one in judged(read_again.values(), "a")]
         assert all(told) is expected, name
 
 
@@ -351,7 +351,7 @@ def test_an_old_result_hides_what_it_does_not_tell(
     for entry in (one, _old({**one, "vantages": vantages})):
         kept = {"x.json": read(results_of(entry), "x.json")}
         for documents in (kept, {"again.json": merge(kept, RUN)}):
-            told = [passes(each, good) for each in judged(documents.values(), "a")]
+            told = [not refused(each, good) for each in judged(documents.values(), "a")]
             assert all(told) is expected
 
 
