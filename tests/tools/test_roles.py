@@ -318,7 +318,7 @@ JUDGED = """
   connection: local
   vars_files: ["{roles}/verify/vars/main.yml"]
   vars:
-    verify_way: {{bypass: {{load_balancer: [198.51.100.10]}}}}
+    verify_way: {{ready_pods: [], bypass: {{load_balancer: [198.51.100.10]}}}}
     verify_name_prefix: real-ip
     verify_scenario: gr-clb-non-direct-pod
     verify_url: ""
@@ -406,3 +406,56 @@ def test_whose_pods_may_have_answered_is_asked_beneath_what_is_accepted(
 ) -> None:
     """Of each address that is called good, also where a worse one that is accepted decides."""
     assert whose[case] == [*WHOSE[case][2]]
+
+
+# --- What the last probe went by ------------------------------------------------------------------
+
+READ_AGAIN = """
+- hosts: all
+  gather_facts: false
+  connection: local
+  vars_files: ["{roles}/verify/vars/main.yml"]
+  tasks:
+    - ansible.builtin.set_fact:
+        went_by: "{{{{ __verify_way }}}}"
+    - ansible.builtin.copy:
+        content: "{{{{ dict(ansible_play_hosts | zip(found)) }}}}"
+        dest: {result}
+        mode: "0600"
+      run_once: true
+      vars:
+        found: "{{{{ ansible_play_hosts | map('extract', hostvars, 'went_by') }}}}"
+"""
+
+
+def _way(*pods: str, **other: object) -> dict[str, object]:
+    return {"ready_pods": [*pods], "targets": [{"name": OWN}], "leads_to": ["s"], **other}
+
+
+WAYS: dict[str, tuple[dict[str, object], bool]] = {
+    # what was read in the end, whether it is what the last probe went by
+    "not read again": ({"skipped": True}, False),
+    "one has gone": (_way("a", rivals=["other/rival"]), True),
+    "one has gone, another came": (_way("a", "c", namesakes=["c"]), True),
+    "all are there": (_way("a", "b", "c"), False),
+    "all have gone": (_way("c"), False),
+    "another address": (_way("a", targets=[{"name": OTHER}]), False),
+    "no address": (_way("a", targets=[]), False),
+    "another Service": (_way("a", leads_to=["other"]), False),
+}
+
+
+def test_a_second_probe_goes_by_all_that_was_read_again(tmp_path: Path) -> None:
+    first = _way("a", "b")
+    hosts = {
+        name: {
+            "verify_way": first,
+            "__verify_after": after,
+            "ansible_python_interpreter": sys.executable,
+        }
+        for name, (after, _taken) in WAYS.items()
+    }
+    (tmp_path / "hosts.yml").write_text(yaml.safe_dump({"all": {"hosts": hosts}}))
+    run_play(tmp_path, READ_AGAIN)
+    found = json.loads((tmp_path / "result.json").read_text())
+    assert found == {name: after if taken else first for name, (after, taken) in WAYS.items()}
