@@ -37,10 +37,10 @@ _IMAGE = "改为正确的镜像名和标签"
 CAUSES_ZH: Mapping[str, CauseTexts] = {
     # --- What the tool itself lacks
     "P001": CauseTexts(
-        "API Server 没有应答",
+        "无法询问 API Server",
         _STOPS,
-        "从运行 playbook 的地方连不上 API Server，因此对链路一无所知",
-        "检查 API Server 是否运行、是否可达：{detail}",
+        "从运行 playbook 的地方连不上 API Server，或无法信任它，因此对链路一无所知",
+        "修复到 API Server 的连接：{next}",
     ),
     "P002": CauseTexts(
         "凭据被拒绝",

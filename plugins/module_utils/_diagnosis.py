@@ -91,7 +91,7 @@ def diagnosis(module: t.Any) -> Result:
 def _unread(
     path: TrafficPath, error: ClusterError, context: str | None, others: t.Sequence[str]
 ) -> Result:
-    """The finding of an API server that nothing names, that didn't answer, or knew us not."""
+    """The finding of an API server that nothing names, that can't be asked, or knew us not."""
     if isinstance(error, NoConfiguration):
         number, name = "P007", "kubeconfig"
     else:
@@ -99,8 +99,9 @@ def _unread(
     told = phrase(
         "; context: {context}, others: {others}", context=context, others=", ".join(others)
     )
-    detail = joined("", [error, told if others else ""])
-    return finding(path, Seen(number, "Cluster", name, detail, {"detail": detail}))
+    seen, __, mend = str(error).partition(" Next: ")
+    detail, what = (joined("", [one, told if others else ""]) for one in (error, mend or seen))
+    return finding(path, Seen(number, "Cluster", name, detail, {"detail": detail, "next": what}))
 
 
 def proxies_of(environment: t.Mapping[str, str], balancer: t.Iterable[str]) -> dict[str, str]:

@@ -40,7 +40,9 @@ def test_the_verdict_from_outside(deployed: Playbooks) -> None:
     assert result["expected"] == [EXPECTED]
     assert result["expected_from"] == "given"
     assert set(result["observed"]) == {EXPECTED}
-    assert result["address"] == ["198.51.100.1"]
+    status = "jsonpath={.status.loadBalancer.ingress[*].ip}"
+    given = deployed.kubectl("get", "ingress", "real-ip-ingress", "-n", NAMESPACE, "-o", status)
+    assert result["address"] == [given]
     assert result["versions"]["kubernetes"] == "v1.36.3"
 
 

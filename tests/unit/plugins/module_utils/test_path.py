@@ -511,7 +511,19 @@ def test_who_asked_for_direct_access() -> None:
             ClusterError("silent"),
             "P001",
             "API server",
-            {"en": "Check that the API server runs", "zh": "检查 API Server 是否运行"},
+            {
+                "en": "Mend the way to the API server: silent",
+                "zh": "修复到 API Server 的连接：silent",
+            },
+        ),
+        (
+            ClusterError("The API server a can't be trusted: b. Next: give its CA certificate"),
+            "P001",
+            "API server",
+            {
+                "en": "Mend the way to the API server: give its CA certificate",
+                "zh": "修复到 API Server 的连接：give its CA certificate",
+            },
         ),
         (
             NoConfiguration("The kubeconfig a has no context b"),
