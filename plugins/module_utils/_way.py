@@ -8,7 +8,6 @@
 
 from __future__ import annotations
 
-import re
 import typing as t
 
 from ansible_collections.kestrel.real_ip.plugins.module_utils._addresses import (
@@ -49,37 +48,45 @@ OPTIONS: dict[str, dict[str, t.Any]] = {
 }
 
 
-_NODES, _SERVICES = "/api/v1/nodes", "/api/v1/services"
+_NODES, _SERVICES, _PODS = (Right("list", "", one) for one in ("nodes", "services", "pods"))
 
 
 class _Reader:
     """Reads lists of the cluster.
 
-    What may not be read is remembered in ``unread``, and in ``grants`` by its path the command that
-    gives the right.
+    What may not be read is remembered in ``unread``, and in ``grants`` by the right that is missing
+    the command that gives it.
     """
 
     def __init__(self, cluster: Cluster) -> None:
         self.cluster = cluster
         self.unread: list[str] = []
-        self.grants: dict[str, str] = {}
+        self.grants: dict[Right, str] = {}
 
-    def items(self, path: str, **query: str) -> list[dict[str, t.Any]] | None:
-        """A list, or None where it may not be read. Raises ClusterError for all else."""
+    def items(
+        self, right: Right, version: str = "v1", **query: str
+    ) -> list[dict[str, t.Any]] | None:
+        """The list that a right is about, of the whole cluster where it names no namespace; None
+        where it may not be read. Raises ClusterError for all else.
+        """
+        root = f"/apis/{right.group}/{version}" if right.group else f"/api/{version}"
+        place = f"/namespaces/{right.namespace}" if right.namespace else ""
         try:
-            return self.cluster.items(path, None, **query)
+            return self.cluster.items(f"{root}{place}/{right.resource}", None, **query)
         except ClusterError as error:
             if error.status != 403:
                 raise
             self.unread.append(str(error))
-            self.grants[path] = granting(_right(path), str(error))
+            self.grants[right] = granting(right, str(error))
             return None
 
     def ingresses(self) -> list[t.Mapping[str, t.Any]]:
         """Those of the whole cluster, none where they may not be read. Raises ClusterError."""
         for api in INGRESS_APIS:
+            group, __, version = api.partition("/")
+            right = Right("list", group, "ingresses")
             try:
-                return [*map(modern_ingress, self.items(f"/apis/{api}/ingresses") or [])]
+                return [*map(modern_ingress, self.items(right, version) or [])]
             except ClusterError as error:
                 if error.status != 404:
                     raise
@@ -90,18 +97,6 @@ class _Reader:
         return self.cluster.find_first(paths_of(kind, namespace, name))
 
 
-_GROUP = re.compile(r"/apis/([^/]+)/")
-_NAMESPACE = re.compile(r"/namespaces/([^/]+)/")
-
-
-def _right(path: str) -> Right:
-    """The right to read a list."""
-    group, namespace = (
-        found[1] if found else "" for found in (one.search(path) for one in (_GROUP, _NAMESPACE))
-    )
-    return Right("list", group, path.rpartition("/")[2], namespace=namespace)
-
-
 def read_way(cluster: Cluster, namespace: str, options: t.Mapping[str, t.Any]) -> dict[str, t.Any]:
     """What path_addresses_info returns, for ``options`` as in OPTIONS. Raises ClusterError."""
     reader = _Reader(cluster)
@@ -110,11 +105,11 @@ def read_way(cluster: Cluster, namespace: str, options: t.Mapping[str, t.Any]) -
     front = reader.one("Ingress", namespace, ingress) if ingress else service
     if front is not None and ingress:
         front = dict(modern_ingress(front))
-    here = f"/api/v1/namespaces/{namespace}/services"
+    here = _SERVICES._replace(namespace=namespace)
     selector = (service or {}).get("spec", {}).get("selector") or {}
     pods = (
         reader.items(
-            f"/api/v1/namespaces/{namespace}/pods",
+            _PODS._replace(namespace=namespace),
             labelSelector=",".join(f"{key}={value}" for key, value in sorted(selector.items())),
         )
         if selector
@@ -122,7 +117,7 @@ def read_way(cluster: Cluster, namespace: str, options: t.Mapping[str, t.Any]) -
     )
     nodes = reader.items(_NODES)
     services = reader.items(_SERVICES)
-    everywhere = reader.items("/api/v1/pods")
+    everywhere = reader.items(_PODS)
     ready = receiving_pods(service or {}, pods or [])
     known = collect(
         nodes,
@@ -140,12 +135,12 @@ def read_way(cluster: Cluster, namespace: str, options: t.Mapping[str, t.Any]) -
     others = reader.ingresses() if ingress and named else []
     # A list that was refused is missed only where something would have been looked for in it.
     missed = {
-        "node_ports": _NODES if any(map(node_port, [service or {}, *same])) else "",
-        "service": here if service and ingress else "",
-        "rivals": next((path for path in reader.grants if path.endswith("/ingresses")), ""),
-        "url_takers": _SERVICES if options["url"] else "",
+        "node_ports": _NODES if any(map(node_port, [service or {}, *same])) else None,
+        "service": here if service and ingress else None,
+        "rivals": next((one for one in reader.grants if one.resource == "ingresses"), None),
+        "url_takers": _SERVICES if options["url"] else None,
     }
-    unread = {name: reader.grants[path] for name, path in missed.items() if path in reader.grants}
+    unread = {name: reader.grants[one] for name, one in missed.items() if one in reader.grants}
     return {
         "found": front is not None,
         "addresses": named,
