@@ -85,7 +85,7 @@ _TABLE = (
         "The play stops before anything is probed.",
         "The API server can't be reached from where the play runs, or can't be trusted, so nothing "
         "is known of the way",
-        "Mend the way to the API server: {next}",
+        "Make the API server reachable and trusted: {next}",
         "console",
         "kubectl version",
     ),

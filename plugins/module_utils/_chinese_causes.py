@@ -40,7 +40,7 @@ CAUSES_ZH: Mapping[str, CauseTexts] = {
         "无法询问 API Server",
         _STOPS,
         "从运行 playbook 的地方连不上 API Server，或无法信任它，因此对链路一无所知",
-        "修复到 API Server 的连接：{next}",
+        "让 API Server 可达且可信：{next}",
     ),
     "P002": CauseTexts(
         "凭据被拒绝",

@@ -100,8 +100,10 @@ def _unread(
         "; context: {context}, others: {others}", context=context, others=", ".join(others)
     )
     seen, __, mend = str(error).partition(" Next: ")
-    detail, what = (joined("", [one, told if others else ""]) for one in (error, mend or seen))
-    return finding(path, Seen(number, "Cluster", name, detail, {"detail": detail, "next": what}))
+    seen, mend, detail = (
+        joined("", [one, told if others else ""]) for one in (seen, mend or seen, error)
+    )
+    return finding(path, Seen(number, "Cluster", name, seen, {"detail": detail, "next": mend}))
 
 
 def proxies_of(environment: t.Mapping[str, str], balancer: t.Iterable[str]) -> dict[str, str]:

@@ -512,8 +512,8 @@ def test_who_asked_for_direct_access() -> None:
             "P001",
             "API server",
             {
-                "en": "Mend the way to the API server: silent",
-                "zh": "修复到 API Server 的连接：silent",
+                "en": "Make the API server reachable and trusted: silent",
+                "zh": "让 API Server 可达且可信：silent",
             },
         ),
         (
@@ -521,8 +521,8 @@ def test_who_asked_for_direct_access() -> None:
             "P001",
             "API server",
             {
-                "en": "Mend the way to the API server: give its CA certificate",
-                "zh": "修复到 API Server 的连接：give its CA certificate",
+                "en": "Make the API server reachable and trusted: give its CA certificate",
+                "zh": "让 API Server 可达且可信：give its CA certificate",
             },
         ),
         (
