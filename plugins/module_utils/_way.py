@@ -153,7 +153,7 @@ def read_way(cluster: Cluster, namespace: str, options: t.Mapping[str, t.Any]) -
         "leads_to": (backends(front or {}, host, path) if ingress else [options["service"]]),
         "url_leads_to": backends(front or {}, *asked) if ingress and options["url"] else [],
         "url_takers": (
-            url_takers(front or {}, service, services or [], options["url"])
+            url_takers(front or {}, service, services or [], options["url"], nodes)
             if options["url"]
             else []
         ),
