@@ -238,14 +238,20 @@ def around(
     service: Object | None,
     front: Object | None,
     others: t.Sequence[Object] = (),
+    by_header: bool = True,
 ) -> dict[str, list[str]]:
     """``bypass`` as source_ip_info takes it: the Service's node port on a few nodes, where the
-    Service behind an Ingress is reached by itself, the balancer's own addresses, the hosts of its
-    rules, the paths of those that lead to the Service, and where it listens.
+    Service behind an Ingress, or behind its own load balancer, is reached by itself, the balancer's
+    own addresses, the hosts of its rules, the paths of those that lead to the Service, and where it
+    listens.
 
-    ``others``: as :func:`beside` finds them. They are ways around an Ingress, as the Service is.
+    ``others``: as :func:`beside` finds them. They are ways around what is in front, as the Service
+    is around an Ingress. ``by_header``: whether clients' addresses are read from what a Service in
+    front writes, too.
     """
-    behind = [service, *others] if service and service is not front else []
+    # What its load balancer writes, nobody does at its external addresses.
+    own = {**service, "status": {}} if service and service is front else service
+    behind = [own, *others] if own and (own is service or by_header) else []
     some = list(nodes)[:_NODES]
     asked = [(node, port) for node in some for port in node_port(service or {})]
     more = [(node, port) for node in some for one in behind[1:] for port in node_port(one)]
@@ -349,8 +355,9 @@ def collect(
     if pods is not None or own_pods:
         found["pod_names"] = of_pods([*(pods or []), *own_pods])
     # Only the two together tell a pod network whole: bridges are in the nodes' ranges alone, and
-    # pods with addresses of the VPC are in no range.
-    if addresses and pods is not None:
+    # pods with addresses of the VPC are in no range. And only with each node's address it is known
+    # that the prober is on none of them.
+    if addresses and pods is not None and all(of_nodes([node])[0] for node in nodes or []):
         found["pods"] = [*ranges, *found["pod_names"]]
     if services is not None:
         found["services"] = of_services(services)

@@ -46,6 +46,7 @@ OPTIONS: dict[str, dict[str, t.Any]] = {
     "request_host": {"type": "str", "default": ""},
     "path": {"type": "str", "default": "/"},
     "url": {"type": "str", "default": ""},
+    "layer": {"type": "str", "choices": ["l7", "l4"], "default": "l7"},
 }
 
 
@@ -131,9 +132,12 @@ def read_way(cluster: Cluster, namespace: str, options: t.Mapping[str, t.Any]) -
         [front] if front else [],
         pods or [],
     )
-    if services is None and ingress:
+    # Of a socket peer nobody else writes anything.
+    by_header = options["layer"] == "l7"
+    led_past = service is not None and bool(ingress or by_header)
+    if services is None and (ingress or by_header):
         services = reader.items(here)
-    same = beside(service, services or [], pods or []) if service and ingress else []
+    same = beside(service, services or [], pods or []) if service and led_past else []
     named = addresses(front or {})
     host, path = options["request_host"], options["path"]
     asked = asked_for(host, path, options["url"])
@@ -141,7 +145,7 @@ def read_way(cluster: Cluster, namespace: str, options: t.Mapping[str, t.Any]) -
     # A list that was refused is missed only where something would have been looked for in it.
     missed = {
         "node_ports": _NODES if any(map(node_port, [service or {}, *same])) else "",
-        "service": here if service and ingress else "",
+        "service": here if led_past else "",
         "rivals": next((path for path in reader.grants if path.endswith("/ingresses")), ""),
         "url_takers": _SERVICES if options["url"] else "",
     }
@@ -162,7 +166,7 @@ def read_way(cluster: Cluster, namespace: str, options: t.Mapping[str, t.Any]) -
         "namesakes": namesakes(ready, pods or [], everywhere),
         "persistent": (service or {}).get("spec", {}).get("sessionAffinity") == "ClientIP",
         "cluster_addresses": known,
-        "bypass": {**around(nodes or [], service, front, same), "unread": unread},
+        "bypass": {**around(nodes or [], service, front, same, by_header), "unread": unread},
         "unread": reader.unread,
         "version": cluster.get("/version").get("gitVersion", ""),
     }

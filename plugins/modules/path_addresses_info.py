@@ -51,6 +51,13 @@ options:
       and of its host, unless O(request_host) is sent there.
     type: str
     default: ''
+  layer:
+    description:
+      - Which evidence decides. With V(l7), ways around a Service in front are looked for too, as
+        around O(ingress), since whoever gets past it writes the headers himself.
+    type: str
+    choices: [l7, l4]
+    default: l7
 requirements:
   - kubernetes >= 24.2.0
 seealso:

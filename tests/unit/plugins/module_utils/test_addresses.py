@@ -142,6 +142,8 @@ def test_collect_leaves_out_what_could_not_be_read() -> None:
     # Or nodes of which nothing tells an address: whether the prober is one isn't known.
     for nodes in ([], [{"status": {"addresses": [{"type": "Hostname", "address": "n1"}]}}]):
         assert not {"nodes", "pods"} & {*collect(nodes, [], pods, [])}
+    # One of them alone may be where the prober is.
+    assert "pods" not in collect([NODE, *nodes], [], pods, [])
     assert "pods" not in collect([NODE], None, None, [])
     assert "pods" not in collect(None, None, pods, [])
 
@@ -601,8 +603,10 @@ def test_around_by_the_services_own_address(
     service: dict[str, Any] | None, expected: list[str]
 ) -> None:
     assert around([], service, FRONT)["service"] == expected
-    # Where the Service itself is in front, nothing is walked around.
-    assert around([], service, service)["service"] == []
+    # Where the Service itself is in front, its status is no way around it.
+    assert around([], service, service, by_header=False)["service"] == []
+    external = ["[2001:db8::7]:80", "[2001:db8::7]:443"] if service is BALANCED else []
+    assert around([], service, service)["service"] == external
 
 
 def _service(
@@ -687,7 +691,12 @@ def test_around_by_the_addresses_of_other_services(
     own: dict[str, Any], others: list[dict[str, Any]], expected: list[str]
 ) -> None:
     assert around([], own, FRONT, others)["service"] == expected
-    assert around([], own, own, others)["service"] == []
+    assert around([], own, own, others, by_header=False)["service"] == []
+    # Its own status is what stands in front then.
+    addresses = [text for text in expected if "198.51.100.7" not in text]
+    assert [text for text in around([], own, own, others)["service"] if text in addresses] == (
+        addresses
+    )
 
 
 @pytest.mark.parametrize(

@@ -14,7 +14,14 @@ from ansible_collections.kestrel.real_ip.tests.unit.plugins.module_utils.test_ku
     Answering,
 )
 
-OPTIONS = {"ingress": "front", "service": "own", "request_host": "", "path": "/", "url": ""}
+OPTIONS = {
+    "ingress": "front",
+    "service": "own",
+    "request_host": "",
+    "path": "/",
+    "url": "",
+    "layer": "l7",
+}
 IN_NS = "/api/v1/namespaces/ns"
 EVERYWHERE, HERE = "/api/v1/services", f"{IN_NS}/services"
 SPEC = {"selector": {"app": "a"}, "clusterIP": "10.96.0.9", "ports": [{"port": 80}]}
@@ -78,7 +85,7 @@ def test_where_other_services_are_found(
 
 
 NODES, INGRESSES = "/api/v1/nodes", "/apis/networking.k8s.io/v1/ingresses"
-IN_FRONT = {"ingress": ""}
+IN_FRONT = {"ingress": "", "layer": "l4"}
 A_URL = {"url": "http://www.example/"}
 WITH_PORT = {
     "spec": {**SPEC, "ports": [{"port": 80, "nodePort": 30080}]},
@@ -132,6 +139,18 @@ def test_what_was_not_looked_for_comes_with_the_command_that_allows_it() -> None
 def test_nothing_is_around_a_service_in_front() -> None:
     """Its clients' address is no header, that somebody else could write."""
     cluster = Answering({**ANSWERS, EVERYWHERE: _forbidden(EVERYWHERE)})
-    way = read_way(cluster, "ns", {**OPTIONS, "ingress": ""})
+    way = read_way(cluster, "ns", {**OPTIONS, **IN_FRONT})
     assert way["bypass"]["service"] == []
     assert HERE not in cluster.asked
+
+
+def test_what_a_service_in_front_writes_is_written_by_others_who_get_past_it() -> None:
+    """Its load balancer can speak HTTP, or a proxy can stand in front of it."""
+    own = _service("own", externalIPs=["198.51.100.7"])
+    answers = {f"{IN_NS}/services/own": own, EVERYWHERE: {"items": [own, OTHER]}}
+    options = {**OPTIONS, "ingress": ""}
+    way = read_way(Answering({**ANSWERS, **answers}), "ns", options)
+    assert way["bypass"]["service"] == ["198.51.100.7:80", "198.51.100.8:80"]
+    refused = {path: _forbidden(path) for path in (EVERYWHERE, HERE)}
+    way = read_way(Answering({**ANSWERS, **answers, **refused}), "ns", options)
+    assert [*way["bypass"]["unread"]] == ["service"]
