@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import re
 import typing as t
+from itertools import chain
 
 from ansible_collections.kestrel.real_ip.plugins.module_utils._addresses import (
     around,
@@ -103,6 +104,10 @@ def _right(path: str) -> Right:
     return Right("list", group, path.rpartition("/")[2], namespace=namespace)
 
 
+def _union(lists: t.Iterable[t.Iterable[str]]) -> list[str]:
+    return sorted({*chain.from_iterable(lists)})
+
+
 def read_way(cluster: Cluster, namespace: str, options: t.Mapping[str, t.Any]) -> dict[str, t.Any]:
     """What path_addresses_info returns, for ``options`` as in OPTIONS. Raises ClusterError."""
     reader = _Reader(cluster)
@@ -141,6 +146,9 @@ def read_way(cluster: Cluster, namespace: str, options: t.Mapping[str, t.Any]) -
     named = addresses(front or {})
     host, path = options["request_host"], options["path"]
     asked = asked_for(host, path, options["url"])
+    # Without a host of its own, the status' names are what is asked for.
+    hosts = [host] if host else [name.lower() for name in named] or [""]
+    every = [asked] if options["url"] else [(one, path) for one in hosts]
     others = reader.ingresses() if ingress and named else []
     # A list that was refused is missed only where something would have been looked for in it.
     missed = {
@@ -154,14 +162,18 @@ def read_way(cluster: Cluster, namespace: str, options: t.Mapping[str, t.Any]) -
         "found": front is not None,
         "addresses": named,
         "targets": targets(named, host, path, listeners(front or {}, host)),
-        "leads_to": (backends(front or {}, host, path) if ingress else [options["service"]]),
+        "leads_to": (
+            _union(backends(front or {}, one, path) for one in hosts)
+            if ingress
+            else [options["service"]]
+        ),
         "url_leads_to": backends(front or {}, *asked) if ingress and options["url"] else [],
         "url_takers": (
             url_takers(front or {}, service, services or [], options["url"], nodes)
             if options["url"]
             else []
         ),
-        "rivals": rivals(front or {}, others, *asked),
+        "rivals": _union(rivals(front or {}, others, *one) for one in every),
         "ready_pods": ready,
         "namesakes": namesakes(ready, pods or [], everywhere),
         "persistent": (service or {}).get("spec", {}).get("sessionAffinity") == "ClientIP",

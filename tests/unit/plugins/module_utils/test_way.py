@@ -144,6 +144,40 @@ def test_nothing_is_around_a_service_in_front() -> None:
     assert HERE not in cluster.asked
 
 
+def _rule(host: str, service: str) -> dict[str, Any]:
+    backend = {"service": {"name": service}}
+    return {
+        "host": host,
+        "http": {"paths": [{"path": "/", "pathType": "Prefix", "backend": backend}]},
+    }
+
+
+@pytest.mark.parametrize(
+    ("host", "asked", "other_host", "leads_to", "rivals"),
+    [
+        # Without a host of its own, the status' name is what is asked for.
+        ("LB.example.com", "", "*.example.com", ["other", "own"], ["ns/another"]),
+        ("lb.example.com", "", "lb.example.com", ["other", "own"], ["ns/another"]),
+        ("lb.example.com", "", "a.example.com", ["own"], []),
+        ("lb.example.com", "a.example.com", "lb.example.com", ["own"], []),
+    ],
+)
+def test_the_name_of_a_load_balancer_may_be_the_host_of_another_rule(
+    host: str, asked: str, other_host: str, leads_to: list[str], rivals: list[str]
+) -> None:
+    entries = [{"ip": "198.51.100.1"}, {"hostname": host}]
+    status = {"status": {"loadBalancer": {"ingress": entries}}}
+    own = {**FRONT, **status, "spec": {"rules": [_rule("", "own"), _rule(other_host, "other")]}}
+    metadata = {"name": "another", "namespace": "ns"}
+    rules = {"rules": [_rule(other_host, "another")]}
+    another = {**FRONT, **status, "metadata": metadata, "spec": rules}
+    answers = {path: own for path, found in ANSWERS.items() if found is FRONT}
+    answers[INGRESSES] = {"items": [own, another]}
+    cluster = Answering({**ANSWERS, EVERYWHERE: SERVICES, **answers})
+    way = read_way(cluster, "ns", {**OPTIONS, "request_host": asked})
+    assert (way["leads_to"], way["rivals"]) == (leads_to, rivals)
+
+
 def test_what_a_service_in_front_writes_is_written_by_others_who_get_past_it() -> None:
     """Its load balancer can speak HTTP, or a proxy can stand in front of it."""
     own = _service("own", externalIPs=["198.51.100.7"])
