@@ -16,7 +16,7 @@ from urllib.parse import unquote, urlsplit
 from ansible_collections.kestrel.real_ip.plugins.module_utils._derive import canonical
 from ansible_collections.kestrel.real_ip.plugins.module_utils._load_balancer import listen_ports
 from ansible_collections.kestrel.real_ip.plugins.module_utils._readiness import addresses
-from ansible_collections.kestrel.real_ip.plugins.module_utils._scenarios import TKE_CLASS
+from ansible_collections.kestrel.real_ip.plugins.module_utils._scenarios import INGRESS, TKE_CLASS
 from ansible_collections.kestrel.real_ip.plugins.module_utils._shapes import class_of
 
 Object = t.Mapping[str, t.Any]
@@ -431,6 +431,9 @@ def url_takers(
     """Other Services, with their namespaces, that listen at an address of this one, at the port of
     ``url``, where it doesn't listen itself: several load balancers can share an address, and one
     can have that of a node, where all node ports are open. ``nodes``: None where they aren't known.
+
+    With a Service in front also where that listens itself: somebody's external address can be that
+    of its load balancer. Of an Ingress, who listens where it does is its controller.
     """
     try:
         parts = urlsplit(url)
@@ -438,7 +441,8 @@ def url_takers(
     except ValueError:  # as for asked_for
         return []
     told = {listener.port for listener in every_listener(front)} or {*_PORTS.values()}
-    if port in told:
+    by_controller = not front.get("spec", {}).get("ports")
+    if by_controller and port in told:
         return []
     found, itself, here = [], _full_name(own or {}), {*addresses(front)}
     at_a_node = nodes is None or bool(here & {*of_nodes(nodes)[0]})
@@ -448,12 +452,27 @@ def url_takers(
         ports = {each["port"] for each in listed}
         node_ports = {each.get("nodePort") for each in listed}
         is_here = bool(here & {*addresses(one), *(spec.get("externalIPs") or [])})
-        # Who listens where an Ingress does as well is its controller.
-        if is_here and ports & told:
+        if by_controller and is_here and ports & told:
             continue
         if (is_here and port in ports) or ((is_here or at_a_node) and port in node_ports):
             found.append(_full_name(one))
     return sorted(name for name in found if name != itself)
+
+
+def may_listen(front: Object, own: Object | None, url: str) -> bool:
+    """Whether what is in front may listen at the port of ``url``. Of Ingresses only TKE's say where
+    they do; to those of others, a controller has been told so, which no object of theirs tells.
+    """
+    if front.get("kind") == INGRESS and class_of(front) != TKE_CLASS:
+        return True
+    try:
+        parts = urlsplit(url)
+        port = parts.port or _PORTS.get(parts.scheme)
+    except ValueError:  # as for asked_for
+        return True
+    node_ports = {one.get("nodePort") for one in (own or {}).get("spec", {}).get("ports") or []}
+    told = {listener.port for listener in every_listener(front)} or {*_PORTS.values()}
+    return port in told | node_ports
 
 
 def _full_name(one: Object) -> str:

@@ -19,6 +19,7 @@ from ansible_collections.kestrel.real_ip.plugins.module_utils._addresses import 
     beside,
     collect,
     listeners,
+    may_listen,
     namesakes,
     node_port,
     receiving_pods,
@@ -35,6 +36,7 @@ from ansible_collections.kestrel.real_ip.plugins.module_utils._readiness import 
     paths_of,
 )
 from ansible_collections.kestrel.real_ip.plugins.module_utils._rights import Right, granting
+from ansible_collections.kestrel.real_ip.plugins.module_utils._scenarios import INGRESS
 from ansible_collections.kestrel.real_ip.plugins.module_utils._shapes import (
     INGRESS_APIS,
     modern_ingress,
@@ -115,7 +117,8 @@ def read_way(cluster: Cluster, namespace: str, options: t.Mapping[str, t.Any]) -
     ingress = options["ingress"]
     front = reader.one("Ingress", namespace, ingress) if ingress else service
     if front is not None and ingress:
-        front = dict(modern_ingress(front))
+        # One that is read by itself has its kind, of a list it has none.
+        front = {**modern_ingress(front), "kind": INGRESS}
     here = f"/api/v1/namespaces/{namespace}/services"
     selector = (service or {}).get("spec", {}).get("selector") or {}
     pods = (
@@ -150,28 +153,32 @@ def read_way(cluster: Cluster, namespace: str, options: t.Mapping[str, t.Any]) -
     hosts = [host] if host else [name.lower() for name in named] or [""]
     every = [asked] if options["url"] else [(one, path) for one in hosts]
     others = reader.ingresses() if ingress and named else []
+    found = targets(named, host, path, listeners(front or {}, host))
+    urls = [options["url"]] if options["url"] else [one["url"] for one in found if not ingress]
     # A list that was refused is missed only where something would have been looked for in it.
     missed = {
         "node_ports": _NODES if any(map(node_port, [service or {}, *same])) else "",
         "service": here if led_past else "",
         "rivals": next((path for path in reader.grants if path.endswith("/ingresses")), ""),
-        "url_takers": _SERVICES if options["url"] else "",
+        "url_takers": _SERVICES if urls else "",
     }
     unread = {name: reader.grants[path] for name, path in missed.items() if path in reader.grants}
     return {
         "found": front is not None,
         "addresses": named,
-        "targets": targets(named, host, path, listeners(front or {}, host)),
+        "targets": found,
         "leads_to": (
             _union(backends(front or {}, one, path) for one in hosts)
             if ingress
             else [options["service"]]
         ),
-        "url_leads_to": backends(front or {}, *asked) if ingress and options["url"] else [],
-        "url_takers": (
-            url_takers(front or {}, service, services or [], options["url"], nodes)
-            if options["url"]
+        "url_leads_to": (
+            (backends(front, *asked) if ingress else [options["service"]])
+            if front and options["url"] and may_listen(front, service, options["url"])
             else []
+        ),
+        "url_takers": _union(
+            url_takers(front or {}, service, services or [], url, nodes) for url in urls
         ),
         "rivals": _union(rivals(front or {}, others, *one) for one in every),
         "ready_pods": ready,

@@ -494,6 +494,17 @@ def test_a_node_port_is_open_where_the_front_has_a_nodes_address(
     assert url_takers(OWN, own, services, url, known) == expected
 
 
+def test_an_external_address_can_be_that_of_the_service_in_front() -> None:
+    own = _balanced("own", 80)
+    metadata = {"namespace": "next", "name": "taker"}
+    taker = {"metadata": metadata, "spec": {"externalIPs": ["198.51.100.1"], "ports": TWO}}
+    shared = _balanced("shared", 8080)
+    asked = (own, own, [own, taker, shared])
+    assert url_takers(*asked, "http://198.51.100.1/") == ["next/taker"]
+    # Of an Ingress it is the controller.
+    assert url_takers(OWN, *asked[1:], "http://198.51.100.1/") == []
+
+
 def test_another_protocol_at_the_port_of_the_front_is_not_its_listener() -> None:
     own, other = _balanced("own", 443), _balanced("other", 443, 8080)
     other["spec"]["ports"][0]["protocol"] = "UDP"

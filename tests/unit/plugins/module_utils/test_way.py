@@ -178,6 +178,35 @@ def test_the_name_of_a_load_balancer_may_be_the_host_of_another_rule(
     assert (way["leads_to"], way["rivals"]) == (leads_to, rivals)
 
 
+@pytest.mark.parametrize(
+    ("ingress_class", "port", "path", "leads_to"),
+    [
+        ("qcloud", 80, "/x", ["own"]),
+        # A node port of its Service; elsewhere TKE's load balancer listens where it is told to.
+        ("qcloud", 30080, "/x", ["own"]),
+        ("qcloud", 9000, "/x", []),
+        ("qcloud", 80, "/y", []),
+        # Of others only their controller knows.
+        ("nginx", 9000, "/x", ["own"]),
+        # The Service itself is in front.
+        (None, 80, "/y", ["own"]),
+        (None, 9000, "/y", []),
+    ],
+)
+def test_where_a_url_leads(
+    ingress_class: str | None, port: int, path: str, leads_to: list[str]
+) -> None:
+    rule = _rule("", "own")
+    rule["http"]["paths"][0]["path"] = "/x"
+    front = {**FRONT, "spec": {"ingressClassName": ingress_class, "rules": [rule]}}
+    answers = {one: front for one, found in ANSWERS.items() if found is FRONT}
+    cluster = Answering({**ANSWERS, EVERYWHERE: SERVICES, **answers, **OWN_PORT})
+    url = f"http://198.51.100.1:{port}{path}"
+    ingress = "front" if ingress_class else ""
+    way = read_way(cluster, "ns", {**OPTIONS, "ingress": ingress, "url": url})
+    assert way["url_leads_to"] == leads_to
+
+
 def test_what_a_service_in_front_writes_is_written_by_others_who_get_past_it() -> None:
     """Its load balancer can speak HTTP, or a proxy can stand in front of it."""
     own = _service("own", externalIPs=["198.51.100.7"])
