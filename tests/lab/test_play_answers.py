@@ -22,7 +22,7 @@ from http.server import BaseHTTPRequestHandler, HTTPServer
 
 class Handler(BaseHTTPRequestHandler):
     def do_GET(self):
-        lines = {name.title(): value for name, value in self.headers.items()}
+        lines = {name.title(): ",".join(self.headers.get_all(name)) for name in self.headers}
         own = dict.fromkeys(["X-Forwarded-For", "X-Real-Ip"], self.client_address[0])
         self.send_response(200)
         self.end_headers()
