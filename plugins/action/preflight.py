@@ -84,6 +84,7 @@ def _way(values: t.Mapping[str, t.Any]) -> dict[str, t.Any]:
         "request_host": values["real_ip_host"] or "",
         "path": values["real_ip_path"],
         "url": values["real_ip_url"] or "",
+        "layer": values["real_ip_layer"],
     }
 
 

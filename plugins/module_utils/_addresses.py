@@ -11,11 +11,13 @@ from __future__ import annotations
 import re
 import typing as t
 from itertools import chain, zip_longest
-from urllib.parse import urlsplit
+from urllib.parse import unquote, urlsplit
 
 from ansible_collections.kestrel.real_ip.plugins.module_utils._derive import canonical
 from ansible_collections.kestrel.real_ip.plugins.module_utils._load_balancer import listen_ports
 from ansible_collections.kestrel.real_ip.plugins.module_utils._readiness import addresses
+from ansible_collections.kestrel.real_ip.plugins.module_utils._scenarios import INGRESS, TKE_CLASS
+from ansible_collections.kestrel.real_ip.plugins.module_utils._shapes import class_of
 
 Object = t.Mapping[str, t.Any]
 
@@ -52,7 +54,8 @@ def receiving_pods(service: Object, pods: t.Iterable[Object]) -> list[str]:
 def namesakes(
     names: t.Collection[str], pods: t.Iterable[Object], everywhere: t.Iterable[Object] | None
 ) -> list[str]:
-    """Those of ``names`` that pods of other namespaces have as well, or may have, sorted.
+    """Those of ``names`` that other pods have as well, or may have, sorted: as their own name, or
+    as that of their host, which is what most echo apps tell.
 
     ``pods``: of the namespace, which the names are of; ``everywhere``: of the whole cluster, None
     where they may not be listed. Then pods may have the names of others, unless these end in what
@@ -63,13 +66,15 @@ def namesakes(
         numbered = (pod for pod in own if _is_numbered(pod))
         return sorted(pod["metadata"]["name"] for pod in numbered)
     spaces = {pod["metadata"].get("namespace") for pod in own}
-    others = {
-        pod["metadata"]["name"]
+    others = [
+        pod
         for pod in everywhere
-        if pod["metadata"].get("namespace") not in spaces
-        and pod.get("status", {}).get("phase") not in _ENDED
-    }
-    return sorted(others & {*names})
+        if pod["metadata"].get("namespace") not in spaces or pod["metadata"]["name"] not in names
+        if pod.get("status", {}).get("phase") not in _ENDED
+    ]
+    called = {pod["metadata"]["name"] for pod in others}
+    called |= {pod.get("spec", {}).get("hostname") for pod in others}
+    return sorted(called & {*names})
 
 
 #: Who end the names of their pods in what was made by chance. Others, as a cloud's own kinds, may
@@ -208,6 +213,8 @@ def of_proxied(objects: t.Iterable[Object]) -> list[str]:
         for entry in (one.get("status", {}).get("loadBalancer") or {}).get("ingress") or []:
             if entry.get("ip"):
                 modes.setdefault(entry["ip"], set()).add(entry.get("ipMode") == "Proxy")
+        for address in one.get("spec", {}).get("externalIPs") or []:
+            modes.setdefault(address, set()).add(False)
     # Where two objects share an address, one of them is enough for kube-proxy to take it.
     return [address for address, proxied in modes.items() if proxied == {True}]
 
@@ -231,14 +238,20 @@ def around(
     service: Object | None,
     front: Object | None,
     others: t.Sequence[Object] = (),
+    by_header: bool = True,
 ) -> dict[str, list[str]]:
     """``bypass`` as source_ip_info takes it: the Service's node port on a few nodes, where the
-    Service behind an Ingress is reached by itself, the balancer's own addresses, the hosts of its
-    rules, the paths of those that lead to the Service, and where it listens.
+    Service behind an Ingress, or behind its own load balancer, is reached by itself, the balancer's
+    own addresses, the hosts of its rules, the paths of those that lead to the Service, and where it
+    listens.
 
-    ``others``: as :func:`beside` finds them. They are ways around an Ingress, as the Service is.
+    ``others``: as :func:`beside` finds them. They are ways around what is in front, as the Service
+    is around an Ingress. ``by_header``: whether clients' addresses are read from what a Service in
+    front writes, too.
     """
-    behind = [service, *others] if service and service is not front else []
+    # What its load balancer writes, nobody does at its external addresses.
+    own = {**service, "status": {}} if service and service is front else service
+    behind = [own, *others] if own and (own is service or by_header) else []
     some = list(nodes)[:_NODES]
     asked = [(node, port) for node in some for port in node_port(service or {})]
     more = [(node, port) for node in some for one in behind[1:] for port in node_port(one)]
@@ -342,8 +355,9 @@ def collect(
     if pods is not None or own_pods:
         found["pod_names"] = of_pods([*(pods or []), *own_pods])
     # Only the two together tell a pod network whole: bridges are in the nodes' ranges alone, and
-    # pods with addresses of the VPC are in no range.
-    if addresses and pods is not None:
+    # pods with addresses of the VPC are in no range. And only with each node's address it is known
+    # that the prober is on none of them.
+    if addresses and pods is not None and all(of_nodes([node])[0] for node in nodes or []):
         found["pods"] = [*ranges, *found["pod_names"]]
     if services is not None:
         found["services"] = of_services(services)
@@ -372,7 +386,9 @@ def asked_for(host: str, path: str, url: str) -> tuple[str, str]:
         return host, path
     try:
         parts = urlsplit(url)
-        return host or (parts.hostname or "").rstrip("."), parts.path or "/"
+        # As whoever sends the requests has it
+        name = unquote(parts.hostname or "").rstrip(".").encode("idna").decode("ascii")
+        return host or name, parts.path or "/"
     except ValueError:  # whoever sends the requests says what is wrong with it
         return host, path
 
@@ -380,6 +396,8 @@ def asked_for(host: str, path: str, url: str) -> tuple[str, str]:
 def rivals(front: Object, ingresses: t.Iterable[Object], host: str, path: str) -> list[str]:
     """Other Ingresses at an address of this one that may take its requests, with their namespaces:
     a canary, or one with the same host and path, of which the controller chooses one.
+
+    One that was just made takes requests before its status has an address.
     """
     own = {*addresses(front)}
     metadata, (near, names) = front.get("metadata", {}), _nearest(front, host, path)
@@ -389,16 +407,33 @@ def rivals(front: Object, ingresses: t.Iterable[Object], host: str, path: str) -
         alike = other["namespace"] == metadata.get("namespace")
         if alike and (other["name"] == metadata.get("name") or others == names):
             continue
-        if others and nearness >= near and own & {*addresses(one)}:
+        # What no path of a nearer host is for, goes to a default backend.
+        nearer = max(nearness, (_host_nearness(one, host), 0))
+        if others and nearer >= near and (own & {*addresses(one)} or _is_new_beside(one, front)):
             found.append(f"{other['namespace']}/{other['name']}")
     return sorted(found)
 
 
+def _is_new_beside(one: Object, front: Object) -> bool:
+    """Whether an Ingress has no address yet, and will have that of the other one. Of TKE's each has
+    a load balancer of its own.
+    """
+    return not addresses(one) and class_of(one) == class_of(front) != TKE_CLASS
+
+
 def url_takers(
-    front: Object, own: Object | None, services: t.Iterable[Object], url: str
+    front: Object,
+    own: Object | None,
+    services: t.Iterable[Object],
+    url: str,
+    nodes: t.Iterable[Object] | None = (),
 ) -> list[str]:
     """Other Services, with their namespaces, that listen at an address of this one, at the port of
-    ``url``, where it doesn't listen itself: several load balancers can share an address.
+    ``url``, where it doesn't listen itself: several load balancers can share an address, and one
+    can have that of a node, where all node ports are open. ``nodes``: None where they aren't known.
+
+    With a Service in front also where that listens itself: somebody's external address can be that
+    of its load balancer. Of an Ingress, who listens where it does is its controller.
     """
     try:
         parts = urlsplit(url)
@@ -406,23 +441,55 @@ def url_takers(
     except ValueError:  # as for asked_for
         return []
     told = {listener.port for listener in every_listener(front)} or {*_PORTS.values()}
-    if port in told:
+    by_controller = not front.get("spec", {}).get("ports")
+    if by_controller and port in told:
         return []
-    found, itself = [], _full_name(own or {})
+    found, itself, here = [], _full_name(own or {}), {*addresses(front)}
+    at_a_node = nodes is None or bool(here & {*of_nodes(nodes)[0]})
     for one in services:
         spec = one.get("spec", {})
-        ports = {port["port"] for port in spec.get("ports") or []}
-        open_ports = ports | {port.get("nodePort") for port in spec.get("ports") or []}
-        places = {*addresses(one), *(spec.get("externalIPs") or [])}
-        # Who listens where an Ingress does as well is its controller.
-        if port in open_ports and not ports & told and places & {*addresses(front)}:
+        listed = [each for each in spec.get("ports") or [] if each.get("protocol", "TCP") == "TCP"]
+        ports = {each["port"] for each in listed}
+        node_ports = {each.get("nodePort") for each in listed}
+        is_here = bool(here & {*addresses(one), *(spec.get("externalIPs") or [])})
+        if by_controller and is_here and ports & told:
+            continue
+        if (is_here and port in ports) or ((is_here or at_a_node) and port in node_ports):
             found.append(_full_name(one))
     return sorted(name for name in found if name != itself)
+
+
+def may_listen(front: Object, own: Object | None, url: str) -> bool:
+    """Whether what is in front may listen at the port of ``url``. Of Ingresses only TKE's say where
+    they do; to those of others, a controller has been told so, which no object of theirs tells.
+    """
+    if front.get("kind") == INGRESS and class_of(front) != TKE_CLASS:
+        return True
+    try:
+        parts = urlsplit(url)
+        port = parts.port or _PORTS.get(parts.scheme)
+    except ValueError:  # as for asked_for
+        return True
+    node_ports = {one.get("nodePort") for one in (own or {}).get("spec", {}).get("ports") or []}
+    told = {listener.port for listener in every_listener(front)} or {*_PORTS.values()}
+    return port in told | node_ports
 
 
 def _full_name(one: Object) -> str:
     metadata = one.get("metadata", {})
     return f"{metadata.get('namespace', '')}/{metadata.get('name', '')}"
+
+
+def _host_nearness(ingress: Object, host: str) -> int:
+    """How near the rule is that is nearest to a host, whatever its paths: -1 without any."""
+    rules = ingress.get("spec", {}).get("rules") or []
+    return max(
+        (_nearness(_host(one), host) for one in rules if covers(_host(one), host)), default=-1
+    )
+
+
+def _nearness(wanted: str, host: str) -> int:
+    return 0 if not wanted else 1 if wanted != host else 2
 
 
 def _nearest(ingress: Object, host: str, path: str) -> tuple[tuple[int, int], list[str]]:
@@ -433,7 +500,7 @@ def _nearest(ingress: Object, host: str, path: str) -> tuple[tuple[int, int], li
         wanted = _host(rule)
         if not covers(wanted, host):
             continue
-        nearness = 0 if not wanted else 1 if wanted != host else 2
+        nearness = _nearness(wanted, host)
         for entry in (rule.get("http") or {}).get("paths") or []:
             prefix = entry.get("path") or "/"
             if under(path, prefix, entry.get("pathType", "")):

@@ -107,11 +107,12 @@ def ways(
     """What to ask, after the targets themselves were asked.
 
     The load balancer is asked directly where a target's name leads elsewhere as well: of two
-    families one can lead past what stands in front. A node's internal address is asked from where
-    it belongs only: outside, somebody else may have it. The Service's own address is not asked from
-    the cluster, where kube-proxy answers at it, whether anybody else gets there or not; it is asked
-    with TLS as well, which a cloud's load balancer can end there. ``known``: each address that the
-    load balancer's addresses and names give, to those that do.
+    families one can lead past what stands in front. An address of its status that no target leads
+    to is asked in any case: of several, one can be that of what stands in front. A node's internal
+    address is asked from where it belongs only: outside, somebody else may have it. The Service's
+    own address is not asked from the cluster, where kube-proxy answers at it, whether anybody else
+    gets there or not; it is asked with TLS as well, which a cloud's load balancer can end there.
+    ``known``: each address that the load balancer's addresses and names give, to those that do.
     """
     found = []
     from_within = at.inside or at.place == "vpc"
@@ -126,10 +127,10 @@ def ways(
             there = _to(target, host, port, forge=True)
             secured = _secured(there, target.endpoint, around)
             found += [Way("service", numbers, one) for one in (_plain(there), secured)]
-    to_balancer = []
+    unmet, to_balancer = _unmet(visits, known), []
     for number, visit in enumerate(visits):
         front = {station.address.remote for station in visit.stations} - own
-        for address in (one for one in known if front and one not in front):
+        for address in (one for one in known if one not in front if front or one in unmet):
             names = [*around.hosts, *known[address], *called]
             for target in _listeners(visit.target, str(address), around):
                 for one in _hosts(target, names):
@@ -173,6 +174,17 @@ def _own(around: Around, known: Mapping[Address, Sequence[str]]) -> set[Address]
     if any(map(parse_address, around.load_balancer)):
         return {address for address, names in known.items() if any(map(parse_address, names))}
     return {*known}
+
+
+def _unmet(visits: Iterable[Visit], known: Mapping[Address, Sequence[str]]) -> set[Address]:
+    """The addresses that the status has itself, and that are no target's."""
+    met = {canonical(visit.target.endpoint.host) for visit in visits}
+    met |= {str(station.address.remote) for visit in visits for station in visit.stations}
+    return {
+        address
+        for address, names in known.items()
+        if str(address) not in met and any(map(parse_address, names))
+    }
 
 
 def _listeners(target: Target, host: str, around: Around) -> list[Target]:

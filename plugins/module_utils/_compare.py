@@ -145,22 +145,28 @@ def _addresses(found: Data | None) -> dict[str, Data]:
 
 
 def _fewer(before: Data | None, after: Data | None) -> str:
-    """What it is that fewer addresses are preserved than before, one of CHANGES; empty where it is
-    nothing.
+    """What it is that an address, or fewer of them, are preserved no more, one of CHANGES; empty
+    where it is nothing.
 
-    By their number: a load balancer that is made anew has others. Where none is the same, and all
-    are preserved, other ones were chosen.
+    By their names as far as these were kept, which another one that was mended doesn't make up for,
+    and by their number: a load balancer that is made anew has others. Where none is the same, and
+    all are preserved, other ones were chosen.
     """
     old, new = _addresses(before), _addresses(after)
+    bad = VERDICTS[:-1]
+    # One address can be of two targets, of which one was bad before.
+    if _names(old, [PRESERVED]) & (_names(new, bad) - _names(old, bad)):
+        return "worse"
     if not old or not new or _count(new, [PRESERVED]) >= _count(old, [PRESERVED]):
         return ""
-    bad = VERDICTS[:-1]
     if _count(new, bad) > _count(old, bad):
         return "worse"
-    were, are = (
-        {name for row in one.values() for name in row.get("addresses") or []} for one in (old, new)
-    )
+    were, are = _names(old, old), _names(new, new)
     return "missing" if were & are or {*new} != {PRESERVED} else ""
+
+
+def _names(rows: t.Mapping[str, Data], verdicts: t.Iterable[str]) -> set[t.Any]:
+    return {name for one in verdicts if one in rows for name in rows[one].get("addresses") or []}
 
 
 def _count(rows: t.Mapping[str, Data], verdicts: t.Iterable[str]) -> int:

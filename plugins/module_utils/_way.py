@@ -9,6 +9,7 @@
 from __future__ import annotations
 
 import typing as t
+from itertools import chain
 
 from ansible_collections.kestrel.real_ip.plugins.module_utils._addresses import (
     around,
@@ -17,6 +18,7 @@ from ansible_collections.kestrel.real_ip.plugins.module_utils._addresses import 
     beside,
     collect,
     listeners,
+    may_listen,
     namesakes,
     node_port,
     receiving_pods,
@@ -33,6 +35,7 @@ from ansible_collections.kestrel.real_ip.plugins.module_utils._readiness import 
     paths_of,
 )
 from ansible_collections.kestrel.real_ip.plugins.module_utils._rights import Right, granting
+from ansible_collections.kestrel.real_ip.plugins.module_utils._scenarios import INGRESS
 from ansible_collections.kestrel.real_ip.plugins.module_utils._shapes import (
     INGRESS_APIS,
     modern_ingress,
@@ -45,6 +48,7 @@ OPTIONS: dict[str, dict[str, t.Any]] = {
     "request_host": {"type": "str", "default": ""},
     "path": {"type": "str", "default": "/"},
     "url": {"type": "str", "default": ""},
+    "layer": {"type": "str", "choices": ["l7", "l4"], "default": "l7"},
 }
 
 
@@ -97,6 +101,10 @@ class _Reader:
         return self.cluster.find_first(paths_of(kind, namespace, name))
 
 
+def _union(lists: t.Iterable[t.Iterable[str]]) -> list[str]:
+    return sorted({*chain.from_iterable(lists)})
+
+
 def read_way(cluster: Cluster, namespace: str, options: t.Mapping[str, t.Any]) -> dict[str, t.Any]:
     """What path_addresses_info returns, for ``options`` as in OPTIONS. Raises ClusterError."""
     reader = _Reader(cluster)
@@ -104,7 +112,8 @@ def read_way(cluster: Cluster, namespace: str, options: t.Mapping[str, t.Any]) -
     ingress = options["ingress"]
     front = reader.one("Ingress", namespace, ingress) if ingress else service
     if front is not None and ingress:
-        front = dict(modern_ingress(front))
+        # One that is read by itself has its kind, of a list it has none.
+        front = {**modern_ingress(front), "kind": INGRESS}
     here = _SERVICES._replace(namespace=namespace)
     selector = (service or {}).get("spec", {}).get("selector") or {}
     pods = (
@@ -126,38 +135,52 @@ def read_way(cluster: Cluster, namespace: str, options: t.Mapping[str, t.Any]) -
         [front] if front else [],
         pods or [],
     )
-    if services is None and ingress:
+    # Of a socket peer nobody else writes anything.
+    by_header = options["layer"] == "l7"
+    led_past = service is not None and bool(ingress or by_header)
+    if services is None and (ingress or by_header):
         services = reader.items(here)
-    same = beside(service, services or [], pods or []) if service and ingress else []
+    same = beside(service, services or [], pods or []) if service and led_past else []
     named = addresses(front or {})
     host, path = options["request_host"], options["path"]
     asked = asked_for(host, path, options["url"])
+    # Without a host of its own, the status' names are what is asked for.
+    hosts = [host] if host else [name.lower() for name in named] or [""]
+    every = [asked] if options["url"] else [(one, path) for one in hosts]
     others = reader.ingresses() if ingress and named else []
+    found = targets(named, host, path, listeners(front or {}, host))
+    urls = [options["url"]] if options["url"] else [one["url"] for one in found if not ingress]
     # A list that was refused is missed only where something would have been looked for in it.
     missed = {
         "node_ports": _NODES if any(map(node_port, [service or {}, *same])) else None,
-        "service": here if service and ingress else None,
+        "service": here if led_past else None,
         "rivals": next((one for one in reader.grants if one.resource == "ingresses"), None),
-        "url_takers": _SERVICES if options["url"] else None,
+        "url_takers": _SERVICES if urls else None,
     }
     unread = {name: reader.grants[one] for name, one in missed.items() if one in reader.grants}
     return {
         "found": front is not None,
         "addresses": named,
-        "targets": targets(named, host, path, listeners(front or {}, host)),
-        "leads_to": (backends(front or {}, host, path) if ingress else [options["service"]]),
-        "url_leads_to": backends(front or {}, *asked) if ingress and options["url"] else [],
-        "url_takers": (
-            url_takers(front or {}, service, services or [], options["url"])
-            if options["url"]
+        "targets": found,
+        "leads_to": (
+            _union(backends(front or {}, one, path) for one in hosts)
+            if ingress
+            else [options["service"]]
+        ),
+        "url_leads_to": (
+            (backends(front, *asked) if ingress else [options["service"]])
+            if front and options["url"] and may_listen(front, service, options["url"])
             else []
         ),
-        "rivals": rivals(front or {}, others, *asked),
+        "url_takers": _union(
+            url_takers(front or {}, service, services or [], url, nodes) for url in urls
+        ),
+        "rivals": _union(rivals(front or {}, others, *one) for one in every),
         "ready_pods": ready,
         "namesakes": namesakes(ready, pods or [], everywhere),
         "persistent": (service or {}).get("spec", {}).get("sessionAffinity") == "ClientIP",
         "cluster_addresses": known,
-        "bypass": {**around(nodes or [], service, front, same), "unread": unread},
+        "bypass": {**around(nodes or [], service, front, same, by_header), "unread": unread},
         "unread": reader.unread,
         "version": cluster.get("/version").get("gitVersion", ""),
     }

@@ -51,6 +51,13 @@ options:
       and of its host, unless O(request_host) is sent there.
     type: str
     default: ''
+  layer:
+    description:
+      - Which evidence decides. With V(l7), ways around a Service in front are looked for too, as
+        around O(ingress), since whoever gets past it writes the headers himself.
+    type: str
+    choices: [l7, l4]
+    default: l7
 requirements:
   - kubernetes >= 24.2.0
 seealso:
@@ -90,14 +97,16 @@ leads_to:
   type: list
   elements: str
 url_leads_to:
-  description: Names of the Services that O(ingress) sends a request for O(url) to, none without
-    O(url), and where no rule is for it.
+  description: Names of the Services that O(ingress) sends a request for O(url) to, of O(service)
+    alone where there is no O(ingress). None without O(url), where no rule is for it, and where what
+    is in front is known not to listen at its port.
   returned: success
   type: list
   elements: str
 url_takers:
   description: Namespaces and names of other Services that listen at an address of what is in front,
-    at the port of O(url), where that is not told to listen. None without O(url).
+    at the port of O(url), where that is not told to listen, or is a Service itself. Without O(url)
+    those at the ports of RV(targets), where that is a Service.
   returned: success
   type: list
   elements: str

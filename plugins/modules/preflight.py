@@ -127,6 +127,13 @@ options:
         description: What is asked instead of the addresses of what is in front, if anything.
         type: str
         default: ''
+      layer:
+        description:
+          - Which evidence decides. With V(l7), ways around a Service in front are looked for too,
+            as around O(way.ingress), since whoever gets past it writes the headers himself.
+        type: str
+        choices: [l7, l4]
+        default: l7
   purposes:
     description: What the run is going to do.
     type: list

@@ -5,6 +5,8 @@ from __future__ import annotations
 
 import json
 import re
+import sys
+import time
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -13,6 +15,21 @@ import pytest
 from tests.lab.playbooks import EXPECTED, NAMESPACE, REPOSITORY, Playbooks
 
 MINE = ("-e", f"real_ip_expected_source={EXPECTED}")
+#: Answers at an address, port 9000, with the header lines that a load balancer would send on
+NOBODYS = """
+import json, sys
+from http.server import BaseHTTPRequestHandler, HTTPServer
+
+class Handler(BaseHTTPRequestHandler):
+    def do_GET(self):
+        lines = {name.title(): ",".join(self.headers.get_all(name)) for name in self.headers}
+        own = dict.fromkeys(["X-Forwarded-For", "X-Real-Ip"], self.client_address[0])
+        self.send_response(200)
+        self.end_headers()
+        self.wfile.write(json.dumps({"headers": {**lines, **own}, "method": "GET"}).encode())
+
+HTTPServer((sys.argv[1], 9000), Handler).serve_forever()
+"""
 WAY = {"namespace": NAMESPACE, "ingress": "real-ip-ingress", "service": "real-ip-service"}
 
 
@@ -98,6 +115,20 @@ def test_a_url_that_the_ingress_leads_to_another_service_is_not_judged(deployed:
     finally:
         deployed.kubectl("delete", "service", "other", *own)
         assert deployed.run("site", *MINE).verdict == "preserved"
+
+
+def test_what_listens_at_no_port_of_the_load_balancer_is_not_judged(deployed: Playbooks) -> None:
+    """Something at its address answers as the image's app does, and is no pod at all."""
+    [target] = deployed.module("operator", "path_addresses_info", WAY)["targets"]
+    url = f"http://{target['name']}:9000/"
+    with deployed.running("clb", sys.executable, "-c", NOBODYS, target["name"]):
+        deadline = time.monotonic() + 20
+        while deployed.execute("operator", "curl", "-sfm", "2", url)[0] != 0:
+            assert time.monotonic() < deadline
+            time.sleep(0.2)
+        run = deployed.run("verify", *MINE, "-e", f"real_ip_url={url}")
+    assert (run.status, run.verdict) == (2, "not_run"), run.output
+    assert "or does not listen at its port" in run.line
 
 
 def test_not_judged_where_another_ingress_may_answer(deployed: Playbooks) -> None:

@@ -622,7 +622,7 @@ def _facts(attempt: Attempt, balanced: str) -> dict[str, Any]:
 
     status = read("ingress", "real-ip-ingress")["status"]["loadBalancer"]["ingress"]
     addresses = [one["ip"] for one in status]
-    way = attempt.way(service="layer-4")
+    way = attempt.way(service="layer-4", layer="l4")
     return {
         "balanced": balanced,
         "balancer": next(one for one in addresses if ":" not in one),

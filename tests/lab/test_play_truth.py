@@ -143,7 +143,7 @@ def layer_4(attempt: Attempt) -> Iterator[dict[str, Any]]:
     Gone after each test: for what asks the Ingress, it is a way around.
     """
     with attempt.playbooks.balanced_service():
-        found = attempt.way(service="layer-4")
+        found = attempt.way(service="layer-4", layer="l4")
         yield {**found, "layer": "l4", "expected_source": [CLIENT_ADDRESS]}
 
 

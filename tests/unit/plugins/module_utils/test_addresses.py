@@ -142,6 +142,8 @@ def test_collect_leaves_out_what_could_not_be_read() -> None:
     # Or nodes of which nothing tells an address: whether the prober is one isn't known.
     for nodes in ([], [{"status": {"addresses": [{"type": "Hostname", "address": "n1"}]}}]):
         assert not {"nodes", "pods"} & {*collect(nodes, [], pods, [])}
+    # One of them alone may be where the prober is.
+    assert "pods" not in collect([NODE, *nodes], [], pods, [])
     assert "pods" not in collect([NODE], None, None, [])
     assert "pods" not in collect(None, None, pods, [])
 
@@ -316,8 +318,8 @@ def _at(name: str, *rules: dict[str, object], **more: Any) -> dict[str, Any]:
     address = more.get("address", "198.51.100.1")
     return {
         "metadata": {"namespace": more.get("namespace", "echo"), "name": name},
-        "spec": {"rules": [*rules]},
-        "status": {"loadBalancer": {"ingress": [{"ip": address}]}},
+        "spec": {"rules": [*rules], **more.get("spec", {})},
+        "status": {"loadBalancer": {"ingress": [{"ip": address}] if address else []}},
     }
 
 
@@ -356,6 +358,45 @@ def test_who_may_take_the_requests_of_an_ingress(other: dict[str, Any], found: l
 
 
 @pytest.mark.parametrize(
+    ("own_class", "other_class", "found"),
+    [
+        ("nginx", "nginx", ["echo/new"]),
+        ("", "", ["echo/new"]),
+        ("nginx", "another", []),
+        # Of these each has a load balancer of its own.
+        ("qcloud", "qcloud", []),
+    ],
+)
+def test_an_ingress_may_take_requests_before_it_has_an_address(
+    own_class: str, other_class: str, found: list[str]
+) -> None:
+    rule = ("a.example", ("/", "Prefix", "x"))
+    own = _at("own", _rule("", ("/", "Prefix", "own")), spec={"ingressClassName": own_class})
+    other = _at("new", _rule(*rule), address="", spec={"ingressClassName": other_class})
+    assert rivals(own, [own, other], "a.example", "/") == found
+
+
+@pytest.mark.parametrize(
+    ("other", "found"),
+    [
+        # All requests of a host for which there is a rule, and no path of it is theirs
+        ({"host": "a.example"}, ["echo/other"]),
+        (_rule("a.example", ("/y", "Prefix", "y")), ["echo/other"]),
+        ({"host": "*.example"}, []),
+        ({"host": "b.example"}, []),
+    ],
+)
+def test_the_default_backend_of_a_nearer_host_may_take_requests(
+    other: dict[str, Any], found: list[str]
+) -> None:
+    own = _at("own", _rule("*.example", ("/", "Prefix", "own")))
+    default = {"defaultBackend": {"service": {"name": "x"}}}
+    rival = _at("other", other, spec=default)
+    assert rivals(own, [own, rival], "a.example", "/") == found
+    assert rivals(own, [own, _at("other", other)], "a.example", "/") == []
+
+
+@pytest.mark.parametrize(
     ("host", "url", "expected"),
     [
         ("a.example", "", ("a.example", "/x")),
@@ -364,6 +405,10 @@ def test_who_may_take_the_requests_of_an_ingress(other: dict[str, Any], found: l
         # That is sent, wherever the URL leads.
         ("a.example", "http://b.example/y", ("a.example", "/y")),
         ("", "http://198.51.100.1/", ("198.51.100.1", "/")),
+        ("", "http://[2001:db8::1]/", ("2001:db8::1", "/")),
+        # As it is sent, and as a rule has it
+        ("", "http://b\u00fccher.example/", ("xn--bcher-kva.example", "/")),
+        ("", "http://%62.example/", ("b.example", "/")),
         ("a.example", "http://[/", ("a.example", "/x")),
     ],
 )
@@ -418,6 +463,52 @@ def test_who_else_listens_where_a_url_leads(url: str, expected: list[str]) -> No
     assert url_takers(OWN, {**own, "kind": "Service"}, services, url) == expected
     # A Service in front listens at its ports alone.
     assert url_takers(own, own, services, "http://198.51.100.1/") == ["echo/controller"]
+
+
+@pytest.mark.parametrize(
+    ("nodes", "port", "expected"),
+    [
+        # Where an address of the front is a node's, every node port is open there.
+        (["198.51.100.1"], 31080, ["echo/by itself"]),
+        (["198.51.100.1"], 38443, ["echo/elsewhere"]),
+        (None, 31080, ["echo/by itself"]),
+        (["198.51.100.9"], 31080, []),
+        (["198.51.100.1"], 30443, []),
+        (["198.51.100.1"], 38000, []),
+    ],
+)
+def test_a_node_port_is_open_where_the_front_has_a_nodes_address(
+    nodes: list[str] | None, port: int, expected: list[str]
+) -> None:
+    own = _balanced("own", 8000)
+    by_itself = {
+        "metadata": {"namespace": "echo", "name": "by itself"},
+        "spec": {"type": "NodePort", "ports": [{"port": 80, "nodePort": 31080}]},
+    }
+    services = [own, by_itself, _balanced("controller", 80, 443)]
+    services.append(_balanced("elsewhere", 8443, address="198.51.100.2"))
+    known = nodes and [
+        {"status": {"addresses": [{"type": "InternalIP", "address": one}]}} for one in nodes
+    ]
+    url = f"http://198.51.100.1:{port}/"
+    assert url_takers(OWN, own, services, url, known) == expected
+
+
+def test_an_external_address_can_be_that_of_the_service_in_front() -> None:
+    own = _balanced("own", 80)
+    metadata = {"namespace": "next", "name": "taker"}
+    taker = {"metadata": metadata, "spec": {"externalIPs": ["198.51.100.1"], "ports": TWO}}
+    shared = _balanced("shared", 8080)
+    asked = (own, own, [own, taker, shared])
+    assert url_takers(*asked, "http://198.51.100.1/") == ["next/taker"]
+    # Of an Ingress it is the controller.
+    assert url_takers(OWN, *asked[1:], "http://198.51.100.1/") == []
+
+
+def test_another_protocol_at_the_port_of_the_front_is_not_its_listener() -> None:
+    own, other = _balanced("own", 443), _balanced("other", 443, 8080)
+    other["spec"]["ports"][0]["protocol"] = "UDP"
+    assert url_takers(own, own, [own, other], "http://198.51.100.1:8080/") == ["echo/other"]
 
 
 def test_backends_of_an_ingress_that_leads_nowhere() -> None:
@@ -523,8 +614,10 @@ def test_around_by_the_services_own_address(
     service: dict[str, Any] | None, expected: list[str]
 ) -> None:
     assert around([], service, FRONT)["service"] == expected
-    # Where the Service itself is in front, nothing is walked around.
-    assert around([], service, service)["service"] == []
+    # Where the Service itself is in front, its status is no way around it.
+    assert around([], service, service, by_header=False)["service"] == []
+    external = ["[2001:db8::7]:80", "[2001:db8::7]:443"] if service is BALANCED else []
+    assert around([], service, service)["service"] == external
 
 
 def _service(
@@ -609,7 +702,12 @@ def test_around_by_the_addresses_of_other_services(
     own: dict[str, Any], others: list[dict[str, Any]], expected: list[str]
 ) -> None:
     assert around([], own, FRONT, others)["service"] == expected
-    assert around([], own, own, others)["service"] == []
+    assert around([], own, own, others, by_header=False)["service"] == []
+    # Its own status is what stands in front then.
+    addresses = [text for text in expected if "198.51.100.7" not in text]
+    assert [text for text in around([], own, own, others)["service"] if text in addresses] == (
+        addresses
+    )
 
 
 @pytest.mark.parametrize(
@@ -679,16 +777,21 @@ def test_only_addresses_that_kube_proxy_leaves_alone_are_proxied() -> None:
     entries += [{"ip": "198.51.100.3"}, {"hostname": "lb.example"}]
     front = {"status": {"loadBalancer": {"ingress": entries}}}
     assert collect(None, None, None, [front])["proxied"] == ["198.51.100.1"]
+    # It takes an external address of any Service, whatever a status says of it.
+    taken = {"spec": {"externalIPs": ["198.51.100.1"]}}
+    assert collect(None, [taken], None, [front])["proxied"] == []
 
 
-def _of(namespace: str, name: str, kind: str = "ReplicaSet", phase: str = "Running") -> Any:
+def _of(
+    namespace: str, name: str, kind: str = "ReplicaSet", phase: str = "Running", hostname: str = ""
+) -> Any:
     owners = [{"kind": kind, "name": "o"}] if kind else []
     where = {"namespace": namespace, "name": name, "ownerReferences": owners}
-    return {"metadata": where, "status": {"phase": phase}}
+    return {"metadata": where, "spec": {"hostname": hostname}, "status": {"phase": phase}}
 
 
 OWN_PODS = [
-    _of("a", "web-0", "StatefulSet"),
+    _of("a", "web-0", "StatefulSet", hostname="web-0"),
     _of("a", "tapp-0", "TApp"),
     _of("a", "app-5d-x2x"),
     _of("a", "bare", ""),
@@ -703,6 +806,10 @@ OWN_PODS = [
         (["app-5d-x2x"], [_of("b", "web-0", "StatefulSet")], []),
         (["web-0"], [_of("b", "web-0", "StatefulSet", "Failed")], []),
         (["web-0"], [_of("b", "web-1", "StatefulSet")], []),
+        # Who is called so by its host name, which is what most echo apps tell
+        (["web-0"], [_of("b", "web-0-x-1", hostname="web-0")], ["web-0"]),
+        (["web-0"], [_of("a", "other-5d-x2x", hostname="web-0")], ["web-0"]),
+        (["web-0"], [_of("a", "other-5d-x2x", hostname="web-1")], []),
         # What isn't known of the others, may be.
         (["web-0", "app-5d-x2x", "bare"], None, ["bare", "web-0"]),
         (["app-5d-x2x"], None, []),

@@ -120,6 +120,11 @@ def addresses(verdict: str, **rows: str) -> dict[str, t.Any]:
         ({"no_answer": "a", "preserved": "b"}, {"no_answer": "a"}, "missing"),
         ({"no_answer": "a", "preserved": "b"}, {"no_answer": "c"}, "missing"),
         ({"preserved": "a b"}, {"lost": "a", "preserved": "b"}, "worse"),
+        # Another one that was mended makes not up for it.
+        ({"lost": "a", "preserved": "b"}, {"lost": "b", "preserved": "a"}, "worse"),
+        ({"no_answer": "a", "preserved": "b"}, {"lost": "b", "preserved": "a c"}, "worse"),
+        # Of two targets at one address
+        ({"lost": "a", "preserved": "a"}, {"lost": "a", "preserved": "a"}, "bad"),
         # Kept by a release that didn't tell
         ({}, {"preserved": "a"}, "same"),
     ],

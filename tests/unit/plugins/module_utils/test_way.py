@@ -14,7 +14,14 @@ from ansible_collections.kestrel.real_ip.tests.unit.plugins.module_utils.test_ku
     Answering,
 )
 
-OPTIONS = {"ingress": "front", "service": "own", "request_host": "", "path": "/", "url": ""}
+OPTIONS = {
+    "ingress": "front",
+    "service": "own",
+    "request_host": "",
+    "path": "/",
+    "url": "",
+    "layer": "l7",
+}
 IN_NS = "/api/v1/namespaces/ns"
 EVERYWHERE, HERE = "/api/v1/services", f"{IN_NS}/services"
 SPEC = {"selector": {"app": "a"}, "clusterIP": "10.96.0.9", "ports": [{"port": 80}]}
@@ -78,7 +85,7 @@ def test_where_other_services_are_found(
 
 
 NODES, INGRESSES = "/api/v1/nodes", "/apis/networking.k8s.io/v1/ingresses"
-IN_FRONT = {"ingress": ""}
+IN_FRONT = {"ingress": "", "layer": "l4"}
 A_URL = {"url": "http://www.example/"}
 WITH_PORT = {
     "spec": {**SPEC, "ports": [{"port": 80, "nodePort": 30080}]},
@@ -132,6 +139,81 @@ def test_what_was_not_looked_for_comes_with_the_command_that_allows_it() -> None
 def test_nothing_is_around_a_service_in_front() -> None:
     """Its clients' address is no header, that somebody else could write."""
     cluster = Answering({**ANSWERS, EVERYWHERE: _forbidden(EVERYWHERE)})
-    way = read_way(cluster, "ns", {**OPTIONS, "ingress": ""})
+    way = read_way(cluster, "ns", {**OPTIONS, **IN_FRONT})
     assert way["bypass"]["service"] == []
     assert HERE not in cluster.asked
+
+
+def _rule(host: str, service: str) -> dict[str, Any]:
+    backend = {"service": {"name": service}}
+    return {
+        "host": host,
+        "http": {"paths": [{"path": "/", "pathType": "Prefix", "backend": backend}]},
+    }
+
+
+@pytest.mark.parametrize(
+    ("host", "asked", "other_host", "leads_to", "rivals"),
+    [
+        # Without a host of its own, the status' name is what is asked for.
+        ("LB.example.com", "", "*.example.com", ["other", "own"], ["ns/another"]),
+        ("lb.example.com", "", "lb.example.com", ["other", "own"], ["ns/another"]),
+        ("lb.example.com", "", "a.example.com", ["own"], []),
+        ("lb.example.com", "a.example.com", "lb.example.com", ["own"], []),
+    ],
+)
+def test_the_name_of_a_load_balancer_may_be_the_host_of_another_rule(
+    host: str, asked: str, other_host: str, leads_to: list[str], rivals: list[str]
+) -> None:
+    entries = [{"ip": "198.51.100.1"}, {"hostname": host}]
+    status = {"status": {"loadBalancer": {"ingress": entries}}}
+    own = {**FRONT, **status, "spec": {"rules": [_rule("", "own"), _rule(other_host, "other")]}}
+    metadata = {"name": "another", "namespace": "ns"}
+    rules = {"rules": [_rule(other_host, "another")]}
+    another = {**FRONT, **status, "metadata": metadata, "spec": rules}
+    answers = {path: own for path, found in ANSWERS.items() if found is FRONT}
+    answers[INGRESSES] = {"items": [own, another]}
+    cluster = Answering({**ANSWERS, EVERYWHERE: SERVICES, **answers})
+    way = read_way(cluster, "ns", {**OPTIONS, "request_host": asked})
+    assert (way["leads_to"], way["rivals"]) == (leads_to, rivals)
+
+
+@pytest.mark.parametrize(
+    ("ingress_class", "port", "path", "leads_to"),
+    [
+        ("qcloud", 80, "/x", ["own"]),
+        # A node port of its Service; elsewhere TKE's load balancer listens where it is told to.
+        ("qcloud", 30080, "/x", ["own"]),
+        ("qcloud", 9000, "/x", []),
+        ("qcloud", 80, "/y", []),
+        # Of others only their controller knows.
+        ("nginx", 9000, "/x", ["own"]),
+        # The Service itself is in front.
+        (None, 80, "/y", ["own"]),
+        (None, 9000, "/y", []),
+    ],
+)
+def test_where_a_url_leads(
+    ingress_class: str | None, port: int, path: str, leads_to: list[str]
+) -> None:
+    rule = _rule("", "own")
+    rule["http"]["paths"][0]["path"] = "/x"
+    front = {**FRONT, "spec": {"ingressClassName": ingress_class, "rules": [rule]}}
+    answers = {one: front for one, found in ANSWERS.items() if found is FRONT}
+    cluster = Answering({**ANSWERS, EVERYWHERE: SERVICES, **answers, **OWN_PORT})
+    url = f"http://198.51.100.1:{port}{path}"
+    ingress = "front" if ingress_class else ""
+    way = read_way(cluster, "ns", {**OPTIONS, "ingress": ingress, "url": url})
+    assert way["url_leads_to"] == leads_to
+
+
+def test_what_a_service_in_front_writes_is_written_by_others_who_get_past_it() -> None:
+    """Its load balancer can speak HTTP, or a proxy can stand in front of it."""
+    own = _service("own", externalIPs=["198.51.100.7"])
+    answers = {f"{IN_NS}/services/own": own, EVERYWHERE: {"items": [own, OTHER]}}
+    options = {**OPTIONS, "ingress": ""}
+    way = read_way(Answering({**ANSWERS, **answers}), "ns", options)
+    assert way["bypass"]["service"] == ["198.51.100.7:80", "198.51.100.8:80"]
+    refused = {path: _forbidden(path) for path in (EVERYWHERE, HERE)}
+    way = read_way(Answering({**ANSWERS, **answers, **refused}), "ns", options)
+    assert [*way["bypass"]["unread"]] == ["service"]

@@ -660,6 +660,18 @@ def test_a_status_that_names_the_cdn_beside_the_address(
     assert not any("asked directly" in text for text in replaced["warnings_found"])
 
 
+def test_a_url_that_leads_to_one_of_several_addresses_of_a_status(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Of two addresses one can be that of what stands in front; the other one is asked as well."""
+    status = {"load_balancer": ["127.0.0.1", OWN]}
+    result = around(monkeypatch, "append", "127.0.0.1", bypass=status)
+    assert (result["verdict"], result["code"]) == ("forgeable", "V103"), result["reason"]
+    assert {entry["address"] for entry in result["bypass"]} == {OWN}
+    replaced = around(monkeypatch, "replace", "127.0.0.1", bypass=status)
+    assert replaced["code"] == "V001", replaced["reason"]
+
+
 @pytest.mark.parametrize(
     ("status", "seen", "count", "told"),
     [
