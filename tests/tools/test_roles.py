@@ -459,3 +459,58 @@ def test_a_second_probe_goes_by_all_that_was_read_again(tmp_path: Path) -> None:
     run_play(tmp_path, READ_AGAIN)
     found = json.loads((tmp_path / "result.json").read_text())
     assert found == {name: after if taken else first for name, (after, taken) in WAYS.items()}
+
+
+SILENT = """
+- hosts: all
+  gather_facts: false
+  connection: local
+  vars_files: ["{roles}/verify/vars/main.yml"]
+  tasks:
+    - ansible.builtin.set_fact:
+        silent: "{{{{ __verify_silent }}}}"
+    - ansible.builtin.copy:
+        content: "{{{{ dict(ansible_play_hosts | zip(found)) }}}}"
+        dest: {result}
+        mode: "0600"
+      run_once: true
+      vars:
+        found: "{{{{ ansible_play_hosts | map('extract', hostvars, 'silent') }}}}"
+"""
+
+VERDICT = {"V0": "preserved", "V1": "forgeable", "V2": "lost", "V4": "unproven", "V6": "untested"}
+
+
+def _found(*codes: str) -> dict[str, Any]:
+    """A result of source_ip_info whose addresses have these codes, its own being the first."""
+    each = [{"code": one, "verdict": VERDICT[one[:2]]} for one in codes]
+    return {**each[0], "targets": each}
+
+
+#: Results, and whether a pod that answers nothing is all that is wrong with them
+ONLY_SILENT: dict[str, tuple[list[dict[str, Any]], bool]] = {
+    "all is well": ([_found("V001", "V002")], False),
+    "a pod is silent": ([_found("V410")], True),
+    "at one address of several": ([_found("V410", "V001", "V601")], True),
+    "from one of two places": ([_found("V410"), _found("V001")], True),
+    "elsewhere the address is lost": ([_found("V410"), _found("V206")], False),
+    "a client can choose it": ([_found("V101", "V410")], False),
+    "another address proves nothing": ([_found("V410", "V407")], False),
+    "another place proves nothing": ([_found("V410"), _found("V412", "V410")], False),
+    "one place was not reached": ([_found("V410"), {"unreachable": True}], True),
+}
+
+
+def test_pods_are_read_again_where_nothing_but_a_silent_one_is_wrong(tmp_path: Path) -> None:
+    hosts = {
+        name: {
+            "__verify_probe": {"skipped": True},
+            "__verify_probes": {"results": results},
+            "ansible_python_interpreter": sys.executable,
+        }
+        for name, (results, _silent) in ONLY_SILENT.items()
+    }
+    (tmp_path / "hosts.yml").write_text(yaml.safe_dump({"all": {"hosts": hosts}}))
+    run_play(tmp_path, SILENT)
+    found = json.loads((tmp_path / "result.json").read_text())
+    assert found == {name: silent for name, (_results, silent) in ONLY_SILENT.items()}
