@@ -8,6 +8,7 @@
 
 from __future__ import annotations
 
+import posixpath
 import re
 import typing as t
 from itertools import chain, zip_longest
@@ -482,26 +483,42 @@ def _full_name(one: Object) -> str:
 
 def _host_nearness(ingress: Object, host: str) -> int:
     """How near the rule is that is nearest to a host, whatever its paths: -1 without any."""
-    rules = ingress.get("spec", {}).get("rules") or []
-    return max(
-        (_nearness(_host(one), host) for one in rules if covers(_host(one), host)), default=-1
-    )
+    return max((_nearness(wanted, host) for wanted, _paths in _rules(ingress)), default=-1)
 
 
 def _nearness(wanted: str, host: str) -> int:
-    return 0 if not wanted else 1 if wanted != host else 2
+    """How near the host of a rule is, -1 where it is for others. To nginx a ``*.`` stands for more
+    labels than one.
+    """
+    if wanted.startswith("*.") and host.endswith(wanted[1:]):
+        return 1
+    return {"": 0, host: 2}.get(wanted, -1)
+
+
+#: Annotations that give all rules of an Ingress further hosts, separated by commas
+_ALIASES = (
+    "nginx.ingress.kubernetes.io/server-alias",
+    "haproxy-ingress.github.io/server-alias",
+)
+
+
+def _rules(ingress: Object) -> t.Iterator[tuple[str, list[Object]]]:
+    """Host and paths of each rule."""
+    annotations = ingress.get("metadata", {}).get("annotations") or {}
+    texts = (annotations.get(key, "").split(",") for key in _ALIASES)
+    aliases = [one.strip() for one in chain.from_iterable(texts) if one.strip()]
+    for rule in ingress.get("spec", {}).get("rules") or []:
+        paths = (rule.get("http") or {}).get("paths") or []
+        yield from ((host, paths) for host in (_host(rule), *aliases))
 
 
 def _nearest(ingress: Object, host: str, path: str) -> tuple[tuple[int, int], list[str]]:
     """How near the nearest rule is, and the names of the Services there."""
     spec = ingress.get("spec", {})
     found: dict[tuple[int, int], set[str]] = {}
-    for rule in spec.get("rules") or []:
-        wanted = _host(rule)
-        if not covers(wanted, host):
-            continue
+    for wanted, paths in _rules(ingress):
         nearness = _nearness(wanted, host)
-        for entry in (rule.get("http") or {}).get("paths") or []:
+        for entry in paths if nearness >= 0 else ():
             prefix = entry.get("path") or "/"
             if under(path, prefix, entry.get("pathType", "")):
                 names = found.setdefault((nearness, len(prefix)), set())
@@ -530,7 +547,16 @@ def under(path: str, prefix: str, kind: str) -> bool:
     if kind == "Prefix":
         return path == prefix or path.startswith(prefix.rstrip("/") + "/")
     literal = _LITERAL.fullmatch(prefix) or _NO_PATTERN.match(prefix)
-    return literal is not None and path.startswith(literal[0])
+    # To nginx small letters are large ones then.
+    return literal is not None and path.lower().startswith(literal[0].lower())
+
+
+def read_as(path: str) -> list[str]:
+    """A path as it is sent, and as it is read by who decodes it and goes up at its dots."""
+    plain = re.sub("/+", "/", unquote(path.partition("?")[0]))
+    end = "/" if plain.endswith(("/", "/.", "/..")) else ""
+    resolved = f"{posixpath.normpath(plain).rstrip('/')}{end}" or "/"
+    return [*dict.fromkeys([path, resolved])]
 
 
 def _host(rule: Object) -> str:

@@ -21,6 +21,7 @@ from ansible_collections.kestrel.real_ip.plugins.module_utils._addresses import 
     may_listen,
     namesakes,
     node_port,
+    read_as,
     receiving_pods,
     rivals,
     targets,
@@ -146,7 +147,8 @@ def read_way(cluster: Cluster, namespace: str, options: t.Mapping[str, t.Any]) -
     asked = asked_for(host, path, options["url"])
     # Without a host of its own, the status' names are what is asked for.
     hosts = [host] if host else [name.lower() for name in named] or [""]
-    every = [asked] if options["url"] else [(one, path) for one in hosts]
+    asked_of = [asked] if options["url"] else [(one, path) for one in hosts]
+    every = [(one, form) for one, sent in asked_of for form in read_as(sent)]
     others = reader.ingresses() if ingress and named else []
     found = targets(named, host, path, listeners(front or {}, host))
     urls = [options["url"]] if options["url"] else [one["url"] for one in found if not ingress]

@@ -16,6 +16,7 @@ from ansible_collections.kestrel.real_ip.plugins.module_utils._addresses import 
     collect,
     listeners,
     namesakes,
+    read_as,
     ready_pods,
     receiving_pods,
     rivals,
@@ -304,6 +305,11 @@ ROOT = _rule("", ("/", "Prefix", "root"))
         ([ROOT, _rule("", ("/x(/|$)(.*)", "", "x"))], "", "/x?a=1", ["x"]),
         ([ROOT, _rule("", ("/x/*", "", "x"))], "", "/x", ["x"]),
         ([ROOT, _rule("", ("/x/*", "", "x"))], "", "/y", ["root"]),
+        # To nginx, a pattern is for letters of both cases, and a wildcard for more than one label.
+        ([ROOT, _rule("", ("/X/(.*)", "ImplementationSpecific", "x"))], "", "/x/", ["x"]),
+        ([ROOT, _rule("", ("/X", "Prefix", "x"))], "", "/x", ["root"]),
+        ([ROOT, _rule("*.example", ("/", "Prefix", "any"))], "a.b.example", "/", ["any"]),
+        ([ROOT, _rule("*.example", ("/", "Prefix", "any"))], "example", "/", ["root"]),
         ([ROOT, _rule("", ("/", "Prefix", "other"))], "", "/?a=1", ["other", "root"]),
     ],
 )
@@ -314,16 +320,42 @@ def test_backends(
     assert backends({"spec": spec}, host, path) == expected
 
 
+@pytest.mark.parametrize(
+    ("path", "forms"),
+    [
+        ("/", ["/"]),
+        ("/echo", ["/echo"]),
+        ("/echo/", ["/echo/"]),
+        ("/%65cho", ["/%65cho", "/echo"]),
+        ("//echo", ["//echo", "/echo"]),
+        ("/a/../echo/./", ["/a/../echo/./", "/echo/"]),
+        ("/a/%2e%2e/", ["/a/%2e%2e/", "/"]),
+        ("/../..", ["/../..", "/"]),
+        ("/echo?a=/../b", ["/echo?a=/../b", "/echo"]),
+    ],
+)
+def test_a_path_is_read_as_it_is_sent_and_as_who_decodes_it_does(
+    path: str, forms: list[str]
+) -> None:
+    assert read_as(path) == forms
+
+
 def _at(name: str, *rules: dict[str, object], **more: Any) -> dict[str, Any]:
     address = more.get("address", "198.51.100.1")
     return {
-        "metadata": {"namespace": more.get("namespace", "echo"), "name": name},
+        "metadata": {
+            "namespace": more.get("namespace", "echo"),
+            "name": name,
+            "annotations": more.get("annotations", {}),
+        },
         "spec": {"rules": [*rules], **more.get("spec", {})},
         "status": {"loadBalancer": {"ingress": [{"ip": address}] if address else []}},
     }
 
 
 OWN = _at("own", _rule("a.example", ("/", "Prefix", "own")))
+ALIAS = "nginx.ingress.kubernetes.io/server-alias"
+BY_ALIAS = _rule("b.example", ("/", "Prefix", "b"))
 
 
 @pytest.mark.parametrize(
@@ -341,6 +373,19 @@ OWN = _at("own", _rule("a.example", ("/", "Prefix", "own")))
         *(
             (_at("other", _rule("a.example", (path, "ImplementationSpecific", "x"))), found)
             for path, found in (("/*", ["echo/other"]), ("/(.*)", ["echo/other"]), ("/y/*", []))
+        ),
+        (
+            _at("pattern", _rule("a.example", ("/X.*", "ImplementationSpecific", "x"))),
+            ["echo/pattern"],
+        ),
+        *(
+            (_at("by alias", BY_ALIAS, annotations={ALIAS: names}), found)
+            for names, found in (
+                ("c.example", []),
+                ("c.example, a.example", ["echo/by alias"]),
+                ("*.example", []),
+                ("", []),
+            )
         ),
         (_at("of another path", _rule("a.example", ("/y", "Prefix", "y"))), []),
         (_at("of another host", _rule("b.example", ("/", "Prefix", "b"))), []),

@@ -179,6 +179,24 @@ def test_the_name_of_a_load_balancer_may_be_the_host_of_another_rule(
 
 
 @pytest.mark.parametrize(
+    ("path", "rivals"), [("/", []), ("/%65cho", ["ns/another"]), ("/b/../echo", ["ns/another"])]
+)
+def test_who_may_take_a_path_that_is_written_in_another_way(path: str, rivals: list[str]) -> None:
+    status = {"status": {"loadBalancer": {"ingress": [{"ip": "198.51.100.1"}]}}}
+    entry = {"path": "/echo", "pathType": "Prefix", "backend": {"service": {"name": "another"}}}
+    another = {
+        **status,
+        "metadata": {"name": "another", "namespace": "ns"},
+        "spec": {"rules": [{"http": {"paths": [entry]}}]},
+    }
+    own = {**FRONT, **status, "spec": {"rules": [_rule("", "own")]}}
+    answers = {one: own for one, found in ANSWERS.items() if found is FRONT}
+    answers[INGRESSES] = {"items": [own, another]}
+    cluster = Answering({**ANSWERS, EVERYWHERE: SERVICES, **answers})
+    assert read_way(cluster, "ns", {**OPTIONS, "path": path})["rivals"] == rivals
+
+
+@pytest.mark.parametrize(
     ("ingress_class", "port", "path", "leads_to"),
     [
         ("qcloud", 80, "/x", ["own"]),
