@@ -227,7 +227,7 @@ def _outcome(way: Way, stations: Sequence[Station]) -> tuple[bool | None, Result
     for station in stations:
         honest, forged = station.result
         reachable = _answers(station) or reachable
-        code, facts = deceived(strategy, filter(is_answer, honest), forged) or ("", {})
+        code, facts = deceived(strategy, [*filter(is_answer, honest)], forged) or ("", {})
         # Only a forged value: that without its proxy the list is shorter deceives nobody.
         if code in ("V101", "V104"):
             return True, {**facts, "around": station.path, "where": strategy.where}
