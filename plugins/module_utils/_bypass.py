@@ -44,6 +44,7 @@ from ansible_collections.kestrel.real_ip.plugins.module_utils._vantage import St
 from ansible_collections.kestrel.real_ip.plugins.module_utils._verdict import (
     deceived,
     is_answer,
+    is_tested,
 )
 
 Result = dict[str, Any]
@@ -248,14 +249,19 @@ def _entry(way: Way, reachable: bool | None, at: Standpoint) -> Result:
 
 
 def _is_left(way: Way, stations: Sequence[Station]) -> bool:
-    """Whether something that was to be forged there wasn't: an honest answer shows no deception,
-    and silence doesn't either.
+    """Whether something that was to be forged there wasn't, or was refused: an honest answer shows
+    no deception, and silence doesn't either.
     """
     forgeries = {id(one) for one in way.target.forgeries}
+    strategy = way.target.question.strategy
+
+    def is_open(station: Station) -> bool:
+        forged = station.result[1]
+        sent = forgeries <= {id(one) for one, _sample in forged}
+        return bool(forgeries) and not (sent and is_tested(strategy, forged))
+
     return any(
-        forgeries - {id(one) for one, _sample in station.result[1]}
-        if _answers(station)
-        else to_knock_with(way.target, *station.result)
+        is_open(station) if _answers(station) else to_knock_with(way.target, *station.result)
         for station in stations
     )
 

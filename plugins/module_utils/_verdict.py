@@ -800,9 +800,7 @@ def _mixed(good: Sequence[Sample], bad: Sequence[Sample]) -> tuple[str, Facts]:
     return "V301", {"good": _pods(good), "bad": _pods(bad)}
 
 
-def _arrived(
-    question: Question, answers: Sequence[Sample], unanswered: int, strange: bool
-) -> str:
+def _arrived(question: Question, answers: Sequence[Sample], unanswered: int, strange: bool) -> str:
     """The code where every answer shows the expected address.
 
     ``strange``: among those without one is what an echo app said of another request, or of this one
@@ -855,7 +853,7 @@ def _decide(
 # --- Forged requests ------------------------------------------------------------------------------
 
 
-def _tested(strategy: Strategy, forged: Forged) -> bool:
+def is_tested(strategy: Strategy, forged: Forged) -> bool:
     """Whether a forged request was answered that the strategy could have fallen for."""
     return any(
         is_answer(sample) and sample.fate != "untested"
@@ -907,7 +905,7 @@ def deceived(
         return code, {"line": _line(forgery), "got": got}
     if not on_layer_4 and any(sample.code == "V420" for _forgery, sample in forged):
         return "V420", {}
-    if strategy.strategy == "leftmost_non_private" and not _tested(strategy, forged):
+    if strategy.strategy == "leftmost_non_private" and not is_tested(strategy, forged):
         return "V414", {}
     return None
 
@@ -1014,8 +1012,8 @@ def _not_tested(
         refused=refused,
         sent=len(sent),
     )
-    tested = _tested(question.strategy, forged)
-    aimed = [one for one in forged if _tested(question.strategy, [one])]
+    tested = is_tested(question.strategy, forged)
+    aimed = [one for one in forged if is_tested(question.strategy, [one])]
     met = {sample.pod for _forgery, sample in aimed}
     unmet = [sample for sample in answers if sample.pod and sample.pod not in met]
     left = [

@@ -949,6 +949,9 @@ def test_a_load_balancer_that_can_not_be_deceived_directly(
     assert (result["verdict"], result["code"]) == ("preserved", "V001"), result["reason"]
     there = [entry for entry in result["bypass"] if entry["port"] not in (80, 443)]
     assert [entry["reachable"] for entry in there] == reachable
+    # Who answers, and refuses what is forged, has shown nothing.
+    told = [text for text in result["warnings_found"] if OWN in text and "not tested" in text]
+    assert len(told) == int(directly == "refuse")
 
 
 def test_a_load_balancer_without_time_or_address_is_untested(
