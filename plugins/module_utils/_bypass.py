@@ -44,6 +44,7 @@ from ansible_collections.kestrel.real_ip.plugins.module_utils._vantage import St
 from ansible_collections.kestrel.real_ip.plugins.module_utils._verdict import (
     deceived,
     is_answer,
+    is_tested,
 )
 
 Result = dict[str, Any]
@@ -239,7 +240,7 @@ def _outcome(way: Way, stations: Sequence[Station]) -> tuple[bool | None, Result
     for station in stations:
         honest, forged = station.result
         reachable = _answers(station) or reachable
-        code, facts = deceived(strategy, filter(is_answer, honest), forged) or ("", {})
+        code, facts = deceived(strategy, [*filter(is_answer, honest)], forged) or ("", {})
         # Only a forged value: that without its proxy the list is shorter deceives nobody.
         if code in ("V101", "V104"):
             return True, {**facts, "around": station.path, "where": strategy.where}
@@ -260,14 +261,19 @@ def _entry(way: Way, reachable: bool | None, at: Standpoint) -> Result:
 
 
 def _is_left(way: Way, stations: Sequence[Station]) -> bool:
-    """Whether something that was to be forged there wasn't: an honest answer shows no deception,
-    and silence doesn't either.
+    """Whether something that was to be forged there wasn't, or was refused: an honest answer shows
+    no deception, and silence doesn't either.
     """
     forgeries = {id(one) for one in way.target.forgeries}
+    strategy = way.target.question.strategy
+
+    def is_open(station: Station) -> bool:
+        forged = station.result[1]
+        sent = forgeries <= {id(one) for one, _sample in forged}
+        return bool(forgeries) and not (sent and is_tested(strategy, forged))
+
     return any(
-        forgeries - {id(one) for one, _sample in station.result[1]}
-        if _answers(station)
-        else to_knock_with(way.target, *station.result)
+        is_open(station) if _answers(station) else to_knock_with(way.target, *station.result)
         for station in stations
     )
 

@@ -596,9 +596,8 @@ WARNINGS_ZH: Mapping[str, str] = {
     "header_missing": "经 {address} 的 {answered} 个应答中有 {count} 个缺少 {header}",
     "unsought": "没有查找{what}：该账号无权列出 {resource}。授权命令：{command}",
     "bypass": (
-        "没有直接访问负载均衡自己的 {address}，或没有测完（没有地址、路由或时间），"
-        "因此没有测试是否能绕过"
-        "它之前的组件"
+        "没有直接访问负载均衡自己的 {address}，或没有测完（没有地址、路由或时间，或伪造的请求"
+        "被拒绝），因此没有测试是否能绕过它之前的组件"
     ),
     "unsafe": (
         "{advice} 在探测的路径上是安全的，但负载均衡也在 {around} 直接应答，在那里客户端可以选择"

@@ -851,7 +851,8 @@ WARNINGS: Mapping[str, str] = {
     "header_missing": "{header} is missing in {count} of {answered} answers through {address}",
     "bypass": (
         "the load balancer's own {address} was not asked directly, or not to the end (no address, "
-        "route or time), so that a way around what stands in front of it was not tested"
+        "route or time, or what was forged was refused), so that a way around what stands in front "
+        "of it was not tested"
     ),
     "unsafe": (
         "{advice} was safe where it was asked, but the load balancer answers directly as well, at "

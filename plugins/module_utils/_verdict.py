@@ -18,7 +18,7 @@ from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from ipaddress import ip_network
 from itertools import starmap
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from ansible_collections.kestrel.real_ip.plugins.module_utils._balancers import BALANCERS
 from ansible_collections.kestrel.real_ip.plugins.module_utils._codes import (
@@ -508,9 +508,7 @@ def read(
     family = path.remote.version
     expected = tuple(n for n in question.expectation.at(local) if n.version == family)
     as_list = strategy.strategy != "single_header"
-    hidden = question.layer == "l7" and (
-        echo.hides(strategy.source, as_list) or _leaves_out(forgery, echo, strategy)
-    )
+    hidden = question.layer == "l7" and _is_hidden(forgery, echo, strategy.source, as_list)
     sample = Sample(
         code="",
         local=local,
@@ -525,7 +523,7 @@ def read(
         times=times,
         marks=marks,
         fate=_shown(forgery, echo) if forgery else "",
-        right=_right(echo, expected, question, path) if question.forge else frozenset(),
+        right=_right(forgery, echo, expected, question, path) if question.forge else frozenset(),
         first=_first(echo, strategy.source) if not as_list else None,
         fooled=_fooled(echo, forgery) if forgery else frozenset(),
     )
@@ -552,11 +550,16 @@ def _is_told_twice(echo: Echo) -> bool:
     )
 
 
-def _leaves_out(forgery: Forgery | None, echo: Echo, strategy: Strategy) -> bool:
+def _is_hidden(forgery: Forgery | None, echo: Echo, header: str, as_list: bool) -> bool:
+    """Whether it can't be told what arrived in this header, in one line or several."""
+    return echo.hides(header, as_list) or _leaves_out(forgery, echo, header)
+
+
+def _leaves_out(forgery: Forgery | None, echo: Echo, header: str) -> bool:
     """Whether of several lines, of proxies or forged ones, the one that counts may not be shown."""
     if forgery is None:
         return not echo.shows_each_line(sent=False)
-    if not forgery.in_lines or not is_of(forgery, strategy.source):
+    if not forgery.in_lines or not is_of(forgery, header):
         return False
     return not echo.shows_each_line()
 
@@ -569,16 +572,28 @@ def _shown(forgery: Forgery, echo: Echo) -> str:
 
 
 def _right(
-    echo: Echo, expected: tuple[Network, ...], question: Question, path: Path
+    forgery: Forgery | None,
+    echo: Echo,
+    expected: tuple[Network, ...],
+    question: Question,
+    path: Path,
 ) -> frozenset[int]:
-    """Numbers of the CANDIDATES that give the expected address."""
+    """Numbers of the CANDIDATES that give the expected address, and hide nothing of it."""
     return frozenset(
         number
         for number, candidate in enumerate(CANDIDATES)
         if _match(client_ip(echo.headers, echo.peer, **candidate), expected, question, path)
         == "V001"
-        if candidate["strategy"] != "single_header" or _first(echo, candidate["header"]) is None
+        if candidate["strategy"] == "peer" or _tells_all(forgery, echo, candidate)
     )
+
+
+def _tells_all(forgery: Forgery | None, echo: Echo, candidate: Mapping[str, Any]) -> bool:
+    """Whether who reads what the echo app shows of a header reads what an application would."""
+    header, as_list = candidate["header"], candidate["strategy"] != "single_header"
+    if _is_hidden(forgery, echo, header, as_list):
+        return False
+    return as_list or _first(echo, header) is None
 
 
 def _fooled(echo: Echo, forgery: Forgery) -> frozenset[int]:
@@ -785,10 +800,14 @@ def _mixed(good: Sequence[Sample], bad: Sequence[Sample]) -> tuple[str, Facts]:
     return "V301", {"good": _pods(good), "bad": _pods(bad)}
 
 
-def _arrived(question: Question, answers: Sequence[Sample], unanswered: int) -> str:
-    """The code where every answer shows the expected address."""
+def _arrived(question: Question, answers: Sequence[Sample], unanswered: int, strange: bool) -> str:
+    """The code where every answer shows the expected address.
+
+    ``strange``: among those without one is what an echo app said of another request, or of this one
+    as it arrived where its nonce was lost. Who has answered otherwise doesn't make up for that.
+    """
     known, missing = coverage(question, answers)
-    if known == "complete":
+    if known == "complete" and not strange:
         return "V001"
     if missing:
         return "V410"
@@ -827,13 +846,14 @@ def _decide(
     if by_verdict["unproven"]:
         code = _commonest(by_verdict["unproven"])
         return code, [sample for sample in answers if sample.code == code], {}
-    return _arrived(question, answers, unanswered), answers, {}
+    strange = any(sample.code == "V407" for sample in samples)
+    return _arrived(question, answers, unanswered, strange), answers, {}
 
 
 # --- Forged requests ------------------------------------------------------------------------------
 
 
-def _tested(strategy: Strategy, forged: Forged) -> bool:
+def is_tested(strategy: Strategy, forged: Forged) -> bool:
     """Whether a forged request was answered that the strategy could have fallen for."""
     return any(
         is_answer(sample) and sample.fate != "untested"
@@ -854,7 +874,7 @@ def _aims_at(forgery: Forgery, strategy: Strategy) -> bool:
 
 
 def deceived(
-    strategy: Strategy, answers: Iterable[Sample], forged: Forged
+    strategy: Strategy, answers: Sequence[Sample], forged: Forged
 ) -> tuple[str, Facts] | None:
     """The code and the facts where a forged request changed what the strategy reads.
 
@@ -864,32 +884,30 @@ def deceived(
     shown = {sample.seen for sample in answers}
     firsts = {sample.first or sample.seen for sample in answers}
     wrong = [
-        (not _chosen(forgery, sample), forgery, sample)
+        (not _chosen(forgery, sample), forgery, sample.seen or phrase("no address"))
         for forgery, sample in forged
         if is_answer(sample) and not _matches(sample)
         if sample.code != "V420" and sample.seen not in shown
         # No header changes a socket's peer.
         if forgery.preface or not on_layer_4
     ]
-    # Written beside what the client wrote, instead of in its place.
-    wrong += [(False, *one) for one in forged if _is_beside(*one) and one[1].first not in firsts]
+    # Written beside what the client wrote, instead of in its place: on a way around, the address
+    # that is read need not be the expected one.
+    wrong += [
+        (False, forgery, phrase("{address}, in the first of several lines", address=sample.first))
+        for forgery, sample in forged
+        if is_answer(sample) and sample.first in forgery.values and sample.first not in firsts
+    ]
     if wrong:
         # Requests end in any order; the plainest one says most.
-        other, forgery, sample = min(wrong, key=lambda one: (one[0], *_plainness(one[1])))
+        other, forgery, got = min(wrong, key=lambda one: (one[0], *_plainness(one[1])))
         code = "V102" if other else "V104" if forgery.preface else "V101"
-        first = phrase("{address}, in the first of several lines", address=sample.first)
-        beside = first if _matches(sample) else ""
-        got = beside or sample.seen or phrase("no address")
         return code, {"line": _line(forgery), "got": got}
     if not on_layer_4 and any(sample.code == "V420" for _forgery, sample in forged):
         return "V420", {}
-    if strategy.strategy == "leftmost_non_private" and not _tested(strategy, forged):
+    if strategy.strategy == "leftmost_non_private" and not is_tested(strategy, forged):
         return "V414", {}
     return None
-
-
-def _is_beside(forgery: Forgery, sample: Sample) -> bool:
-    return _matches(sample) and sample.first in forgery.values
 
 
 def _plainness(forgery: Forgery) -> tuple[object, ...]:
@@ -994,8 +1012,8 @@ def _not_tested(
         refused=refused,
         sent=len(sent),
     )
-    tested = _tested(question.strategy, forged)
-    aimed = [one for one in forged if _tested(question.strategy, [one])]
+    tested = is_tested(question.strategy, forged)
+    aimed = [one for one in forged if is_tested(question.strategy, [one])]
     met = {sample.pod for _forgery, sample in aimed}
     unmet = [sample for sample in answers if sample.pod and sample.pod not in met]
     left = [

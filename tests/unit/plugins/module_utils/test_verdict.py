@@ -634,6 +634,14 @@ ROWS = (
     Row("V415", Case((*(answer(),) * 9, "V511")), {"answers": (answer(),) * 10}, "V001", ("1 of",)),
     Row("V415", Case((answer(),), unsent=1), {"unsent": 0}, "V001", ("deadline",)),
     Row("V415", Case((answer(), answer(nonce="beef"))), {"answers": (answer(),)}, "V001"),
+    # That each backend has answered as well doesn't say what this one saw.
+    Row(
+        "V415",
+        Case((GOOD_A, GOOD_B, answer(NODE, nonce="beef", pod=A)), backends=(A, B)),
+        {"answers": (GOOD_A, GOOD_B)},
+        "V001",
+        ("1 of 3", "cached"),
+    ),
     Row(
         "V416",
         Case((answer(BALANCER),), (BALANCER,)),

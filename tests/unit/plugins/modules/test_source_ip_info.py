@@ -471,6 +471,7 @@ def test_an_app_that_shows_one_line_of_several(shows: Any, code: str) -> None:
     with Server(behave) as running:
         result = probe(url=running.url, expected_source=[CLIENT], forge=True, **own)
     assert result["code"] == code, result["reason"]
+    assert result["safe_strategy"] is None, "nor is what isn't shown advised"
 
 
 @pytest.mark.parametrize(
@@ -900,6 +901,15 @@ def test_a_load_balancer_that_was_not_asked_to_the_end_is_untested(
     assert len(told) == int(untested)
 
 
+def test_a_load_balancer_that_adds_a_line_directly_whatever_address_is_expected(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Over another family, or translated, honest requests have another address there."""
+    result = around(monkeypatch, "add", "127.0.0.1", **REAL_IP)
+    assert result["code"] == "V103", result["reason"]
+    assert "made X-Real-IP 6.6.6.6, in the first of several lines" in result["reason"]
+
+
 def test_a_load_balancer_that_takes_the_proxy_protocol_directly(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
@@ -951,6 +961,9 @@ def test_a_load_balancer_that_can_not_be_deceived_directly(
     assert (result["verdict"], result["code"]) == ("preserved", "V001"), result["reason"]
     there = [entry for entry in result["bypass"] if entry["port"] not in (80, 443)]
     assert [entry["reachable"] for entry in there] == reachable
+    # Who answers, and refuses what is forged, has shown nothing.
+    told = [text for text in result["warnings_found"] if OWN in text and "not tested" in text]
+    assert len(told) == int(directly == "refuse")
 
 
 def test_a_load_balancer_without_time_or_address_is_untested(
