@@ -136,11 +136,10 @@ _TABLE = (
         "V103",
         "forgeable",
         "a client can walk around the proxy in front",
-        "{address} leads to a proxy in front of the load balancer, but the load balancer answers "
-        "directly as well, at {around}, and there a request with the forged {line} made {where} "
-        "{got}",
-        "The declared strategy counts a proxy in front of the load balancer. Who reaches the load "
-        "balancer without it writes that proxy's entry himself.",
+        "{address} isn't the only way in: the load balancer answers directly as well, at {around}, "
+        "and there a request with the forged {line} made {where} {got}",
+        "The declared strategy counts what stands in front on the probed way. Who reaches the load "
+        "balancer without it, as at another address of its own, writes that entry himself.",
         "Let the load balancer's security group admit the proxy in front only",
     ),
     Code(
