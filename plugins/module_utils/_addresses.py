@@ -436,14 +436,10 @@ def url_takers(
     With a Service in front also where that listens itself: somebody's external address can be that
     of its load balancer. Of an Ingress, who listens where it does is its controller.
     """
-    try:
-        parts = urlsplit(url)
-        port = parts.port or _PORTS.get(parts.scheme)
-    except ValueError:  # as for asked_for
-        return []
+    port = _port_of(url)
     told = {listener.port for listener in every_listener(front)} or {*_PORTS.values()}
     by_controller = not front.get("spec", {}).get("ports")
-    if by_controller and port in told:
+    if port is None or (by_controller and port in told):
         return []
     found, itself, here = [], _full_name(own or {}), {*addresses(front)}
     at_a_node = nodes is None or bool(here & {*of_nodes(nodes)[0]})
@@ -464,16 +460,21 @@ def may_listen(front: Object, own: Object | None, url: str) -> bool:
     """Whether what is in front may listen at the port of ``url``. Of Ingresses only TKE's say where
     they do; to those of others, a controller has been told so, which no object of theirs tells.
     """
-    if front.get("kind") == INGRESS and class_of(front) != TKE_CLASS:
-        return True
-    try:
-        parts = urlsplit(url)
-        port = parts.port or _PORTS.get(parts.scheme)
-    except ValueError:  # as for asked_for
+    port = _port_of(url)
+    if port is None or (front.get("kind") == INGRESS and class_of(front) != TKE_CLASS):
         return True
     node_ports = {one.get("nodePort") for one in (own or {}).get("spec", {}).get("ports") or []}
     told = {listener.port for listener in every_listener(front)} or {*_PORTS.values()}
     return port in told | node_ports
+
+
+def _port_of(url: str) -> int | None:
+    """The port that a URL leads to, None where there is none in it."""
+    try:
+        parts = urlsplit(url)
+        return parts.port or _PORTS.get(parts.scheme)
+    except ValueError:  # as for asked_for
+        return None
 
 
 def _full_name(one: Object) -> str:
@@ -492,7 +493,7 @@ def _nearness(wanted: str, host: str) -> int:
     """
     if wanted.startswith("*.") and host.endswith(wanted[1:]):
         return 1
-    return {"": 0, host: 2}.get(wanted, -1)
+    return 0 if not wanted else 2 if wanted == host else -1
 
 
 #: Annotations that give all rules of an Ingress further hosts, separated by commas
