@@ -69,9 +69,9 @@ PHRASES: Mapping[str, str] = {
     "others that may answer not looked for": "未查找可能代为应答者",
     "{told} (no right to list {resources})": "{told}（无权列出 {resources}）",
     "whether a node port answers without the load balancer": "节点端口是否绕过负载均衡应答",
-    "whether another Service leads past the Ingress": "是否有其他 Service 绕过该 Ingress",
+    "whether another Service leads past the load balancer": "是否有其他 Service 绕过该负载均衡",
     "whether another Ingress answers in its place": "是否有其他 Ingress 代为应答",
-    "whether another Service listens at the URL": "是否有其他 Service 在该 URL 监听",
+    "whether another Service listens where the probe asks": "是否有其他 Service 在探测的地址监听",
     "forgery not tested on {pods}": "未在 {pods} 上测试伪造",
     "forgery tested in part ({refused} of {sent} forged requests not answered)": (
         "只测试了部分伪造（{sent} 个伪造请求中有 {refused} 个没有应答）"

@@ -911,9 +911,13 @@ UNSOUGHT: Mapping[str, Unsought] = {
     "node_ports": Unsought(
         "nodes", _AROUND, "whether a node port answers without the load balancer"
     ),
-    "service": Unsought("services", _AROUND, "whether another Service leads past the Ingress"),
+    "service": Unsought(
+        "services", _AROUND, "whether another Service leads past the load balancer"
+    ),
     "rivals": Unsought("ingresses", _RIVAL, "whether another Ingress answers in its place"),
-    "url_takers": Unsought("services", _RIVAL, "whether another Service listens at the URL"),
+    "url_takers": Unsought(
+        "services", _RIVAL, "whether another Service listens where the probe asks"
+    ),
 }
 
 

@@ -239,7 +239,7 @@ options:
             description: O(bypass.node_ports).
             type: str
           service:
-            description: Services that lead past the Ingress, for O(bypass.service).
+            description: Services that lead past the load balancer, for O(bypass.service).
             type: str
           rivals:
             description: Other Ingresses that may take the requests. Told of where the echo app
