@@ -12,6 +12,7 @@ import posixpath
 import re
 import typing as t
 from itertools import chain, zip_longest
+from shlex import quote
 from urllib.parse import unquote, urlsplit
 
 from ansible_collections.kestrel.real_ip.plugins.module_utils._derive import canonical
@@ -332,6 +333,35 @@ def _entries_to(service: Object | None, rules: t.Iterable[Object]) -> t.Iterator
 def _paths_to(service: Object | None, rules: t.Iterable[Object]) -> list[str]:
     found = [_LITERAL.match(entry.get("path") or "/") for entry in _entries_to(service, rules)]
     return [*dict.fromkeys(match[0] for match in found if match)]
+
+
+def elsewhere(
+    front: Object, services: t.Iterable[Object], ingresses: t.Iterable[Object]
+) -> dict[str, str]:
+    """Namespace and name of other Ingresses that lead to one of the Services at an address that is
+    none of this one's, to the command that asks there.
+    """
+    names = {one["metadata"]["name"] for one in services}
+    own, itself = {*addresses(front)}, _full_name(front)
+    space = itself.partition("/")[0]
+    found = {}
+    for one in (one for one in ingresses if one["metadata"]["namespace"] == space):
+        default = _service_name(one.get("spec", {}).get("defaultBackend"))
+        led = [
+            (host, str(entry.get("path") or "/"))
+            for host, paths in _rules(one)
+            for entry in paths
+            if _service_name(entry.get("backend")) in names
+        ]
+        led += [("", "/")] if default in names else []
+        others = [address for address in addresses(one) if address not in own]
+        if led and others and _full_name(one) != itself:
+            host, path = led[0]
+            [url] = [to["url"] for to in targets(others[:1], "", path, listeners(one, host)[:1])]
+            asked = [f"real_ip_url={url}", *([f"real_ip_host={host}"] if host else [])]
+            words = " ".join(f"-e {quote(text)}" for text in asked)
+            found[_full_name(one)] = f"ansible-playbook kestrel.real_ip.verify {words}"
+    return dict(sorted(found.items())[:_OTHERS])
 
 
 def collect(

@@ -57,7 +57,8 @@ class Around(NamedTuple):
     load balancer's addresses and names, as its status gives them; ``hosts``, ``paths``: those that
     it has rules for; ``listeners``: its ports and whether each has TLS; ``tls``: that accepts any
     certificate, since who walks around doesn't mind; ``unread``: names in UNSOUGHT of what was not
-    looked for, to the command that gives the right for it.
+    looked for, to the command that gives the right for it; ``ingresses``: others that lead to the
+    same pods at addresses of their own, to the command that asks there.
     """
 
     node_ports: Sequence[tuple[str, int]] = ()
@@ -69,6 +70,7 @@ class Around(NamedTuple):
     listeners: Sequence[tuple[int, bool]] = ()
     tls: ssl.SSLContext | None = None
     unread: Mapping[str, str] = {}
+    ingresses: Mapping[str, str] = {}
 
 
 class Way(NamedTuple):
@@ -320,6 +322,16 @@ def not_looked_for(around: Around, coverage: str) -> list[str]:
             },
         )
         for name in chain.from_iterable(told)
+    ]
+
+
+def not_asked(around: Around) -> list[str]:
+    """A sentence for each other Ingress that leads to the same pods: it is not on the probed way,
+    and has a controller and a verdict of its own.
+    """
+    return [
+        warn("ingress", {"name": name, "command": command})
+        for name, command in around.ingresses.items()
     ]
 
 

@@ -599,6 +599,7 @@ def _around(given: Params) -> Around:
         paths=paths,
         listeners=listeners,
         unread=_unread(given),
+        ingresses={name: str(command) for name, command in (given.get("ingresses") or {}).items()},
     )
 
 

@@ -17,6 +17,7 @@ from ansible_collections.kestrel.real_ip.plugins.module_utils._addresses import 
     backends,
     beside,
     collect,
+    elsewhere,
     listeners,
     may_listen,
     namesakes,
@@ -182,7 +183,11 @@ def read_way(cluster: Cluster, namespace: str, options: t.Mapping[str, t.Any]) -
         "namesakes": namesakes(ready, pods or [], everywhere),
         "persistent": (service or {}).get("spec", {}).get("sessionAffinity") == "ClientIP",
         "cluster_addresses": known,
-        "bypass": {**around(nodes or [], service, front, same, by_header), "unread": unread},
+        "bypass": {
+            **around(nodes or [], service, front, same, by_header),
+            "ingresses": elsewhere(front or {}, [service, *same] if service else [], others),
+            "unread": unread,
+        },
         "unread": reader.unread,
         "version": cluster.get("/version").get("gitVersion", ""),
     }

@@ -228,6 +228,11 @@ options:
             well, since what stands in front need not use the URL's port.
         type: list
         elements: str
+      ingresses:
+        description:
+          - Other Ingresses that lead to the same pods at addresses of their own, each with the
+            command that asks there. They are not asked, and RV(warnings_found) names them.
+        type: dict
       unread:
         description:
           - What was not looked for, since a right is missing for it, each with the command that
@@ -784,6 +789,7 @@ BYPASS: dict[str, dict[str, Any]] = {
     "hosts": TEXTS,
     "paths": TEXTS,
     "listeners": TEXTS,
+    "ingresses": {"type": "dict"},
     "unread": {"type": "dict", "options": {name: {"type": "str"} for name in UNSOUGHT}},
 }
 ARGUMENTS: dict[str, dict[str, Any]] = {
@@ -918,6 +924,7 @@ def run(params: dict[str, Any]) -> dict[str, Any]:
     ]
     total = summarize(found, times)
     warnings += bypass.not_looked_for(todo.around, total["coverage"])
+    warnings += bypass.not_asked(todo.around)
     return {
         **total,
         "warnings_found": [*total["warnings_found"], *warnings],

@@ -150,6 +150,25 @@ def test_not_judged_where_another_ingress_may_answer(deployed: Playbooks) -> Non
     assert deployed.run("verify", *MINE).verdict == "preserved"
 
 
+def test_another_ingress_of_the_same_pods_is_told(deployed: Playbooks) -> None:
+    """With an address of its own, which is not asked: its verdict is another one."""
+    other = ("ingress", "old", "-n", NAMESPACE)
+    deployed.kubectl("create", *other, "--class=shared", "--rule=/*=real-ip-service:80")
+    status = {"status": {"loadBalancer": {"ingress": [{"ip": "198.51.100.200"}]}}}
+    deployed.kubectl(
+        "patch", *other, "--subresource=status", "--type=merge", f"-p={json.dumps(status)}"
+    )
+    try:
+        run = deployed.run("verify", *MINE)
+    finally:
+        deployed.kubectl("delete", *other)
+    assert run.verdict == "preserved", run.output
+    told = " ".join(run.output.split())
+    assert f"warning Ingress {NAMESPACE}/old leads to the same pods at an address" in told
+    assert "playbooks/verify.yml -e real_ip_url=http://198.51.100.200/" in told
+    assert "/old leads" not in deployed.run("verify", *MINE).output
+
+
 def test_one_pod_of_several_does_not_speak_for_those_that_it_keeps_requests_from(
     deployed: Playbooks,
 ) -> None:

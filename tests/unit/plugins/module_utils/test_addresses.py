@@ -14,6 +14,7 @@ from ansible_collections.kestrel.real_ip.plugins.module_utils._addresses import 
     backends,
     beside,
     collect,
+    elsewhere,
     listeners,
     namesakes,
     read_as,
@@ -354,6 +355,40 @@ def _at(name: str, *rules: dict[str, object], **more: Any) -> dict[str, Any]:
 
 
 OWN = _at("own", _rule("a.example", ("/", "Prefix", "own")))
+_ASK = "ansible-playbook kestrel.real_ip.verify -e real_ip_url=http://198.51.100.2/"
+_AWAY = {"address": "198.51.100.2"}
+
+
+@pytest.mark.parametrize(
+    ("other", "command"),
+    [
+        (_at("old", _rule("", ("/", "Prefix", "own")), **_AWAY), _ASK),
+        (
+            _at("old", _rule("a.example", ("/x", "Prefix", "own")), **_AWAY),
+            f"{_ASK}x -e real_ip_host=a.example",
+        ),
+        (_at("old", _rule("", ("/", "Prefix", "beside")), **_AWAY), _ASK),
+        (_at("old", spec={"defaultBackend": {"service": {"name": "own"}}}, **_AWAY), _ASK),
+        (
+            _at("old", _rule("$(id)", ("/", "Prefix", "own")), **_AWAY),
+            f"{_ASK} -e 'real_ip_host=$(id)'",
+        ),
+        # At the same address it is no other way in, and to other Services none to these pods.
+        (_at("old", _rule("", ("/", "Prefix", "own"))), None),
+        (_at("old", _rule("", ("/", "Prefix", "own")), address=""), None),
+        (_at("old", _rule("", ("/", "Prefix", "else")), **_AWAY), None),
+        (_at("old", _rule("", ("/", "Prefix", "own")), namespace="next", **_AWAY), None),
+        (_at("own", _rule("", ("/", "Prefix", "own")), **_AWAY), None),
+    ],
+)
+def test_other_ingresses_that_lead_to_the_same_pods(
+    other: dict[str, Any], command: str | None
+) -> None:
+    services = [{"metadata": {"name": name}} for name in ("own", "beside")]
+    found = elsewhere(OWN, services, [OWN, other])
+    assert found == ({} if command is None else {"echo/old": command})
+
+
 ALIAS = "nginx.ingress.kubernetes.io/server-alias"
 BY_ALIAS = _rule("b.example", ("/", "Prefix", "b"))
 

@@ -83,7 +83,7 @@ def probe(**options: Any) -> dict[str, Any]:
             {"service": "kubectl b", "rivals": "kubectl c"},
             "zh",
             [
-                "没有查找是否有其他 Service 绕过该 Ingress：该账号无权列出 services。"
+                "没有查找是否有其他 Service 绕过该负载均衡：该账号无权列出 services。"
                 "授权命令：kubectl b",
                 "没有查找是否有其他 Ingress 代为应答：该账号无权列出 ingresses。"
                 "授权命令：kubectl c",
@@ -100,6 +100,17 @@ def test_what_was_not_looked_for_is_a_warning(
     reason = in_language(result["reason"], language)
     assert (said[language] in reason) is bool(told), reason
     assert in_language(result["warnings_found"], language) == told
+
+
+def test_what_leads_to_the_same_pods_and_was_not_asked_is_a_warning() -> None:
+    others = {"echo/old": "ansible-playbook kestrel.real_ip.verify -e real_ip_url=http://a/"}
+    with Server(echo()) as running:
+        asked = {"url": running.url, "expected_source": CLIENT}
+        result = probe(**asked, bypass={"ingresses": others})
+        assert probe(**asked, bypass={})["warnings_found"] == []
+    [told] = result["warnings_found"]
+    assert told.startswith("Ingress echo/old leads to the same pods at an address of its own")
+    assert told.endswith(f"Next: {others['echo/old']}")
 
 
 # --- Verdicts -------------------------------------------------------------------------------------
