@@ -209,9 +209,9 @@ CASES: dict[str, tuple[dict[str, Any], dict[str, str] | None, dict[str, str]]] =
 }
 
 
-def run_play(place: Path, play: str) -> None:
+def run_play(place: Path, play: str, **more: str) -> None:
     """Run a play for the inventory in ``place``; what it finds goes to ``result.json`` there."""
-    words = {"roles": ROLES, "result": place / "result.json"}
+    words = {"roles": ROLES, "result": place / "result.json", **more}
     (place / "play.yml").write_text(play.format(**words))
     done = subprocess.run(
         [
@@ -312,29 +312,39 @@ def test_pods_are_reached_by_both_families_where_the_load_balancer_has_ipv6(
 
 # --- Whose answers a verification is judged by ----------------------------------------------------
 
-JUDGED = """
+VALUES = """
 - hosts: all
   gather_facts: false
   connection: local
   vars_files: ["{roles}/verify/vars/main.yml"]
-  vars:
-    verify_way: {{ready_pods: [], bypass: {{load_balancer: [198.51.100.10]}}}}
-    verify_name_prefix: real-ip
-    verify_scenario: gr-clb-non-direct-pod
-    verify_url: ""
-    verify_vantages: []
   tasks:
     - ansible.builtin.set_fact:
-        counted: "{{{{ [__verify_arrived, __verify_unnamed] | map('map', attribute='address')
-          | map('list') | list + [__verify_elsewhere] }}}}"
+        value: "{{{{ {expression} }}}}"
     - ansible.builtin.copy:
         content: "{{{{ dict(ansible_play_hosts | zip(found)) }}}}"
         dest: {result}
         mode: "0600"
       run_once: true
       vars:
-        found: "{{{{ ansible_play_hosts | map('extract', hostvars, 'counted') }}}}"
+        found: "{{{{ ansible_play_hosts | map('extract', hostvars, 'value') }}}}"
 """
+
+
+def values(place: Path, expression: str, cases: dict[str, dict[str, Any]]) -> dict[str, Any]:
+    """What an expression of the role's variables is, by case with what that has set."""
+    hosts = {
+        name: {"ansible_python_interpreter": sys.executable, **case} for name, case in cases.items()
+    }
+    (place / "hosts.yml").write_text(yaml.safe_dump({"all": {"hosts": hosts}}))
+    run_play(place, VALUES, expression=expression)
+    found: dict[str, Any] = json.loads((place / "result.json").read_text())
+    return found
+
+
+JUDGED = (
+    "[__verify_arrived, __verify_unnamed] | map('map', attribute='address') | map('list') | list"
+    " + [__verify_elsewhere]"
+)
 OWN, CDN, OTHER = "198.51.100.10", "203.0.113.80", "198.51.100.11"
 
 
@@ -384,20 +394,17 @@ WHOSE: dict[str, tuple[list[str], list[dict[str, Any]], tuple[list[str], ...]]] 
 @pytest.fixture(scope="module")
 def whose(tmp_path_factory: pytest.TempPathFactory) -> dict[str, list[list[str]]]:
     """What the role makes of the results of each case."""
-    place = tmp_path_factory.mktemp("whose")
-    hosts = {
+    cases = {
         name: {
+            "verify_way": {"ready_pods": [], "bypass": {"load_balancer": [OWN]}},
+            "verify_url": "",
             "real_ip_accept": accepted,
             "__verify_probe": {"skipped": True},
             "__verify_probes": {"results": results},
-            "ansible_python_interpreter": sys.executable,
         }
         for name, (accepted, results, _found) in WHOSE.items()
     }
-    (place / "hosts.yml").write_text(yaml.safe_dump({"all": {"hosts": hosts}}))
-    run_play(place, JUDGED)
-    found: dict[str, list[list[str]]] = json.loads((place / "result.json").read_text())
-    return found
+    return values(tmp_path_factory.mktemp("whose"), JUDGED, cases)
 
 
 @pytest.mark.parametrize("case", WHOSE)
@@ -409,23 +416,6 @@ def test_whose_pods_may_have_answered_is_asked_beneath_what_is_accepted(
 
 
 # --- What the last probe went by ------------------------------------------------------------------
-
-READ_AGAIN = """
-- hosts: all
-  gather_facts: false
-  connection: local
-  vars_files: ["{roles}/verify/vars/main.yml"]
-  tasks:
-    - ansible.builtin.set_fact:
-        went_by: "{{{{ __verify_way }}}}"
-    - ansible.builtin.copy:
-        content: "{{{{ dict(ansible_play_hosts | zip(found)) }}}}"
-        dest: {result}
-        mode: "0600"
-      run_once: true
-      vars:
-        found: "{{{{ ansible_play_hosts | map('extract', hostvars, 'went_by') }}}}"
-"""
 
 
 def _way(*pods: str, **other: object) -> dict[str, object]:
@@ -447,36 +437,14 @@ WAYS: dict[str, tuple[dict[str, object], bool]] = {
 
 def test_a_second_probe_goes_by_all_that_was_read_again(tmp_path: Path) -> None:
     first = _way("a", "b")
-    hosts = {
-        name: {
-            "verify_way": first,
-            "__verify_after": after,
-            "ansible_python_interpreter": sys.executable,
-        }
+    cases = {
+        name: {"verify_way": first, "__verify_after": after}
         for name, (after, _taken) in WAYS.items()
     }
-    (tmp_path / "hosts.yml").write_text(yaml.safe_dump({"all": {"hosts": hosts}}))
-    run_play(tmp_path, READ_AGAIN)
-    found = json.loads((tmp_path / "result.json").read_text())
-    assert found == {name: after if taken else first for name, (after, taken) in WAYS.items()}
+    assert values(tmp_path, "__verify_way", cases) == {
+        name: after if taken else first for name, (after, taken) in WAYS.items()
+    }
 
-
-SILENT = """
-- hosts: all
-  gather_facts: false
-  connection: local
-  vars_files: ["{roles}/verify/vars/main.yml"]
-  tasks:
-    - ansible.builtin.set_fact:
-        silent: "{{{{ __verify_silent }}}}"
-    - ansible.builtin.copy:
-        content: "{{{{ dict(ansible_play_hosts | zip(found)) }}}}"
-        dest: {result}
-        mode: "0600"
-      run_once: true
-      vars:
-        found: "{{{{ ansible_play_hosts | map('extract', hostvars, 'silent') }}}}"
-"""
 
 VERDICT = {"V0": "preserved", "V1": "forgeable", "V2": "lost", "V4": "unproven", "V6": "untested"}
 
@@ -502,15 +470,10 @@ ONLY_SILENT: dict[str, tuple[list[dict[str, Any]], bool]] = {
 
 
 def test_pods_are_read_again_where_nothing_but_a_silent_one_is_wrong(tmp_path: Path) -> None:
-    hosts = {
-        name: {
-            "__verify_probe": {"skipped": True},
-            "__verify_probes": {"results": results},
-            "ansible_python_interpreter": sys.executable,
-        }
+    cases = {
+        name: {"__verify_probe": {"skipped": True}, "__verify_probes": {"results": results}}
         for name, (results, _silent) in ONLY_SILENT.items()
     }
-    (tmp_path / "hosts.yml").write_text(yaml.safe_dump({"all": {"hosts": hosts}}))
-    run_play(tmp_path, SILENT)
-    found = json.loads((tmp_path / "result.json").read_text())
-    assert found == {name: silent for name, (_results, silent) in ONLY_SILENT.items()}
+    assert values(tmp_path, "__verify_silent", cases) == {
+        name: silent for name, (_results, silent) in ONLY_SILENT.items()
+    }
