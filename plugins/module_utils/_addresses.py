@@ -47,9 +47,16 @@ def receiving_pods(service: Object, pods: t.Iterable[Object]) -> list[str]:
         pod["metadata"]["name"]
         for pod in pods
         if not pod["metadata"].get("deletionTimestamp")
-        and pod.get("status", {}).get("podIPs")
+        and _own_addresses(pod)
         and pod["status"].get("phase") not in _ENDED
     )
+
+
+def _own_addresses(pod: Object) -> list[str]:
+    """The addresses of a pod: all of them, or the one that Kubernetes before 1.16 tells alone."""
+    status = pod.get("status", {})
+    several = [entry["ip"] for entry in status.get("podIPs") or []]
+    return several or [one for one in (status.get("podIP"),) if one]
 
 
 def namesakes(
@@ -130,11 +137,11 @@ def _is_led_by_nodes(service: Object) -> bool:
 def of_pods(pods: t.Iterable[Object]) -> dict[str, str]:
     """Pod address → pod name. Pods of the host's network have a node's address and are left out."""
     return {
-        entry["ip"]: pod["metadata"]["name"]
+        address: pod["metadata"]["name"]
         for pod in pods
         if not pod.get("spec", {}).get("hostNetwork")
         if pod.get("status", {}).get("phase") not in _ENDED
-        for entry in pod.get("status", {}).get("podIPs") or []
+        for address in _own_addresses(pod)
     }
 
 

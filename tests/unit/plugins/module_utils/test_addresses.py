@@ -272,6 +272,16 @@ def test_collect_leaves_out_pods_that_have_ended(phase: str) -> None:
     assert collect([NODE], [], [pod], [])["pod_names"] == {}
 
 
+def test_a_pod_has_an_address_on_kubernetes_before_1_16() -> None:
+    """There its status has no list of them, and who runs in it would count as outside."""
+    pod = {"metadata": {"name": "a"}, "status": {"podIP": "10.0.0.7", "phase": "Running"}}
+    found = collect([{**NODE, "spec": {}}], [], [pod], [])
+    assert (found["pods"], found["pod_names"]) == (["10.0.0.7"], {"10.0.0.7": "a"})
+    assert receiving_pods({"spec": {"publishNotReadyAddresses": True}}, [pod]) == ["a"]
+    assert collect([NODE], [], [{**pod, "spec": {"hostNetwork": True}}], [])["pod_names"] == {}
+    assert collect([NODE], [], [{**pod, "status": {}}], [])["pod_names"] == {}
+
+
 def _rule(host: str, *paths: tuple[str, str, str]) -> dict[str, Any]:
     entries = [
         {"path": path, "pathType": kind, "backend": {"service": {"name": name}}}
