@@ -382,7 +382,7 @@ def backends(ingress: Object, host: str, path: str) -> list[str]:
 
     The host alone goes before a wildcard, before a rule without one; then the longest path wins.
     """
-    return _nearest(ingress, host, path)[1]
+    return _nearest(ingress, host, path, _habits(ingress))[1]
 
 
 def asked_for(host: str, path: str, url: str) -> tuple[str, str]:
@@ -407,19 +407,53 @@ def rivals(front: Object, ingresses: t.Iterable[Object], host: str, path: str) -
 
     One that was just made takes requests before its status has an address.
     """
-    own = {*addresses(front)}
-    metadata, (near, names) = front.get("metadata", {}), _nearest(front, host, path)
+    own, metadata = {*addresses(front)}, front.get("metadata", {})
     found = []
     for one in ingresses:
-        other, (nearness, others) = one["metadata"], _nearest(one, host, path)
+        habits = _habits(front, one)
+        near, names = _nearest(front, host, path, habits)
+        other, (nearness, others) = one["metadata"], _nearest(one, host, path, habits)
         alike = other["namespace"] == metadata.get("namespace")
         if alike and (other["name"] == metadata.get("name") or others == names):
             continue
         # What no path of a nearer host is for, goes to a default backend.
-        nearer = max(nearness, (_host_nearness(one, host), 0))
-        if others and nearer >= near and (own & {*addresses(one)} or _is_new_beside(one, front)):
+        nearer = max(nearness, (-1 if habits.by_length else _host_nearness(one, host), 0))
+        first = nearer >= near or (habits.by_number and nearness > _DEFAULT)
+        if others and first and (own & {*addresses(one)} or _is_new_beside(one, front)):
             found.append(f"{other['namespace']}/{other['name']}")
     return sorted(found)
+
+
+class _Habits(t.NamedTuple):
+    """How the controller of an Ingress chooses, where it isn't as usual.
+
+    ``by_length``: the longest rule wins, whatever its host; ``by_number``: its user says which;
+    ``patterns``: each path is one, whatever its type.
+    """
+
+    by_length: bool = False
+    by_number: bool = False
+    patterns: bool = False
+
+
+_NUMBERED = (
+    "traefik.ingress.kubernetes.io/router.priority",
+    "alb.ingress.kubernetes.io/group.order",
+)
+_PATTERNED = (
+    "nginx.ingress.kubernetes.io/rewrite-target",
+    "nginx.ingress.kubernetes.io/use-regex",
+)
+
+
+def _habits(*ingresses: Object) -> _Habits:
+    """Those of the controller of all of these: one of them is enough to tell."""
+    noted = {key for one in ingresses for key in one.get("metadata", {}).get("annotations") or {}}
+    return _Habits(
+        by_length=any("traefik" in class_of(one).lower() for one in ingresses),
+        by_number=not noted.isdisjoint(_NUMBERED),
+        patterns=not noted.isdisjoint(_PATTERNED),
+    )
 
 
 def _is_new_beside(one: Object, front: Object) -> bool:
@@ -519,21 +553,39 @@ def _rules(ingress: Object) -> t.Iterator[tuple[str, list[Object]]]:
         yield from ((host, paths) for host in (_host(rule), *aliases))
 
 
-def _nearest(ingress: Object, host: str, path: str) -> tuple[tuple[int, int], list[str]]:
+#: How near a default backend is
+_DEFAULT = (-1, 0)
+
+
+def _nearest(
+    ingress: Object, host: str, path: str, habits: _Habits
+) -> tuple[tuple[int, int], list[str]]:
     """How near the nearest rule is, and the names of the Services there."""
     spec = ingress.get("spec", {})
     found: dict[tuple[int, int], set[str]] = {}
     for wanted, paths in _rules(ingress):
         nearness = _nearness(wanted, host)
         for entry in paths if nearness >= 0 else ():
-            prefix = entry.get("path") or "/"
-            if under(path, prefix, entry.get("pathType", "")):
-                names = found.setdefault((nearness, len(prefix)), set())
+            prefix, kind = entry.get("path") or "/", entry.get("pathType", "")
+            if under(path, prefix, "" if habits.patterns else kind):
+                by_length = (0, _length(wanted, prefix, kind))
+                place = by_length if habits.by_length else (nearness, len(prefix))
+                names = found.setdefault(place, set())
                 names.add(_service_name(entry.get("backend")))
     if found:
         return max(found), sorted(found[max(found)])
     default = _service_name(spec.get("defaultBackend"))
-    return (-1, 0), [default] if default else []
+    return _DEFAULT, [default] if default else []
+
+
+def _length(host: str, prefix: str, kind: str) -> int:
+    """Characters of a rule as Traefik writes it, of which it takes the longest."""
+    if host.startswith("*."):
+        pattern = host[1:].replace(".", r"\.")
+        matcher = f"HostRegexp(`^[a-zA-Z0-9-]+{pattern}$`) && "
+    else:
+        matcher = f"Host(`{host}`) && " if host else ""
+    return len(f"{matcher}{'Path' if kind == 'Exact' else 'PathPrefix'}(`{prefix}`)")
 
 
 def covers(rule_host: str, host: str) -> bool:

@@ -412,6 +412,71 @@ def test_who_may_take_the_requests_of_an_ingress(other: dict[str, Any], found: l
     assert rivals(OWN, [OWN, other], "a.example", "/x") == found
 
 
+TRAEFIK = {"spec": {"ingressClassName": "traefik"}}
+PRIORITY = "traefik.ingress.kubernetes.io/router.priority"
+REGEX = "nginx.ingress.kubernetes.io/use-regex"
+
+
+@pytest.mark.parametrize(
+    ("own", "other", "taken"),
+    [
+        # To Traefik the longest rule is the nearest, and that of a wildcard is long.
+        (TRAEFIK, _at("x", _rule("*.example", ("/", "Prefix", "x")), **TRAEFIK), True),
+        (TRAEFIK, _at("x", _rule("", ("/", "Prefix", "x")), **TRAEFIK), False),
+        (TRAEFIK, _at("x", _rule("", ("/along/the/way", "Prefix", "x")), **TRAEFIK), False),
+        (
+            TRAEFIK,
+            _at("x", _rule("", ("/along/the/way/to/all/of/it", "Prefix", "x")), **TRAEFIK),
+            True,
+        ),
+        (
+            TRAEFIK,
+            _at("x", _rule("", ("/along/the/way/to/all/of/it", "Exact", "x")), **TRAEFIK),
+            False,
+        ),
+        (TRAEFIK, _at("x", spec={"defaultBackend": {"service": {"name": "x"}}}), False),
+        # Its user says which is the first one.
+        ({}, _at("x", _rule("", ("/", "Prefix", "x")), annotations={PRIORITY: "9"}), True),
+        (
+            {},
+            _at("x", _rule("b.example", ("/", "Prefix", "x")), annotations={PRIORITY: "9"}),
+            False,
+        ),
+        (
+            {"annotations": {"alb.ingress.kubernetes.io/group.order": "9"}},
+            _at("x", _rule("", ("/", "Prefix", "x"))),
+            True,
+        ),
+        # With one annotation at any of them, all paths of a host are patterns to nginx.
+        ({}, _at("x", _rule("a.example", ("/a", "Exact", "x")), annotations={REGEX: "true"}), True),
+        (
+            {},
+            _at("x", _rule("a.example", ("/v", "Exact", "x")), annotations={REGEX: "true"}),
+            False,
+        ),
+        (
+            {"annotations": {"nginx.ingress.kubernetes.io/rewrite-target": "/"}},
+            _at("x", _rule("a.example", ("/alo?ng.*", "Prefix", "x"))),
+            True,
+        ),
+    ],
+)
+def test_who_may_take_requests_of_a_controller_with_habits_of_its_own(
+    own: dict[str, Any], other: dict[str, Any], taken: bool
+) -> None:
+    front = _at("own", _rule("a.example", ("/", "Prefix", "own")), **own)
+    assert (
+        rivals(front, [front, other], "a.example", "/along/the/way/to/all/of/it")
+        == ["echo/x"] * taken
+    )
+
+
+def test_the_nearest_rule_of_an_ingress_is_the_longest_to_traefik() -> None:
+    rules = [_rule("a.example", ("/", "Prefix", "a")), _rule("*.example", ("/", "Prefix", "any"))]
+    assert backends(_at("one", *rules), "a.example", "/") == ["a"]
+    assert backends(_at("one", *rules, **TRAEFIK), "a.example", "/") == ["any"]
+
+
 @pytest.mark.parametrize(
     ("own_class", "other_class", "found"),
     [
