@@ -10,9 +10,10 @@ from __future__ import annotations
 
 import posixpath
 import re
+import string
 import typing as t
 from itertools import chain, zip_longest
-from urllib.parse import unquote, urlsplit
+from urllib.parse import quote, unquote, urlsplit
 
 from ansible_collections.kestrel.real_ip.plugins.module_utils._derive import canonical
 from ansible_collections.kestrel.real_ip.plugins.module_utils._load_balancer import listen_ports
@@ -615,7 +616,8 @@ def read_as(path: str) -> list[str]:
     plain = re.sub("/+", "/", unquote(path.partition("?")[0]))
     end = "/" if plain.endswith(("/", "/.", "/..")) else ""
     resolved = f"{posixpath.normpath(plain).rstrip('/')}{end}" or "/"
-    return [*dict.fromkeys([path, resolved])]
+    # Letters beyond ASCII are sent with ``%``, and not everybody decodes them.
+    return [*dict.fromkeys([quote(path, safe=string.printable), resolved])]
 
 
 def _host(rule: Object) -> str:

@@ -342,6 +342,7 @@ def test_backends(
         ("/a/%2e%2e/", ["/a/%2e%2e/", "/"]),
         ("/../..", ["/../..", "/"]),
         ("/echo?a=/../b", ["/echo?a=/../b", "/echo"]),
+        ("/\u00e9cho", ["/%C3%A9cho", "/\u00e9cho"]),
     ],
 )
 def test_a_path_is_read_as_it_is_sent_and_as_who_decodes_it_does(
