@@ -238,6 +238,8 @@ _OTHERS = 3
 
 #: What a path begins with that a controller takes for a pattern: who asks there meets the same rule
 _LITERAL = re.compile(r"/[\w/.~-]*", re.ASCII)
+#: What can be asked for, or all but its first label: an annotation can hold any text
+_NAME = re.compile(r"(\*\.)?[\w-]+(\.[\w-]+)*", re.ASCII)
 #: How far a pattern is none: what stands before one of the last three may be there or not
 _NO_PATTERN = re.compile(r"[^.*+?()\[\]{}|^$\\]*(?![*?{])")
 
@@ -275,8 +277,10 @@ def around(
             key = "node_ports" if external else "internal_node_ports"
             found[key].append(f"{_literal(address)}:{port}")
     rules = (front or {}).get("spec", {}).get("rules") or []
+    told = (host for host, _paths in _rules(front or {}, service))
+    called = [host for host in told if _NAME.fullmatch(host)]
     # Any name will do for a wildcard.
-    hosts = [f"real-ip{host[1:]}" if host[0] == "*" else host for host in map(_host, rules) if host]
+    hosts = [f"real-ip{host[1:]}" if host[0] == "*" else host for host in called]
     named = [*dict.fromkeys(hosts)][:_HOSTS]
     listening = [f"{scheme}:{port}" for scheme, port in every_listener(front or {})]
     return {
@@ -532,9 +536,15 @@ def _nearness(wanted: str, host: str) -> int:
     """How near the host of a rule is, -1 where it is for others. To nginx a ``*.`` stands for more
     labels than one.
     """
-    if wanted.startswith("*.") and host.endswith(wanted[1:]):
+    # What a pattern takes isn't asked: it may take this one.
+    if _is_pattern(wanted) or (wanted.startswith("*.") and host.endswith(wanted[1:])):
         return 1
     return {"": 0, host: 2}.get(wanted, -1)
+
+
+def _is_pattern(host: str) -> bool:
+    """Whether it is a name of nginx's for several hosts, which only an annotation can have."""
+    return host.startswith(("~", ".")) or host.endswith(".*")
 
 
 #: Annotations that give all rules of an Ingress further hosts, separated by commas
@@ -544,12 +554,16 @@ _ALIASES = (
 )
 
 
-def _rules(ingress: Object) -> t.Iterator[tuple[str, list[Object]]]:
-    """Host and paths of each rule."""
+def _rules(ingress: Object, first: Object | None = None) -> t.Iterator[tuple[str, list[Object]]]:
+    """Host and paths of each rule; those that lead to the Service ``first`` come first."""
     annotations = ingress.get("metadata", {}).get("annotations") or {}
     texts = (annotations.get(key, "").split(",") for key in _ALIASES)
     aliases = [one.strip() for one in chain.from_iterable(texts) if one.strip()]
-    for rule in ingress.get("spec", {}).get("rules") or []:
+
+    def is_other(rule: Object) -> bool:
+        return not any(_entries_to(first, [rule]))
+
+    for rule in sorted(ingress.get("spec", {}).get("rules") or [], key=is_other):
         paths = (rule.get("http") or {}).get("paths") or []
         yield from ((host, paths) for host in (_host(rule), *aliases))
 

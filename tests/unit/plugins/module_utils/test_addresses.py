@@ -395,6 +395,7 @@ BY_ALIAS = _rule("b.example", ("/", "Prefix", "b"))
                 ("c.example", []),
                 ("c.example, a.example", ["echo/by alias"]),
                 ("*.example", []),
+                ("~^[ab][.]example$", []),
                 ("", []),
             )
         ),
@@ -411,6 +412,14 @@ BY_ALIAS = _rule("b.example", ("/", "Prefix", "b"))
 )
 def test_who_may_take_the_requests_of_an_ingress(other: dict[str, Any], found: list[str]) -> None:
     assert rivals(OWN, [OWN, other], "a.example", "/x") == found
+
+
+@pytest.mark.parametrize("alias", ["~^[ab][.]example$", "a.*", ".example"])
+def test_an_alias_can_be_a_pattern(alias: str) -> None:
+    """What is for every host comes after it."""
+    other = _at("by alias", BY_ALIAS, annotations={ALIAS: alias})
+    front = _at("own", _rule("", ("/", "Prefix", "own")))
+    assert rivals(front, [front, other], "a.example", "/x") == ["echo/by alias"]
 
 
 TRAEFIK = {"spec": {"ingressClassName": "traefik"}}
@@ -685,6 +694,16 @@ def test_around_by_the_hosts_of_the_rules() -> None:
     named = ["a.example", None, "*.example", "a.example", "b.example", "c.example"]
     front = {"spec": {"rules": [{"host": host} if host else {} for host in named]}}
     assert around([], None, front)["hosts"] == ["a.example", "real-ip.example", "b.example"]
+
+
+def test_around_by_the_hosts_that_lead_to_the_service_first() -> None:
+    """There may be too many, and aliases are hosts as well."""
+    others = [_rule(f"{name}.example", ("/", "Prefix", "other")) for name in "abc"]
+    own = _rule("own.example", ("/", "Prefix", "own"))
+    aliases = {ALIAS: "alias.example, ~^b+[.]example$, c.*, a b, .c"}
+    front = _at("front", *others, own, annotations=aliases)
+    asked = around([], {"metadata": {"name": "own"}}, front)["hosts"]
+    assert asked == ["own.example", "alias.example", "a.example"]
 
 
 @pytest.mark.parametrize(
