@@ -122,7 +122,7 @@ def ways(
     for host, port in (*around.node_ports, *(around.internal if from_within else ())):
         asked = _to(_plain(visits[0].target), host, port, forge=False)
         found.append(Way("node_port", (0,), asked))
-    rewritten = []
+    rewritten: list[Way] = []
     for numbers in () if at.inside or not around.service else _alike(visits):
         target = visits[numbers[0]].target
         for host, port in around.service:
