@@ -132,6 +132,9 @@ def _became(before: Data | None, after: Data | None) -> str:
     if before is None or after is None:
         return _appeared_or_left(before)
     was, now = before["verdict"], after["verdict"]
+    # Honest requests showed the address, and prove nothing now. An older release told no doubt.
+    if was == now and after.get("doubt") and not before.get("doubt") and "by_verdict" in before:
+        return "worse"
     if was == now:
         return "same" if now == PRESERVED else "bad"
     if now == PRESERVED:
