@@ -361,6 +361,9 @@ def collect(
     found: dict[str, t.Any] = {}
     if any(map(_stands_for_another, nodes or [])):
         nodes = None
+    # Who isn't shown the Service's own pods among all isn't shown all.
+    if own_pods and {*map(_full_name, own_pods)}.isdisjoint(map(_full_name, pods or [])):
+        pods = None
     addresses, ranges = of_nodes(nodes or [])
     # A cluster that has pods has nodes with addresses: who is shown none is not shown all.
     if addresses:

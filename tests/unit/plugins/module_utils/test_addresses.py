@@ -261,9 +261,11 @@ def test_each_port_is_a_target_of_its_own() -> None:
 def test_collect_knows_the_pods_of_the_whole_cluster_or_says_nothing_about_them() -> None:
     own, other = _pod("own", "True", "10.0.0.5"), _pod("proxy", "True", "10.0.0.6")
     assert collect([NODE], [], [own, other], [], [own])["pods"][:2] == ["10.0.0.5", "10.0.0.6"]
-    found = collect([NODE], [], None, [], [own])
-    assert "pods" not in found
-    assert found["pod_names"] == {"10.0.0.5": "own"}
+    # Also where what was read is said to be all of them, and the Service's own aren't among it
+    for listed in (None, [], [other]):
+        found = collect([NODE], [], listed, [], [own])
+        assert "pods" not in found
+        assert found["pod_names"] == {"10.0.0.5": "own"}
 
 
 @pytest.mark.parametrize("phase", ["Succeeded", "Failed"])
