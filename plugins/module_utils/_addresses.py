@@ -10,10 +10,11 @@ from __future__ import annotations
 
 import posixpath
 import re
+import shlex
+import string
 import typing as t
 from itertools import chain, zip_longest
-from shlex import quote
-from urllib.parse import unquote, urlsplit
+from urllib.parse import quote, unquote, urlsplit
 
 from ansible_collections.kestrel.real_ip.plugins.module_utils._derive import canonical
 from ansible_collections.kestrel.real_ip.plugins.module_utils._load_balancer import listen_ports
@@ -48,9 +49,16 @@ def receiving_pods(service: Object, pods: t.Iterable[Object]) -> list[str]:
         pod["metadata"]["name"]
         for pod in pods
         if not pod["metadata"].get("deletionTimestamp")
-        and pod.get("status", {}).get("podIPs")
+        and _own_addresses(pod)
         and pod["status"].get("phase") not in _ENDED
     )
+
+
+def _own_addresses(pod: Object) -> list[str]:
+    """The addresses of a pod: all of them, or the one that Kubernetes before 1.16 tells alone."""
+    status = pod.get("status", {})
+    several = [entry["ip"] for entry in status.get("podIPs") or []]
+    return several or [one for one in (status.get("podIP"),) if one]
 
 
 def namesakes(
@@ -131,11 +139,11 @@ def _is_led_by_nodes(service: Object) -> bool:
 def of_pods(pods: t.Iterable[Object]) -> dict[str, str]:
     """Pod address → pod name. Pods of the host's network have a node's address and are left out."""
     return {
-        entry["ip"]: pod["metadata"]["name"]
+        address: pod["metadata"]["name"]
         for pod in pods
         if not pod.get("spec", {}).get("hostNetwork")
         if pod.get("status", {}).get("phase") not in _ENDED
-        for entry in pod.get("status", {}).get("podIPs") or []
+        for address in _own_addresses(pod)
     }
 
 
@@ -231,6 +239,8 @@ _OTHERS = 3
 
 #: What a path begins with that a controller takes for a pattern: who asks there meets the same rule
 _LITERAL = re.compile(r"/[\w/.~-]*", re.ASCII)
+#: What can be asked for, or all but its first label: an annotation can hold any text
+_NAME = re.compile(r"(\*\.)?[\w-]+(\.[\w-]+)*", re.ASCII)
 #: How far a pattern is none: what stands before one of the last three may be there or not
 _NO_PATTERN = re.compile(r"[^.*+?()\[\]{}|^$\\]*(?![*?{])")
 
@@ -268,8 +278,10 @@ def around(
             key = "node_ports" if external else "internal_node_ports"
             found[key].append(f"{_literal(address)}:{port}")
     rules = (front or {}).get("spec", {}).get("rules") or []
+    told = (host for host, _paths in _rules(front or {}, service))
+    called = [host for host in told if _NAME.fullmatch(host)]
     # Any name will do for a wildcard.
-    hosts = [f"real-ip{host[1:]}" if host[0] == "*" else host for host in map(_host, rules) if host]
+    hosts = [f"real-ip{host[1:]}" if host[0] == "*" else host for host in called]
     named = [*dict.fromkeys(hosts)][:_HOSTS]
     listening = [f"{scheme}:{port}" for scheme, port in every_listener(front or {})]
     return {
@@ -359,7 +371,7 @@ def elsewhere(
             host, path = led[0]
             [url] = [to["url"] for to in targets(others[:1], "", path, listeners(one, host)[:1])]
             asked = [f"real_ip_url={url}", *([f"real_ip_host={host}"] if host else [])]
-            words = " ".join(f"-e {quote(text)}" for text in asked)
+            words = shlex.join(word for text in asked for word in ("-e", text))
             found[_full_name(one)] = f"ansible-playbook kestrel.real_ip.verify {words}"
     return dict(sorted(found.items())[:_OTHERS])
 
@@ -379,6 +391,9 @@ def collect(
     found: dict[str, t.Any] = {}
     if any(map(_stands_for_another, nodes or [])):
         nodes = None
+    # Who isn't shown the Service's own pods among all isn't shown all.
+    if own_pods and {*map(_full_name, own_pods)}.isdisjoint(map(_full_name, pods or [])):
+        pods = None
     addresses, ranges = of_nodes(nodes or [])
     # A cluster that has pods has nodes with addresses: who is shown none is not shown all.
     if addresses:
@@ -405,7 +420,7 @@ def backends(ingress: Object, host: str, path: str) -> list[str]:
 
     The host alone goes before a wildcard, before a rule without one; then the longest path wins.
     """
-    return _nearest(ingress, host, path)[1]
+    return _nearest(ingress, host, path, _habits(ingress))[1]
 
 
 def asked_for(host: str, path: str, url: str) -> tuple[str, str]:
@@ -430,19 +445,53 @@ def rivals(front: Object, ingresses: t.Iterable[Object], host: str, path: str) -
 
     One that was just made takes requests before its status has an address.
     """
-    own = {*addresses(front)}
-    metadata, (near, names) = front.get("metadata", {}), _nearest(front, host, path)
+    own, metadata = {*addresses(front)}, front.get("metadata", {})
     found = []
     for one in ingresses:
-        other, (nearness, others) = one["metadata"], _nearest(one, host, path)
+        habits = _habits(front, one)
+        near, names = _nearest(front, host, path, habits)
+        other, (nearness, others) = one["metadata"], _nearest(one, host, path, habits)
         alike = other["namespace"] == metadata.get("namespace")
         if alike and (other["name"] == metadata.get("name") or others == names):
             continue
         # What no path of a nearer host is for, goes to a default backend.
-        nearer = max(nearness, (_host_nearness(one, host), 0))
-        if others and nearer >= near and (own & {*addresses(one)} or _is_new_beside(one, front)):
+        nearer = max(nearness, (-1 if habits.by_length else _host_nearness(one, host), 0))
+        first = nearer >= near or (habits.by_number and nearness > _DEFAULT)
+        if others and first and (own & {*addresses(one)} or _is_new_beside(one, front)):
             found.append(f"{other['namespace']}/{other['name']}")
     return sorted(found)
+
+
+class _Habits(t.NamedTuple):
+    """How the controller of an Ingress chooses, where it isn't as usual.
+
+    ``by_length``: the longest rule wins, whatever its host; ``by_number``: its user says which;
+    ``patterns``: each path is one, whatever its type.
+    """
+
+    by_length: bool = False
+    by_number: bool = False
+    patterns: bool = False
+
+
+_NUMBERED = (
+    "traefik.ingress.kubernetes.io/router.priority",
+    "alb.ingress.kubernetes.io/group.order",
+)
+_PATTERNED = (
+    "nginx.ingress.kubernetes.io/rewrite-target",
+    "nginx.ingress.kubernetes.io/use-regex",
+)
+
+
+def _habits(*ingresses: Object) -> _Habits:
+    """Those of the controller of all of these: one of them is enough to tell."""
+    noted = {key for one in ingresses for key in one.get("metadata", {}).get("annotations") or {}}
+    return _Habits(
+        by_length=any("traefik" in class_of(one).lower() for one in ingresses),
+        by_number=not noted.isdisjoint(_NUMBERED),
+        patterns=not noted.isdisjoint(_PATTERNED),
+    )
 
 
 def _is_new_beside(one: Object, front: Object) -> bool:
@@ -521,9 +570,15 @@ def _nearness(wanted: str, host: str) -> int:
     """How near the host of a rule is, -1 where it is for others. To nginx a ``*.`` stands for more
     labels than one.
     """
-    if wanted.startswith("*.") and host.endswith(wanted[1:]):
+    # What a pattern takes isn't asked: it may take this one.
+    if _is_pattern(wanted) or (wanted.startswith("*.") and host.endswith(wanted[1:])):
         return 1
     return 0 if not wanted else 2 if wanted == host else -1
+
+
+def _is_pattern(host: str) -> bool:
+    """Whether it is a name of nginx's for several hosts, which only an annotation can have."""
+    return host.startswith(("~", ".")) or host.endswith(".*")
 
 
 #: Annotations that give all rules of an Ingress further hosts, separated by commas
@@ -533,31 +588,53 @@ _ALIASES = (
 )
 
 
-def _rules(ingress: Object) -> t.Iterator[tuple[str, list[Object]]]:
-    """Host and paths of each rule."""
+def _rules(ingress: Object, first: Object | None = None) -> t.Iterator[tuple[str, list[Object]]]:
+    """Host and paths of each rule; those that lead to the Service ``first`` come first."""
     annotations = ingress.get("metadata", {}).get("annotations") or {}
     texts = (annotations.get(key, "").split(",") for key in _ALIASES)
     aliases = [one.strip() for one in chain.from_iterable(texts) if one.strip()]
-    for rule in ingress.get("spec", {}).get("rules") or []:
+
+    def is_other(rule: Object) -> bool:
+        return not any(_entries_to(first, [rule]))
+
+    for rule in sorted(ingress.get("spec", {}).get("rules") or [], key=is_other):
         paths = (rule.get("http") or {}).get("paths") or []
         yield from ((host, paths) for host in (_host(rule), *aliases))
 
 
-def _nearest(ingress: Object, host: str, path: str) -> tuple[tuple[int, int], list[str]]:
+#: How near a default backend is
+_DEFAULT = (-1, 0)
+
+
+def _nearest(
+    ingress: Object, host: str, path: str, habits: _Habits
+) -> tuple[tuple[int, int], list[str]]:
     """How near the nearest rule is, and the names of the Services there."""
     spec = ingress.get("spec", {})
     found: dict[tuple[int, int], set[str]] = {}
     for wanted, paths in _rules(ingress):
         nearness = _nearness(wanted, host)
         for entry in paths if nearness >= 0 else ():
-            prefix = entry.get("path") or "/"
-            if under(path, prefix, entry.get("pathType", "")):
-                names = found.setdefault((nearness, len(prefix)), set())
+            prefix, kind = entry.get("path") or "/", entry.get("pathType", "")
+            if under(path, prefix, "" if habits.patterns else kind):
+                by_length = (0, _length(wanted, prefix, kind))
+                place = by_length if habits.by_length else (nearness, len(prefix))
+                names = found.setdefault(place, set())
                 names.add(_service_name(entry.get("backend")))
     if found:
         return max(found), sorted(found[max(found)])
     default = _service_name(spec.get("defaultBackend"))
-    return (-1, 0), [default] if default else []
+    return _DEFAULT, [default] if default else []
+
+
+def _length(host: str, prefix: str, kind: str) -> int:
+    """Characters of a rule as Traefik writes it, of which it takes the longest."""
+    if host.startswith("*."):
+        pattern = host[1:].replace(".", r"\.")
+        matcher = f"HostRegexp(`^[a-zA-Z0-9-]+{pattern}$`) && "
+    else:
+        matcher = f"Host(`{host}`) && " if host else ""
+    return len(f"{matcher}{'Path' if kind == 'Exact' else 'PathPrefix'}(`{prefix}`)")
 
 
 def covers(rule_host: str, host: str) -> bool:
@@ -587,7 +664,8 @@ def read_as(path: str) -> list[str]:
     plain = re.sub("/+", "/", unquote(path.partition("?")[0]))
     end = "/" if plain.endswith(("/", "/.", "/..")) else ""
     resolved = f"{posixpath.normpath(plain).rstrip('/')}{end}" or "/"
-    return [*dict.fromkeys([path, resolved])]
+    # Letters beyond ASCII are sent with ``%``, and not everybody decodes them.
+    return [*dict.fromkeys([quote(path, safe=string.printable), resolved])]
 
 
 def _host(rule: Object) -> str:

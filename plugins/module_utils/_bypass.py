@@ -124,12 +124,15 @@ def ways(
     for host, port in (*around.node_ports, *(around.internal if from_within else ())):
         asked = _to(_plain(visits[0].target), host, port, forge=False)
         found.append(Way("node_port", (0,), asked))
+    rewritten: list[Way] = []
     for numbers in () if at.inside or not around.service else _alike(visits):
         target = visits[numbers[0]].target
         for host, port in around.service:
             there = _to(target, host, port, forge=True)
             secured = _secured(there, target.endpoint, around)
-            found += [Way("service", numbers, one) for one in (_plain(there), secured)]
+            asked_there = [Way("service", numbers, one) for one in (_plain(there), secured)]
+            found += asked_there
+            rewritten += _elsewhere(asked_there, _ends(target.endpoint.path))
     unmet, to_balancer = _unmet(visits, known), []
     for number, visit in enumerate(visits):
         front = {station.address.remote for station in visit.stations} - own
@@ -139,7 +142,18 @@ def ways(
                 for one in _hosts(target, names):
                     to_balancer.append(Way("load_balancer", (number,), one))
     # Last, since there may be no time for all.
-    return [*found, *to_balancer, *_elsewhere(to_balancer, around.paths)]
+    return [*found, *to_balancer, *rewritten, *_elsewhere(to_balancer, around.paths)]
+
+
+# More would be a scan.
+_ENDS = 2
+
+
+def _ends(path: str) -> list[str]:
+    """What an Ingress may leave of a path that it rewrites: the application knows that alone."""
+    own = path.partition("?")[0]
+    shorter = [own[place:] for place, letter in enumerate(own) if letter == "/" and place]
+    return [*dict.fromkeys([*shorter[: _ENDS - 1], "/"])]
 
 
 def _elsewhere(asked: Sequence[Way], paths: Iterable[str]) -> Iterable[Way]:

@@ -120,7 +120,7 @@ def _of_host(host: str, before: Document, after: Document) -> t.Iterator[Change]
         if (one or other) and (vantage or {*old_places} == {*new_places} or not (old and new)):
             both = (*_expectations(one, other), *_untested(one, other), *_notes(*probes))
             notes = both if one and other else ()
-            fewer = _fewer(one, other)
+            fewer = _fewer(*(_addresses(*each) for each in zip((one, other), probes)))
             # What fails already says more.
             change = became if CHANGES[became] else fewer or became
             notes = (*_counts(one, other), *notes) if fewer else notes
@@ -132,6 +132,9 @@ def _became(before: Data | None, after: Data | None) -> str:
     if before is None or after is None:
         return _appeared_or_left(before)
     was, now = before["verdict"], after["verdict"]
+    # Honest requests showed the address, and prove nothing now. An older release told no doubt.
+    if was == now and after.get("doubt") and not before.get("doubt") and "by_verdict" in before:
+        return "worse"
     if was == now:
         return "same" if now == PRESERVED else "bad"
     if now == PRESERVED:
@@ -139,20 +142,28 @@ def _became(before: Data | None, after: Data | None) -> str:
     return "worse" if badness(after)[0] < badness(before)[0] else "other"
 
 
-def _addresses(found: Data | None) -> dict[str, Data]:
-    """What an entry says of its addresses by verdict; nothing where an older release kept it."""
-    return {**((found or {}).get("by_verdict") or {})}
+def _addresses(found: Data | None, probe: Data) -> dict[str, Data]:
+    """What an entry says of its addresses by verdict; nothing where an older release kept it.
+
+    It names a few of them. All are named where it rests on what the ``probe`` saw.
+    """
+    rows, targets = (found or {}).get("by_verdict") or {}, probe.get("targets") or []
+    told = {}
+    for verdict, row in rows.items():
+        alike = [one for one in targets if one.get("verdict") == verdict]
+        names = [one.get("address") or one.get("name") for one in alike]
+        told[verdict] = {**row, "addresses": names} if len(names) == row.get("count") else row
+    return told
 
 
-def _fewer(before: Data | None, after: Data | None) -> str:
+def _fewer(old: t.Mapping[str, Data], new: t.Mapping[str, Data]) -> str:
     """What it is that an address, or fewer of them, are preserved no more, one of CHANGES; empty
-    where it is nothing.
+    where it is nothing. ``old``, ``new``: as of :func:`_addresses`.
 
     By their names as far as these were kept, which another one that was mended doesn't make up for,
     and by their number: a load balancer that is made anew has others. Where none is the same, and
     all are preserved, other ones were chosen.
     """
-    old, new = _addresses(before), _addresses(after)
     bad = VERDICTS[:-1]
     # One address can be of two targets, of which one was bad before.
     if _names(old, [PRESERVED]) & (_names(new, bad) - _names(old, bad)):
@@ -176,7 +187,8 @@ def _count(rows: t.Mapping[str, Data], verdicts: t.Iterable[str]) -> int:
 def _counts(before: Data | None, after: Data | None) -> tuple[str, ...]:
     """How many addresses are preserved; of a single one its verdict has said it."""
     (old, was), (new, now) = (
-        (_count(rows, [PRESERVED]), _count(rows, rows)) for rows in map(_addresses, (before, after))
+        (_count(rows, [PRESERVED]), _count(rows, rows))
+        for rows in (_addresses(one, {}) for one in (before, after))
     )
     told = f"addresses: {old} of {was} preserved, now {new} of {now}"
     return () if was == now == 1 else (told,)

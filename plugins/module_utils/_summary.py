@@ -501,13 +501,16 @@ def _expected(found: Data) -> str:
 
 
 def _others(result: Data, probe: Data) -> list[str]:
-    """What addresses show that don't decide: of a target without an answer nothing else is told."""
+    """What addresses show that don't decide: of a target without an answer nothing else is told.
+
+    And which of those that are named could not be tried: the verdict isn't theirs.
+    """
     if result["verdict"] == NOT_RUN:
         return []
     told = [
         f"{one['verdict']} {one['code']}: {one['reason']}"
         for one in probe.get("targets") or []
-        if one.get("verdict") in VERDICTS[:-1] and one["verdict"] != probe["verdict"]
+        if one.get("verdict") in (*VERDICTS[:-1], UNTESTED) and one["verdict"] != probe["verdict"]
     ]
     more = [phrase("{count} more", count=len(told) - _ALSO)] if len(told) > _ALSO else []
     return told[:_ALSO] + more

@@ -578,13 +578,27 @@ def _right(
     question: Question,
     path: Path,
 ) -> frozenset[int]:
-    """Numbers of the CANDIDATES that give the expected address, and hide nothing of it."""
+    """Numbers of the CANDIDATES that give the expected address, and hide nothing of it.
+
+    Where they give several that are expected, one can be a proxy's: only the one that the declared
+    strategy reads is the client's.
+    """
+    read_by = {
+        number: client_ip(echo.headers, echo.peer, **candidate)
+        for number, candidate in enumerate(CANDIDATES)
+    }
+    right = {
+        number: address
+        for number, address in read_by.items()
+        if _match(address, expected, question, path) == "V001"
+    }
+    several = len({*right.values()}) > 1
+    declared = question.strategy.derive(echo)
     return frozenset(
         number
-        for number, candidate in enumerate(CANDIDATES)
-        if _match(client_ip(echo.headers, echo.peer, **candidate), expected, question, path)
-        == "V001"
-        if candidate["strategy"] == "peer" or _tells_all(forgery, echo, candidate)
+        for number, address in right.items()
+        if not several or address == declared
+        if CANDIDATES[number]["strategy"] == "peer" or _tells_all(forgery, echo, CANDIDATES[number])
     )
 
 
@@ -882,11 +896,13 @@ def deceived(
     """
     on_layer_4 = strategy.strategy == "peer"
     shown = {sample.seen for sample in answers}
+    # Where honest requests show the prober's own address alone, another one of the range is none.
+    alike = {sample.code for sample in answers}
     firsts = {sample.first or sample.seen for sample in answers}
     wrong = [
         (not _chosen(forgery, sample), forgery, sample.seen or phrase("no address"))
         for forgery, sample in forged
-        if is_answer(sample) and not _matches(sample)
+        if is_answer(sample) and not (_matches(sample) and sample.code in alike | {"V001"})
         if sample.code != "V420" and sample.seen not in shown
         # No header changes a socket's peer.
         if forgery.preface or not on_layer_4
@@ -1052,6 +1068,10 @@ def _may_worsen(code: str) -> bool:
 #: other layer was declared, or the load balancer may not have been met.
 _ASIDE = ("V407", "V409", "V421", "V422", "V423", "V424")
 
+#: What was seen is no ground for advice: the load balancer may not have been met, or the address
+#: that is expected may be that of a proxy on the path.
+_ELSEWHERE = ("V418", "V421", "V422", "V423", "V424", "V428", "V429")
+
 #: A client chooses the address, and doesn't only change what is read.
 _CHOSEN = ("V101", "V103", "V104", "V105")
 
@@ -1110,7 +1130,8 @@ def judge(
     first = group[0] if group else Sample("V525")
     pods = [question.pod_names[s.seen] for s in group if s.seen and s.seen in question.pod_names]
     titles = _titles(dumb, unsent)
-    trustworthy = _safe(question, answers, forged) if answers and forged else None
+    asked = answers and forged and honest not in _ELSEWHERE
+    trustworthy = _safe(question, answers, forged) if asked else None
     facts: Facts = {
         "address": path,
         "nonce_header": NONCE_HEADER,

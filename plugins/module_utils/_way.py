@@ -144,7 +144,8 @@ def read_way(cluster: Cluster, namespace: str, options: t.Mapping[str, t.Any]) -
         services = reader.items(here)
     same = beside(service, services or [], pods or []) if service and led_past else []
     named = addresses(front or {})
-    host, path = options["request_host"], options["path"]
+    # What a URL has behind the sign isn't sent.
+    host, path = options["request_host"], options["path"].partition("#")[0]
     asked = asked_for(host, path, options["url"])
     # Without a host of its own, the status' names are what is asked for.
     hosts = [host] if host else [name.lower() for name in named] or [""]
@@ -166,12 +167,16 @@ def read_way(cluster: Cluster, namespace: str, options: t.Mapping[str, t.Any]) -
         "addresses": named,
         "targets": found,
         "leads_to": (
-            _union(backends(front or {}, one, path) for one in hosts)
+            _union(backends(front or {}, one, form) for one in hosts for form in read_as(path))
             if ingress
             else [options["service"]]
         ),
         "url_leads_to": (
-            (backends(front, *asked) if ingress else [options["service"]])
+            (
+                _union(backends(front, asked[0], form) for form in read_as(asked[1]))
+                if ingress
+                else [options["service"]]
+            )
             if front and options["url"] and may_listen(front, service, options["url"])
             else []
         ),

@@ -583,7 +583,8 @@ safe_strategy:
     - What an application behind this path must use, as arguments of
       P(kestrel.real_ip.client_ip#filter). The declared strategy if no request deceived it, else the
       simplest one that none did.
-    - None where no header can be trusted, where that was not tried, and where addresses differ.
+    - None where no header can be trusted, where that was not tried, where addresses differ, and
+      where the load balancer may not have been met or a proxy's address may be expected.
   returned: success
   type: dict
   sample: {strategy: rightmost_trusted_count, header: X-Forwarded-For, trusted_count: 1}

@@ -262,15 +262,27 @@ def test_each_port_is_a_target_of_its_own() -> None:
 def test_collect_knows_the_pods_of_the_whole_cluster_or_says_nothing_about_them() -> None:
     own, other = _pod("own", "True", "10.0.0.5"), _pod("proxy", "True", "10.0.0.6")
     assert collect([NODE], [], [own, other], [], [own])["pods"][:2] == ["10.0.0.5", "10.0.0.6"]
-    found = collect([NODE], [], None, [], [own])
-    assert "pods" not in found
-    assert found["pod_names"] == {"10.0.0.5": "own"}
+    # Also where what was read is said to be all of them, and the Service's own aren't among it
+    for listed in (None, [], [other]):
+        found = collect([NODE], [], listed, [], [own])
+        assert "pods" not in found
+        assert found["pod_names"] == {"10.0.0.5": "own"}
 
 
 @pytest.mark.parametrize("phase", ["Succeeded", "Failed"])
 def test_collect_leaves_out_pods_that_have_ended(phase: str) -> None:
     pod = {"metadata": {"name": "job"}, "status": {"phase": phase, "podIPs": [{"ip": "10.0.0.7"}]}}
     assert collect([NODE], [], [pod], [])["pod_names"] == {}
+
+
+def test_a_pod_has_an_address_on_kubernetes_before_1_16() -> None:
+    """There its status has no list of them, and who runs in it would count as outside."""
+    pod = {"metadata": {"name": "a"}, "status": {"podIP": "10.0.0.7", "phase": "Running"}}
+    found = collect([{**NODE, "spec": {}}], [], [pod], [])
+    assert (found["pods"], found["pod_names"]) == (["10.0.0.7"], {"10.0.0.7": "a"})
+    assert receiving_pods({"spec": {"publishNotReadyAddresses": True}}, [pod]) == ["a"]
+    assert collect([NODE], [], [{**pod, "spec": {"hostNetwork": True}}], [])["pod_names"] == {}
+    assert collect([NODE], [], [{**pod, "status": {}}], [])["pod_names"] == {}
 
 
 def _rule(host: str, *paths: tuple[str, str, str]) -> dict[str, Any]:
@@ -333,6 +345,7 @@ def test_backends(
         ("/a/%2e%2e/", ["/a/%2e%2e/", "/"]),
         ("/../..", ["/../..", "/"]),
         ("/echo?a=/../b", ["/echo?a=/../b", "/echo"]),
+        ("/\u00e9cho", ["/%C3%A9cho", "/\u00e9cho"]),
     ],
 )
 def test_a_path_is_read_as_it_is_sent_and_as_who_decodes_it_does(
@@ -419,6 +432,7 @@ BY_ALIAS = _rule("b.example", ("/", "Prefix", "b"))
                 ("c.example", []),
                 ("c.example, a.example", ["echo/by alias"]),
                 ("*.example", []),
+                ("~^[ab][.]example$", []),
                 ("", []),
             )
         ),
@@ -435,6 +449,79 @@ BY_ALIAS = _rule("b.example", ("/", "Prefix", "b"))
 )
 def test_who_may_take_the_requests_of_an_ingress(other: dict[str, Any], found: list[str]) -> None:
     assert rivals(OWN, [OWN, other], "a.example", "/x") == found
+
+
+@pytest.mark.parametrize("alias", ["~^[ab][.]example$", "a.*", ".example"])
+def test_an_alias_can_be_a_pattern(alias: str) -> None:
+    """What is for every host comes after it."""
+    other = _at("by alias", BY_ALIAS, annotations={ALIAS: alias})
+    front = _at("own", _rule("", ("/", "Prefix", "own")))
+    assert rivals(front, [front, other], "a.example", "/x") == ["echo/by alias"]
+
+
+TRAEFIK = {"spec": {"ingressClassName": "traefik"}}
+PRIORITY = "traefik.ingress.kubernetes.io/router.priority"
+REGEX = "nginx.ingress.kubernetes.io/use-regex"
+
+
+@pytest.mark.parametrize(
+    ("own", "other", "taken"),
+    [
+        # To Traefik the longest rule is the nearest, and that of a wildcard is long.
+        (TRAEFIK, _at("x", _rule("*.example", ("/", "Prefix", "x")), **TRAEFIK), True),
+        (TRAEFIK, _at("x", _rule("", ("/", "Prefix", "x")), **TRAEFIK), False),
+        (TRAEFIK, _at("x", _rule("", ("/along/the/way", "Prefix", "x")), **TRAEFIK), False),
+        (
+            TRAEFIK,
+            _at("x", _rule("", ("/along/the/way/to/all/of/it", "Prefix", "x")), **TRAEFIK),
+            True,
+        ),
+        (
+            TRAEFIK,
+            _at("x", _rule("", ("/along/the/way/to/all/of/it", "Exact", "x")), **TRAEFIK),
+            False,
+        ),
+        (TRAEFIK, _at("x", spec={"defaultBackend": {"service": {"name": "x"}}}), False),
+        # Its user says which is the first one.
+        ({}, _at("x", _rule("", ("/", "Prefix", "x")), annotations={PRIORITY: "9"}), True),
+        (
+            {},
+            _at("x", _rule("b.example", ("/", "Prefix", "x")), annotations={PRIORITY: "9"}),
+            False,
+        ),
+        (
+            {"annotations": {"alb.ingress.kubernetes.io/group.order": "9"}},
+            _at("x", _rule("", ("/", "Prefix", "x"))),
+            True,
+        ),
+        # With one annotation at any of them, all paths of a host are patterns to nginx.
+        ({}, _at("x", _rule("a.example", ("/a", "Exact", "x")), annotations={REGEX: "true"}), True),
+        (
+            {},
+            _at("x", _rule("a.example", ("/v", "Exact", "x")), annotations={REGEX: "true"}),
+            False,
+        ),
+        (
+            {"annotations": {"nginx.ingress.kubernetes.io/rewrite-target": "/"}},
+            _at("x", _rule("a.example", ("/alo?ng.*", "Prefix", "x"))),
+            True,
+        ),
+    ],
+)
+def test_who_may_take_requests_of_a_controller_with_habits_of_its_own(
+    own: dict[str, Any], other: dict[str, Any], taken: bool
+) -> None:
+    front = _at("own", _rule("a.example", ("/", "Prefix", "own")), **own)
+    assert (
+        rivals(front, [front, other], "a.example", "/along/the/way/to/all/of/it")
+        == ["echo/x"] * taken
+    )
+
+
+def test_the_nearest_rule_of_an_ingress_is_the_longest_to_traefik() -> None:
+    rules = [_rule("a.example", ("/", "Prefix", "a")), _rule("*.example", ("/", "Prefix", "any"))]
+    assert backends(_at("one", *rules), "a.example", "/") == ["a"]
+    assert backends(_at("one", *rules, **TRAEFIK), "a.example", "/") == ["any"]
 
 
 @pytest.mark.parametrize(
@@ -644,6 +731,16 @@ def test_around_by_the_hosts_of_the_rules() -> None:
     named = ["a.example", None, "*.example", "a.example", "b.example", "c.example"]
     front = {"spec": {"rules": [{"host": host} if host else {} for host in named]}}
     assert around([], None, front)["hosts"] == ["a.example", "real-ip.example", "b.example"]
+
+
+def test_around_by_the_hosts_that_lead_to_the_service_first() -> None:
+    """There may be too many, and aliases are hosts as well."""
+    others = [_rule(f"{name}.example", ("/", "Prefix", "other")) for name in "abc"]
+    own = _rule("own.example", ("/", "Prefix", "own"))
+    aliases = {ALIAS: "alias.example, ~^b+[.]example$, c.*, a b, .c"}
+    front = _at("front", *others, own, annotations=aliases)
+    asked = around([], {"metadata": {"name": "own"}}, front)["hosts"]
+    assert asked == ["own.example", "alias.example", "a.example"]
 
 
 @pytest.mark.parametrize(

@@ -143,7 +143,29 @@ def test_past_which_targets_the_services_own_address_leads() -> None:
     endpoint = met[3].target.endpoint
     met[3].target = met[3].target._replace(endpoint=endpoint._replace(path="/other"))
     found = ways(met, Around(service=[("lb.example.com", 8080)]), {}, Standpoint("outside"))
-    assert [way.of for way in found] == [(0, 1)] * 2 + [(2,)] * 2 + [(3,)] * 2
+    there = [way for way in found if way.target.endpoint.path != "/" or 3 not in way.of]
+    assert [way.of for way in there] == [(0, 1)] * 2 + [(2,)] * 2 + [(3,)] * 2
+
+
+@pytest.mark.parametrize(
+    ("path", "asked"),
+    [
+        ("/", ["/"]),
+        ("/echo", ["/echo", "/"]),
+        ("/echo/", ["/echo/", "/"]),
+        ("/echo/headers?a=/b", ["/echo/headers?a=/b", "/headers?a=/b", "/?a=/b"]),
+        ("/a/b/c", ["/a/b/c", "/b/c", "/"]),
+    ],
+)
+def test_the_services_own_address_is_asked_for_what_a_rewritten_path_may_be(
+    path: str, asked: list[str]
+) -> None:
+    met = visit(VIP)
+    met.target = met.target._replace(endpoint=met.target.endpoint._replace(path=path))
+    found = ways([met], Around(service=[("lb.example.com", 8080)]), {}, Standpoint("outside"))
+    assert [way.target.endpoint.path for way in found if not way.target.endpoint.tls] == (
+        [asked[0]] * 2 + [one for one in asked[1:] for _tls in (1, 2)]
+    )
 
 
 def test_the_paths_of_rules_are_asked_for_after_all_else() -> None:

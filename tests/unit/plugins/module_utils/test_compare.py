@@ -15,6 +15,7 @@ from ansible_collections.kestrel.real_ip.plugins.module_utils._compare import (
     verdict,
 )
 from ansible_collections.kestrel.real_ip.plugins.module_utils._report import document
+from ansible_collections.kestrel.real_ip.plugins.module_utils._summary import by_verdict
 
 
 def found(told: t.Any, **more: t.Any) -> dict[str, t.Any]:
@@ -140,6 +141,47 @@ def test_fewer_addresses(before: dict[str, str], after: dict[str, str], change: 
     [one] = compare(*documents)
     assert (one.change, one.fails) == (change, change in ("worse", "missing"))
     assert any("addresses: " in note for note in one.notes) is one.fails
+
+
+@pytest.mark.parametrize(
+    ("before", "after", "change"),
+    [(None, True, "worse"), (True, True, "bad"), (True, None, "bad"), (None, None, "bad")],
+)
+def test_what_a_forgeable_hides_can_get_worse(before: t.Any, after: t.Any, change: str) -> None:
+    doubt = {"verdict": "unproven", "code": "V401", "reason": "r"}
+    entries = [
+        {**found("forgeable"), "by_verdict": {}, "doubt": doubt if told else None}
+        for told in (before, after)
+    ]
+    nothing: dict[str, t.Any] = {"probes": {}, "path": [], "findings": []}
+    run = {"playbook": "verify", "time": "t", "versions": {}}
+    [one] = compare(*(document({"a": (entry, nothing)}, run) for entry in entries))
+    assert (one.change, one.fails) == (change, change == "worse")
+    # Told by a release that knew of no doubt
+    del entries[0]["by_verdict"]
+    [one] = compare(*(document({"a": (entry, nothing)}, run) for entry in entries))
+    assert one.change == "bad"
+
+
+@pytest.mark.parametrize(("told", "change"), [(True, "worse"), (False, "bad")])
+def test_an_address_of_many_is_lost_and_another_one_mended(told: bool, change: str) -> None:
+    """An entry names three addresses with a verdict; all are named by what it rests on."""
+    documents = []
+    for lost, preserved in (("e", "a b c d"), ("d", "a b c e")):
+        rows = {"lost": lost, "preserved": preserved}
+        targets = [
+            {"verdict": one, "address": name, "reason": "r", "code": "V999"}
+            for one, names in rows.items()
+            for name in names.split()
+        ]
+        entry = {**found("lost"), "by_verdict": by_verdict(targets)}
+        seen = {"": {"verdict": "lost", "reason": "r", "targets": targets}} if told else {}
+        run = {"playbook": "verify", "time": "t", "versions": {}}
+        documents.append(
+            document({"a": (entry, {"probes": seen, "path": [], "findings": []})}, run)
+        )
+    [one] = compare(*documents)
+    assert (one.change, one.fails) == (change, told)
 
 
 def probe(**backends: str) -> dict[str, t.Any]:

@@ -41,7 +41,9 @@ PROBE: dict[str, t.Any] = {
     "expected": ["203.0.113.10"],
     "expected_from": "given",
     "observed": {"10.255.0.12": 10},
-    "targets": [{"name": "198.51.100.1", "verdict": "untested", "reason": "no route"}],
+    "targets": [
+        {"name": "198.51.100.1", "verdict": "untested", "code": "V601", "reason": "no route"}
+    ],
     "warnings_found": ["X-Real-IP differs"],
     "backends": [{"name": "pod-a", "observed": {"10.255.0.12": 10}}],
 }
@@ -93,6 +95,7 @@ def test_page_fits_a_terminal_and_says_all() -> None:
         "address",
         "backend",
         "reason",
+        "also",
         "warning",
         "fix",
         "running",
@@ -192,7 +195,8 @@ def shown(verdict: str, code: str, name: str = "198.51.100.1") -> dict[str, str]
     [
         ([shown("lost", "V201")], []),
         ([shown("lost", "V201"), shown("preserved", "V001", "a")], []),
-        ([shown("lost", "V201"), shown("untested", "V601", "a")], []),
+        # It is named among the addresses, and was not tried.
+        ([shown("lost", "V201"), shown("untested", "V601", "a")], ["V601: a showed this"]),
         ([shown("lost", "V201"), shown("lost", "V206", "a")], []),
         ([shown("lost", "V201"), shown("forgeable", "V101", "a")], ["V101: a showed this"]),
         ([shown("unproven", "V402", "b"), shown("lost", "V201")], ["V402: b showed this"]),

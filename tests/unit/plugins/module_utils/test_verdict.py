@@ -49,6 +49,13 @@ CLUSTER = {
     "services": ["10.96.0.0/16"],
     "load_balancers": ["198.51.100.0/28"],
 }
+#: A cluster that has none of the addresses in 10.0.0.0/8
+ELSEWHERE = {
+    "nodes": ["192.168.7.1"],
+    "pods": ["192.168.8.0/24"],
+    "services": ["192.168.9.0/24"],
+    "load_balancers": [],
+}
 NONCE = "f00d"
 
 
@@ -302,6 +309,21 @@ ROWS = (
         {"forged": ((XFF, "6.6.6.6", "V516"),)},
         "V001",
         ("no address",),
+    ),
+    # One of the range that isn't the prober's own may be anybody's, as a gateway's.
+    Row(
+        "V102",
+        Case(
+            (answer("10.9.9.9"),),
+            ("10.0.0.0/8",),
+            local="10.9.9.9",
+            remote="10.200.0.1",
+            cluster=ELSEWHERE,
+            forged=(("Connection", XFF, answer("10.1.1.1")),),
+        ),
+        {"forged": (("Connection", XFF, answer("10.9.9.9")),)},
+        "V001",
+        ("made it 10.1.1.1",),
     ),
     # What stands there anyway, no client wrote.
     Row(
@@ -1139,6 +1161,38 @@ def test_the_declared_strategy_is_preferred_where_it_is_safe() -> None:
         "strategy": "single_header",
         "header": "X-Real-IP",
     }
+
+
+def test_no_strategy_is_called_safe_that_reads_another_expected_address() -> None:
+    """Of two that are expected, one is a proxy's, whoever asks."""
+    ranges = Strategy("rightmost_trusted_range", trusted_ranges=["10.0.0.0/8", CDN])
+    told = answer(f"{CLIENT}, {CDN}", peer=NODE)
+    forged = ((XFF, "6.6.6.6", answer(f"6.6.6.6, {CLIENT}, {CDN}", peer=NODE)),)
+    case = Case((told,), (CLIENT, CDN), local=NAT, strategy=ranges, forged=forged)
+    found = case.judge()
+    assert (found.code, found.safe) == ("V001", CANDIDATES[2])
+    # Which of the two is the client's, a strategy that reads neither doesn't tell.
+    found = case._replace(strategy=X_REAL_IP).judge()
+    assert (found.verdict, found.safe) == ("lost", None)
+
+
+@pytest.mark.parametrize(
+    ("change", "code"),
+    [
+        ({"standpoint": NODE1}, "V423"),
+        ({"standpoint": UNCHECKED}, "V424"),
+        ({"source": "asked", "asked_at": ((BALANCER, 443),)}, "V418"),
+        ({"expected": (CLIENT, NAT), "local": NAT}, "V428"),
+        ({"local": BALANCER}, "V429"),
+    ],
+)
+def test_no_strategy_is_called_safe_where_the_way_or_the_expectation_is_in_doubt(
+    change: dict[str, Any], code: str
+) -> None:
+    case = Case(forged=APPENDED)
+    assert case.judge().safe == CANDIDATES[1]
+    found = case._replace(**change).judge()
+    assert (found.code, found.safe) == (code, None)
 
 
 def test_forwarded_at_layer_4_is_said() -> None:

@@ -197,6 +197,30 @@ def test_who_may_take_a_path_that_is_written_in_another_way(path: str, rivals: l
 
 
 @pytest.mark.parametrize(
+    ("path", "found"),
+    [
+        ("/", ["own"]),
+        ("/%65cho", ["another", "own"]),
+        ("/b/../echo", ["another", "own"]),
+        # What isn't sent is no part of it.
+        ("/#echo", ["own"]),
+    ],
+)
+def test_where_a_path_leads_that_is_written_in_another_way(path: str, found: list[str]) -> None:
+    """Another rule of the same Ingress may be the one for it."""
+    other, own = _rule("", "another"), _rule("", "own")
+    other["http"]["paths"][0]["path"] = "/echo"
+    hidden = _rule("", "another")
+    hidden["http"]["paths"][0]["path"] = "/#echo"
+    front = {**FRONT, "spec": {"rules": [own, other, hidden]}}
+    answers = {one: front for one, found in ANSWERS.items() if found is FRONT}
+    cluster = Answering({**ANSWERS, EVERYWHERE: SERVICES, **answers})
+    assert read_way(cluster, "ns", {**OPTIONS, "path": path})["leads_to"] == found
+    url = f"http://198.51.100.1{path}"
+    assert read_way(cluster, "ns", {**OPTIONS, "url": url})["url_leads_to"] == found
+
+
+@pytest.mark.parametrize(
     ("ingress_class", "port", "path", "leads_to"),
     [
         ("qcloud", 80, "/x", ["own"]),

@@ -827,6 +827,14 @@ def test_a_service_whose_own_load_balancer_ends_tls(tmp_path: Path) -> None:
     assert [entry["reachable"] for entry in result["bypass"]] == [False, True]
 
 
+def test_a_services_own_address_where_the_ingress_rewrites_the_path() -> None:
+    with Server(proxied("append", CLIENT)) as front, Server(only_at("/", echo(None))) as own:
+        bypass = {"service": [own.authority]}
+        url = f"{front.url}echo"
+        result = probe(url=url, **{**PAST, "trusted_count": 1, "bypass": bypass})
+    assert result["code"] == "V105", result["reason"]
+
+
 def test_a_services_own_address_leads_past_each_target() -> None:
     """The first of them gives no answer, which can be accepted, and must hide nothing."""
     with Server(proxied("append", CLIENT)) as front, Server(echo(None)) as own:
