@@ -49,12 +49,12 @@ def receiving_pods(service: Object, pods: t.Iterable[Object]) -> list[str]:
         pod["metadata"]["name"]
         for pod in pods
         if not pod["metadata"].get("deletionTimestamp")
-        and _own_addresses(pod)
+        and pod_addresses(pod)
         and pod["status"].get("phase") not in _ENDED
     )
 
 
-def _own_addresses(pod: Object) -> list[str]:
+def pod_addresses(pod: Object) -> list[str]:
     """The addresses of a pod: all of them, or the one that Kubernetes before 1.16 tells alone."""
     status = pod.get("status", {})
     several = [entry["ip"] for entry in status.get("podIPs") or []]
@@ -143,7 +143,7 @@ def of_pods(pods: t.Iterable[Object]) -> dict[str, str]:
         for pod in pods
         if not pod.get("spec", {}).get("hostNetwork")
         if pod.get("status", {}).get("phase") not in _ENDED
-        for address in _own_addresses(pod)
+        for address in pod_addresses(pod)
     }
 
 

@@ -19,7 +19,10 @@ import typing as t
 from concurrent.futures import ThreadPoolExecutor
 from itertools import groupby
 
-from ansible_collections.kestrel.real_ip.plugins.module_utils._addresses import backends
+from ansible_collections.kestrel.real_ip.plugins.module_utils._addresses import (
+    backends,
+    pod_addresses,
+)
 from ansible_collections.kestrel.real_ip.plugins.module_utils._kubernetes import (
     Cluster,
     ClusterError,
@@ -158,7 +161,7 @@ _METADATA = (
 )
 _POD_SPEC = ("nodeName", "nodeSelector", "tolerations", "readinessGates", "hostNetwork")
 _CONTAINER = ("name", "image", "ports", "resources", "readinessProbe")
-_POD_STATUS = ("phase", "reason", "message", "conditions", "containerStatuses", "podIPs")
+_POD_STATUS = ("phase", "reason", "message", "conditions", "containerStatuses")
 _EVENT = ("type", "reason", "message", "count", "involvedObject", "lastTimestamp", "eventTime")
 #: Annotation by which TKE sends to pods, past the nodes, by the kind that has it.
 DIRECT = {
@@ -184,7 +187,10 @@ def keep_pod(pod: Object) -> dict[str, t.Any]:
             **_only(spec, _POD_SPEC),
             "containers": [_only(one, _CONTAINER) for one in spec.get("containers") or []],
         },
-        "status": _only(pod.get("status") or {}, _POD_STATUS),
+        "status": {
+            **_only(pod.get("status") or {}, _POD_STATUS),
+            "podIPs": [{"ip": one} for one in pod_addresses(pod)],
+        },
     }
 
 

@@ -1580,6 +1580,11 @@ def test_nothing_of_a_pod_is_kept_that_could_be_a_secret() -> None:
     assert "s3cret" not in json.dumps(keep_pod(full))
 
 
+def test_a_pod_of_kubernetes_before_1_16_has_its_address() -> None:
+    kept = keep_pod({"metadata": {"name": "a"}, "status": {"podIP": "10.244.1.2"}})
+    assert kept["status"] == {"podIPs": [{"ip": "10.244.1.2"}]}
+
+
 def test_an_older_ingress_has_todays_shape() -> None:
     old = {
         "metadata": {"name": "front"},
