@@ -222,10 +222,11 @@ def test_any_body_is_an_echo_or_none(body: bytes, headers: str, other: str) -> N
 )
 def test_what_it_costs_is_bounded(expression: str, document: Any) -> None:
     queries = compile_queries({"headers": expression})
-    began = time.monotonic()
+    # Of this process: what else the machine does is no cost of it.
+    began = time.process_time()
     with pytest.raises(NoEcho):
         parse(answer(document), "jmespath", queries)
-    assert time.monotonic() - began < 10
+    assert time.process_time() - began < 10
 
 
 def test_a_plain_expression_never_costs_too_much() -> None:
