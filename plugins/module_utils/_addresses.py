@@ -515,8 +515,7 @@ def url_takers(
     With a Service in front also where that listens itself: somebody's external address can be that
     of its load balancer. Of an Ingress, who listens where it does is its controller.
     """
-    port = _port_of(url)
-    told = {listener.port for listener in every_listener(front)} or {*_PORTS.values()}
+    port, told = _port_of(url), _ports_of(front)
     by_controller = not front.get("spec", {}).get("ports")
     if port is None or (by_controller and port in told):
         return []
@@ -543,8 +542,12 @@ def may_listen(front: Object, own: Object | None, url: str) -> bool:
     if port is None or (front.get("kind") == INGRESS and class_of(front) != TKE_CLASS):
         return True
     node_ports = {one.get("nodePort") for one in (own or {}).get("spec", {}).get("ports") or []}
-    told = {listener.port for listener in every_listener(front)} or {*_PORTS.values()}
-    return port in told | node_ports
+    return port in _ports_of(front) | node_ports
+
+
+def _ports_of(front: Object) -> set[int]:
+    """Where what is in front is told to listen, else where it usually does."""
+    return {listener.port for listener in every_listener(front)} or {*_PORTS.values()}
 
 
 def _port_of(url: str) -> int | None:

@@ -107,6 +107,11 @@ def _union(lists: t.Iterable[t.Iterable[str]]) -> list[str]:
     return sorted({*chain.from_iterable(lists)})
 
 
+def _led_to(ingress: t.Mapping[str, t.Any], asked: t.Iterable[tuple[str, str]]) -> list[str]:
+    """The Services that an Ingress sends requests to, by their host and path."""
+    return _union(backends(ingress, host, form) for host, path in asked for form in read_as(path))
+
+
 def read_way(cluster: Cluster, namespace: str, options: t.Mapping[str, t.Any]) -> dict[str, t.Any]:
     """What path_addresses_info returns, for ``options`` as in OPTIONS. Raises ClusterError."""
     reader = _Reader(cluster)
@@ -167,16 +172,12 @@ def read_way(cluster: Cluster, namespace: str, options: t.Mapping[str, t.Any]) -
         "addresses": named,
         "targets": found,
         "leads_to": (
-            _union(backends(front or {}, one, form) for one in hosts for form in read_as(path))
+            _led_to(front or {}, [(one, path) for one in hosts])
             if ingress
             else [options["service"]]
         ),
         "url_leads_to": (
-            (
-                _union(backends(front, asked[0], form) for form in read_as(asked[1]))
-                if ingress
-                else [options["service"]]
-            )
+            (_led_to(front, [asked]) if ingress else [options["service"]])
             if front and options["url"] and may_listen(front, service, options["url"])
             else []
         ),
