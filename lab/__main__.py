@@ -11,20 +11,17 @@ import sys
 from collections.abc import Callable, Sequence
 from typing import Final, NoReturn
 
-from lab import balancing, cgroups, controller, faults, lifecycle, network
+from lab import balancing, controller, faults, lifecycle, network
+from lab.commands import in_host, is_not_up
 from lab.errors import SetupError
-from lab.packages import DIRECTORIES
 from lab.parts import State
-from lab.settings import BASE, DEFAULT_NAME, HOSTS, MASTER, NAME_PATTERN, OPERATOR, Lab
+from lab.settings import BASE, DEFAULT_NAME, HOSTS, NAME_PATTERN, OPERATOR, Lab
 from lab.shell import LabError
 
 OK: Final = 0
 FAILED: Final = 1
 REFUSED: Final = 2
 INTERRUPTED: Final = 130
-
-#: Hosts from which the API server is administered.
-_ADMINISTRATIVE: Final = (OPERATOR.name, MASTER.name)
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -202,28 +199,16 @@ def age(seconds: float) -> str:
 
 def _exec(lab: Lab, options: argparse.Namespace) -> int:
     argv = options.argv[1:] if options.argv[:1] == ["--"] else options.argv
-    if options.host not in HOSTS:
-        raise SetupError(f"There is no host {options.host!r}; the hosts are {', '.join(HOSTS)}.")
     if not argv:
         raise SetupError("Say what to run: exec HOST -- CMD…")
-    netns = lab.netns(options.host)
-    if network.inode(netns) is None:
-        raise LabError(f"{_not_up(lab)} Put it up with `{lab.command('up')}`.")
-    environment = dict(os.environ)
-    paths = [environment.get("PATH") or os.defpath, *DIRECTORIES]
-    if options.host in _ADMINISTRATIVE:
-        paths.insert(0, str(lab.bin))
-        environment["KUBECONFIG"] = str(lab.kubeconfig)
-    environment["PATH"] = os.pathsep.join(paths)
-    # What is left of it when the lab goes down is found there, and ends with the lab.
-    cgroups.join(lab, f"{cgroups.PARTS}/exec")
+    words = in_host(lab, options.host, argv)
     sys.stdout.flush()
-    os.execvpe("ip", ["ip", "netns", "exec", netns, *argv], environment)
+    os.execvp(words[0], words)
 
 
 def _logs(lab: Lab, options: argparse.Namespace) -> int:
     if not lab.logs.is_dir():
-        raise LabError(f"{_not_up(lab)} Put it up with `{lab.command('up')}`.")
+        raise is_not_up(lab)
     logs = {path.stem: path for path in sorted(lab.logs.glob("*.log"))}
     if options.part is None:
         for name, path in logs.items():
@@ -241,7 +226,7 @@ def _switch(lab: Lab, options: argparse.Namespace) -> int:
     try:
         changes = balancing.parse_switches(options.pairs)
         if not lab.clb.is_dir():
-            raise LabError(f"{_not_up(lab)} Put it up with `{lab.command('up')}`.")
+            raise is_not_up(lab)
         if changes:
             balancing.write_switches(file, changes)
             controller.await_switches(lab.clb)
@@ -267,7 +252,7 @@ def _fault(lab: Lab, options: argparse.Namespace) -> int:
     if options.state is None:
         raise SetupError(f"Say whether to turn it on or off: fault {options.fault} on|off")
     if not lab.root.is_dir():
-        raise LabError(f"{_not_up(lab)} Put it up with `{lab.command('up')}`.")
+        raise is_not_up(lab)
     if options.state == "off":
         if not faults.turn_off(lab, options.fault, options.namespace, options.prefix):
             _say(f"{options.fault} is not on.")

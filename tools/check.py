@@ -81,6 +81,7 @@ def checks(paths: Sequence[str]) -> list[Check]:
     def pytest(found: Sequence[str], junit: Path, *options: str) -> list[str]:
         return over(f"pytest --junit-xml={junit / 'pytest.xml'} {' '.join(options)}", found)
 
+    workers = ("--numprocesses=2", "--dist=loadfile")
     python = files.matching(paths, "*.py")
     yaml = files.matching(paths, "*.yml", "*.yaml", ".yamllint", ".ansible-lint")
     markdown = files.matching(paths, "*.md")
@@ -137,7 +138,7 @@ def checks(paths: Sequence[str]) -> list[Check]:
             "tools",
             "unit",
             "These tools",
-            pytest(tests("tests/tools", "test_*.py"), JUNIT / "tools"),
+            pytest(tests("tests/tools", "test_*.py"), JUNIT / "tools", *workers),
             minutes=20,
             cases=JUNIT / "tools",
         ),
@@ -154,7 +155,7 @@ def checks(paths: Sequence[str]) -> list[Check]:
             "playbooks",
             "live",
             "The playbooks on two test clusters, side by side",
-            pytest(plays, JUNIT / "playbooks", "--numprocesses=2", "--dist=loadfile"),
+            pytest(plays, JUNIT / "playbooks", *workers),
             minutes=55,
             cases=JUNIT / "playbooks",
             proxies=True,
@@ -167,8 +168,7 @@ def checks(paths: Sequence[str]) -> list[Check]:
                 tests("tests/lab", "test_*faults.py"),
                 JUNIT / "faults",
                 "--every-fault",
-                "--numprocesses=2",
-                "--dist=loadfile",
+                *workers,
             ),
             minutes=80,
             cases=JUNIT / "faults",

@@ -233,7 +233,8 @@ def of_proxied(objects: t.Iterable[Object]) -> list[str]:
 _NODES = 3
 _HOSTS = 3
 _PATHS = 3
-_LISTENERS = 5
+# Each can have rules of its own, as to which clients it believes.
+_LISTENERS = 16
 _OWN = 5
 _OTHERS = 3
 

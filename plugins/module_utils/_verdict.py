@@ -248,7 +248,8 @@ class Sample(NamedTuple):
     ``lines``: the header lines that carry addresses, shortened;
     ``marks``: the load balancer's own header lines that are there; ``fate``: what became of the
     forged header; ``right``: numbers of the CANDIDATES that give the expected address;
-    ``first``: the address in the first line of a single header that stands in several;
+    ``first``: the address in the first line of a single header that stands in several, empty where
+    none stands there;
     ``fooled``: numbers of the CANDIDATES that give a forged address.
     """
 
@@ -628,7 +629,7 @@ def _fooled(echo: Echo, forgery: Forgery) -> frozenset[int]:
 def _first(echo: Echo, header: str) -> str | None:
     """What those take who read the first of several lines, as most applications do."""
     lines = _lines(echo.headers, header)
-    return canonical(lines[0][1]) if len(lines) > 1 else None
+    return (canonical(lines[0][1]) or "") if len(lines) > 1 else None
 
 
 def _pod(echo: Echo, question: Question) -> str | None:
@@ -898,7 +899,7 @@ def deceived(
     shown = {sample.seen for sample in answers}
     # Where honest requests show the prober's own address alone, another one of the range is none.
     alike = {sample.code for sample in answers}
-    firsts = {sample.first or sample.seen for sample in answers}
+    firsts = {sample.seen if sample.first is None else sample.first for sample in answers}
     wrong = [
         (not _chosen(forgery, sample), forgery, sample.seen or phrase("no address"))
         for forgery, sample in forged
@@ -908,11 +909,19 @@ def deceived(
         if forgery.preface or not on_layer_4
     ]
     # Written beside what the client wrote, instead of in its place: on a way around, the address
-    # that is read need not be the expected one.
+    # that is read need not be the expected one. Or emptied, beside the address.
     wrong += [
-        (False, forgery, phrase("{address}, in the first of several lines", address=sample.first))
+        (
+            not sample.first,
+            forgery,
+            phrase(
+                "{address}, in the first of several lines",
+                address=sample.first or phrase("no address"),
+            ),
+        )
         for forgery, sample in forged
-        if is_answer(sample) and sample.first in forgery.values and sample.first not in firsts
+        if is_answer(sample) and sample.first in ("", *forgery.values)
+        if sample.first not in firsts
     ]
     if wrong:
         # Requests end in any order; the plainest one says most.

@@ -14,6 +14,7 @@ from typing import Any
 import pytest
 
 from lab import balancing, controller
+from lab.commands import in_host
 from lab.settings import CACHE, OPERATOR, REPOSITORY, Lab
 from tests.lab.playbooks import IMAGE_LOCK, VENV, Playbooks
 from tests.lab.spaces import QUICK, Space, made_space, set_switches
@@ -42,17 +43,17 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
             item.add_marker(pytest.mark.lab)
 
 
-def run_lab(
-    name: str, *words: str, check: bool = True, timeout: float = PATIENCE, **options: Any
+def run(
+    *words: str, check: bool = True, timeout: float = PATIENCE, **options: Any
 ) -> subprocess.CompletedProcess[str]:
-    """Run ``python -m lab --name NAME WORDS…``; with ``check`` it must exit 0.
+    """Run a command line; with ``check`` it must exit 0.
 
     ``options`` are those of ``subprocess.run``; ``input`` is text.
     """
     if "input" not in options:
         options.setdefault("stdin", subprocess.DEVNULL)
     done = subprocess.run(
-        [sys.executable, "-m", "lab", "--name", name, *words],
+        words,
         cwd=REPOSITORY,
         capture_output=True,
         text=True,
@@ -61,8 +62,13 @@ def run_lab(
         **options,
     )
     if check:
-        assert done.returncode == 0, f"lab {' '.join(words)}\n{done.stdout}\n{done.stderr}"
+        assert done.returncode == 0, f"{' '.join(words)}\n{done.stdout}\n{done.stderr}"
     return done
+
+
+def run_lab(name: str, *words: str, **options: Any) -> subprocess.CompletedProcess[str]:
+    """Run ``python -m lab --name NAME WORDS…``; see ``run``."""
+    return run(sys.executable, "-m", "lab", "--name", name, *words, **options)
 
 
 @pytest.fixture(scope="session")
@@ -89,13 +95,13 @@ def command(lab: Lab) -> Command:
 
 @pytest.fixture
 def run_in(lab: Lab) -> Command:
-    """Run a command in a host of the lab: ``run_in(HOST, WORD…)``; see ``run_lab``."""
-    return lambda host, *words, **options: run_lab(lab.name, "exec", host, "--", *words, **options)
+    """Run a command in a host of the lab: ``run_in(HOST, WORD…)``; see ``run``."""
+    return lambda host, *words, **options: run(*in_host(lab, host, words), **options)
 
 
 @pytest.fixture
 def kubectl(run_in: Command) -> Callable[..., str]:
-    """Run kubectl as the operator and return what it printed; see ``run_lab``."""
+    """Run kubectl as the operator and return what it printed; see ``run``."""
     return lambda *words, **options: run_in(OPERATOR.name, "kubectl", *words, **options).stdout
 
 

@@ -17,7 +17,10 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
+from lab import balancing
+from lab.commands import in_host
 from lab.settings import OPERATOR, Lab
+from tests.lab.spaces import set_switches
 
 REPOSITORY = Path(__file__).resolve().parents[2]
 NAMESPACE = "kestrel-catchip"
@@ -101,7 +104,7 @@ class Playbooks:
 
     def command(self, host: str, *command: str) -> list[str]:
         """The command line that runs ``command`` in a namespace of the lab."""
-        return [sys.executable, "-m", "lab", "--name", self.lab, "exec", host, "--", *command]
+        return in_host(Lab(self.lab), host, command)
 
     def execute(
         self,
@@ -171,12 +174,7 @@ class Playbooks:
 
     def switch(self, setting: str) -> None:
         """Set a switch of the load balancer's stand-in; it acts on it before this returns."""
-        subprocess.run(
-            [sys.executable, "-m", "lab", "--name", self.lab, "switch", setting],
-            cwd=REPOSITORY,
-            check=True,
-            stdout=subprocess.DEVNULL,
-        )
+        set_switches(Lab(self.lab), balancing.parse_switches([setting]))
 
     def node_port(self) -> int:
         """The node port of the echo app's Service."""

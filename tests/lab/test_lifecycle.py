@@ -405,8 +405,9 @@ print(json.load(urllib.request.urlopen(request, context=context))["status"]["use
 # Commands
 
 
-def test_exec_passes_everything_through(lab: Lab, run_in: Command) -> None:
+def test_exec_passes_everything_through(lab: Lab, command: Command) -> None:
     """Exit code, standard input, resolver and, for the operator, the way to the API server."""
+    run_in = partial(command, "exec")
     assert run_in(CLIENT.name, "sh", "-c", "exit 7", check=False).returncode == 7
     assert run_in(CLIENT.name, "cat", input="through\n").stdout == "through\n"
     assert run_in(CLIENT.name, "cat", "/etc/resolv.conf").stdout == "nameserver 203.0.113.1\n"

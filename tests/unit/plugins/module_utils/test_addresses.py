@@ -938,7 +938,7 @@ def test_the_port_that_the_rules_send_to_is_asked_first(port: dict[str, Any]) ->
             {"spec": {"ports": [{"port": 80}, {"port": 443}, {"port": 53, "protocol": "UDP"}]}},
             ["http:80", "https:443"],
         ),
-        ({"spec": {"ports": [{"port": port} for port in range(1, 9)]}}, 5),
+        ({"spec": {"ports": [{"port": port} for port in range(1, 10)]}}, 16),
         ({}, []),
     ],
 )

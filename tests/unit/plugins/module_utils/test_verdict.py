@@ -189,6 +189,7 @@ LEFTMOST = Strategy("leftmost_non_private")
 
 REAL_IP_LINE = answer(None, (("X-Real-IP", CLIENT),))
 BESIDE = answer(None, (("x-real-ip", "6.6.6.6"), ("X-Real-IP", CLIENT)))
+EMPTIED = answer(None, (("X-Real-IP", ""), ("X-Real-IP", CLIENT)))
 SIDECAR = answer(None, (("X-Real-IP", "127.0.0.1"), ("X-Real-IP", CLIENT)))
 ONLY_ITSELF = answer(None, (("X-Real-IP", "127.0.0.1"),))
 XFF, QCLOUD = "X-Forwarded-For", "qcloud"
@@ -353,6 +354,14 @@ ROWS = (
         {"forged": (("X-Real-IP", "6.6.6.6", REAL_IP_LINE),)},
         "V001",
         ("made it 6.6.6.6, in the first of several lines",),
+    ),
+    # Or the client's is emptied, and what those read is no address.
+    Row(
+        "V102",
+        Case((REAL_IP_LINE,), strategy=X_REAL_IP, forged=(("X-Real-IP", "6.6.6.6", EMPTIED),)),
+        {"answers": (EMPTIED,)},
+        "V001",
+        ("made it no address, in the first of several lines",),
     ),
     # --- lost -------------------------------------------------------------------------------------
     Row(
