@@ -24,7 +24,6 @@ from tools import environment, files, package
 
 NAME: Final = "kestrel.real_ip"
 COPIES: Final = environment.BUILD / "collections"
-COPY: Final = COPIES / "ansible_collections" / "kestrel" / "real_ip"
 INSTALLED: Final = environment.BUILD / "installed"
 
 #: Collections that ours imports from or documents with; linked next to the copy.
@@ -46,8 +45,13 @@ TOP: Final = frozenset(
 DOCUMENTED: Final = {"module": "plugins/modules", "filter": "plugins/filter", "role": "roles"}
 
 
-def lay_out(copy: Path = COPY, root: Path = REPOSITORY) -> None:
-    """Make the copy anew, with links to the collections that ours needs next to it."""
+def copy_for(check: str) -> Path:
+    """Return where the copy for a check is. Each has its own, since some run side by side."""
+    return COPIES / check / "ansible_collections" / "kestrel" / "real_ip"
+
+
+def lay_out(copy: Path, root: Path = REPOSITORY) -> Path:
+    """Make a copy anew, with links to the collections that ours needs next to it; return it."""
     shutil.rmtree(copy, ignore_errors=True)
     for path in files.known(root):
         target = copy / path
@@ -56,6 +60,7 @@ def lay_out(copy: Path = COPY, root: Path = REPOSITORY) -> None:
     # What isn't a repository of its own is to ansible-test an ignored directory of the checkout's.
     subprocess.run(["git", "init", "--quiet", copy], check=True)
     link_neighbours(copy.parent.parent)
+    return copy
 
 
 def link_neighbours(directory: Path) -> None:
@@ -131,7 +136,7 @@ print(get_venv_packages(types.SimpleNamespace(version=""))["pip"])
 
 def sanity() -> bool:
     """Run every sanity test, with this Python and the oldest one here that modules may meet."""
-    lay_out()
+    copy = lay_out(copy_for("sanity"))
     _seed_bootstrap()
     here = _short_version()
     pythons = environment.BUILD / "pythons"
@@ -141,7 +146,7 @@ def sanity() -> bool:
     if oldest.version[:2] < sys.version_info[:2]:
         command += ["--target-python", f"{oldest.short}@{_named(pythons, oldest)}"]
     print(f"Python of the controller {here}, oldest of a target {oldest.short}", flush=True)
-    status, said = _run(command, COPY, pythons=pythons)
+    status, said = _run(command, copy, pythons=pythons)
     gaps = [line for line in said.splitlines() if any(gap in line for gap in GAPS)]
     for gap in gaps:
         print(f"Not tested: {gap}")
@@ -174,9 +179,9 @@ def _seed_bootstrap() -> None:
 
 def units() -> bool:
     """Run the unit tests of the plugins."""
-    lay_out()
+    copy = lay_out(copy_for("units"))
     command = ["ansible-test", "units", "--color", "no", "--local", "--python", _short_version()]
-    return _run(command, COPY)[0] == 0
+    return _run(command, copy)[0] == 0
 
 
 # What looks for the collection by its name
@@ -184,19 +189,19 @@ def units() -> bool:
 
 def lint() -> bool:
     """Check roles and playbooks, and that every module they name exists."""
-    lay_out()
+    copy = lay_out(copy_for("lint"))
     # The collection is installed there once, and later modules would be unknown there.
     installed = environment.BUILD / "ansible" / "collections"
     if installed.exists():
         shutil.rmtree(installed)
-    return _run(["ansible-lint", "--nocolor"], COPY, collections=COPIES)[0] == 0
+    return _run(["ansible-lint", "--nocolor"], copy, collections=copy.parents[2])[0] == 0
 
 
 def docs() -> bool:
     """Check documentation of plugins and roles, and every reference in it."""
-    lay_out()
+    copy = lay_out(copy_for("docs"))
     options = ["--plugin-docs", "--skip-rstcheck", "--validate-collection-refs=dependent"]
-    return _run(["antsibull-docs", "lint-collection-docs", *options, "."], COPY)[0] == 0
+    return _run(["antsibull-docs", "lint-collection-docs", *options, "."], copy)[0] == 0
 
 
 def molecule() -> bool:

@@ -170,11 +170,11 @@ class Runs:
 
     def units(self, row: Row, venv: Path) -> tuple[str, str]:
         """The unit tests of the plugins."""
-        collection.lay_out()
+        copy = collection.lay_out(collection.copy_for("units"))
         options = ("--color", "no", "--local", "--python", row.python)
         command: list[str | Path] = [venv / "bin" / "ansible-test", "units", *options]
-        status, log = self.command(row, command, collection.COPY, self.variables(venv))
-        return self._counted(status, log, collection.COPY / "tests" / "output" / "junit")
+        status, log = self.command(row, command, copy, self.variables(venv))
+        return self._counted(status, log, copy / "tests" / "output" / "junit")
 
     def sanity(self, row: Row, venv: Path) -> tuple[str, str]:
         """ansible-test's own checks, which also import modules with the oldest Python found."""

@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import sys
+import threading
 from pathlib import Path
 
 import pytest
@@ -136,6 +137,26 @@ def test_one_failure_does_not_stop_the_rest() -> None:
         "b  FAILED     3 passed    2 failed     0.0 s  Purpose",
     ]
     assert lines[-1] == "4 passed, 3 failed"
+
+
+def test_checks_of_one_processor_run_side_by_side_and_the_others_alone() -> None:
+    meeting = threading.Barrier(2, timeout=30)
+    running: list[str] = []
+
+    def run_one(one: Check) -> Result:
+        running.append(one.name)
+        if one.group == "lint":
+            meeting.wait()
+        is_well = one.group == "lint" or running == [one.name]
+        running.remove(one.name)
+        return Result(int(is_well), int(not is_well))
+
+    table = [Check(name, group, "", ["true"]) for name, group in (("a", "lint"), ("b", "lint"))]
+    table += [Check(name, "live", "", ["true"]) for name in "cd"]
+    lines: list[str] = []
+    assert check.run_all(table, run_one, lines.append)
+    assert [line.split()[0] for line in lines[-6:-2]] == ["a", "b", "c", "d"]
+    assert lines[-1] == "4 passed, 0 failed"
 
 
 TABLE = [Check(name, group, "", ["true"]) for name, group in ("ax", "bx", "cy")]
