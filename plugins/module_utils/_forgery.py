@@ -33,7 +33,8 @@ class Forgery(NamedTuple):
 
     ``public``: those of the values that are globally routable; ``repeated``: sent as often as
     honest requests, since backends can differ in what they believe; ``preface``: sent before
-    anything else on the connection, as Latin-1; ``alone``: no other header is forged with it.
+    anything else on the connection, as Latin-1, with ``within`` as the first thing within TLS;
+    ``alone``: no other header is forged with it.
     """
 
     header: str
@@ -41,6 +42,7 @@ class Forgery(NamedTuple):
     values: tuple[str, ...]
     repeated: bool = False
     preface: str = ""
+    within: bool = False
 
     @property
     def opens(self) -> bool:
@@ -306,7 +308,12 @@ def forgeries(
     return (
         *(Forgery(name, one, all_values) for name, one in (*forms, *hearsay, hops)),
         *(Forgery(name, one, near_values) for name, one in alike),
-        *(Forgery(name, (), all_values, preface=one) for name, one in _prefaces(values[0])),
+        # Who ends TLS hands on what is in it as it came, to who may take that protocol as well.
+        *(
+            Forgery(name, (), all_values, preface=one, within=within)
+            for within in (False, True)
+            for name, one in _prefaces(values[0])
+        ),
         Forgery(read, lines_6, all_values),
         Forgery(read, (*everything, *_COMPANIONS, *_FROM_ELSEWHERE), all_values),
         Forgery(read, lines, all_values, repeated=True),

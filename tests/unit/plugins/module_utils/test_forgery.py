@@ -68,7 +68,8 @@ def test_each_header_is_forged_with_each_kind_of_address() -> None:
 )
 def test_the_proxy_protocol(avoided: list[str], line: str, kind: str, packed: str) -> None:
     sent = forgeries(None, parse_ranges(avoided), ["2001:db8::/32"])
-    first, second = [one for one in sent if one.preface]
+    first, second, *others = [one for one in sent if one.preface]
+    assert others == [one._replace(within=True) for one in (first, second)]
     assert (first.preface, first.lines) == (f"PROXY {line} 6666 80\r\n", ())
     # As in the protocol's specification, section 2.2
     signature, ports = "0d0a0d0a000d0a515549540a", "1a0a0050"
