@@ -13,7 +13,8 @@ import re
 import shlex
 import string
 import typing as t
-from itertools import chain, zip_longest
+from functools import partial
+from itertools import chain, starmap, zip_longest
 from urllib.parse import quote, unquote, urlsplit
 
 from ansible_collections.kestrel.real_ip.plugins.module_utils._derive import canonical
@@ -344,7 +345,8 @@ def _entries_to(service: Object | None, rules: t.Iterable[Object]) -> t.Iterator
 
 
 def _paths_to(service: Object | None, rules: t.Iterable[Object]) -> list[str]:
-    found = [_LITERAL.match(entry.get("path") or "/") for entry in _entries_to(service, rules)]
+    told = (str(entry.get("path") or "/") for entry in _entries_to(service, rules))
+    found = [_LITERAL.match(re.sub(f"^{_PATTERN_MARK}(?=/)", "", one)) for one in told]
     return [*dict.fromkeys(match[0] for match in found if match)]
 
 
@@ -467,39 +469,55 @@ class _Habits(t.NamedTuple):
     """How the controller of an Ingress chooses, where it isn't as usual.
 
     ``by_length``: the longest rule wins, whatever its host; ``by_number``: its user says which;
-    ``patterns``: each path is one, whatever its type.
+    ``patterns``: each path is one, whatever its type; ``patterns_first``: and goes before those of
+    others.
     """
 
     by_length: bool = False
     by_number: bool = False
     patterns: bool = False
+    patterns_first: bool = False
 
 
-_NUMBERED = (
-    "traefik.ingress.kubernetes.io/router.priority",
-    "alb.ingress.kubernetes.io/group.order",
-)
-_PATTERNED = (
-    "nginx.ingress.kubernetes.io/rewrite-target",
-    "nginx.ingress.kubernetes.io/use-regex",
-)
+#: Annotations, whatever stands before the slash: several controllers know the same ones, and some
+#: can be told to read them under another name.
+_NUMBERED = ("group.order", "regex-priority", "router.priority")
+_PATTERNED = ("path-regex", "rewrite-target", "use-regex")
+#: Of these nginx looks at the patterns before it looks at any other path.
+_PATTERNS_FIRST = ("path-regex",)
+#: What begins so is a pattern to Kong, which stands behind the mark, and goes before other paths.
+_PATTERN_MARK = "/~"
 
 
 def _habits(*ingresses: Object) -> _Habits:
     """Those of the controller of all of these: one of them is enough to tell."""
-    noted = {key for one in ingresses for key in one.get("metadata", {}).get("annotations") or {}}
+    noted = {
+        key.rpartition("/")[2]
+        for one in ingresses
+        for key in one.get("metadata", {}).get("annotations") or {}
+    }
     return _Habits(
         by_length=any("traefik" in class_of(one).lower() for one in ingresses),
         by_number=not noted.isdisjoint(_NUMBERED),
         patterns=not noted.isdisjoint(_PATTERNED),
+        patterns_first=not noted.isdisjoint(_PATTERNS_FIRST),
     )
 
 
+#: The load balancer that an Ingress of TKE's shares with others
+_NAMED = "kubernetes.io/ingress.existLbId"
+
+
 def _is_new_beside(one: Object, front: Object) -> bool:
-    """Whether an Ingress has no address yet, and will have that of the other one. Of TKE's each has
-    a load balancer of its own.
+    """Whether an Ingress has no address yet, and will have that of the other one, or may: one without
+    a class can be anybody's. Of TKE's each has a load balancer of its own, unless it names one.
     """
-    return not addresses(one) and class_of(one) == class_of(front) != TKE_CLASS
+    if addresses(one):
+        return False
+    if class_of(front) == TKE_CLASS:
+        named, own = (each["metadata"].get("annotations", {}).get(_NAMED) for each in (one, front))
+        return named is not None and named == own
+    return class_of(one) in ("", class_of(front))
 
 
 def url_takers(
@@ -585,18 +603,36 @@ def _is_pattern(host: str) -> bool:
     return host.startswith(("~", ".")) or host.endswith(".*")
 
 
-#: Annotations that give all rules of an Ingress further hosts, separated by commas
-_ALIASES = (
-    "nginx.ingress.kubernetes.io/server-alias",
-    "haproxy-ingress.github.io/server-alias",
-)
+#: Annotations that give all rules of an Ingress further hosts, separated by commas, whatever stands
+#: before the slash
+_ALIASES = ("host-aliases", "server-alias")
+#: One that gives them a pattern of hosts
+_ALIAS_PATTERN = "server-alias-regex"
+#: Those that give a rule more hosts or paths: of AWS and of Alibaba, in JSON
+_CONDITIONS = "alb.ingress.kubernetes.io/conditions."
+_TEXTS = re.compile(r'"((?:\\.|[^"\\])*)"')
+
+
+def _aliases(ingress: Object) -> list[str]:
+    """Further hosts of all rules, patterns among them."""
+    annotations = ingress.get("metadata", {}).get("annotations") or {}
+    found: list[str] = []
+    for key, text in annotations.items():
+        name = key.rpartition("/")[2]
+        if name in _ALIASES:
+            found += text.split(",")
+        elif name == _ALIAS_PATTERN:
+            found.append(f"~{text}")
+        elif key.startswith(_CONDITIONS):
+            # What has a dot there can be a host, and what is none takes nothing.
+            hosts = (one for one in _TEXTS.findall(text) if "." in one and one[0] != "/")
+            found += (f"~{one}" if "?" in one or "*" in one[1:] else one for one in hosts)
+    return [one.strip() for one in found if one.strip()]
 
 
 def _rules(ingress: Object, first: Object | None = None) -> t.Iterator[tuple[str, list[Object]]]:
     """Host and paths of each rule; those that lead to the Service ``first`` come first."""
-    annotations = ingress.get("metadata", {}).get("annotations") or {}
-    texts = (annotations.get(key, "").split(",") for key in _ALIASES)
-    aliases = [one.strip() for one in chain.from_iterable(texts) if one.strip()]
+    aliases = _aliases(ingress)
 
     def is_other(rule: Object) -> bool:
         return not any(_entries_to(first, [rule]))
@@ -608,6 +644,8 @@ def _rules(ingress: Object, first: Object | None = None) -> t.Iterator[tuple[str
 
 #: How near a default backend is
 _DEFAULT = (-1, 0)
+#: Longer than any path
+_FIRST = 1_000_000
 
 
 def _nearest(
@@ -620,9 +658,15 @@ def _nearest(
         nearness = _nearness(wanted, host)
         for entry in paths if nearness >= 0 else ():
             prefix, kind = entry.get("path") or "/", entry.get("pathType", "")
-            if under(path, prefix, "" if habits.patterns else kind):
+            marked = prefix.startswith(f"{_PATTERN_MARK}/")
+            forms = {prefix: "" if habits.patterns else kind}
+            if marked:
+                forms[prefix[len(_PATTERN_MARK) :]] = ""
+            if any(starmap(partial(under, path), forms.items())):
                 by_length = (0, _length(wanted, prefix, kind))
-                place = by_length if habits.by_length else (nearness, len(prefix))
+                goes_first = marked or (habits.patterns_first and not _LITERAL.fullmatch(prefix))
+                length = _FIRST if goes_first else len(prefix)
+                place = by_length if habits.by_length else (nearness, length)
                 names = found.setdefault(place, set())
                 names.add(_service_name(entry.get("backend")))
     if found:
