@@ -423,7 +423,7 @@ def backends(ingress: Object, host: str, path: str) -> list[str]:
 
     The host alone goes before a wildcard, before a rule without one; then the longest path wins.
     """
-    return _nearest(ingress, host, path, _habits(ingress))[1]
+    return _nearest(ingress, host, path, _habits(ingress)[0])[1]
 
 
 def asked_for(host: str, path: str, url: str) -> tuple[str, str]:
@@ -451,18 +451,31 @@ def rivals(front: Object, ingresses: t.Iterable[Object], host: str, path: str) -
     own, metadata = {*addresses(front)}, front.get("metadata", {})
     found = []
     for one in ingresses:
-        habits = _habits(front, one)
-        near, names = _nearest(front, host, path, habits)
-        other, (nearness, others) = one["metadata"], _nearest(one, host, path, habits)
+        other = one["metadata"]
         alike = other["namespace"] == metadata.get("namespace")
-        if alike and (other["name"] == metadata.get("name") or others == names):
+        if alike and other["name"] == metadata.get("name"):
             continue
-        # What no path of a nearer host is for, goes to a default backend.
-        nearer = max(nearness, (-1 if habits.by_length else _host_nearness(one, host), 0))
-        first = nearer >= near or (habits.by_number and nearness > _DEFAULT)
-        if others and first and (own & {*addresses(one)} or _is_new_beside(one, front)):
+        if not (own & {*addresses(one)} or _is_new_beside(one, front)):
+            continue
+        if any(_may_take(front, one, each, host, path, alike) for each in _habits(front, one)):
             found.append(f"{other['namespace']}/{other['name']}")
     return sorted(found)
+
+
+def _may_take(
+    front: Object, one: Object, habits: _Habits, host: str, path: str, alike: bool
+) -> bool:
+    """Whether an Ingress takes requests before ``front`` does, to a controller with such habits.
+
+    ``alike``: both are of one namespace.
+    """
+    near, names = _nearest(front, host, path, habits)
+    nearness, others = _nearest(one, host, path, habits)
+    if not others or (alike and others == names):
+        return False
+    # What no path of a nearer host is for, goes to a default backend.
+    nearer = max(nearness, (-1 if habits.by_length else _host_nearness(one, host), 0))
+    return nearer >= near or (habits.by_number and nearness > _DEFAULT)
 
 
 class _Habits(t.NamedTuple):
@@ -489,19 +502,34 @@ _PATTERNS_FIRST = ("path-regex",)
 _PATTERN_MARK = "/~"
 
 
-def _habits(*ingresses: Object) -> _Habits:
-    """Those of the controller of all of these: one of them is enough to tell."""
+#: What stands in the names of classes of which the controller goes by the host first
+_BY_HOST = (
+    *("alb", "apisix", "azure", "cilium", "contour", "gce", "haproxy", "higress", "istio", "kong"),
+    *("mse", "nginx", TKE_CLASS),
+)
+
+
+def _habits(*ingresses: Object) -> list[_Habits]:
+    """Those that the controller of all of these may have: one of them is enough to tell.
+
+    The name of a class is its user's, so that it need not tell.
+    """
+    classes = {class_of(one).lower() for one in ingresses} - {""}
+    told = any(word in name for word in _BY_HOST for name in classes)
     noted = {
         key.rpartition("/")[2]
         for one in ingresses
         for key in one.get("metadata", {}).get("annotations") or {}
     }
-    return _Habits(
-        by_length=any("traefik" in class_of(one).lower() for one in ingresses),
+    usual = _Habits(
         by_number=not noted.isdisjoint(_NUMBERED),
         patterns=not noted.isdisjoint(_PATTERNED),
         patterns_first=not noted.isdisjoint(_PATTERNS_FIRST),
     )
+    by_length = usual._replace(by_length=True)
+    if any("traefik" in name for name in classes):
+        return [by_length]
+    return [usual, by_length] if classes and not told else [usual]
 
 
 #: The load balancer that an Ingress of TKE's shares with others

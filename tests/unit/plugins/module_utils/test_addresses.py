@@ -475,8 +475,12 @@ def test_an_alias_can_be_a_pattern(name: str, alias: str) -> None:
     assert rivals(front, [front, other], "a.example", "/x") == ["echo/by alias"]
 
 
+def _class(name: str) -> dict[str, Any]:
+    return {"spec": {"ingressClassName": name}}
+
+
 LONG = {"path": "/along/the"}
-TRAEFIK = {"spec": {"ingressClassName": "traefik"}}
+TRAEFIK = _class("traefik")
 PRIORITY = "traefik.ingress.kubernetes.io/router.priority"
 REGEX = "nginx.ingress.kubernetes.io/use-regex"
 
@@ -499,6 +503,11 @@ REGEX = "nginx.ingress.kubernetes.io/use-regex"
             False,
         ),
         (TRAEFIK, _at("x", spec={"defaultBackend": {"service": {"name": "x"}}}), False),
+        # The name of its class need not tell which controller it is.
+        *(
+            (_class(name), _at("x", _rule("*.example", ("/", "Prefix", "x")), **_class(name)), taken)
+            for name, taken in (("public", True), ("nginx-public", False), ("qcloud", False))
+        ),
         # Its user says which is the first one.
         ({}, _at("x", _rule("", ("/", "Prefix", "x")), annotations={PRIORITY: "9"}), True),
         (
