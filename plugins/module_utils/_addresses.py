@@ -670,6 +670,17 @@ def _rules(ingress: Object, first: Object | None = None) -> t.Iterator[tuple[str
         yield from ((host, paths) for host in (_host(rule), *aliases))
 
 
+def _is_passed_through(ingress: Object) -> bool:
+    """Whether what is asked with TLS goes to a backend as it is: of its path nobody knows then, and
+    who passes it on does so before all else.
+    """
+    annotations = ingress.get("metadata", {}).get("annotations") or {}
+    return any(
+        key.endswith("/ssl-passthrough") and text.lower() == "true"
+        for key, text in annotations.items()
+    )
+
+
 #: How near a default backend is
 _DEFAULT = (-1, 0)
 #: Longer than any path
@@ -680,7 +691,7 @@ def _nearest(
     ingress: Object, host: str, path: str, habits: _Habits
 ) -> tuple[tuple[int, int], list[str]]:
     """How near the nearest rule is, and the names of the Services there."""
-    spec = ingress.get("spec", {})
+    spec, through = ingress.get("spec", {}), _is_passed_through(ingress)
     found: dict[tuple[int, int], set[str]] = {}
     for wanted, paths in _rules(ingress):
         nearness = _nearness(wanted, host)
@@ -690,9 +701,10 @@ def _nearest(
             forms = {prefix: "" if habits.patterns else kind}
             if marked:
                 forms[prefix[len(_PATTERN_MARK) :]] = ""
-            if any(starmap(partial(under, path), forms.items())):
+            if through or any(starmap(partial(under, path), forms.items())):
                 by_length = (0, _length(wanted, prefix, kind))
-                goes_first = marked or (habits.patterns_first and not _LITERAL.fullmatch(prefix))
+                is_first = habits.patterns_first and not _LITERAL.fullmatch(prefix)
+                goes_first = through or marked or is_first
                 length = _FIRST if goes_first else len(prefix)
                 place = by_length if habits.by_length else (nearness, length)
                 names = found.setdefault(place, set())
@@ -749,7 +761,12 @@ def _host(rule: Object) -> str:
 
 
 def _service_name(backend: Object | None) -> str:
-    return str(((backend or {}).get("service") or {}).get("name", ""))
+    """The Service of a backend, empty where it isn't one: with such a port the name is that of an
+    annotation, which says to whom requests go (AWS, Alibaba).
+    """
+    service = (backend or {}).get("service") or {}
+    by_annotation = (service.get("port") or {}).get("name") == "use-annotation"
+    return "" if by_annotation else str(service.get("name", ""))
 
 
 #: Those of HTTP and HTTPS, which a URL doesn't name

@@ -297,6 +297,9 @@ def forgeries(
     # The address is an option like any other: by it is seen whether the line itself arrives.
     options = ", ".join(["close", *names.values(), values[0].replace(":", ".")])
     hops = ("Connection", (("Connection", options),))
+    # Also what one proxy hands to another one, which writes what is read.
+    handed = ", ".join(["close", *HEARSAY, *_RUMOURS, values[0].replace(":", ".")])
+    more_hops = ("Connection", (("Connection", handed),))
     all_values = (*values, *unlikely)
     near_values = (*values, *near, *_mapped(values[0]))
     everything, everything_6 = (
@@ -306,7 +309,7 @@ def forgeries(
     lines_6 = (*everything_6, *over_ipv6, *_COMPANIONS)
     read = names[(header or DEFAULT_HEADER).lower()]
     return (
-        *(Forgery(name, one, all_values) for name, one in (*forms, *hearsay, hops)),
+        *(Forgery(name, one, all_values) for name, one in (*forms, *hearsay, hops, more_hops)),
         *(Forgery(name, one, near_values) for name, one in alike),
         # Who ends TLS hands on what is in it as it came, to who may take that protocol as well.
         *(

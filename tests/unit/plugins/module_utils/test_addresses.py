@@ -560,6 +560,26 @@ def test_who_may_take_requests_of_a_controller_with_habits_of_its_own(
     )
 
 
+def test_who_passes_tls_on_looks_at_no_path() -> None:
+    front = _at("own", _rule("a.example", ("/along", "Prefix", "own")))
+    annotation = "nginx.ingress.kubernetes.io/ssl-passthrough"
+    for text, host, found in (
+        ("true", "a.example", ["echo/x"]),
+        ("false", "a.example", []),
+        ("true", "b.example", []),
+    ):
+        other = _at("x", _rule(host, ("/", "Prefix", "x")), annotations={annotation: text})
+        assert rivals(front, [front, other], "a.example", "/along") == found
+
+
+def test_where_an_annotation_says_to_whom_requests_go() -> None:
+    rule = _rule("a.example", ("/", "Prefix", "own"))
+    [entry] = rule["http"]["paths"]  # type: ignore[index]
+    assert backends(_at("one", rule), "a.example", "/") == ["own"]
+    entry["backend"]["service"]["port"] = {"name": "use-annotation"}
+    assert backends(_at("one", rule), "a.example", "/") == [""]
+
+
 def test_a_pattern_of_kongs_is_the_nearest_rule_of_an_ingress() -> None:
     rules = [_rule("a.example", ("/x/y", "Prefix", "a"), ("/~/x.*", "Prefix", "pattern"))]
     assert backends(_at("one", *rules), "a.example", "/x/y") == ["pattern"]
