@@ -13,7 +13,8 @@ import re
 import shlex
 import string
 import typing as t
-from itertools import chain, zip_longest
+from functools import partial
+from itertools import chain, starmap, zip_longest
 from urllib.parse import quote, unquote, urlsplit
 
 from ansible_collections.kestrel.real_ip.plugins.module_utils._derive import canonical
@@ -344,7 +345,8 @@ def _entries_to(service: Object | None, rules: t.Iterable[Object]) -> t.Iterator
 
 
 def _paths_to(service: Object | None, rules: t.Iterable[Object]) -> list[str]:
-    found = [_LITERAL.match(entry.get("path") or "/") for entry in _entries_to(service, rules)]
+    told = (str(entry.get("path") or "/") for entry in _entries_to(service, rules))
+    found = [_LITERAL.match(re.sub(f"^{_PATTERN_MARK}(?=/)", "", one)) for one in told]
     return [*dict.fromkeys(match[0] for match in found if match)]
 
 
@@ -421,7 +423,7 @@ def backends(ingress: Object, host: str, path: str) -> list[str]:
 
     The host alone goes before a wildcard, before a rule without one; then the longest path wins.
     """
-    return _nearest(ingress, host, path, _habits(ingress))[1]
+    return _nearest(ingress, host, path, _habits(ingress)[0])[1]
 
 
 def asked_for(host: str, path: str, url: str) -> tuple[str, str]:
@@ -449,57 +451,101 @@ def rivals(front: Object, ingresses: t.Iterable[Object], host: str, path: str) -
     own, metadata = {*addresses(front)}, front.get("metadata", {})
     found = []
     for one in ingresses:
-        habits = _habits(front, one)
-        near, names = _nearest(front, host, path, habits)
-        other, (nearness, others) = one["metadata"], _nearest(one, host, path, habits)
+        other = one["metadata"]
         alike = other["namespace"] == metadata.get("namespace")
-        if alike and (other["name"] == metadata.get("name") or others == names):
+        if alike and other["name"] == metadata.get("name"):
             continue
-        # What no path of a nearer host is for, goes to a default backend.
-        nearer = max(nearness, (-1 if habits.by_length else _host_nearness(one, host), 0))
-        first = nearer >= near or (habits.by_number and nearness > _DEFAULT)
-        if others and first and (own & {*addresses(one)} or _is_new_beside(one, front)):
+        if not (own & {*addresses(one)} or _is_new_beside(one, front)):
+            continue
+        if any(_may_take(front, one, each, host, path, alike) for each in _habits(front, one)):
             found.append(f"{other['namespace']}/{other['name']}")
     return sorted(found)
+
+
+def _may_take(
+    front: Object, one: Object, habits: _Habits, host: str, path: str, alike: bool
+) -> bool:
+    """Whether an Ingress takes requests before ``front`` does, to a controller with such habits.
+
+    ``alike``: both are of one namespace.
+    """
+    near, names = _nearest(front, host, path, habits)
+    nearness, others = _nearest(one, host, path, habits)
+    if not others or (alike and others == names):
+        return False
+    # What no path of a nearer host is for, goes to a default backend.
+    nearer = max(nearness, (-1 if habits.by_length else _host_nearness(one, host), 0))
+    return nearer >= near or (habits.by_number and nearness > _DEFAULT)
 
 
 class _Habits(t.NamedTuple):
     """How the controller of an Ingress chooses, where it isn't as usual.
 
     ``by_length``: the longest rule wins, whatever its host; ``by_number``: its user says which;
-    ``patterns``: each path is one, whatever its type.
+    ``patterns``: each path is one, whatever its type; ``patterns_first``: and goes before those of
+    others.
     """
 
     by_length: bool = False
     by_number: bool = False
     patterns: bool = False
+    patterns_first: bool = False
 
 
-_NUMBERED = (
-    "traefik.ingress.kubernetes.io/router.priority",
-    "alb.ingress.kubernetes.io/group.order",
+#: Annotations, whatever stands before the slash: several controllers know the same ones, and some
+#: can be told to read them under another name.
+_NUMBERED = ("group.order", "regex-priority", "router.priority")
+_PATTERNED = ("path-regex", "rewrite-target", "use-regex")
+#: Of these nginx looks at the patterns before it looks at any other path.
+_PATTERNS_FIRST = ("path-regex",)
+#: What begins so is a pattern to Kong, which stands behind the mark, and goes before other paths.
+_PATTERN_MARK = "/~"
+
+
+#: What stands in the names of classes of which the controller goes by the host first
+_BY_HOST = (
+    *("alb", "apisix", "azure", "cilium", "contour", "gce", "haproxy", "higress", "istio", "kong"),
+    *("mse", "nginx", TKE_CLASS),
 )
-_PATTERNED = (
-    "nginx.ingress.kubernetes.io/rewrite-target",
-    "nginx.ingress.kubernetes.io/use-regex",
-)
 
 
-def _habits(*ingresses: Object) -> _Habits:
-    """Those of the controller of all of these: one of them is enough to tell."""
-    noted = {key for one in ingresses for key in one.get("metadata", {}).get("annotations") or {}}
-    return _Habits(
-        by_length=any("traefik" in class_of(one).lower() for one in ingresses),
+def _habits(*ingresses: Object) -> list[_Habits]:
+    """Those that the controller of all of these may have: one of them is enough to tell.
+
+    The name of a class is its user's, so that it need not tell.
+    """
+    classes = {class_of(one).lower() for one in ingresses} - {""}
+    told = any(word in name for word in _BY_HOST for name in classes)
+    noted = {
+        key.rpartition("/")[2]
+        for one in ingresses
+        for key in one.get("metadata", {}).get("annotations") or {}
+    }
+    usual = _Habits(
         by_number=not noted.isdisjoint(_NUMBERED),
         patterns=not noted.isdisjoint(_PATTERNED),
+        patterns_first=not noted.isdisjoint(_PATTERNS_FIRST),
     )
+    by_length = usual._replace(by_length=True)
+    if any("traefik" in name for name in classes):
+        return [by_length]
+    return [usual, by_length] if classes and not told else [usual]
+
+
+#: The load balancer that an Ingress of TKE's shares with others
+_NAMED = "kubernetes.io/ingress.existLbId"
 
 
 def _is_new_beside(one: Object, front: Object) -> bool:
-    """Whether an Ingress has no address yet, and will have that of the other one. Of TKE's each has
-    a load balancer of its own.
+    """Whether an Ingress has no address yet, and will have that of the other one, or may: one without
+    a class can be anybody's. Of TKE's each has a load balancer of its own, unless it names one.
     """
-    return not addresses(one) and class_of(one) == class_of(front) != TKE_CLASS
+    if addresses(one):
+        return False
+    if class_of(front) == TKE_CLASS:
+        named, own = (each["metadata"].get("annotations", {}).get(_NAMED) for each in (one, front))
+        return named is not None and named == own
+    return class_of(one) in ("", class_of(front))
 
 
 def url_takers(
@@ -585,18 +631,36 @@ def _is_pattern(host: str) -> bool:
     return host.startswith(("~", ".")) or host.endswith(".*")
 
 
-#: Annotations that give all rules of an Ingress further hosts, separated by commas
-_ALIASES = (
-    "nginx.ingress.kubernetes.io/server-alias",
-    "haproxy-ingress.github.io/server-alias",
-)
+#: Annotations that give all rules of an Ingress further hosts, separated by commas, whatever stands
+#: before the slash
+_ALIASES = ("host-aliases", "server-alias")
+#: One that gives them a pattern of hosts
+_ALIAS_PATTERN = "server-alias-regex"
+#: Those that give a rule more hosts or paths: of AWS and of Alibaba, in JSON
+_CONDITIONS = "alb.ingress.kubernetes.io/conditions."
+_TEXTS = re.compile(r'"((?:\\.|[^"\\])*)"')
+
+
+def _aliases(ingress: Object) -> list[str]:
+    """Further hosts of all rules, patterns among them."""
+    annotations = ingress.get("metadata", {}).get("annotations") or {}
+    found: list[str] = []
+    for key, text in annotations.items():
+        name = key.rpartition("/")[2]
+        if name in _ALIASES:
+            found += text.split(",")
+        elif name == _ALIAS_PATTERN:
+            found.append(f"~{text}")
+        elif key.startswith(_CONDITIONS):
+            # What has a dot there can be a host, and what is none takes nothing.
+            hosts = (one for one in _TEXTS.findall(text) if "." in one and one[0] != "/")
+            found += (f"~{one}" if "?" in one or "*" in one[1:] else one for one in hosts)
+    return [one.strip() for one in found if one.strip()]
 
 
 def _rules(ingress: Object, first: Object | None = None) -> t.Iterator[tuple[str, list[Object]]]:
     """Host and paths of each rule; those that lead to the Service ``first`` come first."""
-    annotations = ingress.get("metadata", {}).get("annotations") or {}
-    texts = (annotations.get(key, "").split(",") for key in _ALIASES)
-    aliases = [one.strip() for one in chain.from_iterable(texts) if one.strip()]
+    aliases = _aliases(ingress)
 
     def is_other(rule: Object) -> bool:
         return not any(_entries_to(first, [rule]))
@@ -606,23 +670,43 @@ def _rules(ingress: Object, first: Object | None = None) -> t.Iterator[tuple[str
         yield from ((host, paths) for host in (_host(rule), *aliases))
 
 
+def _is_passed_through(ingress: Object) -> bool:
+    """Whether what is asked with TLS goes to a backend as it is: of its path nobody knows then, and
+    who passes it on does so before all else.
+    """
+    annotations = ingress.get("metadata", {}).get("annotations") or {}
+    return any(
+        key.endswith("/ssl-passthrough") and text.lower() == "true"
+        for key, text in annotations.items()
+    )
+
+
 #: How near a default backend is
 _DEFAULT = (-1, 0)
+#: Longer than any path
+_FIRST = 1_000_000
 
 
 def _nearest(
     ingress: Object, host: str, path: str, habits: _Habits
 ) -> tuple[tuple[int, int], list[str]]:
     """How near the nearest rule is, and the names of the Services there."""
-    spec = ingress.get("spec", {})
+    spec, through = ingress.get("spec", {}), _is_passed_through(ingress)
     found: dict[tuple[int, int], set[str]] = {}
     for wanted, paths in _rules(ingress):
         nearness = _nearness(wanted, host)
         for entry in paths if nearness >= 0 else ():
             prefix, kind = entry.get("path") or "/", entry.get("pathType", "")
-            if under(path, prefix, "" if habits.patterns else kind):
+            marked = prefix.startswith(f"{_PATTERN_MARK}/")
+            forms = {prefix: "" if habits.patterns else kind}
+            if marked:
+                forms[prefix[len(_PATTERN_MARK) :]] = ""
+            if through or any(starmap(partial(under, path), forms.items())):
                 by_length = (0, _length(wanted, prefix, kind))
-                place = by_length if habits.by_length else (nearness, len(prefix))
+                is_first = habits.patterns_first and not _LITERAL.fullmatch(prefix)
+                goes_first = through or marked or is_first
+                length = _FIRST if goes_first else len(prefix)
+                place = by_length if habits.by_length else (nearness, length)
                 names = found.setdefault(place, set())
                 names.add(_service_name(entry.get("backend")))
     if found:
@@ -677,7 +761,12 @@ def _host(rule: Object) -> str:
 
 
 def _service_name(backend: Object | None) -> str:
-    return str(((backend or {}).get("service") or {}).get("name", ""))
+    """The Service of a backend, empty where it isn't one: with such a port the name is that of an
+    annotation, which says to whom requests go (AWS, Alibaba).
+    """
+    service = (backend or {}).get("service") or {}
+    by_annotation = (service.get("port") or {}).get("name") == "use-annotation"
+    return "" if by_annotation else str(service.get("name", ""))
 
 
 #: Those of HTTP and HTTPS, which a URL doesn't name

@@ -280,7 +280,7 @@ def _is_left(way: Way, stations: Sequence[Station]) -> bool:
     """Whether something that was to be forged there wasn't, or was refused: an honest answer shows
     no deception, and silence doesn't either.
     """
-    forgeries = {id(one) for one in way.target.forgeries}
+    forgeries = {id(one) for one in way.target.trials}
     strategy = way.target.question.strategy
 
     def is_open(station: Station) -> bool:

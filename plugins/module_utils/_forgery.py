@@ -33,7 +33,8 @@ class Forgery(NamedTuple):
 
     ``public``: those of the values that are globally routable; ``repeated``: sent as often as
     honest requests, since backends can differ in what they believe; ``preface``: sent before
-    anything else on the connection, as Latin-1; ``alone``: no other header is forged with it.
+    anything else on the connection, as Latin-1, with ``within`` as the first thing within TLS;
+    ``alone``: no other header is forged with it.
     """
 
     header: str
@@ -41,6 +42,7 @@ class Forgery(NamedTuple):
     values: tuple[str, ...]
     repeated: bool = False
     preface: str = ""
+    within: bool = False
 
     @property
     def opens(self) -> bool:
@@ -295,6 +297,9 @@ def forgeries(
     # The address is an option like any other: by it is seen whether the line itself arrives.
     options = ", ".join(["close", *names.values(), values[0].replace(":", ".")])
     hops = ("Connection", (("Connection", options),))
+    # Also what one proxy hands to another one, which writes what is read.
+    handed = ", ".join(["close", *HEARSAY, *_RUMOURS, values[0].replace(":", ".")])
+    more_hops = ("Connection", (("Connection", handed),))
     all_values = (*values, *unlikely)
     near_values = (*values, *near, *_mapped(values[0]))
     everything, everything_6 = (
@@ -304,9 +309,14 @@ def forgeries(
     lines_6 = (*everything_6, *over_ipv6, *_COMPANIONS)
     read = names[(header or DEFAULT_HEADER).lower()]
     return (
-        *(Forgery(name, one, all_values) for name, one in (*forms, *hearsay, hops)),
+        *(Forgery(name, one, all_values) for name, one in (*forms, *hearsay, hops, more_hops)),
         *(Forgery(name, one, near_values) for name, one in alike),
-        *(Forgery(name, (), all_values, preface=one) for name, one in _prefaces(values[0])),
+        # Who ends TLS hands on what is in it as it came, to who may take that protocol as well.
+        *(
+            Forgery(name, (), all_values, preface=one, within=within)
+            for within in (False, True)
+            for name, one in _prefaces(values[0])
+        ),
         Forgery(read, lines_6, all_values),
         Forgery(read, (*everything, *_COMPANIONS, *_FROM_ELSEWHERE), all_values),
         Forgery(read, lines, all_values, repeated=True),

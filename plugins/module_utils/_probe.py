@@ -77,7 +77,7 @@ class Request(NamedTuple):
     """What is sent, the same each time but for the nonce. ``timeout``: seconds for all of it.
 
     ``forged``: header lines that are added as they are; ``preface``: goes before all of it, also
-    before TLS.
+    before TLS, or with ``within`` as the first thing within that.
     """
 
     method: str = "GET"
@@ -86,6 +86,7 @@ class Request(NamedTuple):
     max_body: int = 65536
     forged: tuple[tuple[str, str], ...] = ()
     preface: str = ""
+    within: bool = False
 
 
 class Reply(NamedTuple):
@@ -286,11 +287,18 @@ def _connect(address: SocketAddress, until: float) -> socket.socket:
         raise NoAnswer("V601" if unrouted else "V506", _why(error)) from error
 
 
-def _wrap(sock: socket.socket, endpoint: Endpoint, until: float) -> socket.socket:
+def _preface(request: Request) -> bytes:
+    return request.preface.encode("latin-1")
+
+
+def _wrap(
+    sock: socket.socket, endpoint: Endpoint, request: Request, until: float
+) -> socket.socket:
     if endpoint.tls is None:
         return sock
     try:
         sock.settimeout(_left(until))
+        sock.sendall(b"" if request.within else _preface(request))
         return endpoint.tls.wrap_socket(sock, server_hostname=endpoint.server_name)
     except ssl.SSLCertVerificationError as error:
         raise NoAnswer("V507", error.verify_message or str(error)) from error
@@ -350,6 +358,8 @@ def _exchange(
 ) -> Answer:
     began = "V509"
     try:
+        if endpoint.tls is None or request.within:
+            wire.sendall(_preface(request))
         response = _send(wire, endpoint, request, nonce)
         if stream.in_head:
             raise http.client.IncompleteRead(b"")
@@ -397,8 +407,7 @@ def fetch(
     with _connect(address, until) as plain:
         connected = monotonic()
         local = parse_address(plain.getsockname()[0])
-        plain.sendall(request.preface.encode("latin-1"))
-        with _wrap(plain, endpoint, until) as sock:
+        with _wrap(plain, endpoint, request, until) as sock:
             stream = _Stream(sock, until, request.max_body)
             answer = _exchange(_Wire(sock, until, stream), stream, endpoint, request, nonce)
             first_byte = stream.first_byte or connected
@@ -424,6 +433,11 @@ class Target(NamedTuple):
     forgeries: Sequence[Forgery] = ()
     knocks: bool = False
 
+    @property
+    def trials(self) -> list[Forgery]:
+        """The forgeries that can be sent: without TLS there is nothing within it."""
+        return [one for one in self.forgeries if self.endpoint.tls or not one.within]
+
 
 # There is no connection that anything could be sent over. Who takes one and then says nothing may
 # still answer to what came through a proxy.
@@ -437,7 +451,7 @@ def to_knock_with(
     if not target.knocks or all(one.code in _UNCONNECTED for one in samples):
         return []
     tried = {id(forgery) for forgery, _sample in forged}
-    return [one for one in target.forgeries if one.opens and id(one) not in tried]
+    return [one for one in target.trials if one.opens and id(one) not in tried]
 
 
 class Station:
@@ -475,7 +489,7 @@ class Station:
     def _untried(self) -> list[Forgery]:
         """What to forge that was not: all of it where anything was answered."""
         tried = {id(forgery) for forgery, _sample in self.forged}
-        left = [one for one in self.target.forgeries if id(one) not in tried]
+        left = [one for one in self.target.trials if id(one) not in tried]
         samples = [*self.samples, *(sample for _forgery, sample in self.forged)]
         if any(map(is_answer, samples)):
             return left
@@ -621,7 +635,9 @@ class Survey:
             request = self._request._replace(forged=(*own,))
         else:
             lines = (*forgery.lines, *(own if forgery.in_lines else ()))
-            request = self._request._replace(forged=lines, preface=forgery.preface)
+            request = self._request._replace(
+                forged=lines, preface=forgery.preface, within=forgery.within
+            )
         try:
             reply = self._fetch(target.endpoint, station.address, request, self._until, nonce)
         except NoAnswer as error:

@@ -910,7 +910,7 @@ def run(params: dict[str, Any]) -> dict[str, Any]:
         title = {"name": target.name, "url": target.url}
         # What there was no time for is no less untested than what was refused.
         tried = {id(forgery) for forgery, _sample in station.forged}
-        late = [(one, Sample("V525")) for one in target.forgeries if id(one) not in tried]
+        late = [(one, Sample("V525")) for one in target.trials if id(one) not in tried]
         forged = [*station.forged, *late] if any(map(is_answer, station.samples)) else []
         seen = (station.samples, station.goal, title, forged)
         return describe(target.question, station.path, *seen)

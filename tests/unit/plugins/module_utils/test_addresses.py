@@ -451,15 +451,36 @@ def test_who_may_take_the_requests_of_an_ingress(other: dict[str, Any], found: l
     assert rivals(OWN, [OWN, other], "a.example", "/x") == found
 
 
-@pytest.mark.parametrize("alias", ["~^[ab][.]example$", "a.*", ".example"])
-def test_an_alias_can_be_a_pattern(alias: str) -> None:
+#: Of AWS, which adds them to those of the rule
+CONDITIONS = '[{"field": "host-header", "hostHeaderConfig": {"values": ["%s"]}}]'
+
+
+@pytest.mark.parametrize(
+    ("name", "alias"),
+    [
+        (ALIAS, "~^[ab][.]example$"),
+        (ALIAS, "a.*"),
+        (ALIAS, ".example"),
+        ("ingress.kubernetes.io/server-alias", "c.example,a.example"),
+        ("haproxy-ingress.github.io/server-alias-regex", "^[ab][.]example$"),
+        ("konghq.com/host-aliases", "c.example,a.example"),
+        ("alb.ingress.kubernetes.io/conditions.b", CONDITIONS % "a.example"),
+        ("alb.ingress.kubernetes.io/conditions.b", CONDITIONS % "?.example"),
+    ],
+)
+def test_an_alias_can_be_a_pattern(name: str, alias: str) -> None:
     """What is for every host comes after it."""
-    other = _at("by alias", BY_ALIAS, annotations={ALIAS: alias})
+    other = _at("by alias", BY_ALIAS, annotations={name: alias})
     front = _at("own", _rule("", ("/", "Prefix", "own")))
     assert rivals(front, [front, other], "a.example", "/x") == ["echo/by alias"]
 
 
-TRAEFIK = {"spec": {"ingressClassName": "traefik"}}
+def _class(name: str) -> dict[str, Any]:
+    return {"spec": {"ingressClassName": name}}
+
+
+LONG = {"path": "/along/the"}
+TRAEFIK = _class("traefik")
 PRIORITY = "traefik.ingress.kubernetes.io/router.priority"
 REGEX = "nginx.ingress.kubernetes.io/use-regex"
 
@@ -482,6 +503,11 @@ REGEX = "nginx.ingress.kubernetes.io/use-regex"
             False,
         ),
         (TRAEFIK, _at("x", spec={"defaultBackend": {"service": {"name": "x"}}}), False),
+        # The name of its class need not tell which controller it is.
+        *(
+            (_class(name), _at("x", _rule("*.example", ("/", "Prefix", "x")), **_class(name)), taken)
+            for name, taken in (("public", True), ("nginx-public", False), ("qcloud", False))
+        ),
         # Its user says which is the first one.
         ({}, _at("x", _rule("", ("/", "Prefix", "x")), annotations={PRIORITY: "9"}), True),
         (
@@ -506,16 +532,61 @@ REGEX = "nginx.ingress.kubernetes.io/use-regex"
             _at("x", _rule("a.example", ("/alo?ng.*", "Prefix", "x"))),
             True,
         ),
+        # What is a pattern to Kong goes before all that is none.
+        (LONG, _at("x", _rule("a.example", ("/~/al.*", "ImplementationSpecific", "x"))), True),
+        (LONG, _at("x", _rule("a.example", ("/~/v.*", "ImplementationSpecific", "x"))), False),
+        (LONG, _at("x", _rule("", ("/~/al.*", "ImplementationSpecific", "x"))), False),
+        # Likewise where the nginx of F5 is told so.
+        (
+            LONG,
+            _at(
+                "x",
+                _rule("a.example", ("/al.*", "Prefix", "x")),
+                annotations={"nginx.org/path-regex": "case_sensitive"},
+            ),
+            True,
+        ),
     ],
 )
 def test_who_may_take_requests_of_a_controller_with_habits_of_its_own(
     own: dict[str, Any], other: dict[str, Any], taken: bool
 ) -> None:
-    front = _at("own", _rule("a.example", ("/", "Prefix", "own")), **own)
+    path = own.get("path", "/")
+    more = {key: value for key, value in own.items() if key != "path"}
+    front = _at("own", _rule("a.example", (path, "Prefix", "own")), **more)
     assert (
         rivals(front, [front, other], "a.example", "/along/the/way/to/all/of/it")
         == ["echo/x"] * taken
     )
+
+
+def test_who_passes_tls_on_looks_at_no_path() -> None:
+    front = _at("own", _rule("a.example", ("/along", "Prefix", "own")))
+    annotation = "nginx.ingress.kubernetes.io/ssl-passthrough"
+    for text, host, found in (
+        ("true", "a.example", ["echo/x"]),
+        ("false", "a.example", []),
+        ("true", "b.example", []),
+    ):
+        other = _at("x", _rule(host, ("/", "Prefix", "x")), annotations={annotation: text})
+        assert rivals(front, [front, other], "a.example", "/along") == found
+
+
+def test_where_an_annotation_says_to_whom_requests_go() -> None:
+    rule = _rule("a.example", ("/", "Prefix", "own"))
+    [entry] = rule["http"]["paths"]  # type: ignore[index]
+    assert backends(_at("one", rule), "a.example", "/") == ["own"]
+    entry["backend"]["service"]["port"] = {"name": "use-annotation"}
+    assert backends(_at("one", rule), "a.example", "/") == [""]
+
+
+def test_a_pattern_of_kongs_is_the_nearest_rule_of_an_ingress() -> None:
+    rules = [_rule("a.example", ("/x/y", "Prefix", "a"), ("/~/x.*", "Prefix", "pattern"))]
+    assert backends(_at("one", *rules), "a.example", "/x/y") == ["pattern"]
+    assert backends(_at("one", *rules), "a.example", "/y") == []
+    service = {"metadata": {"name": "own"}}
+    found = around([], service, _at("one", _rule("", ("/~/x.*", "Prefix", "own"))))
+    assert found["paths"] == ["/x."]
 
 
 def test_the_nearest_rule_of_an_ingress_is_the_longest_to_traefik() -> None:
@@ -530,6 +601,7 @@ def test_the_nearest_rule_of_an_ingress_is_the_longest_to_traefik() -> None:
         ("nginx", "nginx", ["echo/new"]),
         ("", "", ["echo/new"]),
         ("nginx", "another", []),
+        ("nginx", "", ["echo/new"]),
         # Of these each has a load balancer of its own.
         ("qcloud", "qcloud", []),
     ],
@@ -541,6 +613,22 @@ def test_an_ingress_may_take_requests_before_it_has_an_address(
     own = _at("own", _rule("", ("/", "Prefix", "own")), spec={"ingressClassName": own_class})
     other = _at("new", _rule(*rule), address="", spec={"ingressClassName": other_class})
     assert rivals(own, [own, other], "a.example", "/") == found
+
+
+@pytest.mark.parametrize(("names", "found"), [("ab", []), ("aa", ["echo/new"])])
+def test_an_ingress_of_tkes_may_name_the_load_balancer_of_another_one(
+    names: str, found: list[str]
+) -> None:
+    own, other = (
+        {
+            "spec": {"ingressClassName": "qcloud"},
+            "annotations": {"kubernetes.io/ingress.existLbId": name},
+        }
+        for name in names
+    )
+    front = _at("own", _rule("", ("/", "Prefix", "own")), **own)
+    new = _at("new", _rule("a.example", ("/", "Prefix", "x")), address="", **other)
+    assert rivals(front, [front, new], "a.example", "/") == found
 
 
 @pytest.mark.parametrize(

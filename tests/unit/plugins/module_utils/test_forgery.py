@@ -68,7 +68,8 @@ def test_each_header_is_forged_with_each_kind_of_address() -> None:
 )
 def test_the_proxy_protocol(avoided: list[str], line: str, kind: str, packed: str) -> None:
     sent = forgeries(None, parse_ranges(avoided), ["2001:db8::/32"])
-    first, second = [one for one in sent if one.preface]
+    first, second, *others = [one for one in sent if one.preface]
+    assert others == [one._replace(within=True) for one in (first, second)]
     assert (first.preface, first.lines) == (f"PROXY {line} 6666 80\r\n", ())
     # As in the protocol's specification, section 2.2
     signature, ports = "0d0a0d0a000d0a515549540a", "1a0a0050"
@@ -141,7 +142,7 @@ def test_connection_names_each_header_that_carries_an_address() -> None:
     for avoided, value in (["203.0.113.20"], "6.6.6.6"), (["6.0.0.0/7", "192.0.2.20"], "9.9.9.9"):
         for header in ("X-Client-IP", "ClientIP"):
             sent = forgeries(header, parse_ranges(avoided), None)
-            [[line]] = [one.lines for one in sent if one.header == "Connection"]
+            [[line], _handed_on] = [one.lines for one in sent if one.header == "Connection"]
             options = f"close, {header}, X-Real-IP, {XFF}, Forwarded, {value}"
             assert line == ("Connection", options)
 

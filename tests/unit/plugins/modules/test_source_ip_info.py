@@ -456,6 +456,37 @@ def test_who_takes_the_proxy_protocol_from_anybody(layer: str, version: str) -> 
     assert "PROXY" not in result["forgery"], "it is no header"
 
 
+@pytest.mark.parametrize("name", ["X-Client-IP", "CF-Connecting-IP", "Fly-Client-IP"])
+def test_connection_names_what_proxies_hand_on(name: str) -> None:
+    """One proxy writes a header and drops what Connection names, another one reads it."""
+
+    def behave(connection: Connection) -> None:
+        lines = connection.read()[1:]
+        named = ",".join(value for key, value in lines if key == "Connection").split(",")
+        dropped = name in [one.strip() for one in named]
+        seen = ("X-Forwarded-For", NODE if dropped else CLIENT)
+        document = {"kestrel": 1, "headers": [*lines, seen], "peer": {"address": NODE, "port": 1}}
+        connection.send(response(json.dumps(document).encode()))
+
+    with Server(behave) as running:
+        result = probe(url=running.url, expected_source=[CLIENT], forge=True)
+    assert (result["verdict"], result["code"]) == ("forgeable", "V102"), result["reason"]
+
+
+@pytest.mark.parametrize("layer", ["l4", "l7"])
+@pytest.mark.parametrize("version", ["PROXY TCP4", SECOND])
+def test_who_takes_the_proxy_protocol_behind_who_ends_tls(
+    tmp_path: Path, layer: str, version: str
+) -> None:
+    file = certificate(tmp_path, "127.0.0.1")
+    # In front of TLS nobody takes it: what ends TLS hands on what is in it, as it is.
+    with Server(takes_proxy_lines(CLIENT, version), tls=server_tls(file)) as running:
+        secured = {"ca_path": str(file), "forge": True, "layer": layer}
+        result = probe(url=running.url, expected_source=[CLIENT], **secured)
+    assert (result["verdict"], result["code"]) == ("forgeable", "V104"), result["reason"]
+    assert f"{version} 6.6.6.6 " in result["reason"]
+
+
 @pytest.mark.parametrize(
     ("shows", "code"),
     [
