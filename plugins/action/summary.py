@@ -18,6 +18,7 @@ from ansible_collections.kestrel.real_ip.plugins.module_utils._language import (
     in_language,
 )
 from ansible_collections.kestrel.real_ip.plugins.module_utils._summary import (
+    after_changes,
     before_changes,
     colour,
     combined,
@@ -85,6 +86,8 @@ class ActionModule(ActionBase):
             found = entry(probe, failure, now)
         if self._task.check_mode:
             found = before_changes(found, arguments["applied"])
+        else:
+            found = after_changes(found, arguments["applied"])
         language = arguments["language"]
         found = in_language(with_cause(found, way), language)
         # A diagnosis draws no verdict, so that it takes none back either.

@@ -44,7 +44,7 @@ def receiving_pods(service: Object, pods: t.Iterable[Object]) -> list[str]:
     # It is a name for somewhere else, whatever its selector says.
     if service.get("spec", {}).get("type") == "ExternalName":
         return []
-    if not service.get("spec", {}).get("publishNotReadyAddresses"):
+    if not _takes_all(service):
         return ready_pods(pods)
     return sorted(
         pod["metadata"]["name"]
@@ -53,6 +53,16 @@ def receiving_pods(service: Object, pods: t.Iterable[Object]) -> list[str]:
         and pod_addresses(pod)
         and pod["status"].get("phase") not in _ENDED
     )
+
+
+#: How that was said before Kubernetes had a field for it, which it still understands
+_TOLERATES = "service.alpha.kubernetes.io/tolerate-unready-endpoints"
+
+
+def _takes_all(service: Object) -> bool:
+    """Whether requests are sent to pods that aren't ready as well."""
+    noted = (service.get("metadata", {}).get("annotations") or {}).get(_TOLERATES, "")
+    return bool(service.get("spec", {}).get("publishNotReadyAddresses")) or noted == "true"
 
 
 def pod_addresses(pod: Object) -> list[str]:
@@ -537,8 +547,9 @@ _NAMED = "kubernetes.io/ingress.existLbId"
 
 
 def _is_new_beside(one: Object, front: Object) -> bool:
-    """Whether an Ingress has no address yet, and will have that of the other one, or may: one without
-    a class can be anybody's. Of TKE's each has a load balancer of its own, unless it names one.
+    """Whether an Ingress has no address yet, and will have that of the other one, or may: one
+    without a class can be anybody's. Of TKE's each has a load balancer of its own, unless it names
+    one.
     """
     if addresses(one):
         return False

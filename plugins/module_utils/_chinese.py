@@ -55,6 +55,9 @@ PHRASES: Mapping[str, str] = {
     "the echo app doesn't name its pod": "回显应用不报告 Pod 名称",
     "; {told} ({name})": "；{told}（{name}）",
     "{name} and {count} more": "{name} 等，另有 {count} 个",
+    "this run has changed {objects}, and what is in front may not follow yet: verify again": (
+        "本次运行更改了 {objects}，前置的负载均衡可能尚未生效：请再次验证"
+    ),
     "check mode: of what is there now, without the changes that a run would make": (
         "检查模式：这是现有内容的结果，不含运行将做的更改"
     ),

@@ -92,8 +92,9 @@ CHOSEN = (*_PUBLIC, *_DOCUMENTATION, *chain.from_iterable(_UNLIKELY), _LOOPBACK)
 _LISTS = ("X-Forwarded-For", "Forwarded")
 # Who counts proxies may look at a list of just so many.
 _SEVERAL = 3
-# Envoy with trusted ranges reads no list of more than 20, others cut what is longer than a buffer.
-_LONG = 128
+# Envoy with trusted ranges reads no list of more than 20, others cut what is longer than a buffer:
+# of 1 KiB, or of 4. Most servers take no line of more than 8.
+_LONG, _LONGEST_BYTES = 128, 6000
 
 #: Other headers in which proxies and CDNs hand an address on. A proxy that believes one of them
 #: writes what the client chose into a header that the strategy reads.
@@ -214,8 +215,9 @@ def _forms(header: str, values: Sequence[str]) -> Iterable[tuple[str, ...]]:
     if header in _LISTS:
         yield (f'unknown, "{_element(header, first)}',)
         yield (", ".join(_element(header, value) for value in values),)
-        for count in (_SEVERAL, _LONG):
-            yield (", ".join([_element(header, first)] * count),)
+        element = _element(header, first)
+        for count in (_SEVERAL, _LONG, _LONGEST_BYTES // len(f"{element}, ")):
+            yield (", ".join([element] * count),)
 
 
 def _handed_on(header: str, value: str, ipv6: str) -> str:

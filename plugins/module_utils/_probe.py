@@ -291,9 +291,7 @@ def _preface(request: Request) -> bytes:
     return request.preface.encode("latin-1")
 
 
-def _wrap(
-    sock: socket.socket, endpoint: Endpoint, request: Request, until: float
-) -> socket.socket:
+def _wrap(sock: socket.socket, endpoint: Endpoint, request: Request, until: float) -> socket.socket:
     if endpoint.tls is None:
         return sock
     try:

@@ -388,6 +388,28 @@ def before_changes(found: Data, applied: t.Iterable[Data]) -> dict[str, t.Any]:
     return {**found, "reason": phrase("{reason}; {told}", reason=found["reason"], told=told)}
 
 
+#: Objects that a load balancer is made by, and what was done where it was there before
+_FRONTS, _CHANGED = ("Service", "Ingress"), ("changed", "adopted")
+
+
+def after_changes(found: Data, applied: t.Iterable[Data]) -> dict[str, t.Any]:
+    """The entry of a run that changed what a load balancer is made by: whoever carries that out
+    takes his time, and no object says when he has. Until then, answers come as before.
+    """
+    changed = [
+        f"{one['kind']} {one['name']}"
+        for one in applied
+        if one.get("kind") in _FRONTS and one["action"] in _CHANGED
+    ]
+    if found["verdict"] == NOT_RUN or not changed:
+        return {**found}
+    told = phrase(
+        "this run has changed {objects}, and what is in front may not follow yet: verify again",
+        objects=", ".join(changed),
+    )
+    return {**found, "reason": phrase("{reason}; {told}", reason=found["reason"], told=told)}
+
+
 def running(applied: t.Iterable[Data]) -> list[tuple[str, str]]:
     """What a run leaves in the cluster; ``applied``: what ``apply`` returned."""
     objects = [one for one in applied if one["action"] not in ("absent", "deleted")]

@@ -81,6 +81,10 @@ def test_pods_that_are_not_ready_may_get_requests_too() -> None:
     ]
     service = {"spec": {"publishNotReadyAddresses": True}}
     assert receiving_pods(service, pods) == ["a", "b"]
+    annotation = "service.alpha.kubernetes.io/tolerate-unready-endpoints"
+    for text, found in ("true", ["a", "b"]), ("false", ["a"]):
+        of_old = {"metadata": {"annotations": {annotation: text}}, "spec": {}}
+        assert receiving_pods(of_old, pods) == found
     # That leads elsewhere, whatever it selects.
     elsewhere = {"spec": {**service["spec"], "type": "ExternalName", "externalName": "a.example"}}
     assert receiving_pods(elsewhere, pods) == []
@@ -505,7 +509,11 @@ REGEX = "nginx.ingress.kubernetes.io/use-regex"
         (TRAEFIK, _at("x", spec={"defaultBackend": {"service": {"name": "x"}}}), False),
         # The name of its class need not tell which controller it is.
         *(
-            (_class(name), _at("x", _rule("*.example", ("/", "Prefix", "x")), **_class(name)), taken)
+            (
+                _class(name),
+                _at("x", _rule("*.example", ("/", "Prefix", "x")), **_class(name)),
+                taken,
+            )
             for name, taken in (("public", True), ("nginx-public", False), ("qcloud", False))
         ),
         # Its user says which is the first one.

@@ -8,6 +8,7 @@ import typing as t
 
 import pytest
 from ansible_collections.kestrel.real_ip.plugins.module_utils._summary import (
+    after_changes,
     before_changes,
     combined,
     diagnosed,
@@ -126,6 +127,28 @@ def test_check_mode_says_that_its_verdict_is_of_what_was_there_before(
     before = entry(probe, None, FACTS)
     found = before_changes(before, applied)
     assert ("; check mode: of what is there now" in found["reason"]) is told
+    assert {**found, "reason": ""} == {**before, "reason": ""}
+
+
+@pytest.mark.parametrize(
+    ("probe", "actions", "told"),
+    [
+        (PROBE, {"Deployment": "changed", "Service": "unchanged"}, ""),
+        # What was made has done nothing else before.
+        (PROBE, {"Service": "created", "Ingress": "created"}, ""),
+        (PROBE, {"Service": "changed", "Ingress": "unchanged"}, "Service x"),
+        (PROBE, {"Service": "adopted", "Ingress": "changed"}, "Service x, Ingress x"),
+        (None, {"Service": "changed"}, ""),
+    ],
+)
+def test_a_load_balancer_may_not_follow_yet_what_a_run_has_changed(
+    probe: t.Any, actions: dict[str, str], told: str
+) -> None:
+    applied = [{"kind": kind, "name": "x", "action": one} for kind, one in actions.items()]
+    before = entry(probe, None, FACTS)
+    found = after_changes(before, applied)
+    said = f"; this run has changed {told}, and what is in front may not follow yet: verify again"
+    assert found["reason"] == before["reason"] + (said if told else "")
     assert {**found, "reason": ""} == {**before, "reason": ""}
 
 

@@ -456,6 +456,22 @@ def test_who_takes_the_proxy_protocol_from_anybody(layer: str, version: str) -> 
     assert "PROXY" not in result["forgery"], "it is no header"
 
 
+@pytest.mark.parametrize("size", [1024, 2048, 4096])
+def test_a_list_is_cut_where_a_buffer_ends(size: int) -> None:
+    def behave(connection: Connection) -> None:
+        lines = connection.read()[1:]
+        told = [value for key, value in lines if key == "X-Forwarded-For"]
+        whole = ", ".join([*told, CLIENT])[:size]
+        others = [line for line in lines if line[0] != "X-Forwarded-For"]
+        headers = [*others, ("X-Forwarded-For", whole)]
+        document = {"kestrel": 1, "headers": headers, "peer": {"address": NODE, "port": 1}}
+        connection.send(response(json.dumps(document).encode()))
+
+    with Server(behave) as running:
+        result = probe(url=running.url, expected_source=[CLIENT], forge=True)
+    assert result["code"] in ("V101", "V102"), result["reason"]
+
+
 @pytest.mark.parametrize("name", ["X-Client-IP", "CF-Connecting-IP", "Fly-Client-IP"])
 def test_connection_names_what_proxies_hand_on(name: str) -> None:
     """One proxy writes a header and drops what Connection names, another one reads it."""
