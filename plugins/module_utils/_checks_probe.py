@@ -12,11 +12,7 @@ import re
 import typing as t
 
 from ansible_collections.kestrel.real_ip.plugins.module_utils import _objects as objects
-from ansible_collections.kestrel.real_ip.plugins.module_utils._addresses import (
-    covers,
-    ready_pods,
-    under,
-)
+from ansible_collections.kestrel.real_ip.plugins.module_utils._addresses import ready_pods
 from ansible_collections.kestrel.real_ip.plugins.module_utils._findings import Seen
 from ansible_collections.kestrel.real_ip.plugins.module_utils._language import joined, phrase
 from ansible_collections.kestrel.real_ip.plugins.module_utils._path import (
@@ -25,6 +21,7 @@ from ansible_collections.kestrel.real_ip.plugins.module_utils._path import (
     named,
 )
 from ansible_collections.kestrel.real_ip.plugins.module_utils._readiness import addresses
+from ansible_collections.kestrel.real_ip.plugins.module_utils._rules import covers, under
 
 # --- What the probe saw ---------------------------------------------------------------------------
 

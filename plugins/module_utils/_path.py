@@ -19,16 +19,14 @@ import typing as t
 from concurrent.futures import ThreadPoolExecutor
 from itertools import groupby
 
-from ansible_collections.kestrel.real_ip.plugins.module_utils._addresses import (
-    backends,
-    pod_addresses,
-)
+from ansible_collections.kestrel.real_ip.plugins.module_utils._addresses import pod_addresses
 from ansible_collections.kestrel.real_ip.plugins.module_utils._kubernetes import (
     Cluster,
     ClusterError,
 )
 from ansible_collections.kestrel.real_ip.plugins.module_utils._load_balancer import CONFIG
 from ansible_collections.kestrel.real_ip.plugins.module_utils._ownership import owns
+from ansible_collections.kestrel.real_ip.plugins.module_utils._rules import backends
 from ansible_collections.kestrel.real_ip.plugins.module_utils._shapes import (
     INGRESS_APIS,
     LAST_APPLIED,

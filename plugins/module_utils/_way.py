@@ -12,31 +12,37 @@ import typing as t
 from itertools import chain
 
 from ansible_collections.kestrel.real_ip.plugins.module_utils._addresses import (
-    around,
-    asked_for,
-    backends,
-    beside,
     collect,
-    elsewhere,
-    listeners,
-    may_listen,
     namesakes,
-    node_port,
-    read_as,
     receiving_pods,
-    rivals,
-    targets,
-    url_takers,
+)
+from ansible_collections.kestrel.real_ip.plugins.module_utils._around import (
+    around,
+    beside,
+    elsewhere,
+    node_port,
 )
 from ansible_collections.kestrel.real_ip.plugins.module_utils._kubernetes import (
     Cluster,
     ClusterError,
+)
+from ansible_collections.kestrel.real_ip.plugins.module_utils._listeners import (
+    listeners,
+    may_listen,
+    targets,
+    url_takers,
 )
 from ansible_collections.kestrel.real_ip.plugins.module_utils._readiness import (
     addresses,
     paths_of,
 )
 from ansible_collections.kestrel.real_ip.plugins.module_utils._rights import Right, granting
+from ansible_collections.kestrel.real_ip.plugins.module_utils._rules import (
+    asked_for,
+    backends,
+    read_as,
+    rivals,
+)
 from ansible_collections.kestrel.real_ip.plugins.module_utils._scenarios import INGRESS
 from ansible_collections.kestrel.real_ip.plugins.module_utils._shapes import (
     INGRESS_APIS,

@@ -1,0 +1,188 @@
+# Copyright (c) 2026, the kestrel.real_ip contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+# PRIVATE to the collection: it can change at any time.
+
+"""Which ways lead around what stands in front of the pods: pure functions."""
+
+from __future__ import annotations
+
+import re
+import shlex
+import typing as t
+from itertools import zip_longest
+
+from ansible_collections.kestrel.real_ip.plugins.module_utils._addresses import (
+    ENDED,
+    full_name,
+    labels_match,
+)
+from ansible_collections.kestrel.real_ip.plugins.module_utils._listeners import (
+    bracketed,
+    every_listener,
+    listeners,
+    targets,
+)
+from ansible_collections.kestrel.real_ip.plugins.module_utils._readiness import addresses
+from ansible_collections.kestrel.real_ip.plugins.module_utils._rules import (
+    entries_to,
+    every_rule,
+    paths_to,
+    service_name,
+)
+
+Object = t.Mapping[str, t.Any]
+
+
+def beside(service: Object, services: t.Iterable[Object], pods: t.Iterable[Object]) -> list[Object]:
+    """Other Services that lead to pods of this one, from a list that may be of all namespaces.
+
+    ``pods``: those that the Service selects. Where they may not be read, what it selects by is
+    known of their labels.
+    """
+    own = service["metadata"]
+    running = [pod for pod in pods if pod.get("status", {}).get("phase") not in ENDED]
+    every = [_selector(service), *(pod["metadata"].get("labels") for pod in running)]
+    return [
+        one
+        for one in services
+        if one["metadata"]["namespace"] == own["namespace"]
+        and one["metadata"]["name"] != own["name"]
+        and _is_led_by_nodes(one)
+        and any(labels_match(labels, _selector(one)) for labels in every)
+    ]
+
+
+def _selector(service: Object) -> t.Mapping[str, str]:
+    return service.get("spec", {}).get("selector") or {}
+
+
+def _is_led_by_nodes(service: Object) -> bool:
+    """Whether kube-proxy leads anybody to its pods: not where it is a name only, or headless."""
+    spec = service.get("spec", {})
+    return spec.get("type") != "ExternalName" and spec.get("clusterIP") not in (None, "", "None")
+
+
+# Enough to show that node ports are open, and that a host is served; more would be a scan.
+_NODES = 3
+_HOSTS = 3
+_PATHS = 3
+# Each can have rules of its own, as to which clients it believes.
+_LISTENERS = 16
+_OWN = 5
+_OTHERS = 3
+#: What can be asked for, or all but its first label: an annotation can hold any text
+_NAME = re.compile(r"(\*\.)?[\w-]+(\.[\w-]+)*", re.ASCII)
+
+
+def around(
+    nodes: t.Iterable[Object],
+    service: Object | None,
+    front: Object | None,
+    others: t.Sequence[Object] = (),
+    by_header: bool = True,
+) -> dict[str, list[str]]:
+    """``bypass`` as source_ip_info takes it: the Service's node port on a few nodes, where the
+    Service behind an Ingress, or behind its own load balancer, is reached by itself, the balancer's
+    own addresses, the hosts of its rules, the paths of those that lead to the Service, and where it
+    listens.
+
+    ``others``: as :func:`beside` finds them. They are ways around what is in front, as the Service
+    is around an Ingress. ``by_header``: whether clients' addresses are read from what a Service in
+    front writes, too.
+    """
+    # What its load balancer writes, nobody does at its external addresses.
+    own = {**service, "status": {}} if service and service is front else service
+    behind = [own, *others] if own and (own is service or by_header) else []
+    some = list(nodes)[:_NODES]
+    asked = [(node, port) for node in some for port in node_port(service or {})]
+    more = [(node, port) for node in some for one in behind[1:] for port in node_port(one)]
+    found: dict[str, list[str]] = {"node_ports": [], "internal_node_ports": []}
+    for node, port in [*asked, *more[:_OTHERS]]:
+        kinds: dict[str, list[str]] = {}
+        for one in node.get("status", {}).get("addresses") or []:
+            kinds.setdefault(one.get("type", ""), []).append(one["address"])
+        external = kinds.get("ExternalIP")
+        address = (external or kinds.get("InternalIP") or [""])[0]
+        if address:
+            key = "node_ports" if external else "internal_node_ports"
+            found[key].append(f"{bracketed(address)}:{port}")
+    rules = (front or {}).get("spec", {}).get("rules") or []
+    told = (host for host, _paths in every_rule(front or {}, service))
+    called = [host for host in told if _NAME.fullmatch(host)]
+    # Any name will do for a wildcard.
+    hosts = [f"real-ip{host[1:]}" if host[0] == "*" else host for host in called]
+    named = [*dict.fromkeys(hosts)][:_HOSTS]
+    listening = [f"{scheme}:{port}" for scheme, port in every_listener(front or {})]
+    return {
+        **found,
+        "service": _by_themselves(behind, rules),
+        "load_balancer": addresses(front or {}),
+        "hosts": named,
+        "paths": paths_to(service, rules)[:_PATHS],
+        "listeners": listening[:_LISTENERS],
+    }
+
+
+def node_port(service: Object) -> list[int]:
+    """The first node port of a Service that has one."""
+    ports = service.get("spec", {}).get("ports") or []
+    return [port["nodePort"] for port in ports if port.get("nodePort")][:1]
+
+
+def _by_themselves(services: t.Sequence[Object], rules: t.Sequence[Object]) -> list[str]:
+    """Where the first Service is reached by itself, and the others, each once before any twice."""
+    own = [place for one in services[:1] for place in _by_itself(one, rules)]
+    rounds = zip_longest(*(_by_itself(one, rules) for one in services[1:]))
+    others = [place for places in rounds for place in places if place and place not in own]
+    return [*own[:_OWN], *[*dict.fromkeys(others)][:_OTHERS]]
+
+
+def _by_itself(service: Object, rules: t.Iterable[Object]) -> list[str]:
+    """Addresses and names with ports of a Service that has a load balancer of its own, or external
+    addresses; those at ports that the rules send to come first, since there may be too many.
+    """
+    spec = service.get("spec", {})
+    backends = [entry["backend"]["service"] for entry in entries_to(service, rules)]
+    sent_to = [one["port"] for one in backends if one.get("port")]
+
+    def is_other(port: Object) -> bool:
+        known = ({"number": port["port"]}, {"name": port.get("name")})
+        return not any(one in sent_to for one in known)
+
+    ports = [one for one in spec.get("ports") or [] if one.get("protocol", "TCP") == "TCP"]
+    return [
+        f"{bracketed(host)}:{port['port']}"
+        for port in sorted(ports, key=is_other)
+        for host in dict.fromkeys([*addresses(service), *(spec.get("externalIPs") or [])])
+    ]
+
+
+def elsewhere(
+    front: Object, services: t.Iterable[Object], ingresses: t.Iterable[Object]
+) -> dict[str, str]:
+    """Namespace and name of other Ingresses that lead to one of the Services at an address that is
+    none of this one's, to the command that asks there.
+    """
+    names = {one["metadata"]["name"] for one in services}
+    own, itself = {*addresses(front)}, full_name(front)
+    space = itself.partition("/")[0]
+    found = {}
+    for one in (one for one in ingresses if one["metadata"]["namespace"] == space):
+        default = service_name(one.get("spec", {}).get("defaultBackend"))
+        led = [
+            (host, str(entry.get("path") or "/"))
+            for host, paths in every_rule(one)
+            for entry in paths
+            if service_name(entry.get("backend")) in names
+        ]
+        led += [("", "/")] if default in names else []
+        others = [address for address in addresses(one) if address not in own]
+        if led and others and full_name(one) != itself:
+            host, path = led[0]
+            [url] = [to["url"] for to in targets(others[:1], "", path, listeners(one, host)[:1])]
+            asked = [f"real_ip_url={url}", *([f"real_ip_host={host}"] if host else [])]
+            words = shlex.join(word for text in asked for word in ("-e", text))
+            found[full_name(one)] = f"ansible-playbook kestrel.real_ip.verify {words}"
+    return dict(sorted(found.items())[:_OTHERS])

@@ -1,0 +1,334 @@
+# Copyright (c) 2026, the kestrel.real_ip contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+# PRIVATE to the collection: it can change at any time.
+
+"""Which rule of an Ingress takes a request, and which other Ingress may: pure functions."""
+
+from __future__ import annotations
+
+import posixpath
+import re
+import string
+import typing as t
+from functools import partial
+from itertools import starmap
+from urllib.parse import quote, unquote, urlsplit
+
+from ansible_collections.kestrel.real_ip.plugins.module_utils._readiness import addresses
+from ansible_collections.kestrel.real_ip.plugins.module_utils._scenarios import TKE_CLASS
+from ansible_collections.kestrel.real_ip.plugins.module_utils._shapes import class_of
+
+Object = t.Mapping[str, t.Any]
+
+
+#: What a path begins with that a controller takes for a pattern: who asks there meets the same rule
+_LITERAL = re.compile(r"/[\w/.~-]*", re.ASCII)
+#: How far a pattern is none: what stands before one of the last three may be there or not
+_NO_PATTERN = re.compile(r"[^.*+?()\[\]{}|^$\\]*(?![*?{])")
+
+
+def entries_to(service: Object | None, rules: t.Iterable[Object]) -> t.Iterator[Object]:
+    """Each path of the rules that leads to the Service."""
+    name = (service or {}).get("metadata", {}).get("name")
+    for rule in rules:
+        for entry in (rule.get("http") or {}).get("paths") or []:
+            if name and service_name(entry.get("backend")) == name:
+                yield entry
+
+
+def paths_to(service: Object | None, rules: t.Iterable[Object]) -> list[str]:
+    told = (str(entry.get("path") or "/") for entry in entries_to(service, rules))
+    found = [_LITERAL.match(re.sub(f"^{_PATTERN_MARK}(?=/)", "", one)) for one in told]
+    return [*dict.fromkeys(match[0] for match in found if match)]
+
+
+def backends(ingress: Object, host: str, path: str) -> list[str]:
+    """Names of the Services that an Ingress sends a request to, sorted; more than one where two
+    rules are equally near.
+
+    The host alone goes before a wildcard, before a rule without one; then the longest path wins.
+    """
+    return _nearest(ingress, host, path, _habits(ingress)[0])[1]
+
+
+def asked_for(host: str, path: str, url: str) -> tuple[str, str]:
+    """Host and path of the requests, where ``url`` is asked instead of the addresses, if any.
+
+    ``host``: is sent whatever the URL's is, if any.
+    """
+    if not url:
+        return host, path
+    try:
+        parts = urlsplit(url)
+        # As whoever sends the requests has it
+        name = unquote(parts.hostname or "").rstrip(".").encode("idna").decode("ascii")
+        return host or name, parts.path or "/"
+    except ValueError:  # whoever sends the requests says what is wrong with it
+        return host, path
+
+
+def rivals(front: Object, ingresses: t.Iterable[Object], host: str, path: str) -> list[str]:
+    """Other Ingresses at an address of this one that may take its requests, with their namespaces:
+    a canary, or one with the same host and path, of which the controller chooses one.
+
+    One that was just made takes requests before its status has an address.
+    """
+    own, metadata = {*addresses(front)}, front.get("metadata", {})
+    found = []
+    for one in ingresses:
+        other = one["metadata"]
+        alike = other["namespace"] == metadata.get("namespace")
+        if alike and other["name"] == metadata.get("name"):
+            continue
+        if not (own & {*addresses(one)} or _is_new_beside(one, front)):
+            continue
+        if any(_may_take(front, one, each, host, path, alike) for each in _habits(front, one)):
+            found.append(f"{other['namespace']}/{other['name']}")
+    return sorted(found)
+
+
+def _may_take(
+    front: Object, one: Object, habits: _Habits, host: str, path: str, alike: bool
+) -> bool:
+    """Whether an Ingress takes requests before ``front`` does, to a controller with such habits.
+
+    ``alike``: both are of one namespace.
+    """
+    near, names = _nearest(front, host, path, habits)
+    nearness, others = _nearest(one, host, path, habits)
+    if not others or (alike and others == names):
+        return False
+    # What no path of a nearer host is for, goes to a default backend.
+    nearer = max(nearness, (-1 if habits.by_length else _host_nearness(one, host), 0))
+    return nearer >= near or (habits.by_number and nearness > _DEFAULT)
+
+
+class _Habits(t.NamedTuple):
+    """How the controller of an Ingress chooses, where it isn't as usual.
+
+    ``by_length``: the longest rule wins, whatever its host; ``by_number``: its user says which;
+    ``patterns``: each path is one, whatever its type; ``patterns_first``: and goes before those of
+    others.
+    """
+
+    by_length: bool = False
+    by_number: bool = False
+    patterns: bool = False
+    patterns_first: bool = False
+
+
+#: Annotations, whatever stands before the slash: several controllers know the same ones, and some
+#: can be told to read them under another name.
+_NUMBERED = ("group.order", "regex-priority", "router.priority")
+_PATTERNED = ("path-regex", "rewrite-target", "use-regex")
+#: Of these nginx looks at the patterns before it looks at any other path.
+_PATTERNS_FIRST = ("path-regex",)
+#: What begins so is a pattern to Kong, which stands behind the mark, and goes before other paths.
+_PATTERN_MARK = "/~"
+#: What stands in the names of classes of which the controller goes by the host first
+_BY_HOST = (
+    *("alb", "apisix", "azure", "cilium", "contour", "gce", "haproxy", "higress", "istio", "kong"),
+    *("mse", "nginx", TKE_CLASS),
+)
+
+
+def _habits(*ingresses: Object) -> list[_Habits]:
+    """Those that the controller of all of these may have: one of them is enough to tell.
+
+    The name of a class is its user's, so that it need not tell.
+    """
+    classes = {class_of(one).lower() for one in ingresses} - {""}
+    told = any(word in name for word in _BY_HOST for name in classes)
+    noted = {
+        key.rpartition("/")[2]
+        for one in ingresses
+        for key in one.get("metadata", {}).get("annotations") or {}
+    }
+    usual = _Habits(
+        by_number=not noted.isdisjoint(_NUMBERED),
+        patterns=not noted.isdisjoint(_PATTERNED),
+        patterns_first=not noted.isdisjoint(_PATTERNS_FIRST),
+    )
+    by_length = usual._replace(by_length=True)
+    if any("traefik" in name for name in classes):
+        return [by_length]
+    return [usual, by_length] if classes and not told else [usual]
+
+
+#: The load balancer that an Ingress of TKE's shares with others
+_NAMED = "kubernetes.io/ingress.existLbId"
+
+
+def _is_new_beside(one: Object, front: Object) -> bool:
+    """Whether an Ingress has no address yet, and will have that of the other one, or may: one
+    without a class can be anybody's. Of TKE's each has a load balancer of its own, unless it names
+    one.
+    """
+    if addresses(one):
+        return False
+    if class_of(front) == TKE_CLASS:
+        named, own = (each["metadata"].get("annotations", {}).get(_NAMED) for each in (one, front))
+        return named is not None and named == own
+    return class_of(one) in ("", class_of(front))
+
+
+def _host_nearness(ingress: Object, host: str) -> int:
+    """How near the rule is that is nearest to a host, whatever its paths: -1 without any."""
+    return max((_nearness(wanted, host) for wanted, _paths in every_rule(ingress)), default=-1)
+
+
+def _nearness(wanted: str, host: str) -> int:
+    """How near the host of a rule is, -1 where it is for others. To nginx a ``*.`` stands for more
+    labels than one.
+    """
+    # What a pattern takes isn't asked: it may take this one.
+    if _is_pattern(wanted) or (wanted.startswith("*.") and host.endswith(wanted[1:])):
+        return 1
+    return 0 if not wanted else 2 if wanted == host else -1
+
+
+def _is_pattern(host: str) -> bool:
+    """Whether it is a name of nginx's for several hosts, which only an annotation can have."""
+    return host.startswith(("~", ".")) or host.endswith(".*")
+
+
+#: Annotations that give all rules of an Ingress further hosts, separated by commas, whatever stands
+#: before the slash
+_ALIASES = ("host-aliases", "server-alias")
+#: One that gives them a pattern of hosts
+_ALIAS_PATTERN = "server-alias-regex"
+#: Those that give a rule more hosts or paths: of AWS and of Alibaba, in JSON
+_CONDITIONS = "alb.ingress.kubernetes.io/conditions."
+_TEXTS = re.compile(r'"((?:\\.|[^"\\])*)"')
+
+
+def _aliases(ingress: Object) -> list[str]:
+    """Further hosts of all rules, patterns among them."""
+    annotations = ingress.get("metadata", {}).get("annotations") or {}
+    found: list[str] = []
+    for key, text in annotations.items():
+        name = key.rpartition("/")[2]
+        if name in _ALIASES:
+            found += text.split(",")
+        elif name == _ALIAS_PATTERN:
+            found.append(f"~{text}")
+        elif key.startswith(_CONDITIONS):
+            # What has a dot there can be a host, and what is none takes nothing.
+            hosts = (one for one in _TEXTS.findall(text) if "." in one and one[0] != "/")
+            found += (f"~{one}" if "?" in one or "*" in one[1:] else one for one in hosts)
+    return [one.strip() for one in found if one.strip()]
+
+
+def every_rule(
+    ingress: Object, first: Object | None = None
+) -> t.Iterator[tuple[str, list[Object]]]:
+    """Host and paths of each rule; those that lead to the Service ``first`` come first."""
+    aliases = _aliases(ingress)
+
+    def is_other(rule: Object) -> bool:
+        return not any(entries_to(first, [rule]))
+
+    for rule in sorted(ingress.get("spec", {}).get("rules") or [], key=is_other):
+        paths = (rule.get("http") or {}).get("paths") or []
+        yield from ((host, paths) for host in (_host(rule), *aliases))
+
+
+def _is_passed_through(ingress: Object) -> bool:
+    """Whether what is asked with TLS goes to a backend as it is: of its path nobody knows then, and
+    who passes it on does so before all else.
+    """
+    annotations = ingress.get("metadata", {}).get("annotations") or {}
+    return any(
+        key.endswith("/ssl-passthrough") and text.lower() == "true"
+        for key, text in annotations.items()
+    )
+
+
+#: How near a default backend is
+_DEFAULT = (-1, 0)
+#: Longer than any path
+_FIRST = 1_000_000
+
+
+def _nearest(
+    ingress: Object, host: str, path: str, habits: _Habits
+) -> tuple[tuple[int, int], list[str]]:
+    """How near the nearest rule is, and the names of the Services there."""
+    spec, through = ingress.get("spec", {}), _is_passed_through(ingress)
+    found: dict[tuple[int, int], set[str]] = {}
+    for wanted, paths in every_rule(ingress):
+        nearness = _nearness(wanted, host)
+        for entry in paths if nearness >= 0 else ():
+            prefix, kind = entry.get("path") or "/", entry.get("pathType", "")
+            marked = prefix.startswith(f"{_PATTERN_MARK}/")
+            forms = {prefix: "" if habits.patterns else kind}
+            if marked:
+                forms[prefix[len(_PATTERN_MARK) :]] = ""
+            if through or any(starmap(partial(under, path), forms.items())):
+                by_length = (0, _length(wanted, prefix, kind))
+                is_first = habits.patterns_first and not _LITERAL.fullmatch(prefix)
+                goes_first = through or marked or is_first
+                length = _FIRST if goes_first else len(prefix)
+                place = by_length if habits.by_length else (nearness, length)
+                names = found.setdefault(place, set())
+                names.add(service_name(entry.get("backend")))
+    if found:
+        return max(found), sorted(found[max(found)])
+    default = service_name(spec.get("defaultBackend"))
+    return _DEFAULT, [default] if default else []
+
+
+def _length(host: str, prefix: str, kind: str) -> int:
+    """Characters of a rule as Traefik writes it, of which it takes the longest."""
+    if host.startswith("*."):
+        pattern = host[1:].replace(".", r"\.")
+        matcher = f"HostRegexp(`^[a-zA-Z0-9-]+{pattern}$`) && "
+    else:
+        matcher = f"Host(`{host}`) && " if host else ""
+    return len(f"{matcher}{'Path' if kind == 'Exact' else 'PathPrefix'}(`{prefix}`)")
+
+
+def covers(rule_host: str, host: str) -> bool:
+    """Is a rule for this host? One without a host is for every one, ``*.`` for one more label."""
+    wildcard = rule_host.startswith("*.") and host.partition(".")[2] == rule_host[2:]
+    return rule_host in ("", host) or wildcard
+
+
+def under(path: str, prefix: str, kind: str) -> bool:
+    """Is a path of a rule, of this pathType, for a request of ``path``? Its query doesn't count.
+
+    Of ``ImplementationSpecific`` the controller decides: to most it is the beginning of a text, to
+    some a pattern, which is for all that begins like it.
+    """
+    path = path.partition("?")[0]
+    if kind == "Exact":
+        return path == prefix
+    if kind == "Prefix":
+        return path == prefix or path.startswith(prefix.rstrip("/") + "/")
+    literal = _LITERAL.fullmatch(prefix) or _NO_PATTERN.match(prefix)
+    # To nginx small letters are large ones then.
+    return literal is not None and path.lower().startswith(literal[0].lower())
+
+
+def read_as(path: str) -> list[str]:
+    """A path as it is sent, and as it is read by who decodes it and goes up at its dots."""
+    plain = re.sub("/+", "/", unquote(path.partition("?")[0]))
+    end = "/" if plain.endswith(("/", "/.", "/..")) else ""
+    resolved = f"{posixpath.normpath(plain).rstrip('/')}{end}" or "/"
+    # Letters beyond ASCII are sent with ``%``, and not everybody decodes them.
+    return [*dict.fromkeys([quote(path, safe=string.printable), resolved])]
+
+
+def _host(rule: Object) -> str:
+    return str(rule.get("host") or "")
+
+
+def service_name(backend: Object | None) -> str:
+    """The Service of a backend, empty where it isn't one: with such a port the name is that of an
+    annotation, which says to whom requests go (AWS, Alibaba).
+    """
+    service = (backend or {}).get("service") or {}
+    by_annotation = (service.get("port") or {}).get("name") == "use-annotation"
+    return "" if by_annotation else str(service.get("name", ""))

@@ -1,0 +1,323 @@
+# Copyright (c) 2026, the kestrel.real_ip contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+from ansible_collections.kestrel.real_ip.plugins.module_utils._around import (
+    around,
+    beside,
+    elsewhere,
+)
+from ansible_collections.kestrel.real_ip.tests.unit.plugins.module_utils.ingresses import (
+    ALIAS,
+    FRONT,
+    OWN,
+    TWO,
+    a_rule,
+    an_ingress,
+    ingress_at,
+)
+
+_ASK = "ansible-playbook kestrel.real_ip.verify -e real_ip_url=http://198.51.100.2/"
+_AWAY = {"address": "198.51.100.2"}
+
+
+@pytest.mark.parametrize(
+    ("other", "command"),
+    [
+        (ingress_at("old", a_rule("", ("/", "Prefix", "own")), **_AWAY), _ASK),
+        (
+            ingress_at("old", a_rule("a.example", ("/x", "Prefix", "own")), **_AWAY),
+            f"{_ASK}x -e real_ip_host=a.example",
+        ),
+        (ingress_at("old", a_rule("", ("/", "Prefix", "beside")), **_AWAY), _ASK),
+        (ingress_at("old", spec={"defaultBackend": {"service": {"name": "own"}}}, **_AWAY), _ASK),
+        (
+            ingress_at("old", a_rule("$(id)", ("/", "Prefix", "own")), **_AWAY),
+            f"{_ASK} -e 'real_ip_host=$(id)'",
+        ),
+        # At the same address it is no other way in, and to other Services none to these pods.
+        (ingress_at("old", a_rule("", ("/", "Prefix", "own"))), None),
+        (ingress_at("old", a_rule("", ("/", "Prefix", "own")), address=""), None),
+        (ingress_at("old", a_rule("", ("/", "Prefix", "else")), **_AWAY), None),
+        (ingress_at("old", a_rule("", ("/", "Prefix", "own")), namespace="next", **_AWAY), None),
+        (ingress_at("own", a_rule("", ("/", "Prefix", "own")), **_AWAY), None),
+    ],
+)
+def test_other_ingresses_that_lead_to_the_same_pods(
+    other: dict[str, Any], command: str | None
+) -> None:
+    services = [{"metadata": {"name": name}} for name in ("own", "beside")]
+    found = elsewhere(OWN, services, [OWN, other])
+    assert found == ({} if command is None else {"echo/old": command})
+
+
+def _node(**kinds: list[str]) -> dict[str, Any]:
+    addresses = [{"type": kind, "address": one} for kind, some in kinds.items() for one in some]
+    return {"status": {"addresses": addresses}}
+
+
+PORTS = {"spec": {"ports": [{"port": 80, "nodePort": 30080}]}}
+
+
+@pytest.mark.parametrize(
+    ("nodes", "service", "external", "internal"),
+    [
+        (
+            [_node(InternalIP=["10.0.0.1"], ExternalIP=["203.0.113.5"])],
+            PORTS,
+            ["203.0.113.5:30080"],
+            [],
+        ),
+        ([_node(Hostname=["n"], InternalIP=["2001:db8::1"])], PORTS, [], ["[2001:db8::1]:30080"]),
+        (
+            [_node(InternalIP=[f"10.0.0.{n}"]) for n in range(9)],
+            PORTS,
+            [],
+            [f"10.0.0.{n}:30080" for n in range(3)],
+        ),
+        ([_node(InternalIP=["10.0.0.1"])], {"spec": {"ports": [{"port": 80}]}}, [], []),
+        ([_node(InternalIP=["10.0.0.1"])], None, [], []),
+        ([_node(Hostname=["n"])], PORTS, [], []),
+    ],
+)
+def test_around(
+    nodes: list[dict[str, Any]],
+    service: dict[str, Any] | None,
+    external: list[str],
+    internal: list[str],
+) -> None:
+    found = around(nodes, service, FRONT)
+    assert (found["node_ports"], found["internal_node_ports"]) == (external, internal)
+    assert found["load_balancer"] == ["198.51.100.1", "a.example"], (
+        "names are looked up by the probe"
+    )
+    assert found["hosts"] == []
+    nothing = around(nodes, service, None)
+    assert (nothing["load_balancer"], nothing["hosts"]) == ([], [])
+
+
+def test_around_by_the_hosts_of_the_rules() -> None:
+    named = ["a.example", None, "*.example", "a.example", "b.example", "c.example"]
+    front = {"spec": {"rules": [{"host": host} if host else {} for host in named]}}
+    assert around([], None, front)["hosts"] == ["a.example", "real-ip.example", "b.example"]
+
+
+def test_around_by_the_hosts_that_lead_to_the_service_first() -> None:
+    """There may be too many, and aliases are hosts as well."""
+    others = [a_rule(f"{name}.example", ("/", "Prefix", "other")) for name in "abc"]
+    own = a_rule("own.example", ("/", "Prefix", "own"))
+    aliases = {ALIAS: "alias.example, ~^b+[.]example$, c.*, a b, .c"}
+    front = ingress_at("front", *others, own, annotations=aliases)
+    asked = around([], {"metadata": {"name": "own"}}, front)["hosts"]
+    assert asked == ["own.example", "alias.example", "a.example"]
+
+
+@pytest.mark.parametrize(
+    ("rules", "expected"),
+    [
+        ([a_rule("", ("/", "Prefix", "own"))], ["/"]),
+        ([a_rule("a.example", ("/x", "Exact", "own"), ("/y", "Exact", "another"))], ["/x"]),
+        (
+            [a_rule(host, ("/x/y", "Prefix", "own")) for host in ("a.example", "b.example")],
+            ["/x/y"],
+        ),
+        # Patterns: what they begin with
+        (
+            [a_rule("", ("/x(/|$)(.*)", "ImplementationSpecific", "own"), ("/z/*", "", "own"))],
+            ["/x", "/z/"],
+        ),
+        (
+            [a_rule("", *((f"/{number}", "Prefix", "own") for number in range(9)))],
+            ["/0", "/1", "/2"],
+        ),
+        ([{}], []),
+    ],
+)
+def test_around_by_the_paths_of_the_rules(rules: list[dict[str, Any]], expected: list[str]) -> None:
+    service = {"metadata": {"name": "own"}}
+    assert around([], service, {"spec": {"rules": rules}})["paths"] == expected
+    assert around([], None, {"spec": {"rules": rules}})["paths"] == []
+
+
+BALANCED = {
+    "spec": {"ports": [{"port": 80}, {"port": 443}], "externalIPs": ["2001:db8::7"]},
+    "status": {"loadBalancer": {"ingress": [{"ip": "198.51.100.7"}, {"hostname": "lb.example"}]}},
+}
+
+
+@pytest.mark.parametrize(
+    ("service", "expected"),
+    [
+        (
+            BALANCED,
+            [
+                *("198.51.100.7:80", "lb.example:80", "[2001:db8::7]:80"),
+                *("198.51.100.7:443", "lb.example:443"),
+            ],
+        ),
+        (PORTS, []),
+        (None, []),
+    ],
+)
+def test_around_by_the_services_own_address(
+    service: dict[str, Any] | None, expected: list[str]
+) -> None:
+    assert around([], service, FRONT)["service"] == expected
+    # Where the Service itself is in front, its status is no way around it.
+    assert around([], service, service, by_header=False)["service"] == []
+    external = ["[2001:db8::7]:80", "[2001:db8::7]:443"] if service is BALANCED else []
+    assert around([], service, service)["service"] == external
+
+
+def _service(
+    name: str, namespace: str = "ns", status: tuple[str, ...] = (), **spec: Any
+) -> dict[str, Any]:
+    spec = {"selector": {"app": "a"}, "clusterIP": "10.96.0.9", "ports": [{"port": 80}], **spec}
+    return {
+        "metadata": {"name": name, "namespace": namespace},
+        "spec": spec,
+        "status": {"loadBalancer": {"ingress": [{"ip": one} for one in status]}},
+    }
+
+
+BEHIND = _service("own")
+POD = {"metadata": {"name": "p", "labels": {"app": "a", "track": "stable", "hash": "1"}}}
+ENDED = {**POD, "status": {"phase": "Succeeded"}}
+
+
+@pytest.mark.parametrize(
+    ("other", "pods", "found"),
+    [
+        (_service("other"), [POD], True),
+        (_service("other", selector={"track": "stable"}), [POD], True),
+        (
+            _service("other", selector={"track": "stable", "app": "a"}),
+            [{"metadata": {}}, POD],
+            True,
+        ),
+        # Unread, or none there: what the Service selects by is known.
+        (_service("other"), [], True),
+        (_service("other", selector={"track": "stable"}), [], False),
+        (_service("other", selector={"track": "stable"}), [ENDED], False),
+        (_service("other", selector={"app": "a", "track": "canary"}), [POD], False),
+        (_service("other", selector={"app": "b"}), [POD], False),
+        (_service("other", selector={}), [POD], False),
+        (_service("other", selector=None), [POD], False),
+        (_service("other", clusterIP="None"), [POD], False),
+        (_service("other", type="ExternalName", clusterIP=None), [POD], False),
+        (_service("other", "elsewhere"), [POD], False),
+        (BEHIND, [POD], False),
+    ],
+)
+def test_which_services_lead_to_the_same_pods(
+    other: dict[str, Any], pods: list[dict[str, Any]], found: bool
+) -> None:
+    assert beside(BEHIND, [BEHIND, other], pods) == ([other] if found else [])
+
+
+def test_a_service_that_selects_nothing_has_none_beside_it() -> None:
+    assert beside(_service("own", selector=None), [_service("other")], []) == []
+
+
+@pytest.mark.parametrize(
+    ("own", "others", "expected"),
+    [
+        (BEHIND, [_service("a", status=("198.51.100.8",))], ["198.51.100.8:80"]),
+        (BEHIND, [_service("a", externalIPs=["2001:db8::8"])], ["[2001:db8::8]:80"]),
+        (BEHIND, [_service("a"), _service("b", type="NodePort")], []),
+        # Each once before any twice, and few in all
+        (
+            BEHIND,
+            [_service("a", status=("198.51.100.8",), ports=TWO), _service("b", status=("lb.b",))],
+            ["198.51.100.8:80", "lb.b:80", "198.51.100.8:443"],
+        ),
+        (
+            BEHIND,
+            [_service(str(n), status=(f"198.51.100.{n}",)) for n in range(9)],
+            [f"198.51.100.{n}:80" for n in range(3)],
+        ),
+        # Two can share an address.
+        (
+            _service("own", status=("198.51.100.7",)),
+            [_service(name, status=("198.51.100.7", "198.51.100.8")) for name in "ab"],
+            ["198.51.100.7:80", "198.51.100.8:80"],
+        ),
+    ],
+)
+def test_around_by_the_addresses_of_other_services(
+    own: dict[str, Any], others: list[dict[str, Any]], expected: list[str]
+) -> None:
+    assert around([], own, FRONT, others)["service"] == expected
+    assert around([], own, own, others, by_header=False)["service"] == []
+    # Its own status is what stands in front then.
+    addresses = [text for text in expected if "198.51.100.7" not in text]
+    assert [text for text in around([], own, own, others)["service"] if text in addresses] == (
+        addresses
+    )
+
+
+@pytest.mark.parametrize(
+    ("others", "expected"),
+    [
+        ([], []),
+        ([_service("a")], []),
+        ([_service("a", **PORTS["spec"])], [("1", 30080), ("2", 30080)]),
+        (
+            [_service(str(n), ports=[{"port": 80, "nodePort": 31000 + n}]) for n in range(9)],
+            [("1", 31000), ("1", 31001), ("1", 31002)],
+        ),
+    ],
+)
+def test_around_by_the_node_ports_of_other_services(
+    others: list[dict[str, Any]], expected: list[tuple[str, int]]
+) -> None:
+    nodes = [_node(InternalIP=[f"10.0.0.{n}"]) for n in (1, 2)]
+    own = _service("own", ports=[{"port": 80, "nodePort": 30000}])
+    found = around(nodes, own, FRONT, others)["internal_node_ports"]
+    asked = [("1", 30000), ("2", 30000), *expected]
+    assert found == [f"10.0.0.{node}:{port}" for node, port in asked]
+
+
+@pytest.mark.parametrize("port", [{"number": 8080}, {"name": "http"}])
+def test_the_port_that_the_rules_send_to_is_asked_first(port: dict[str, Any]) -> None:
+    others = [{"name": f"other{number}", "port": number} for number in range(9001, 9009)]
+    ports = [
+        *others,
+        {"name": "dns", "port": 53, "protocol": "UDP"},
+        {"name": "http", "port": 8080},
+    ]
+    service = {
+        "metadata": {"name": "own"},
+        "spec": {"ports": ports},
+        "status": {"loadBalancer": {"ingress": [{"ip": "198.51.100.7"}]}},
+    }
+    rule = a_rule("", ("/", "Prefix", "own"))
+    rule["http"]["paths"][0]["backend"]["service"]["port"] = port
+    found = around([], service, {"spec": {"rules": [rule]}})["service"]
+    assert [text.rpartition(":")[2] for text in found] == ["8080", "9001", "9002", "9003", "9004"]
+
+
+@pytest.mark.parametrize(
+    ("front", "expected"),
+    [
+        (an_ingress(ports='[{"HTTP":8080},{"HTTPS":8443}]'), ["http:8080", "https:8443"]),
+        (an_ingress(), []),
+        ({"spec": {"ports": [{"port": 8443}]}}, ["http:8443", "https:8443"]),
+        (
+            {"spec": {"ports": [{"port": 80}, {"port": 443}, {"port": 53, "protocol": "UDP"}]}},
+            ["http:80", "https:443"],
+        ),
+        ({"spec": {"ports": [{"port": port} for port in range(1, 10)]}}, 16),
+        ({}, []),
+    ],
+)
+def test_around_where_the_load_balancer_listens(
+    front: dict[str, Any], expected: list[str] | int
+) -> None:
+    found = around([], None, front)["listeners"]
+    assert (len(found) if isinstance(expected, int) else found) == expected
