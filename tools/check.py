@@ -163,7 +163,7 @@ def checks(paths: Sequence[str]) -> list[Check]:
             "live",
             "The playbooks on two test clusters, side by side",
             pytest(plays, JUNIT / "playbooks", *workers),
-            minutes=75,
+            minutes=85,
             cases=JUNIT / "playbooks",
             proxies=True,
         ),
