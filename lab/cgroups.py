@@ -115,12 +115,6 @@ def ensure(lab: Lab, below: str) -> list[Path]:
     return groups
 
 
-def join(lab: Lab, below: str) -> None:
-    """Put this program, and what it starts from now on, into a group below the lab's."""
-    for group in ensure(lab, below):
-        (group / "cgroup.procs").write_text(str(os.getpid()))
-
-
 def _tree(lab: Lab, below: str) -> Iterator[Path]:
     """Yield the lab's groups below a relative path in all hierarchies, children first."""
     for hierarchy in _mounted():

@@ -380,12 +380,16 @@ def done_before(applied: t.Iterable[Data]) -> list[tuple[str, str]]:
 _AS_BEFORE = ("unchanged", "absent", "kept")
 
 
+def _adding(found: Data, told: str) -> dict[str, t.Any]:
+    return {**found, "reason": phrase("{reason}; {told}", reason=found["reason"], told=told)}
+
+
 def before_changes(found: Data, applied: t.Iterable[Data]) -> dict[str, t.Any]:
     """The entry of check mode: what was probed is what is there, and not what a run would make."""
     if found["verdict"] == NOT_RUN or all(one["action"] in _AS_BEFORE for one in applied):
         return {**found}
     told = phrase("check mode: of what is there now, without the changes that a run would make")
-    return {**found, "reason": phrase("{reason}; {told}", reason=found["reason"], told=told)}
+    return _adding(found, told)
 
 
 #: Objects that a load balancer is made by, and what was done where it was there before
@@ -407,7 +411,7 @@ def after_changes(found: Data, applied: t.Iterable[Data]) -> dict[str, t.Any]:
         "this run has changed {objects}, and what is in front may not follow yet: verify again",
         objects=", ".join(changed),
     )
-    return {**found, "reason": phrase("{reason}; {told}", reason=found["reason"], told=told)}
+    return _adding(found, told)
 
 
 def running(applied: t.Iterable[Data]) -> list[tuple[str, str]]:

@@ -271,7 +271,7 @@ def test_who_passes_tls_on_looks_at_no_path() -> None:
 
 def test_where_an_annotation_says_to_whom_requests_go() -> None:
     rule = a_rule("a.example", ("/", "Prefix", "own"))
-    [entry] = rule["http"]["paths"]  # type: ignore[index]
+    [entry] = rule["http"]["paths"]
     assert backends(ingress_at("one", rule), "a.example", "/") == ["own"]
     entry["backend"]["service"]["port"] = {"name": "use-annotation"}
     assert backends(ingress_at("one", rule), "a.example", "/") == [""]
