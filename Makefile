@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 # Each command first makes the virtual environment of the lock file, where it is missing.
-#   PYTHON   the CPython for it: a path, python3.12 or 3.12; the newest one found if unset
+#   PYTHON   the CPython for it: a path, python3.12 or 3.12; if unset, the distribution's or the newest
 #   ONLY     names or groups of checks, separated by commas
 #   WORDS    what a row of the matrix must have, as "units 2.17"
 #   FUZZ_SECONDS  how long make fuzz looks for faults

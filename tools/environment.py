@@ -3,9 +3,9 @@
 
     python3 -m tools.environment [--python PYTHON] [-- COMMAND …]
 
-PYTHON is a path, a name (``python3.12``) or a version (``3.12``); without it, the newest CPython
-that is found here. The environment stands in the cache, where every clone with the same lock file
-uses it; ``.venv`` in the checkout is a link to it.
+PYTHON is a path, a name (``python3.12``) or a version (``3.12``); without it, the CPython of the
+distribution, or else the newest one that is found here. The environment stands in the cache, where
+every clone with the same lock file uses it; ``.venv`` in the checkout is a link to it.
 """
 
 from __future__ import annotations
@@ -35,6 +35,10 @@ NEWEST: Final = (3, 14)
 LOCK: Final = REPOSITORY / "requirements" / "dev.txt"
 LINK: Final = REPOSITORY / ".venv"
 BUILD: Final = REPOSITORY / "build"
+
+#: Where distributions install theirs. They build it with profile-guided optimization, which pyenv
+#: leaves out unless told: ``site.yml`` takes a fifth less with Debian's 3.11 than with its 3.13.
+SYSTEM: Final = Path("/usr/bin")
 
 #: Written last: an environment without it is one that was interrupted.
 MARKER: Final = ".complete"
@@ -133,8 +137,11 @@ def probe(path: Path) -> Interpreter | None:
     )
 
 
-def choose(wanted: str, environ: Mapping[str, str]) -> Interpreter:
-    """Return the interpreter that the user asked for, without a wish the newest one."""
+def choose(wanted: str, environ: Mapping[str, str], system: Path = SYSTEM) -> Interpreter:
+    """Return the interpreter that the user asked for.
+
+    Without a wish that of the distribution, whose directory is ``system``, or else the newest one.
+    """
     if "/" in wanted:
         found = [one for one in [probe(Path(wanted))] if one]
     else:
@@ -142,7 +149,8 @@ def choose(wanted: str, environ: Mapping[str, str]) -> Interpreter:
         found = [one for one in find(environ) if not version or _is(one, version)]
     supported = [one for one in found if OLDEST <= one.version[:2] <= NEWEST]
     if supported:
-        return supported[0]
+        ours = [one for one in supported if not wanted and one.path.parent == system]
+        return [*ours, *supported][0]
     span = f"CPython {'.'.join(map(str, OLDEST))} to {'.'.join(map(str, NEWEST))}"
     here = ", ".join(str(one) for one in find(environ)) or "none"
     if wanted:

@@ -93,6 +93,13 @@ def test_choose(machine: dict[str, str], tmp_path: Path, wanted: str, version: s
     assert environment.choose(wanted.format(bin=tmp_path / "bin"), machine).full == version
 
 
+@pytest.mark.parametrize(("wanted", "version"), [("", "3.12.3"), ("python3", "3.13.0")])
+def test_choose_takes_the_distributions_where_nothing_is_asked_for(
+    machine: dict[str, str], tmp_path: Path, wanted: str, version: str
+) -> None:
+    assert environment.choose(wanted, machine, tmp_path / "bin").full == version
+
+
 @pytest.mark.parametrize(
     "wanted", ["3.1", "python3.10", "python3.14", "pypy3", "{bin}/python3.15", "/no/python3.12"]
 )
