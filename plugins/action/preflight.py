@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import typing as t
 
-from ansible.plugins.action import ActionBase
 from ansible.utils.display import Display
 from ansible_collections.kestrel.real_ip.plugins.module_utils._load_balancer import (
     front_of,
@@ -24,14 +23,20 @@ from ansible_collections.kestrel.real_ip.plugins.module_utils._settings import (
     values_of,
 )
 from ansible_collections.kestrel.real_ip.plugins.module_utils._summary import with_variables
+from ansible_collections.kestrel.real_ip.plugins.plugin_utils._direct import (
+    DirectAction,
+    module_of,
+)
 from ansible_collections.kestrel.real_ip.plugins.plugin_utils._files import unusable
 from ansible_collections.kestrel.real_ip.plugins.plugin_utils._run import settings
 
 display = Display()
 
 
-class ActionModule(ActionBase):
+class ActionModule(DirectAction):
     """Refuses wrong variables, asks the cluster, prints which one it is."""
+
+    MODULE = module_of("preflight")
 
     def run(self, tmp: t.Any = None, task_vars: t.Any = None) -> dict[str, t.Any]:
         """The module's result."""

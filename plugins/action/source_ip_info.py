@@ -10,7 +10,6 @@ import time
 import typing as t
 
 from ansible.module_utils.parsing.convert_bool import boolean
-from ansible.plugins.action import ActionBase
 from ansible.utils.display import Display
 from ansible_collections.kestrel.real_ip.plugins.action.wait_ready import seconds
 from ansible_collections.kestrel.real_ip.plugins.module_utils._evidence import (
@@ -21,14 +20,20 @@ from ansible_collections.kestrel.real_ip.plugins.module_utils._language import (
     DEFAULT_LANGUAGE,
     in_language,
 )
+from ansible_collections.kestrel.real_ip.plugins.plugin_utils._direct import (
+    DirectAction,
+    module_of,
+)
 
 display = Display()
 # Seconds of waiting in one call: with the probe behind it a line comes at least every ten seconds
 INTERVAL = 5
 
 
-class ActionModule(ActionBase):
+class ActionModule(DirectAction):
     """Calls the module until every target answers as an echo app or the time is up."""
+
+    MODULE = module_of("source_ip_info")
 
     def run(self, tmp: t.Any = None, task_vars: t.Any = None) -> dict[str, t.Any]:
         """The module's last result, with what those before it saw and it didn't."""

@@ -12,8 +12,11 @@ import typing as t
 
 from ansible.errors import AnsibleActionFail
 from ansible.module_utils.common.validation import check_type_int
-from ansible.plugins.action import ActionBase
 from ansible.utils.display import Display
+from ansible_collections.kestrel.real_ip.plugins.plugin_utils._direct import (
+    DirectAction,
+    module_of,
+)
 
 display = Display()
 # Seconds that a call of the module costs beside its waiting, until one was measured
@@ -28,8 +31,10 @@ def seconds(args: t.Mapping[str, t.Any], option: str, default: int) -> int:
         raise AnsibleActionFail(f"{option}: {error}") from None
 
 
-class ActionModule(ActionBase):
+class ActionModule(DirectAction):
     """Calls the module until everything is ready or the time is up."""
+
+    MODULE = module_of("wait_ready")
 
     def run(self, tmp: t.Any = None, task_vars: t.Any = None) -> dict[str, t.Any]:
         """The module's result; failed, with all that is known, where the time was not enough."""

@@ -1,0 +1,141 @@
+# Copyright (c) 2026, the kestrel.real_ip contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""Modules without a Python of their own, where they'd run on the controller anyway.
+
+A module costs a second of a processor before its first line: its files are packed, sent, unpacked
+and compiled, and the Kubernetes client is imported. With C(connection: local) and the controller's
+own Python that leads back to where it started, so the module is called instead, in the process that
+Ansible forks for each task. C(ansible.netcommon) does the same under the name C(import_modules).
+Everywhere else, such as on a vantage point, modules run as always.
+"""
+
+from __future__ import annotations
+
+import io
+import json
+import os
+import sys
+import typing as t
+from contextlib import ExitStack, contextmanager, redirect_stdout, suppress
+from importlib import import_module
+from types import ModuleType
+
+from ansible import constants as C
+from ansible.module_utils import basic
+from ansible.module_utils.common import json as serialization
+from ansible.plugins.action import ActionBase
+from ansible.release import __version__
+from ansible.utils.vars import merge_hash
+
+#: Those with which it was tried, since nothing promises that the next one has the same insides:
+#: with any other one modules run as always.
+CORES = ("2.17", "2.18", "2.19", "2.20", "2.21")
+_CORE = ".".join(__version__.split(".")[:2])
+
+# How ansible-core 2.19 and later name the form of arguments and results that all modules know.
+_PROFILE = "legacy"
+
+
+class DirectAction(ActionBase):
+    """An action whose module is called where it stands, if that makes no difference.
+
+    ``MODULE``: the module; None where it can't be imported, which it then says itself.
+    """
+
+    MODULE: t.ClassVar[ModuleType | None] = None
+
+    def _execute_module(self, *unnamed: t.Any, **named: t.Any) -> dict[str, t.Any]:
+        task_vars = named.get("task_vars") or {}
+        if unnamed or not self._is_here(task_vars):
+            found: dict[str, t.Any] = super()._execute_module(*unnamed, **named)
+            return found
+        args = dict(named.get("module_args") or self._task.args)
+        self._update_module_args(named.get("module_name") or self._task.action, args, task_vars)
+        environment: dict[str, str] = {}
+        self._compute_environment_string(environment)  # type: ignore[no-untyped-call]
+        module: t.Any = self.MODULE
+        printed = io.StringIO()
+        # SystemExit is how modules end; whatever else they raise is told by Ansible.
+        with _started_with(args, environment), redirect_stdout(printed), suppress(SystemExit):
+            module.main()
+        # The last line, like Ansible: what a library prints comes before.
+        result = json.loads(printed.getvalue().strip().rpartition("\n")[2], **_form("decoder"))
+        return dict(result)
+
+    def _is_here(self, task_vars: t.Mapping[str, t.Any]) -> bool:
+        """Whether the module would run as this user, by this Python, on this machine."""
+        elsewhere = (
+            self.MODULE is None,
+            _CORE not in CORES,
+            self._task.delegate_to,
+            self._task.async_val,
+            self._connection.transport != "local",
+            self._connection.become,
+            # Who keeps the files wants to run them by hand.
+            C.DEFAULT_KEEP_REMOTE_FILES,  # type: ignore[attr-defined]
+        )
+        if any(elsewhere):
+            return False
+        interpreter = self._templar.template(task_vars.get("ansible_python_interpreter") or "")
+        return bool(interpreter == sys.executable)
+
+
+class OnlyModule(DirectAction):
+    """An action that does nothing beside."""
+
+    def run(self, tmp: t.Any = None, task_vars: t.Any = None) -> dict[str, t.Any]:
+        """The module's result, as Ansible's own action for modules has it."""
+        result: dict[str, t.Any] = super().run(tmp, task_vars)
+        wrap_async = bool(self._task.async_val) and not self._connection.has_native_async
+        found = self._execute_module(task_vars=task_vars, wrap_async=wrap_async)
+        merged: dict[str, t.Any] = merge_hash(result, found)
+        return merged
+
+
+def module_of(name: str) -> ModuleType | None:
+    """A module of this collection, or None where what it needs isn't there.
+
+    Imported with the action, so once for all tasks and hosts: Ansible loads an action before it
+    forks.
+    """
+    try:
+        return import_module(f"ansible_collections.kestrel.real_ip.plugins.modules.{name}")
+    except ImportError:
+        return None
+
+
+def _form(coder: str) -> dict[str, t.Any]:
+    """How the ``encoder`` of arguments or the ``decoder`` of results is named to ``json``."""
+    if hasattr(serialization, "Direction"):
+        way = serialization.Direction
+        directions = {"encoder": way.CONTROLLER_TO_MODULE, "decoder": way.MODULE_TO_CONTROLLER}
+        make = getattr(serialization, f"get_module_{coder}")
+        return {"cls": make(_PROFILE, directions[coder])}
+    # Before ansible-core 2.19; among arguments may be vaulted text.
+    encoder = {"cls": serialization.AnsibleJSONEncoder, "vault_to_text": True}
+    return encoder if coder == "encoder" else {}
+
+
+@contextmanager
+def _started_with(
+    args: t.Mapping[str, t.Any], environment: t.Mapping[str, str]
+) -> t.Iterator[None]:
+    """A module that starts meanwhile has these arguments, and these variables more.
+
+    What it changes of the variables is undone.
+    """
+    before = dict(os.environ)
+    encoded = json.dumps({"ANSIBLE_MODULE_ARGS": args}, **_form("encoder")).encode()
+    with ExitStack() as stack:
+        for name, value in (("_ANSIBLE_ARGS", encoded), ("_ANSIBLE_PROFILE", _PROFILE)):
+            # Before ansible-core 2.19 there is no profile, and nobody reads this one.
+            stack.callback(setattr, basic, name, getattr(basic, name, None))
+            setattr(basic, name, value)
+        os.environ.update({name: str(value) for name, value in environment.items()})
+        try:
+            yield
+        finally:
+            os.environ.clear()
+            os.environ.update(before)
