@@ -244,21 +244,36 @@ def run_module(prefix: Sequence[str], module: str, arguments: Mapping[str, Any])
     with tempfile.NamedTemporaryFile("w", suffix=".json") as file:
         json.dump({"ANSIBLE_MODULE_ARGS": dict(arguments)}, file)
         file.flush()
-        done = subprocess.run(
-            [
-                *(*prefix, str(VENV / "python")),
-                *("-m", f"ansible_collections.kestrel.real_ip.plugins.modules.{module}", file.name),
-            ],
-            cwd=REPOSITORY,
-            env={**os.environ, "PYTHONPATH": str(REPOSITORY / "playbooks" / "collections")},
-            stdin=subprocess.DEVNULL,
-            capture_output=True,
-            text=True,
-            timeout=120,
-            check=False,
-        )
+        name = f"ansible_collections.kestrel.real_ip.plugins.modules.{module}"
+        collections = {"PYTHONPATH": str(REPOSITORY / "playbooks" / "collections")}
+        return _said([*prefix, str(VENV / "python"), "-m", name, file.name], collections)
+
+
+def run_action(prefix: Sequence[str], action: str, arguments: Mapping[str, Any]) -> dict[str, Any]:
+    """What an action of the collection returns, such as of waiting, which a module does once."""
+    command = [
+        *(*prefix, str(VENV / "ansible"), "localhost"),
+        *("-m", f"kestrel.real_ip.{action}", "-a", json.dumps(arguments)),
+        *("-e", f"ansible_python_interpreter={VENV / 'python'}"),
+        *("--playbook-dir", str(REPOSITORY / "playbooks")),
+    ]
+    return _said(command, {"ANSIBLE_NOCOLOR": "1"})
+
+
+def _said(command: Sequence[str], environment: Mapping[str, str]) -> dict[str, Any]:
+    """The object that a command prints last, in JSON."""
+    done = subprocess.run(
+        command,
+        cwd=REPOSITORY,
+        env={**os.environ, **environment},
+        stdin=subprocess.DEVNULL,
+        capture_output=True,
+        text=True,
+        timeout=120,
+        check=False,
+    )
     assert done.returncode == 0, done.stdout + done.stderr
-    found: dict[str, Any] = json.loads(done.stdout)
+    found: dict[str, Any] = json.loads(done.stdout[done.stdout.index("{") :])
     return found
 
 
@@ -289,7 +304,8 @@ class Attempt:
     def probe(self, host: str | Sequence[str], **options: Any) -> dict[str, Any]:
         """The result of source_ip_info in a host of the lab, or behind a command prefix."""
         prefix = self.playbooks.command(host) if isinstance(host, str) else host
-        return run_module(prefix, "source_ip_info", options)
+        run = run_action if options.get("wait") else run_module
+        return run(prefix, "source_ip_info", options)
 
     def inside_of(self, pod: str) -> list[str]:
         """The command prefix that enters a pod's network and host name, as a process in it has."""
