@@ -95,6 +95,10 @@ def open_module(argument_spec: dict[str, t.Any], **keywords: t.Any) -> AnsibleK8
             msg=f"The Python library kubernetes is missing for {sys.executable}, which runs this "
             f"task. Next: {sys.executable} -m pip install kubernetes"
         )
+    path = module.params["kubeconfig"]
+    if isinstance(path, str):
+        # Hidden by kubernetes.core up to 6.2, as the contents would be: it is what messages name.
+        module._module.no_log_values.discard(path)
     return module
 
 

@@ -162,6 +162,7 @@ def test_a_module_is_called_where_it_would_run_anyway(direct: Done) -> None:
     assert (found["probed"]["code"], found["probed"]["changed"]) == ("V503", False)
     assert "value of strategy must be one of: " in found["refused"]["msg"]
     assert "/nonexistent/here doesn't exist" in found["unread"]["msg"]
+    assert "/nonexistent/own doesn't exist" in found["secured"]["msg"], "no secret, unlike the key"
     assert "/nonexistent/there doesn't exist" in found["later"]["msg"], "a task's own, no longer"
     assert [one["msg"][-2:] for one in found["looped"]["results"]] == ["l8", "l9"]
     assert SECRET not in direct.output

@@ -56,6 +56,8 @@ RENDER: Final = """
 - hosts: all
   connection: local
   gather_facts: false
+  vars:
+    ansible_python_interpreter: "{{ ansible_playbook_python }}"
   vars_files: %(files)s
   tasks:
     - ansible.builtin.copy:
