@@ -36,7 +36,7 @@ _ALL = (*VERDICTS, NOT_RUN)
 
 
 def markdown(found: Document) -> str:
-    """A table of all clusters, then what mends each of those that aren't well."""
+    """A table of all clusters, then what mends those that aren't well, and each one's warnings."""
     results, run = found[RESULTS], found["run"]
     counts = Counter(one["verdict"] for one in results.values())
     names = [*dict.fromkeys(name for one in results.values() for name in places(one) if name)]
@@ -57,7 +57,15 @@ def markdown(found: Document) -> str:
     for host, one in results.items():
         if one.get("cause"):
             lines += ["", *_cause(host, one["cause"])]
+        for text in _warnings(found, host):
+            lines += ["", f"**{_plain(host)}**, warning: {_plain(text)}"]
     return "\n".join(lines) + "\n"
+
+
+def _warnings(found: Document, host: str) -> list[str]:
+    """Of what a host's verdict doesn't speak, once, wherever that was seen from."""
+    probes = found["evidence"].get(host, {}).get("probes", {}).values()
+    return [*dict.fromkeys(text for probe in probes for text in probe.get("warnings_found") or [])]
 
 
 def _row(cells: t.Iterable[str]) -> str:

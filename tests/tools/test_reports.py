@@ -284,6 +284,21 @@ def test_html_folds_the_evidence_and_prints_it() -> None:
     assert "prefers-color-scheme: dark" in text
 
 
+def test_what_a_verdict_does_not_speak_of_is_not_folded() -> None:
+    told = {"verdict": "preserved", "reason": "well", "warnings_found": ["mind the gap"]}
+    rests_on: dict[str, Any] = {"probes": {"": told}, "path": [], "findings": []}
+    found = document({"a": (entry("preserved", "well"), rests_on)}, run("x"))
+    open_parts = re.sub(r"<details>.*?</details>", "", html(found), flags=re.DOTALL)
+    assert open_parts.count("mind the gap") == 1
+    assert html(found).count("mind the gap") == 1
+    assert markdown(found).count("**a**, warning: mind the gap") == 1
+    rests_on["probes"] = {"v1": told, "v2": told}
+    found = document({"a": (entry("preserved", "well"), rests_on)}, run("x"))
+    assert html(found).count("from v1:</b> mind the gap") == 1
+    assert markdown(found).count("mind the gap") == 1
+    assert "arning:" not in markdown(document({"a": (entry("preserved", "well"), {})}, run("x")))
+
+
 # --- JUnit ----------------------------------------------------------------------------------------
 
 
