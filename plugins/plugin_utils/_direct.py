@@ -54,12 +54,12 @@ class DirectAction(ActionBase):
         args = dict(named.get("module_args") or self._task.args)
         self._update_module_args(named.get("module_name") or self._task.action, args, task_vars)
         environment: dict[str, str] = {}
-        self._compute_environment_string(environment)  # type: ignore[no-untyped-call]
-        module: t.Any = self.MODULE
+        untyped: t.Any = self
+        untyped._compute_environment_string(environment)
         printed = io.StringIO()
         # SystemExit is how modules end; whatever else they raise is told by Ansible.
         with _started_with(args, environment), redirect_stdout(printed), suppress(SystemExit):
-            module.main()
+            untyped.MODULE.main()
         # The last line, like Ansible: what a library prints comes before.
         result = json.loads(printed.getvalue().strip().rpartition("\n")[2], **_form("decoder"))
         return dict(result)
@@ -74,7 +74,7 @@ class DirectAction(ActionBase):
             self._connection.transport != "local",
             self._connection.become,
             # Who keeps the files wants to run them by hand.
-            C.DEFAULT_KEEP_REMOTE_FILES,  # type: ignore[attr-defined]
+            C.config.get_config_value("DEFAULT_KEEP_REMOTE_FILES"),
         )
         if any(elsewhere):
             return False
