@@ -13,7 +13,8 @@ that was released keeps its number and its meaning; a new one takes a number tha
 what lets anybody see and do anything, then what pods need to exist, to start and to be ready, then
 what leads to them, then the network, and last what happens to an address on a way that works. Of
 several findings the primary cause is the first one in this order among those of the worst severity:
-what stands further down can be its consequence, and never the other way round.
+what stands further down can be its consequence, and never the other way round. One row ranks
+elsewhere, see ``_BEFORE``.
 """
 
 from __future__ import annotations
@@ -566,7 +567,8 @@ _TABLE = (
         "no endpoint is ready",
         "502 or 503 from the load balancer.",
         "None of the Service's endpoints is ready ({detail})",
-        "Mend the pods first: their findings stand beside this one",
+        "Mend the pods: what is found of them stands beside this one. Where nothing is, they are "
+        "still starting: run it again, with a longer real_ip_wait_timeout if it waited too short",
         "console",
         "kubectl -n {namespace} get endpointslices -l kubernetes.io/service-name={name}",
     ),
@@ -1091,11 +1093,15 @@ _TABLE = (
 
 CAUSES: Mapping[str, Cause] = {row.number: row for row in _TABLE}
 _RANK: Mapping[str, int] = {row.number: place for place, row in enumerate(_TABLE)}
+#: Number → the one that it ranks just before. Pods of which nothing else is found may just be
+#: starting, as an address may be on its way: what is known to be wrong with an Ingress goes first.
+_BEFORE: Mapping[str, str] = {"P209": "P306"}
 
 
-def rank(number: str) -> tuple[int, int]:
+def rank(number: str) -> tuple[int, int, int]:
     """What findings are sorted by, the primary cause first; see the top of this file."""
-    return SEVERITIES.index(CAUSES[number].severity), _RANK[number]
+    severity = SEVERITIES.index(CAUSES[number].severity)
+    return severity, _RANK[_BEFORE.get(number, number)], _RANK[number]
 
 
 def described(row: Cause) -> Iterable[str]:

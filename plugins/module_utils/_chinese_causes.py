@@ -287,7 +287,8 @@ CAUSES_ZH: Mapping[str, CauseTexts] = {
         "没有就绪的端点",
         "负载均衡返回 502 或 503。",
         "Service 没有就绪的端点（{detail}）",
-        "先修复 Pod：相关发现与本条一并列出",
+        "修复 Pod：有关 Pod 的发现与本条一并列出。若没有，则 Pod 仍在启动：请重新运行，"
+        "若等待时间太短，请加大 real_ip_wait_timeout",
     ),
     "P210": CauseTexts(
         "有端点不属于任何 Pod",

@@ -155,12 +155,16 @@ def _logs(cluster: Cluster, path: TrafficPath, whose: str) -> t.Iterator[Log]:
         return
     for pod, container, running in crashing(path, only_own=whose == "own"):
         url = f"/api/v1/namespaces/{path.namespace}/pods/{pod}/log?container={container}"
-        # Of one that has just ended, the one before it may be gone.
-        previous = "&previous=true" if running else ""
-        status, text = cluster.ask(f"{url}{previous}&tailLines={_LINES}&limitBytes=8192", 5)
-        lines = [line for line in text.splitlines() if not line.startswith(_NO_LOG)]
-        if status == 200 and lines:
-            yield Log(pod, container, lines[-_LINES:])
+        url += f"&tailLines={_LINES}&limitBytes=8192"
+        # Of one that has just ended, the one before it may be gone; and since its state was read,
+        # one may have started that hasn't written anything yet.
+        previous = f"{url}&previous=true"
+        for asked in (previous, url) if running else (url, previous):
+            status, text = cluster.ask(asked, 5)
+            lines = [line for line in text.splitlines() if not line.startswith(_NO_LOG)]
+            if status == 200 and lines:
+                yield Log(pod, container, lines[-_LINES:])
+                break
 
 
 # --- The picture of the way -----------------------------------------------------------------------

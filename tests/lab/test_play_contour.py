@@ -187,6 +187,9 @@ def test_nobody_takes_the_class(contour: Controller, own: Playbooks) -> None:
     assert (run.status, run.verdict) == (2, "not_run"), run.output
     assert "cause    P303 Ingress real-ip-ingress" in run.output
     assert '{"spec":{"ingressClassName":"contour"}}' in run.output
+    # Pods that are still starting would be the cause now.
+    available = ("--for=condition=Available", "deployment/real-ip-deployment", "--timeout=60s")
+    own.kubectl("wait", "-n", own.namespace, *available)
     run = own.run("site", *ON_CONTOUR, *soon)
     assert (run.status, run.verdict) == (2, "not_run"), run.output
     assert "cause    P306 Ingress real-ip-ingress" in run.output

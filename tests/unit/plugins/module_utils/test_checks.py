@@ -872,7 +872,7 @@ ROWS: dict[str, Row] = {
         _patch("service", "echo", _replace("/spec/ports/0/targetPort", 5000)),
     ),
     "no endpoint": Row(
-        put("slices", value=[]), "P209", "Service echo", "Mend the pods first", "console"
+        put("slices", value=[]), "P209", "Service echo", "Mend the pods: ", "console"
     ),
     "stale endpoint": Row(
         lambda way: way["slices"].append(
@@ -903,6 +903,25 @@ ROWS: dict[str, Row] = {
         "P303",
         "Ingress front",
         _patch("ingress", "front", {"spec": {"ingressClassName": "qcloud"}}, " --type=merge"),
+        also=("P306",),
+    ),
+    "class, while pods start": Row(
+        both(
+            put("ingress", "spec", "ingressClassName", value="nginx"),
+            put("slices", value=[]),
+            no_address,
+        ),
+        "P303",
+        "Ingress front",
+        _patch("ingress", "front", {"spec": {"ingressClassName": "qcloud"}}, " --type=merge"),
+        also=("P209", "P306"),
+    ),
+    "no address, while pods start": Row(
+        both(put("slices", value=[]), no_address),
+        "P209",
+        "Service echo",
+        "Mend the pods: ",
+        "console",
         also=("P306",),
     ),
     "class where there is one of another kind": Row(

@@ -447,6 +447,56 @@ def test_one_read_that_fails_leaves_the_others(
     assert {one["code"] for one in found} <= {"P006", *expected}
 
 
+class Logging(Server):
+    """Has the logs of a container that crashes: of this start, and of the one before."""
+
+    now: tuple[int, str]
+    before: tuple[int, str]
+
+    def ask(self, path: str, timeout: float) -> tuple[int, str]:
+        return self.before if "previous=true" in path else self.now
+
+
+GONE = (200, "unable to retrieve container logs for containerd://ab")
+NOTHING = (200, "")
+TOLD = (200, "the shop is closed")
+NEVER = (400, "previous terminated container not found")
+
+
+@pytest.mark.parametrize("state", ["running", "waiting", "terminated"])
+@pytest.mark.parametrize(
+    ("now", "before", "expected"),
+    [
+        (TOLD, NEVER, True),
+        (TOLD, GONE, True),
+        (GONE, TOLD, True),
+        # It was started again since its state was read, and hasn't written anything yet.
+        (NOTHING, TOLD, True),
+        ((400, "container is waiting to start"), TOLD, True),
+        (NOTHING, NEVER, False),
+        (GONE, GONE, False),
+        ((403, "forbidden"), (403, "forbidden"), False),
+    ],
+)
+def test_the_log_of_a_container_that_crashes(
+    monkeypatch: pytest.MonkeyPatch,
+    state: str,
+    now: tuple[int, str],
+    before: tuple[int, str],
+    expected: bool,
+) -> None:
+    server = Logging(RELEASES["today"].groups, serve(RELEASES["today"], Way()).collections)
+    server.now, server.before = now, before
+    monkeypatch.setattr(_diagnosis, "Cluster", lambda module: server)
+    monkeypatch.setattr(_diagnosis, "_direct", lambda cluster, path: ())
+    pod = next(items for path, items in server.collections.items() if path.endswith("/pods"))[0]
+    ended = {"terminated": {"exitCode": 4, "reason": "Error"}}
+    states = {"state": {state: ended.get(state, {})}, "lastState": ended}
+    pod["status"]["containerStatuses"] = [{"name": "app", "ready": False, **states}]
+    found = _diagnosis.diagnosis(Module(ingress="front", show_logs="all"))["logs"]
+    assert [one["lines"] for one in found] == ([["the shop is closed"]] if expected else [])
+
+
 class Leaving(Server):
     """A server that goes away after a number of answers."""
 
