@@ -91,7 +91,7 @@ CHOSEN = (*_PUBLIC, *_DOCUMENTATION, *chain.from_iterable(_UNLIKELY), _LOOPBACK)
 
 _LISTS = ("X-Forwarded-For", "Forwarded")
 # Who counts proxies may look at a list of just so many.
-_SEVERAL = 3
+_SEVERAL = (3, 4, 5)
 # Envoy with trusted ranges reads no list of more than 20, others cut what is longer than a buffer:
 # of 1 KiB, or of 4. Most servers take no line of more than 8.
 _LONG, _LONGEST_BYTES = 128, 6000
@@ -216,7 +216,7 @@ def _forms(header: str, values: Sequence[str]) -> Iterable[tuple[str, ...]]:
         yield (f'unknown, "{_element(header, first)}',)
         yield (", ".join(_element(header, value) for value in values),)
         element = _element(header, first)
-        for count in (_SEVERAL, _LONG, _LONGEST_BYTES // len(f"{element}, ")):
+        for count in (*_SEVERAL, _LONG, _LONGEST_BYTES // len(f"{element}, ")):
             yield (", ".join([element] * count),)
 
 
@@ -225,6 +225,12 @@ def _handed_on(header: str, value: str, ipv6: str) -> str:
     if header == "CloudFront-Viewer-Address":
         return _with_port(header, value)
     return ipv6 if header == "CF-Connecting-IPv6" else value
+
+
+def _in_two_cases(header: str, value: str) -> tuple[tuple[str, str], ...]:
+    """Of lines that are one header, who compares text may drop or write anew only one."""
+    element = _element(header, value)
+    return (header.lower(), element), (header, element)
 
 
 def _unlikely(header: str, values: Sequence[str]) -> Iterable[tuple[str, str]]:
@@ -313,6 +319,7 @@ def forgeries(
     return (
         *(Forgery(name, one, all_values) for name, one in (*forms, *hearsay, hops, more_hops)),
         *(Forgery(name, one, near_values) for name, one in alike),
+        *(Forgery(name, _in_two_cases(name, values[0]), all_values) for name in names.values()),
         # Who ends TLS hands on what is in it as it came, to who may take that protocol as well.
         *(
             Forgery(name, (), all_values, preface=one, within=within)

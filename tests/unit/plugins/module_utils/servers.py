@@ -372,6 +372,12 @@ def _values(lines: Lines, wanted: str) -> list[str]:
     return [value for name, value in lines if name.lower() == wanted.lower()]
 
 
+def _first_of(lines: Lines, count: int) -> list[str]:
+    """The first entries of X-Forwarded-For's lists of just so many."""
+    lists = (value.split(",") for value in _values(lines, "X-Forwarded-For"))
+    return [entries[0] for entries in lists if len(entries) == count]
+
+
 #: What a proxy believes that only sometimes believes anything, by its mode: values of the request.
 _BELIEVES: dict[str, Callable[[Lines], list[str]]] = {
     "hearsay": lambda given: _values(given, "True-Client-IP"),
@@ -395,9 +401,12 @@ _BELIEVES: dict[str, Callable[[Lines], list[str]]] = {
     "quotes": lambda given: [
         v.strip('"') for v in _values(given, "X-Real-IP") if v.startswith('"') and v.endswith('"')
     ],
-    "three": lambda given: [
-        v.partition(",")[0] for v in _values(given, "X-Forwarded-For") if v.count(",") == 2
-    ],
+    "three": lambda given: _first_of(given, 3),
+    "four": lambda given: _first_of(given, 4),
+    "five": lambda given: _first_of(given, 5),
+    "two cases": lambda given: (
+        _values(given, "X-Real-IP") if {"X-Real-IP", "x-real-ip"} <= {n for n, _v in given} else []
+    ),
     "other host": lambda given: (
         _values(given, "X-Forwarded-For") if _values(given, "X-Forwarded-Host") else []
     ),

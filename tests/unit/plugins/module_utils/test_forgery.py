@@ -44,6 +44,8 @@ def test_each_header_is_forged_with_each_kind_of_address() -> None:
         own = [one for one in sent if one.header == name]
         assert any([*map(len, one.lines)] == [2, 2] for one in own), "several lines"
         assert {name.lower(), name.upper()} < {one.lines[0][0] for one in own}, "another case"
+        in_two_cases = [one for one in own if len({line[0] for line in one.lines}) == 2]
+        assert [[line[0] for line in one.lines] for one in in_two_cases] == [[name.lower(), name]]
         for text in ("", "for=unknown" if name == "Forwarded" else "unknown"):
             assert ((name, text),) in [one.lines for one in own], "no address"
     for name in hearsay:
@@ -52,6 +54,14 @@ def test_each_header_is_forged_with_each_kind_of_address() -> None:
     assert any(line.endswith(":6666") for one in sent for _name, line in one.lines), "a port"
     assert any("unknown" in line for one in sent for _name, line in one.lines), "junk"
     assert ((XFF, ", ".join(usual)),) in [one.lines for one in sent], "a list"
+    for name, element in ((XFF, "6.6.6.6"), ("Forwarded", "for=6.6.6.6")):
+        lists = [
+            line
+            for one in sent
+            for key, line in one.lines
+            if key == name and f"{element}, " in line
+        ]
+        assert {3, 4, 5, 128} <= {line.count(element) for line in lists}, "who counts"
 
 
 @pytest.mark.parametrize(
