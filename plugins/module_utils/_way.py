@@ -148,12 +148,10 @@ def read_way(cluster: Cluster, namespace: str, options: t.Mapping[str, t.Any]) -
         [front] if front else [],
         pods or [],
     )
-    # Of a socket peer nobody else writes anything.
-    by_header = options["layer"] == "l7"
-    led_past = service is not None and bool(ingress or by_header)
-    if services is None and (ingress or by_header):
+    if services is None:
         services = reader.items(here)
-    same = beside(service, services or [], pods or []) if service and led_past else []
+    # On layer 4 as well: pods that take the PROXY protocol take it from whoever gets past it.
+    same = beside(service, services or [], pods or []) if service else []
     named = addresses(front or {})
     # What a URL has behind the sign isn't sent.
     host, path = options["request_host"], options["path"].partition("#")[0]
@@ -168,7 +166,7 @@ def read_way(cluster: Cluster, namespace: str, options: t.Mapping[str, t.Any]) -
     # A list that was refused is missed only where something would have been looked for in it.
     missed = {
         "node_ports": _NODES if any(map(node_port, [service or {}, *same])) else None,
-        "service": here if led_past else None,
+        "service": here if service else None,
         "rivals": next((one for one in reader.grants if one.resource == "ingresses"), None),
         "url_takers": _SERVICES if urls else None,
     }
@@ -196,7 +194,7 @@ def read_way(cluster: Cluster, namespace: str, options: t.Mapping[str, t.Any]) -
         "persistent": (service or {}).get("spec", {}).get("sessionAffinity") == "ClientIP",
         "cluster_addresses": known,
         "bypass": {
-            **around(nodes or [], service, front, same, by_header),
+            **around(nodes or [], service, front, same),
             "ingresses": elsewhere(front or {}, [service, *same] if service else [], others),
             "unread": unread,
         },
