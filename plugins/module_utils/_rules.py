@@ -8,6 +8,7 @@
 
 from __future__ import annotations
 
+import json
 import posixpath
 import re
 import string
@@ -44,13 +45,50 @@ def paths_to(service: Object | None, rules: t.Iterable[Object]) -> list[str]:
     return [*dict.fromkeys(match[0] for match in found if match)]
 
 
-def backends(ingress: Object, host: str, path: str) -> list[str]:
+def backends(ingress: Object, host: str, path: str, scheme: str = "") -> list[str]:
     """Names of the Services that an Ingress sends a request to, sorted; more than one where two
     rules are equally near.
 
     The host alone goes before a wildcard, before a rule without one; then the longest path wins.
     """
-    return _nearest(ingress, host, path, _habits(ingress)[0]).names
+    return _nearest(_of_scheme(ingress, scheme), host, path, _habits(ingress)[0]).names
+
+
+#: Where TKE is told that some rules are for HTTP, and some for HTTPS, and of each which
+_MIXED = "kubernetes.io/ingress.rule-mix"
+_MIXED_RULES = "kubernetes.io/ingress.{}-rules"
+
+
+def _of_scheme(ingress: Object, scheme: str) -> Object:
+    """An Ingress with the rules alone that are for a scheme, where it says so of each."""
+    annotations = ingress.get("metadata", {}).get("annotations") or {}
+    if not scheme or annotations.get(_MIXED) != "true":
+        return ingress
+    listed = {
+        one: _places(annotations.get(_MIXED_RULES.format(one), "")) for one in ("http", "https")
+    }
+
+    def is_for_it(host: str, entry: Object) -> bool:
+        place = host, str(entry.get("path") or "/")
+        # What is in neither list is for HTTPS.
+        return place in listed[scheme] or (scheme == "https" and place not in listed["http"])
+
+    rules = []
+    for rule in ingress.get("spec", {}).get("rules") or []:
+        paths = (rule.get("http") or {}).get("paths") or []
+        kept = [entry for entry in paths if is_for_it(_host(rule), entry)]
+        rules.append({**rule, "http": {"paths": kept}})
+    return {**ingress, "spec": {**ingress["spec"], "rules": rules}}
+
+
+def _places(text: str) -> set[tuple[str, str]]:
+    """Host and path of each rule in such a list."""
+    try:
+        found = json.loads(text)
+    except ValueError:
+        return set()
+    rules = [one for one in found if isinstance(one, dict)] if isinstance(found, list) else []
+    return {(str(one.get("host") or ""), str(one.get("path") or "/")) for one in rules}
 
 
 def asked_for(host: str, path: str, url: str) -> tuple[str, str]:

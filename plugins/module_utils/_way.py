@@ -113,9 +113,19 @@ def _union(lists: t.Iterable[t.Iterable[str]]) -> list[str]:
     return sorted({*chain.from_iterable(lists)})
 
 
-def _led_to(ingress: t.Mapping[str, t.Any], asked: t.Iterable[tuple[str, str]]) -> list[str]:
-    """The Services that an Ingress sends requests to, by their host and path."""
-    return _union(backends(ingress, host, form) for host, path in asked for form in read_as(path))
+def _led_to(
+    ingress: t.Mapping[str, t.Any], asked: t.Iterable[tuple[str, str]], urls: t.Iterable[str]
+) -> list[str]:
+    """The Services that an Ingress sends requests to, by their host and path, and the schemes of
+    ``urls``.
+    """
+    schemes = {url.partition(":")[0].lower() for url in urls} & {"http", "https"}
+    return _union(
+        backends(ingress, host, form, scheme)
+        for host, path in asked
+        for form in read_as(path)
+        for scheme in schemes or {""}
+    )
 
 
 def read_way(cluster: Cluster, namespace: str, options: t.Mapping[str, t.Any]) -> dict[str, t.Any]:
@@ -176,12 +186,12 @@ def read_way(cluster: Cluster, namespace: str, options: t.Mapping[str, t.Any]) -
         "addresses": named,
         "targets": found,
         "leads_to": (
-            _led_to(front or {}, [(one, path) for one in hosts])
+            _led_to(front or {}, [(one, path) for one in hosts], [one["url"] for one in found])
             if ingress
             else [options["service"]]
         ),
         "url_leads_to": (
-            (_led_to(front, [asked]) if ingress else [options["service"]])
+            (_led_to(front, [asked], [options["url"]]) if ingress else [options["service"]])
             if front and options["url"] and may_listen(front, service, options["url"])
             else []
         ),

@@ -242,6 +242,35 @@ def test_where_a_url_leads(
     assert way["url_leads_to"] == leads_to
 
 
+def test_a_rule_of_tkes_can_be_for_one_scheme_only() -> None:
+    own, other = _rule("", "own"), _rule("", "other")
+    own["http"]["paths"][0]["path"] = "/x"
+    annotations = {
+        "kubernetes.io/ingress.rule-mix": "true",
+        "kubernetes.io/ingress.http-rules": '[{"path": "/", "backend": {"serviceName": "other"}}]',
+        "kubernetes.io/ingress.https-rules": '[{"path": "/x"}, {"path": "/"}]',
+    }
+    front = {
+        **FRONT,
+        "metadata": {**FRONT["metadata"], "annotations": annotations},
+        "spec": {"ingressClassName": "qcloud", "rules": [own, other]},
+    }
+    answers = {one: front for one, found in ANSWERS.items() if found is FRONT}
+    for scheme, led_to in (("http", ["other"]), ("https", ["own"])):
+        cluster = Answering({**ANSWERS, EVERYWHERE: SERVICES, **answers})
+        url = f"{scheme}://198.51.100.1/x"
+        assert read_way(cluster, "ns", {**OPTIONS, "url": url})["url_leads_to"] == led_to
+    for text, led_to in (("", []), ("no list", []), ("{}", [])):
+        annotations["kubernetes.io/ingress.http-rules"] = text
+        cluster = Answering({**ANSWERS, EVERYWHERE: SERVICES, **answers})
+        way = read_way(cluster, "ns", {**OPTIONS, "url": "http://198.51.100.1/x"})
+        assert way["url_leads_to"] == led_to
+    annotations["kubernetes.io/ingress.rule-mix"] = "false"
+    cluster = Answering({**ANSWERS, EVERYWHERE: SERVICES, **answers})
+    way = read_way(cluster, "ns", {**OPTIONS, "url": "http://198.51.100.1/x", "path": "/x"})
+    assert way["url_leads_to"] == way["leads_to"] == ["own"]
+
+
 @pytest.mark.parametrize("layer", ["l4", "l7"])
 def test_what_a_service_in_front_writes_is_written_by_others_who_get_past_it(layer: str) -> None:
     """Its load balancer can speak HTTP or write the PROXY protocol, or a proxy can stand in front
