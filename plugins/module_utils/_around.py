@@ -81,7 +81,6 @@ def around(
     service: Object | None,
     front: Object | None,
     others: t.Sequence[Object] = (),
-    by_header: bool = True,
 ) -> dict[str, list[str]]:
     """``bypass`` as source_ip_info takes it: the Service's node port on a few nodes, where the
     Service behind an Ingress, or behind its own load balancer, is reached by itself, the balancer's
@@ -89,12 +88,11 @@ def around(
     listens.
 
     ``others``: as :func:`beside` finds them. They are ways around what is in front, as the Service
-    is around an Ingress. ``by_header``: whether clients' addresses are read from what a Service in
-    front writes, too.
+    is around an Ingress.
     """
-    # What its load balancer writes, nobody does at its external addresses.
+    # What its load balancer writes, as the PROXY protocol, nobody does at its external addresses.
     own = {**service, "status": {}} if service and service is front else service
-    behind = [own, *others] if own and (own is service or by_header) else []
+    behind = [own, *others] if own else []
     some = list(nodes)[:_NODES]
     asked = [(node, port) for node in some for port in node_port(service or {})]
     more = [(node, port) for node in some for one in behind[1:] for port in node_port(one)]

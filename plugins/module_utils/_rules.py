@@ -8,6 +8,7 @@
 
 from __future__ import annotations
 
+import json
 import posixpath
 import re
 import string
@@ -44,13 +45,50 @@ def paths_to(service: Object | None, rules: t.Iterable[Object]) -> list[str]:
     return [*dict.fromkeys(match[0] for match in found if match)]
 
 
-def backends(ingress: Object, host: str, path: str) -> list[str]:
+def backends(ingress: Object, host: str, path: str, scheme: str = "") -> list[str]:
     """Names of the Services that an Ingress sends a request to, sorted; more than one where two
     rules are equally near.
 
     The host alone goes before a wildcard, before a rule without one; then the longest path wins.
     """
-    return _nearest(ingress, host, path, _habits(ingress)[0])[1]
+    return _nearest(_of_scheme(ingress, scheme), host, path, _habits(ingress)[0]).names
+
+
+#: Where TKE is told that some rules are for HTTP, and some for HTTPS, and of each which
+_MIXED = "kubernetes.io/ingress.rule-mix"
+_MIXED_RULES = "kubernetes.io/ingress.{}-rules"
+
+
+def _of_scheme(ingress: Object, scheme: str) -> Object:
+    """An Ingress with the rules alone that are for a scheme, where it says so of each."""
+    annotations = ingress.get("metadata", {}).get("annotations") or {}
+    if not scheme or annotations.get(_MIXED) != "true":
+        return ingress
+    listed = {
+        one: _places(annotations.get(_MIXED_RULES.format(one), "")) for one in ("http", "https")
+    }
+
+    def is_for_it(host: str, entry: Object) -> bool:
+        place = host, str(entry.get("path") or "/")
+        # What is in neither list is for HTTPS.
+        return place in listed[scheme] or (scheme == "https" and place not in listed["http"])
+
+    rules = []
+    for rule in ingress.get("spec", {}).get("rules") or []:
+        paths = (rule.get("http") or {}).get("paths") or []
+        kept = [entry for entry in paths if is_for_it(_host(rule), entry)]
+        rules.append({**rule, "http": {"paths": kept}})
+    return {**ingress, "spec": {**ingress["spec"], "rules": rules}}
+
+
+def _places(text: str) -> set[tuple[str, str]]:
+    """Host and path of each rule in such a list."""
+    try:
+        found = json.loads(text)
+    except ValueError:
+        return set()
+    rules = [one for one in found if isinstance(one, dict)] if isinstance(found, list) else []
+    return {(str(one.get("host") or ""), str(one.get("path") or "/")) for one in rules}
 
 
 def asked_for(host: str, path: str, url: str) -> tuple[str, str]:
@@ -96,37 +134,64 @@ def _may_take(
 
     ``alike``: both are of one namespace.
     """
-    near, names = _nearest(front, host, path, habits)
-    nearness, others = _nearest(one, host, path, habits)
-    if not others or (alike and others == names):
+    own, other = (_nearest(each, host, path, habits) for each in (front, one))
+    if not other.names or (alike and other.names == own.names):
         return False
     # What no path of a nearer host is for, goes to a default backend.
-    nearer = max(nearness, (-1 if habits.by_length else _host_nearness(one, host), 0))
-    return nearer >= near or (habits.by_number and nearness > _DEFAULT)
+    nearer = max(other.most, (-1 if habits.by_length else _host_nearness(one, host), 0))
+    return nearer >= own.least or (habits.by_number and other.most > _DEFAULT)
 
 
 class _Habits(t.NamedTuple):
     """How the controller of an Ingress chooses, where it isn't as usual.
 
-    ``by_length``: the longest rule wins, whatever its host; ``by_number``: its user says which;
-    ``patterns``: each path is one, whatever its type; ``patterns_first``: and goes before those of
-    others.
+    ``by_length``: the longest rule wins, whatever its host; ``by_number``: how near one is doesn't
+    tell, since its user says which goes first, or that it is for some requests only; ``in_order``:
+    the first one of the list wins; ``patterns``: each path is one, whatever its type;
+    ``patterns_first``: and goes before those of others; ``as_text``: one that may be anything
+    (``ImplementationSpecific``) is the beginning of a text; ``deep``: a ``*.`` stands for more
+    labels than one.
     """
 
     by_length: bool = False
     by_number: bool = False
+    in_order: bool = False
     patterns: bool = False
     patterns_first: bool = False
+    as_text: bool = False
+    deep: bool = False
 
 
 #: Annotations, whatever stands before the slash: several controllers know the same ones, and some
 #: can be told to read them under another name.
-_NUMBERED = ("group.order", "regex-priority", "router.priority")
+_NUMBERED = (
+    *("elb.ingress-order", "elb.rule-priority-enabled", "group.order", "order", "path-type-order"),
+    *("regex-priority", "router.priority"),
+)
+#: With these it depends on more than host and path whether a rule takes a request, and Kong takes
+#: of two the one that asks for more.
+_CONDITIONAL = re.compile(
+    r"methods|protocols|snis|headers\..*|elb\.conditions\..*|router\.(entrypoints|tls)(\..*)?"
+)
 _PATTERNED = ("path-regex", "rewrite-target", "use-regex")
 #: Of these nginx looks at the patterns before it looks at any other path.
 _PATTERNS_FIRST = ("path-regex",)
 #: What begins so is a pattern to Kong, which stands behind the mark, and goes before other paths.
 _PATTERN_MARK = "/~"
+#: Whose load balancer goes through a list, in the order of the objects' names and then of their
+#: rules (AWS, Alibaba): what stands in the names of its classes, and before the slash of what is
+#: said to it.
+_IN_ORDER, _TO_THEM = "alb", "alb.ingress.kubernetes.io/"
+#: What stands in the names of classes of which the controller takes such a path for the beginning
+#: of a text. To others it is the whole one (AWS, Google, Azure, Istio), or a pattern (Cilium).
+_AS_TEXT = (
+    *("contour", "haproxy", "higress", "kong", "mse", "nginx", "traefik"),
+    TKE_CLASS,
+)
+#: Unless they are told otherwise (HAProxy's, Traefik)
+_TYPED = ("path-type", "router.pathmatcher")
+#: Likewise to which a ``*.`` stands for several labels
+_DEEP = ("kong", "nginx", TKE_CLASS)
 #: What stands in the names of classes of which the controller goes by the host first
 _BY_HOST = (
     *("alb", "apisix", "azure", "cilium", "contour", "gce", "haproxy", "higress", "istio", "kong"),
@@ -140,14 +205,20 @@ def _habits(*ingresses: Object) -> list[_Habits]:
     The name of a class is its user's, so that it need not tell.
     """
     classes = {class_of(one).lower() for one in ingresses} - {""}
-    told = any(word in name for word in _BY_HOST for name in classes)
-    noted = {
-        key.rpartition("/")[2]
-        for one in ingresses
-        for key in one.get("metadata", {}).get("annotations") or {}
-    }
+
+    def are(*words: str) -> bool:
+        return any(word in name for word in words for name in classes)
+
+    told = are(*_BY_HOST)
+    keys = [key for one in ingresses for key in one.get("metadata", {}).get("annotations") or {}]
+    noted = {key.rpartition("/")[2] for key in keys}
+    in_order = are(_IN_ORDER) or any(key.startswith(_TO_THEM) for key in keys)
+    conditional = any(map(_CONDITIONAL.fullmatch, noted))
     usual = _Habits(
-        by_number=not noted.isdisjoint(_NUMBERED),
+        by_number=in_order or conditional or not noted.isdisjoint(_NUMBERED),
+        in_order=in_order,
+        as_text=noted.isdisjoint(_TYPED) and (not classes or are(*_AS_TEXT)),
+        deep=not classes or are(*_DEEP),
         patterns=not noted.isdisjoint(_PATTERNED),
         patterns_first=not noted.isdisjoint(_PATTERNS_FIRST),
     )
@@ -252,14 +323,57 @@ _DEFAULT = (-1, 0)
 _FIRST = 1_000_000
 
 
-def _nearest(
-    ingress: Object, host: str, path: str, habits: _Habits
-) -> tuple[tuple[int, int], list[str]]:
-    """How near the nearest rule is, and the names of the Services there."""
-    spec, through = ingress.get("spec", {}), _is_passed_through(ingress)
-    found: dict[tuple[int, int], set[str]] = {}
-    for wanted, paths in every_rule(ingress):
+class _Match(t.NamedTuple):
+    """A rule that a request is for. ``place``: how near it is; ``rank``: where it stands among
+    those that are taken in order; ``sure``: whether it is for that request to each controller.
+    """
+
+    place: tuple[int, int]
+    rank: tuple[int, int, int]
+    name: str
+    sure: bool
+
+
+class _Nearest(t.NamedTuple):
+    """``most``: how near the nearest rule is; ``least``: and if it isn't for the request, although
+    it looks so; ``names``: of the Services that may get it.
+    """
+
+    most: tuple[int, int]
+    least: tuple[int, int]
+    names: list[str]
+
+
+def _nearest(ingress: Object, host: str, path: str, habits: _Habits) -> _Nearest:
+    """The nearest rule of an Ingress, as far as it can be told."""
+    found = [*_matches(ingress, host, path, habits)]
+    most = max((one.place for one in found), default=_DEFAULT)
+    least = max((one.place for one in found if one.sure), default=_DEFAULT)
+    if habits.in_order:
+        # Some go by the length of a path within a rule, some releases by the list alone.
+        orders = found, sorted(found, key=lambda one: one.rank)
+        near = [one for order in orders for one in _until_sure(order)]
+    else:
+        near = [one for one in found if one.place >= least]
+    names = {one.name for one in near}
+    default = service_name(ingress.get("spec", {}).get("defaultBackend"))
+    if default and least == _DEFAULT:
+        names.add(default)
+    return _Nearest(most, least, sorted(names))
+
+
+def _until_sure(matches: t.Iterable[_Match]) -> t.Iterator[_Match]:
+    for one in matches:
+        yield one
+        if one.sure:
+            return
+
+
+def _matches(ingress: Object, host: str, path: str, habits: _Habits) -> t.Iterator[_Match]:
+    through, asked = _is_passed_through(ingress), path.partition("?")[0]
+    for number, (wanted, paths) in enumerate(every_rule(ingress)):
         nearness = _nearness(wanted, host)
+        one_label = habits.deep or not wanted.startswith("*.") or covers(wanted, host)
         for entry in paths if nearness >= 0 else ():
             prefix, kind = entry.get("path") or "/", entry.get("pathType", "")
             marked = prefix.startswith(f"{_PATTERN_MARK}/")
@@ -267,17 +381,21 @@ def _nearest(
             if marked:
                 forms[prefix[len(_PATTERN_MARK) :]] = ""
             if through or any(starmap(partial(under, path), forms.items())):
-                by_length = (0, _length(wanted, prefix, kind))
                 is_first = habits.patterns_first and not _LITERAL.fullmatch(prefix)
                 goes_first = through or marked or is_first
                 length = _FIRST if goes_first else len(prefix)
-                place = by_length if habits.by_length else (nearness, length)
-                names = found.setdefault(place, set())
-                names.add(service_name(entry.get("backend")))
-    if found:
-        return max(found), sorted(found[max(found)])
-    default = service_name(spec.get("defaultBackend"))
-    return _DEFAULT, [default] if default else []
+                by_length = (0, _length(wanted, prefix, kind))
+                is_text = kind not in _RANKS and not goes_first and bool(_LITERAL.fullmatch(prefix))
+                yield _Match(
+                    place=by_length if habits.by_length else (nearness, length),
+                    rank=(number, _RANKS.get(kind, 2), -len(prefix) if kind == "Prefix" else 0),
+                    name=service_name(entry.get("backend")),
+                    sure=one_label and (habits.as_text or not is_text or asked == prefix),
+                )
+
+
+#: By the type of a path where it stands among those of its rule, to who sorts them
+_RANKS = {"Exact": 0, "Prefix": 1}
 
 
 def _length(host: str, prefix: str, kind: str) -> int:

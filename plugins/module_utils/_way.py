@@ -113,9 +113,19 @@ def _union(lists: t.Iterable[t.Iterable[str]]) -> list[str]:
     return sorted({*chain.from_iterable(lists)})
 
 
-def _led_to(ingress: t.Mapping[str, t.Any], asked: t.Iterable[tuple[str, str]]) -> list[str]:
-    """The Services that an Ingress sends requests to, by their host and path."""
-    return _union(backends(ingress, host, form) for host, path in asked for form in read_as(path))
+def _led_to(
+    ingress: t.Mapping[str, t.Any], asked: t.Iterable[tuple[str, str]], urls: t.Iterable[str]
+) -> list[str]:
+    """The Services that an Ingress sends requests to, by their host and path, and the schemes of
+    ``urls``.
+    """
+    schemes = {url.partition(":")[0].lower() for url in urls} & {"http", "https"}
+    return _union(
+        backends(ingress, host, form, scheme)
+        for host, path in asked
+        for form in read_as(path)
+        for scheme in schemes or {""}
+    )
 
 
 def read_way(cluster: Cluster, namespace: str, options: t.Mapping[str, t.Any]) -> dict[str, t.Any]:
@@ -148,12 +158,10 @@ def read_way(cluster: Cluster, namespace: str, options: t.Mapping[str, t.Any]) -
         [front] if front else [],
         pods or [],
     )
-    # Of a socket peer nobody else writes anything.
-    by_header = options["layer"] == "l7"
-    led_past = service is not None and bool(ingress or by_header)
-    if services is None and (ingress or by_header):
+    if services is None:
         services = reader.items(here)
-    same = beside(service, services or [], pods or []) if service and led_past else []
+    # On layer 4 as well: pods that take the PROXY protocol take it from whoever gets past it.
+    same = beside(service, services or [], pods or []) if service else []
     named = addresses(front or {})
     # What a URL has behind the sign isn't sent.
     host, path = options["request_host"], options["path"].partition("#")[0]
@@ -168,7 +176,7 @@ def read_way(cluster: Cluster, namespace: str, options: t.Mapping[str, t.Any]) -
     # A list that was refused is missed only where something would have been looked for in it.
     missed = {
         "node_ports": _NODES if any(map(node_port, [service or {}, *same])) else None,
-        "service": here if led_past else None,
+        "service": here if service else None,
         "rivals": next((one for one in reader.grants if one.resource == "ingresses"), None),
         "url_takers": _SERVICES if urls else None,
     }
@@ -178,12 +186,12 @@ def read_way(cluster: Cluster, namespace: str, options: t.Mapping[str, t.Any]) -
         "addresses": named,
         "targets": found,
         "leads_to": (
-            _led_to(front or {}, [(one, path) for one in hosts])
+            _led_to(front or {}, [(one, path) for one in hosts], [one["url"] for one in found])
             if ingress
             else [options["service"]]
         ),
         "url_leads_to": (
-            (_led_to(front, [asked]) if ingress else [options["service"]])
+            (_led_to(front, [asked], [options["url"]]) if ingress else [options["service"]])
             if front and options["url"] and may_listen(front, service, options["url"])
             else []
         ),
@@ -196,7 +204,7 @@ def read_way(cluster: Cluster, namespace: str, options: t.Mapping[str, t.Any]) -
         "persistent": (service or {}).get("spec", {}).get("sessionAffinity") == "ClientIP",
         "cluster_addresses": known,
         "bypass": {
-            **around(nodes or [], service, front, same, by_header),
+            **around(nodes or [], service, front, same),
             "ingresses": elsewhere(front or {}, [service, *same] if service else [], others),
             "unread": unread,
         },

@@ -139,3 +139,17 @@ def _started_with(
         finally:
             os.environ.clear()
             os.environ.update(before)
+            _forget_credentials()
+
+
+def _forget_credentials() -> None:
+    """Remove the files in which the Kubernetes client has a kubeconfig's certificates and keys.
+
+    It does so where a process ends, which Ansible's forked ones do without a word to anybody. What
+    was connected with them is of no use without.
+    """
+    prefix = "ansible_collections.kubernetes.core.plugins.module_utils.k8s"
+    clients = getattr(sys.modules.get(f"{prefix}.client"), "_pool", {})
+    clients.clear()
+    config = sys.modules.get("kubernetes.config.kube_config")
+    getattr(config, "_cleanup_temp_files", lambda: None)()

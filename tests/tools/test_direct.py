@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import base64
 import json
 import os
 import subprocess
@@ -108,6 +109,47 @@ class Done(NamedTuple):
     output: str
     results: dict[str, Any]
     programs: int
+
+
+def test_no_file_with_a_key_is_left(tmp_path: Path) -> None:
+    """The Kubernetes client has those of a kubeconfig in files of its own."""
+    key = base64.b64encode(SECRET.encode()).decode()
+    kinds = {
+        "cluster": {"server": "https://127.0.0.1:1", "certificate-authority-data": key},
+        "user": {"client-certificate-data": key, "client-key-data": key},
+        "context": {"cluster": "a", "user": "a"},
+    }
+    lists = {f"{kind}s": [{"name": "a", kind: one}] for kind, one in kinds.items()}
+    kubeconfig, file, left = (tmp_path / name for name in ("kubeconfig", "play.yml", "left"))
+    kubeconfig.write_text(json.dumps({"current-context": "a", **lists}))
+    left.mkdir()
+    read = {"namespace": "a", "service": "b", "kubeconfig": str(kubeconfig)}
+    tasks = [
+        {
+            "kestrel.real_ip.path_addresses_info": read,
+            "loop": [1, 2],
+            "failed_when": "'127.0.0.1' not in msg",
+        }
+    ]
+    given = {"ansible_python_interpreter": sys.executable}
+    play = {"hosts": "localhost", "connection": "local", "gather_facts": False, "vars": given}
+    file.write_text(json.dumps([{**play, "tasks": tasks}]))
+    ours = REPOSITORY / "playbooks" / "collections"
+    done = subprocess.run(
+        [Path(sys.executable).parent / "ansible-playbook", file, "-i", "localhost,", "-vvv"],
+        env={
+            **os.environ,
+            "ANSIBLE_COLLECTIONS_PATH": f"{ours}:{os.environ['ANSIBLE_COLLECTIONS_PATH']}",
+            "TMPDIR": str(left),
+        },
+        capture_output=True,
+        text=True,
+        timeout=180,
+        check=False,
+    )
+    assert "Using module file" not in done.stdout, "it was called"
+    assert done.stdout.count('"item": ') == 2, done.stdout + done.stderr
+    assert [one.name for one in left.iterdir()] == [], done.stdout
 
 
 def run(directory: Path, way: Way) -> Done:

@@ -169,7 +169,6 @@ def test_around_by_the_services_own_address(
 ) -> None:
     assert around([], service, FRONT)["service"] == expected
     # Where the Service itself is in front, its status is no way around it.
-    assert around([], service, service, by_header=False)["service"] == []
     external = ["[2001:db8::7]:80", "[2001:db8::7]:443"] if service is BALANCED else []
     assert around([], service, service)["service"] == external
 
@@ -253,7 +252,6 @@ def test_around_by_the_addresses_of_other_services(
     own: dict[str, Any], others: list[dict[str, Any]], expected: list[str]
 ) -> None:
     assert around([], own, FRONT, others)["service"] == expected
-    assert around([], own, own, others, by_header=False)["service"] == []
     # Its own status is what stands in front then.
     addresses = [text for text in expected if "198.51.100.7" not in text]
     assert [text for text in around([], own, own, others)["service"] if text in addresses] == (

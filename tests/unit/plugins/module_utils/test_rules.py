@@ -257,6 +257,108 @@ def test_who_may_take_requests_of_a_controller_with_habits_of_its_own(
     )
 
 
+ALB, OF_ALB = _class("alb"), "alb.ingress.kubernetes.io/"
+
+
+@pytest.mark.parametrize(
+    ("own", "other"),
+    [
+        # Of a group of AWS's or Alibaba's the first by name goes first, whatever its path.
+        (ALB, ALB),
+        ({"annotations": {f"{OF_ALB}group.name": "shared"}}, {}),
+        ({}, {"annotations": {f"{OF_ALB}order": "1"}}),
+        # Huawei's users say which goes first.
+        ({}, {"annotations": {"kubernetes.io/elb.ingress-order": "1"}}),
+        ({}, {"annotations": {"haproxy-ingress.github.io/path-type-order": "regex,prefix"}}),
+        # It may be for other requests: of another method, with another header, over TLS.
+        ({"annotations": {"konghq.com/methods": "POST"}}, {}),
+        ({"annotations": {"konghq.com/headers.x-canary": "yes"}}, {}),
+        ({"annotations": {"konghq.com/protocols": "https"}}, {}),
+        ({"annotations": {"kubernetes.io/elb.conditions.own": "[]"}}, {}),
+        (
+            {**TRAEFIK, "annotations": {"traefik.ingress.kubernetes.io/router.tls": "true"}},
+            TRAEFIK,
+        ),
+        (
+            {**TRAEFIK, "annotations": {"traefik.ingress.kubernetes.io/router.entrypoints": "w"}},
+            TRAEFIK,
+        ),
+        # To Kong, who asks for more goes before who has the longer path.
+        ({}, {"annotations": {"konghq.com/methods": "GET"}}),
+    ],
+)
+def test_how_near_a_rule_is_does_not_tell_who_takes_requests(
+    own: dict[str, Any], other: dict[str, Any]
+) -> None:
+    front = ingress_at("own", a_rule("a.example", ("/along", "Prefix", "own")), **own)
+    for place, found in (("/", ["echo/x"]), ("/elsewhere", [])):
+        rival = ingress_at("x", a_rule("", (place, "Prefix", "x")), **other)
+        assert rivals(front, [front, rival], "a.example", "/along/the") == found
+
+
+TEXT = "ImplementationSpecific"
+ALL = ("/*", TEXT, "x")
+
+
+@pytest.mark.parametrize(
+    ("more", "rules", "host", "path", "expected"),
+    [
+        # The list is gone through: of rules as they stand, of paths that may be anything likewise.
+        (ALB, [a_rule("", ALL), a_rule("a.example", ("/", "Prefix", "own"))], "", "/", ["x"]),
+        (ALB, [a_rule("", ALL, ("/own", TEXT, "own"))], "", "/own", ["x"]),
+        (ALB, [a_rule("", ("/own", TEXT, "own"), ALL)], "", "/own", ["own"]),
+        (ALB, [a_rule("", ("/", "Prefix", "x"), ("/own", TEXT, "own"))], "", "/own", ["x"]),
+        (ALB, [a_rule("", ("/own", "Prefix", "own"), ("/", "Prefix", "x"))], "", "/own", ["own"]),
+        (
+            ALB,
+            [a_rule("", ("/", "Prefix", "x"), ("/own", "Prefix", "own"))],
+            *("", "/own", ["own", "x"]),
+        ),
+        # Such a path is the whole one to many.
+        (ALB, [a_rule("", ("/own", TEXT, "own"), ALL)], "", "/own/it", ["own", "x"]),
+        (_class("gce"), [a_rule("", ("/own", TEXT, "own"), ALL)], "", "/own/it", ["own", "x"]),
+        (_class("gce"), [a_rule("", ("/own", TEXT, "own"), ALL)], "", "/own?a=1", ["own"]),
+        (_class("gce"), [a_rule("", ("/own", TEXT, "own"))], "", "/own/it", ["default", "own"]),
+        (_class("nginx"), [a_rule("", ("/own", TEXT, "own"), ALL)], "", "/own/it", ["own"]),
+        (
+            {
+                **TRAEFIK,
+                "annotations": {"traefik.ingress.kubernetes.io/router.pathmatcher": "Path"},
+            },
+            [a_rule("", ("/own", TEXT, "own"), ("/", "Prefix", "x"))],
+            *("", "/own/it", ["own", "x"]),
+        ),
+        # And a wildcard is for one label.
+        (
+            _class("gce"),
+            [ROOT, a_rule("*.example", ("/", "Prefix", "own"))],
+            *("a.b.example", "/", ["own", "root"]),
+        ),
+        (
+            _class("nginx"),
+            [ROOT, a_rule("*.example", ("/", "Prefix", "own"))],
+            *("a.b.example", "/", ["own"]),
+        ),
+    ],
+)
+def test_to_which_service_a_rule_leads_is_not_the_same_to_all(
+    more: dict[str, Any], rules: list[dict[str, Any]], host: str, path: str, expected: list[str]
+) -> None:
+    spec = {**more.get("spec", {}), "defaultBackend": {"service": {"name": "default"}}}
+    own = ingress_at("own", *rules, **{**more, "spec": spec})
+    assert backends(own, host or "a.example", path) == expected
+
+
+def test_another_ingress_takes_what_a_rule_may_not_be_for() -> None:
+    rule = a_rule("a.example", ("/own", TEXT, "own"))
+    other = a_rule("", ("/", "Prefix", "x"))
+    for name, found in (("gce", ["echo/x"]), ("nginx", [])):
+        front = ingress_at("own", rule, **_class(name))
+        rival = ingress_at("x", other, **_class(name))
+        assert rivals(front, [front, rival], "a.example", "/own/it") == found
+        assert rivals(front, [front, rival], "a.example", "/own") == []
+
+
 def test_who_passes_tls_on_looks_at_no_path() -> None:
     front = ingress_at("own", a_rule("a.example", ("/along", "Prefix", "own")))
     annotation = "nginx.ingress.kubernetes.io/ssl-passthrough"

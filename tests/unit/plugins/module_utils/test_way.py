@@ -102,8 +102,9 @@ OWN_PORT = {f"{IN_NS}/services/own": WITH_PORT}
         ([EVERYWHERE], {}, A_URL, ["url_takers"]),
         ([EVERYWHERE, HERE], {}, {}, ["service"]),
         ([EVERYWHERE, HERE], {}, A_URL, ["service", "url_takers"]),
-        # With the Service in front there is no Ingress that another one leads past.
-        ([EVERYWHERE, HERE, INGRESSES], {}, IN_FRONT, []),
+        # With the Service in front there is no Ingress that another one leads past, and what others
+        # write that do is the PROXY protocol.
+        ([EVERYWHERE, HERE, INGRESSES], {}, IN_FRONT, ["service"]),
         ([EVERYWHERE], {}, {**IN_FRONT, **A_URL}, ["url_takers"]),
         ([INGRESSES], {}, {}, ["rivals"]),
         ([NODES], OWN_PORT, {}, ["node_ports"]),
@@ -134,14 +135,6 @@ def test_what_was_not_looked_for_comes_with_the_command_that_allows_it() -> None
         for space, kind in (("-n ns ", "role"), ("", "clusterrole"))
     )
     assert way["bypass"]["unread"] == {"service": role, "url_takers": cluster_role}
-
-
-def test_nothing_is_around_a_service_in_front() -> None:
-    """Its clients' address is no header, that somebody else could write."""
-    cluster = Answering({**ANSWERS, EVERYWHERE: _forbidden(EVERYWHERE)})
-    way = read_way(cluster, "ns", {**OPTIONS, **IN_FRONT})
-    assert way["bypass"]["service"] == []
-    assert HERE not in cluster.asked
 
 
 def _rule(host: str, service: str) -> dict[str, Any]:
@@ -249,11 +242,43 @@ def test_where_a_url_leads(
     assert way["url_leads_to"] == leads_to
 
 
-def test_what_a_service_in_front_writes_is_written_by_others_who_get_past_it() -> None:
-    """Its load balancer can speak HTTP, or a proxy can stand in front of it."""
+def test_a_rule_of_tkes_can_be_for_one_scheme_only() -> None:
+    own, other = _rule("", "own"), _rule("", "other")
+    own["http"]["paths"][0]["path"] = "/x"
+    annotations = {
+        "kubernetes.io/ingress.rule-mix": "true",
+        "kubernetes.io/ingress.http-rules": '[{"path": "/", "backend": {"serviceName": "other"}}]',
+        "kubernetes.io/ingress.https-rules": '[{"path": "/x"}, {"path": "/"}]',
+    }
+    front = {
+        **FRONT,
+        "metadata": {**FRONT["metadata"], "annotations": annotations},
+        "spec": {"ingressClassName": "qcloud", "rules": [own, other]},
+    }
+    answers = {one: front for one, found in ANSWERS.items() if found is FRONT}
+    for scheme, led_to in (("http", ["other"]), ("https", ["own"])):
+        cluster = Answering({**ANSWERS, EVERYWHERE: SERVICES, **answers})
+        url = f"{scheme}://198.51.100.1/x"
+        assert read_way(cluster, "ns", {**OPTIONS, "url": url})["url_leads_to"] == led_to
+    for text, led_to in (("", []), ("no list", []), ("{}", [])):
+        annotations["kubernetes.io/ingress.http-rules"] = text
+        cluster = Answering({**ANSWERS, EVERYWHERE: SERVICES, **answers})
+        way = read_way(cluster, "ns", {**OPTIONS, "url": "http://198.51.100.1/x"})
+        assert way["url_leads_to"] == led_to
+    annotations["kubernetes.io/ingress.rule-mix"] = "false"
+    cluster = Answering({**ANSWERS, EVERYWHERE: SERVICES, **answers})
+    way = read_way(cluster, "ns", {**OPTIONS, "url": "http://198.51.100.1/x", "path": "/x"})
+    assert way["url_leads_to"] == way["leads_to"] == ["own"]
+
+
+@pytest.mark.parametrize("layer", ["l4", "l7"])
+def test_what_a_service_in_front_writes_is_written_by_others_who_get_past_it(layer: str) -> None:
+    """Its load balancer can speak HTTP or write the PROXY protocol, or a proxy can stand in front
+    of it.
+    """
     own = _service("own", externalIPs=["198.51.100.7"])
     answers = {f"{IN_NS}/services/own": own, EVERYWHERE: {"items": [own, OTHER]}}
-    options = {**OPTIONS, "ingress": ""}
+    options = {**OPTIONS, "ingress": "", "layer": layer}
     way = read_way(Answering({**ANSWERS, **answers}), "ns", options)
     assert way["bypass"]["service"] == ["198.51.100.7:80", "198.51.100.8:80"]
     refused = {path: _forbidden(path) for path in (EVERYWHERE, HERE)}

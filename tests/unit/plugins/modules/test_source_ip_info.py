@@ -895,6 +895,26 @@ def test_a_services_own_address_leads_past_each_target() -> None:
     assert [one["code"] for one in result["targets"]] == ["V503", "V105"], result["reason"]
 
 
+@pytest.mark.parametrize("version", ["PROXY TCP4", SECOND])
+def test_who_gets_past_who_writes_the_proxy_protocol_writes_it_himself(version: str) -> None:
+    """Behind a load balancer that writes it, what a client writes is no request any more."""
+
+    def behind(connection: Connection) -> None:
+        first, *lines = connection.read_after()
+        if not first[1].startswith("GET "):
+            connection.send(response(b"", "400 Bad Request"))
+            return
+        document = {"kestrel": 1, "headers": lines, "peer": {"address": CLIENT, "port": 1}}
+        connection.send(response(json.dumps(document).encode()))
+
+    asked = {"expected_source": CLIENT, "forge": True, "layer": "l4", "timeout": 2}
+    with Server(behind) as front, Server(takes_proxy_lines(None, version)) as own:
+        assert probe(url=front.url, **asked)["code"] == "V001"
+        result = probe(url=front.url, **asked, bypass={"service": [own.authority]})
+    assert result["code"] == "V105", result["reason"]
+    assert f"{version} 6.6.6.6 " in result["reason"]
+
+
 def test_a_service_that_is_not_asked_from_a_node_is_untested() -> None:
     with Server(proxied("append", CLIENT)) as front:
         bypass = {"service": [f"{OWN}:{front.port}"]}
