@@ -19,6 +19,7 @@ from ansible_collections.kestrel.real_ip.plugins.module_utils._addresses import 
     labels_match,
 )
 from ansible_collections.kestrel.real_ip.plugins.module_utils._listeners import (
+    Listener,
     bracketed,
     every_listener,
     listeners,
@@ -179,8 +180,86 @@ def elsewhere(
         others = [address for address in addresses(one) if address not in own]
         if led and others and full_name(one) != itself:
             host, path = led[0]
-            [url] = [to["url"] for to in targets(others[:1], "", path, listeners(one, host)[:1])]
-            asked = [f"real_ip_url={url}", *([f"real_ip_host={host}"] if host else [])]
-            words = shlex.join(word for text in asked for word in ("-e", text))
-            found[full_name(one)] = f"ansible-playbook kestrel.real_ip.verify {words}"
+            found[full_name(one)] = _asking(others[0], host, path, listeners(one, host)[0])
     return dict(sorted(found.items())[:_OTHERS])
+
+
+def _asking(address: str, host: str, path: str, listener: Listener) -> str:
+    """The command that asks there."""
+    [target] = targets([address], "", path, [listener])
+    asked = [f"real_ip_url={target['url']}", *([f"real_ip_host={host}"] if host else [])]
+    words = shlex.join(word for text in asked for word in ("-e", text))
+    return f"ansible-playbook kestrel.real_ip.verify {words}"
+
+
+_SCHEMES = {"HTTP": "http", "HTTPS": "https"}
+
+
+def leading_to(services: t.Iterable[Object], routes: t.Iterable[Object]) -> list[Object]:
+    """Those HTTPRoutes of one namespace that lead to one of its Services."""
+    names = {one["metadata"]["name"] for one in services}
+    return [one for one in routes if any(_rules_to(one, names))]
+
+
+def _rules_to(route: Object, names: t.Collection[str]) -> t.Iterator[Object]:
+    space = route["metadata"]["namespace"]
+    for rule in route.get("spec", {}).get("rules") or []:
+        if any(
+            one.get("kind", "Service") == "Service"
+            and one.get("namespace", space) == space
+            and one.get("name") in names
+            for one in rule.get("backendRefs") or []
+        ):
+            yield rule
+
+
+def by_gateway(
+    front: Object,
+    services: t.Iterable[Object],
+    routes: t.Iterable[Object],
+    gateways: t.Iterable[Object],
+) -> dict[str, str]:
+    """Namespace and name of HTTPRoutes that lead to one of the Services through a Gateway at an
+    address that is none of what is in front, to the command that asks there.
+    """
+    names = {one["metadata"]["name"] for one in services}
+    known = {full_name(one): one for one in gateways}
+    found: dict[str, str] = {}
+    for route in routes:
+        rule = next(_rules_to(route, names))
+        for address, listener in _entrances(route, known):
+            if address not in addresses(front):
+                command = _asking(address, _name_of(route), _path_of(rule), listener)
+                found.setdefault(full_name(route), command)
+    return dict(sorted(found.items())[:_OTHERS])
+
+
+def _entrances(route: Object, gateways: t.Mapping[str, Object]) -> t.Iterator[tuple[str, Listener]]:
+    """Each address of a route's Gateways, with the first listener there that takes HTTP, of those
+    that the route names.
+    """
+    for parent in route.get("spec", {}).get("parentRefs") or []:
+        space = parent.get("namespace", route["metadata"]["namespace"])
+        gateway = gateways.get(f"{space}/{parent['name']}", {})
+        taken = [
+            Listener(_SCHEMES[one["protocol"]], one["port"])
+            for one in gateway.get("spec", {}).get("listeners") or []
+            if one["protocol"] in _SCHEMES
+            and parent.get("sectionName") in (None, one["name"])
+            and parent.get("port") in (None, one["port"])
+        ]
+        if parent.get("kind", "Gateway") == "Gateway" and taken:
+            for one in gateway.get("status", {}).get("addresses") or []:
+                yield one["value"], taken[0]
+
+
+def _name_of(route: Object) -> str:
+    host = next(iter(route.get("spec", {}).get("hostnames") or []), "")
+    # Any name will do for a wildcard.
+    return f"real-ip{host[1:]}" if host.startswith("*") else str(host)
+
+
+def _path_of(rule: Object) -> str:
+    paths = [one["path"] for one in rule.get("matches") or [] if one.get("path")]
+    texts = [one.get("value", "/") for one in paths if one.get("type") != "RegularExpression"]
+    return str(next(iter(texts), "/"))

@@ -58,7 +58,8 @@ class Around(NamedTuple):
     it has rules for; ``listeners``: its ports and whether each has TLS; ``tls``: that accepts any
     certificate, since who walks around doesn't mind; ``unread``: names in UNSOUGHT of what was not
     looked for, to the command that gives the right for it; ``ingresses``: others that lead to the
-    same pods at addresses of their own, to the command that asks there.
+    same pods at addresses of their own, to the command that asks there; ``routes``: likewise
+    HTTPRoutes with Gateways.
     """
 
     node_ports: Sequence[tuple[str, int]] = ()
@@ -71,6 +72,7 @@ class Around(NamedTuple):
     tls: ssl.SSLContext | None = None
     unread: Mapping[str, str] = {}
     ingresses: Mapping[str, str] = {}
+    routes: Mapping[str, str] = {}
 
 
 class Way(NamedTuple):
@@ -340,12 +342,13 @@ def not_looked_for(around: Around, coverage: str) -> list[str]:
 
 
 def not_asked(around: Around) -> list[str]:
-    """A sentence for each other Ingress that leads to the same pods: it is not on the probed way,
-    and has a controller and a verdict of its own.
+    """A sentence for each other Ingress or HTTPRoute that leads to the same pods: it is not on the
+    probed way, and has a controller and a verdict of its own.
     """
     return [
-        warn("ingress", {"name": name, "command": command})
-        for name, command in around.ingresses.items()
+        warn(kind, {"name": name, "command": command})
+        for kind, others in (("ingress", around.ingresses), ("route", around.routes))
+        for name, command in others.items()
     ]
 
 

@@ -611,6 +611,10 @@ WARNINGS_ZH: Mapping[str, str] = {
         "Ingress {name} 以自己的地址通向同样的 Pod，没有询问那里：本结论不涉及从那里来的客户端。"
         "下一步：{command}"
     ),
+    "route": (
+        "HTTPRoute {name} 经由有自己地址的 Gateway 通向同样的 Pod，没有询问那里：本结论不涉及从那里"
+        "来的客户端。下一步：{command}"
+    ),
     "node_port": (
         "{address} 不经过负载均衡就能应答（从 {place} 看）：能访问它的人可以自己写入所有请求头。"
         "非直连的 CLB 需要对客户端放通节点端口"

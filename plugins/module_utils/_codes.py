@@ -867,6 +867,10 @@ WARNINGS: Mapping[str, str] = {
         "Ingress {name} leads to the same pods at an address of its own, which was not asked: this "
         "verdict doesn't speak of clients who come that way. Next: {command}"
     ),
+    "route": (
+        "HTTPRoute {name} leads to the same pods through a Gateway at an address of its own, which "
+        "was not asked: this verdict doesn't speak of clients who come that way. Next: {command}"
+    ),
     "unsought": (
         "{what} was not looked for: this account may not list {resource}. To allow it: {command}"
     ),
@@ -922,6 +926,8 @@ UNSOUGHT: Mapping[str, Unsought] = {
     "url_takers": Unsought(
         "services", _RIVAL, "whether another Service listens where the probe asks"
     ),
+    "routes": Unsought("httproutes", _AROUND, "whether an HTTPRoute leads to the same pods"),
+    "gateways": Unsought("gateways", _AROUND, "at which address a Gateway leads to the same pods"),
 }
 
 

@@ -599,8 +599,13 @@ def _around(given: Params) -> Around:
         paths=paths,
         listeners=listeners,
         unread=_unread(given),
-        ingresses={name: str(command) for name, command in (given.get("ingresses") or {}).items()},
+        ingresses=_commands(given.get("ingresses")),
+        routes=_commands(given.get("routes")),
     )
+
+
+def _commands(given: Params | None) -> dict[str, str]:
+    return {name: str(command) for name, command in (given or {}).items()}
 
 
 def _unread(bypass: Params) -> dict[str, str]:

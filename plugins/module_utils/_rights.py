@@ -14,6 +14,7 @@ from shlex import quote
 
 from ansible_collections.kestrel.real_ip.plugins.module_utils._codes import UNSOUGHT
 from ansible_collections.kestrel.real_ip.plugins.module_utils._scenarios import INGRESS
+from ansible_collections.kestrel.real_ip.plugins.module_utils._shapes import GATEWAYS
 from ansible_collections.kestrel.real_ip.plugins.module_utils._switches import (
     SETTINGS,
     SETTINGS_NAMESPACE,
@@ -227,6 +228,8 @@ OPTIONAL: dict[str, tuple[Extra, ...]] = {
         ),
         Extra(Right("list", *_SERVICES), UNSOUGHT["service"].what),
         Extra(Right("list", *_INGRESSES, False), UNSOUGHT["rivals"].what),
+        Extra(Right("list", GATEWAYS, "httproutes"), UNSOUGHT["routes"].what),
+        Extra(Right("list", GATEWAYS, "gateways", False), UNSOUGHT["gateways"].what),
     ),
     "diagnose": (
         Extra(Right("get", *_INGRESSES), _WAY),

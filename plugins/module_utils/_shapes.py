@@ -22,6 +22,8 @@ Version = tuple[int, int]
 #: The oldest Kubernetes that objects are written for: apps/v1 and networking.k8s.io's Ingresses.
 OLDEST: Version = (1, 14)
 
+#: The API group of HTTPRoutes and Gateways
+GATEWAYS = "gateway.networking.k8s.io"
 #: Where Ingresses are served, newest first, as ``group/version``.
 INGRESS_APIS = ("networking.k8s.io/v1", "networking.k8s.io/v1beta1", "extensions/v1beta1")
 

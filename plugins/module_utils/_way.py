@@ -19,7 +19,9 @@ from ansible_collections.kestrel.real_ip.plugins.module_utils._addresses import 
 from ansible_collections.kestrel.real_ip.plugins.module_utils._around import (
     around,
     beside,
+    by_gateway,
     elsewhere,
+    leading_to,
     node_port,
 )
 from ansible_collections.kestrel.real_ip.plugins.module_utils._kubernetes import (
@@ -45,6 +47,7 @@ from ansible_collections.kestrel.real_ip.plugins.module_utils._rules import (
 )
 from ansible_collections.kestrel.real_ip.plugins.module_utils._scenarios import INGRESS
 from ansible_collections.kestrel.real_ip.plugins.module_utils._shapes import (
+    GATEWAYS,
     INGRESS_APIS,
     modern_ingress,
 )
@@ -61,6 +64,7 @@ OPTIONS: dict[str, dict[str, t.Any]] = {
 
 
 _NODES, _SERVICES, _PODS = (Right("list", "", one) for one in ("nodes", "services", "pods"))
+_ROUTES, _GATEWAYS = (Right("list", GATEWAYS, one) for one in ("httproutes", "gateways"))
 
 
 class _Reader:
@@ -86,11 +90,15 @@ class _Reader:
         try:
             return self.cluster.items(f"{root}{place}/{right.resource}", None, **query)
         except ClusterError as error:
-            if error.status != 403:
-                raise
-            self.unread.append(str(error))
-            self.grants[right] = granting(right, str(error))
+            self._without(right, error)
             return None
+
+    def _without(self, right: Right, error: ClusterError) -> None:
+        """Go on without what may not be read. Raises all other errors."""
+        if error.status != 403:
+            raise error
+        self.unread.append(str(error))
+        self.grants[right] = granting(right, str(error))
 
     def ingresses(self) -> list[t.Mapping[str, t.Any]]:
         """Those of the whole cluster, none where they may not be read. Raises ClusterError."""
@@ -103,6 +111,24 @@ class _Reader:
                 if error.status != 404:
                     raise
         return []
+
+    def routes(
+        self, namespace: str, services: t.Sequence[t.Mapping[str, t.Any]]
+    ) -> tuple[list[t.Mapping[str, t.Any]], list[dict[str, t.Any]]]:
+        """HTTPRoutes that lead to one of the Services, and where there are any all Gateways; none
+        where they may not be read, or where there is no such API. Raises ClusterError.
+        """
+        right = _ROUTES._replace(namespace=namespace)
+        try:
+            api = self.cluster.find(f"/apis/{GATEWAYS}") if services else None
+        except ClusterError as error:
+            self._without(right, error)
+            api = None
+        if api is None:
+            return [], []
+        version = api["preferredVersion"]["version"]
+        found = leading_to(services, self.items(right, version) or [])
+        return found, (self.items(_GATEWAYS, version) or []) if found else []
 
     def one(self, kind: str, namespace: str, name: str) -> dict[str, t.Any] | None:
         """One object, or None where it doesn't exist. Raises ClusterError."""
@@ -171,6 +197,10 @@ def read_way(cluster: Cluster, namespace: str, options: t.Mapping[str, t.Any]) -
     asked_of = [asked] if options["url"] else [(one, path) for one in hosts]
     every = [(one, form) for one, sent in asked_of for form in read_as(sent)]
     others = reader.ingresses() if ingress and named else []
+    led_to = [service, *same] if service else []
+    # Of a socket peer a Gateway writes nothing.
+    by_header = named and options["layer"] == "l7"
+    routes, gateways = reader.routes(namespace, led_to if by_header else [])
     found = targets(named, host, path, listeners(front or {}, host))
     urls = [options["url"]] if options["url"] else [one["url"] for one in found if not ingress]
     # A list that was refused is missed only where something would have been looked for in it.
@@ -179,6 +209,8 @@ def read_way(cluster: Cluster, namespace: str, options: t.Mapping[str, t.Any]) -
         "service": here if service else None,
         "rivals": next((one for one in reader.grants if one.resource == "ingresses"), None),
         "url_takers": _SERVICES if urls else None,
+        "routes": _ROUTES._replace(namespace=namespace),
+        "gateways": _GATEWAYS,
     }
     unread = {name: reader.grants[one] for name, one in missed.items() if one in reader.grants}
     return {
@@ -205,7 +237,8 @@ def read_way(cluster: Cluster, namespace: str, options: t.Mapping[str, t.Any]) -
         "cluster_addresses": known,
         "bypass": {
             **around(nodes or [], service, front, same),
-            "ingresses": elsewhere(front or {}, [service, *same] if service else [], others),
+            "ingresses": elsewhere(front or {}, led_to, others),
+            "routes": by_gateway(front or {}, led_to, routes, gateways),
             "unread": unread,
         },
         "unread": reader.unread,

@@ -145,7 +145,8 @@ bypass:
     and at most five places where it is told to listen. Of the other Services of O(namespace) that
     select pods of O(service) at most three places and three node ports, where they may be listed.
     At most three other Ingresses that lead to these pods at an address of their own stand in
-    C(ingresses). What was not looked for since it may not be, stands in C(unread).
+    C(ingresses), and at most three HTTPRoutes in C(routes). What was not looked for since it may
+    not be, stands in C(unread).
   returned: success
   type: dict
 unread:

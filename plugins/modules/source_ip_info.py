@@ -233,6 +233,11 @@ options:
           - Other Ingresses that lead to the same pods at addresses of their own, each with the
             command that asks there. They are not asked, and RV(warnings_found) names them.
         type: dict
+      routes:
+        description:
+          - HTTPRoutes that lead to the same pods through Gateways at addresses of their own,
+            likewise.
+        type: dict
       unread:
         description:
           - What was not looked for, since a right is missing for it, each with the command that
@@ -253,6 +258,12 @@ options:
           url_takers:
             description: Other Services that may take the requests for a URL. Told of where the echo
               app doesn't name every pod.
+            type: str
+          routes:
+            description: HTTPRoutes that lead to the same pods.
+            type: str
+          gateways:
+            description: Their Gateways, for O(bypass.routes).
             type: str
   load_balancer:
     description:
@@ -791,6 +802,7 @@ BYPASS: dict[str, dict[str, Any]] = {
     "paths": TEXTS,
     "listeners": TEXTS,
     "ingresses": {"type": "dict"},
+    "routes": {"type": "dict"},
     "unread": {"type": "dict", "options": {name: {"type": "str"} for name in UNSOUGHT}},
 }
 ARGUMENTS: dict[str, dict[str, Any]] = {

@@ -169,6 +169,59 @@ def test_another_ingress_of_the_same_pods_is_told(deployed: Playbooks) -> None:
     assert "/old leads" not in deployed.run("verify", *MINE).output
 
 
+#: As much of the Gateway API as is read: its definitions are in no package.
+GATEWAY_API = """
+apiVersion: apiextensions.k8s.io/v1
+kind: CustomResourceDefinition
+metadata:
+  name: {plural}.gateway.networking.k8s.io
+  # Else the API server takes such a name for a forgery.
+  annotations: {{api-approved.kubernetes.io: "https://github.com/kubernetes-sigs/gateway-api/pull/2466"}}
+spec:
+  group: gateway.networking.k8s.io
+  names: {{kind: {kind}, plural: {plural}}}
+  scope: Namespaced
+  versions:
+  - name: v1
+    served: true
+    storage: true
+    schema: {{openAPIV3Schema: {{type: object, x-kubernetes-preserve-unknown-fields: true}}}}
+"""
+ROUTED = f"""
+apiVersion: gateway.networking.k8s.io/v1
+kind: Gateway
+metadata: {{name: gate, namespace: {NAMESPACE}}}
+spec: {{gatewayClassName: none, listeners: [{{name: http, protocol: HTTP, port: 80}}]}}
+status: {{addresses: [{{type: IPAddress, value: 198.51.100.200}}]}}
+---
+apiVersion: gateway.networking.k8s.io/v1
+kind: HTTPRoute
+metadata: {{name: new, namespace: {NAMESPACE}}}
+spec:
+  parentRefs: [{{name: gate}}]
+  rules: [{{backendRefs: [{{name: real-ip-service, port: 80}}]}}]
+"""
+
+
+def test_a_gateway_of_the_same_pods_is_told(deployed: Playbooks) -> None:
+    """With an address of its own, which is not asked: its verdict is another one."""
+    kinds = {"Gateway": "gateways", "HTTPRoute": "httproutes"}
+    api = "---".join(GATEWAY_API.format(kind=one, plural=kinds[one]) for one in kinds)
+    deployed.kubectl("apply", "-f", "-", text=api)
+    try:
+        names = [f"crd/{plural}.gateway.networking.k8s.io" for plural in kinds.values()]
+        deployed.kubectl("wait", "--for=condition=Established", "--timeout=60s", *names)
+        deployed.kubectl("apply", "-f", "-", text=ROUTED)
+        run = deployed.run("verify", *MINE)
+    finally:
+        deployed.kubectl("delete", "--ignore-not-found", "-f", "-", text=api)
+    assert run.verdict == "preserved", run.output
+    told = " ".join(run.output.split())
+    assert f"warning HTTPRoute {NAMESPACE}/new leads to the same pods through a Gateway" in told
+    assert "playbooks/verify.yml -e real_ip_url=http://198.51.100.200/" in told
+    assert "/new leads" not in deployed.run("verify", *MINE).output
+
+
 def test_one_pod_of_several_does_not_speak_for_those_that_it_keeps_requests_from(
     deployed: Playbooks,
 ) -> None:

@@ -10,7 +10,9 @@ import pytest
 from ansible_collections.kestrel.real_ip.plugins.module_utils._around import (
     around,
     beside,
+    by_gateway,
     elsewhere,
+    leading_to,
 )
 from ansible_collections.kestrel.real_ip.tests.unit.plugins.module_utils.ingresses import (
     ALIAS,
@@ -54,6 +56,81 @@ def test_other_ingresses_that_lead_to_the_same_pods(
     services = [{"metadata": {"name": name}} for name in ("own", "beside")]
     found = elsewhere(OWN, services, [OWN, other])
     assert found == ({} if command is None else {"echo/old": command})
+
+
+def _route(*backends: dict[str, Any], match: dict[str, Any] | None = None, **spec: Any) -> Any:
+    matches = {"matches": [{"method": "GET"}, {"path": match}]} if match else {}
+    rules = [{"backendRefs": [{"name": "else"}]}, {"backendRefs": [*backends], **matches}]
+    spec = {"parentRefs": [{"name": "gate"}], "rules": rules, **spec}
+    return {"metadata": {"name": "new", "namespace": "echo"}, "spec": spec}
+
+
+def _gateway(
+    *listeners: dict[str, Any], namespace: str = "echo", address: str = "198.51.100.2"
+) -> Any:
+    given = [{"type": "IPAddress", "value": address}] if address else []
+    return {
+        "metadata": {"name": "gate", "namespace": namespace},
+        "spec": {"listeners": [*listeners]},
+        "status": {"addresses": given},
+    }
+
+
+_HTTP = {"name": "http", "protocol": "HTTP", "port": 80}
+_HTTPS = {"name": "tls", "protocol": "HTTPS", "port": 8443}
+_TO_OWN = {"name": "own", "port": 80}
+_ASK_TLS = _ASK.replace("http://198.51.100.2", "https://198.51.100.2:8443")
+_PREFIX = {"type": "PathPrefix", "value": "/x"}
+
+
+@pytest.mark.parametrize(
+    ("route", "gateway", "command"),
+    [
+        (_route(_TO_OWN), _gateway(_HTTP), _ASK),
+        (_route({"name": "else"}, {"name": "beside"}), _gateway(_HTTP), _ASK),
+        (_route(_TO_OWN, match=_PREFIX), _gateway(_HTTP), f"{_ASK}x"),
+        # Nobody knows what a pattern takes.
+        (_route(_TO_OWN, match={**_PREFIX, "type": "RegularExpression"}), _gateway(_HTTP), _ASK),
+        (
+            _route(_TO_OWN, hostnames=["*.example", "b.example"]),
+            _gateway(_HTTP),
+            f"{_ASK} -e real_ip_host=real-ip.example",
+        ),
+        (
+            _route(_TO_OWN),
+            _gateway({**_HTTP, "protocol": "TCP"}, _HTTPS),
+            _ASK_TLS,
+        ),
+        (
+            _route(_TO_OWN, parentRefs=[{"name": "gate", "sectionName": "tls"}]),
+            _gateway(_HTTP, _HTTPS),
+            _ASK_TLS,
+        ),
+        (
+            _route(_TO_OWN, parentRefs=[{"name": "none"}, {"name": "gate", "namespace": "shared"}]),
+            _gateway(_HTTP, namespace="shared"),
+            _ASK,
+        ),
+        (_route(_TO_OWN, parentRefs=[{"name": "gate", "port": 81}]), _gateway(_HTTP), None),
+        (_route(_TO_OWN, parentRefs=[{"name": "gate", "kind": "Service"}]), _gateway(_HTTP), None),
+        (_route(_TO_OWN), _gateway(_HTTP, namespace="shared"), None),
+        (_route(_TO_OWN), _gateway(), None),
+        # At the same address it is no other way in, and without one none yet.
+        (_route(_TO_OWN), _gateway(_HTTP, address="198.51.100.1"), None),
+        (_route(_TO_OWN), _gateway(_HTTP, address=""), None),
+        (_route({**_TO_OWN, "namespace": "next"}), _gateway(_HTTP), None),
+        (_route({**_TO_OWN, "kind": "ServiceImport"}), _gateway(_HTTP), None),
+        (_route({"name": "else"}), _gateway(_HTTP), None),
+        (_route(), _gateway(_HTTP), None),
+        ({"metadata": {"name": "new", "namespace": "echo"}}, _gateway(_HTTP), None),
+    ],
+)
+def test_routes_that_lead_to_the_same_pods(
+    route: dict[str, Any], gateway: dict[str, Any], command: str | None
+) -> None:
+    services = [{"metadata": {"name": name}} for name in ("own", "beside")]
+    found = by_gateway(OWN, services, leading_to(services, [route]), [gateway])
+    assert found == ({} if command is None else {"echo/new": command})
 
 
 def _node(**kinds: list[str]) -> dict[str, Any]:

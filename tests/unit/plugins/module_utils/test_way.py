@@ -81,7 +81,44 @@ def test_where_other_services_are_found(
     assert way["unread"] == unread
     assert ("services" in way["cluster_addresses"]) == (unread == [])
     assert [path for path in cluster.asked if path.endswith("services")] == listed
-    assert len(cluster.asked) == len(ANSWERS) + len(listed)
+    assert len(cluster.asked) == len([*ANSWERS, GATEWAY_API]) + len(listed)
+
+
+GATEWAY_API = "/apis/gateway.networking.k8s.io"
+GATEWAYS, ROUTES = f"{GATEWAY_API}/v1/gateways", f"{GATEWAY_API}/v1/namespaces/ns/httproutes"
+ROUTE = {
+    "metadata": {"name": "new", "namespace": "ns"},
+    "spec": {"parentRefs": [{"name": "gate"}], "rules": [{"backendRefs": [{"name": "own"}]}]},
+}
+GATEWAY = {
+    "metadata": {"name": "gate", "namespace": "ns"},
+    "spec": {"listeners": [{"name": "http", "protocol": "HTTP", "port": 80}]},
+    "status": {"addresses": [{"type": "IPAddress", "value": "198.51.100.2"}]},
+}
+GATED = {
+    GATEWAY_API: {"preferredVersion": {"version": "v1"}},
+    ROUTES: {"items": [ROUTE]},
+    GATEWAYS: {"items": [GATEWAY]},
+}
+
+
+@pytest.mark.parametrize(
+    ("answers", "options", "found", "asked"),
+    [
+        (GATED, {}, ["ns/new"], [GATEWAY_API, ROUTES, GATEWAYS]),
+        # No route leads to the pods: at which address Gateways are is of no interest.
+        ({**GATED, ROUTES: {"items": []}}, {}, [], [GATEWAY_API, ROUTES]),
+        ({}, {}, [], [GATEWAY_API]),
+        (GATED, {"layer": "l4"}, [], []),
+    ],
+)
+def test_where_routes_of_gateways_are_looked_for(
+    answers: dict[str, Any], options: dict[str, str], found: list[str], asked: list[str]
+) -> None:
+    cluster = Answering({**ANSWERS, EVERYWHERE: SERVICES, **answers})
+    way = read_way(cluster, "ns", {**OPTIONS, **options})
+    assert [*way["bypass"]["routes"]] == found
+    assert [path for path in cluster.asked if path.startswith(GATEWAY_API)] == asked
 
 
 NODES, INGRESSES = "/api/v1/nodes", "/apis/networking.k8s.io/v1/ingresses"
@@ -109,6 +146,9 @@ OWN_PORT = {f"{IN_NS}/services/own": WITH_PORT}
         ([INGRESSES], {}, {}, ["rivals"]),
         ([NODES], OWN_PORT, {}, ["node_ports"]),
         ([NODES], OWN_PORT, IN_FRONT, ["node_ports"]),
+        ([ROUTES], GATED, {}, ["routes"]),
+        ([GATEWAYS], GATED, {}, ["gateways"]),
+        ([GATEWAY_API], GATED, {}, ["routes"]),
         # No node port is there that nodes would have to be known for.
         ([NODES], {}, {}, []),
     ],

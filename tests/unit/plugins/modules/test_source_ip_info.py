@@ -108,9 +108,14 @@ def test_what_leads_to_the_same_pods_and_was_not_asked_is_a_warning() -> None:
         asked = {"url": running.url, "expected_source": CLIENT}
         result = probe(**asked, bypass={"ingresses": others})
         assert probe(**asked, bypass={})["warnings_found"] == []
+        both = probe(**asked, bypass={"ingresses": others, "routes": others})
     [told] = result["warnings_found"]
     assert told.startswith("Ingress echo/old leads to the same pods at an address of its own")
     assert told.endswith(f"Next: {others['echo/old']}")
+    [first, second] = both["warnings_found"]
+    assert first == told
+    assert second.startswith("HTTPRoute echo/old leads to the same pods through a Gateway at an ")
+    assert second.endswith(f"Next: {others['echo/old']}")
 
 
 # --- Verdicts -------------------------------------------------------------------------------------
