@@ -212,9 +212,12 @@ def _forms(header: str, values: Sequence[str]) -> Iterable[tuple[str, ...]]:
     # Not all that looks for a text takes an empty one for one, nor what isn't an address.
     yield ("",)
     yield (_element(header, "unknown"),)
+    # A list goes to those as well that read one address, and most who write Forwarded say more.
+    yield (", ".join(_element(header, value) for value in values),)
+    if header == "Forwarded":
+        yield (f"{_element(header, first)};host=front.example;proto=https",)
     if header in _LISTS:
         yield (f'unknown, "{_element(header, first)}',)
-        yield (", ".join(_element(header, value) for value in values),)
         element = _element(header, first)
         for count in (*_SEVERAL, _LONG, _LONGEST_BYTES // len(f"{element}, ")):
             yield (", ".join([element] * count),)

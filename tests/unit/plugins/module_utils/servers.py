@@ -404,6 +404,14 @@ _BELIEVES: dict[str, Callable[[Lines], list[str]]] = {
     "three": lambda given: _first_of(given, 3),
     "four": lambda given: _first_of(given, 4),
     "five": lambda given: _first_of(given, 5),
+    "list of one": lambda given: [
+        v.partition(",")[0] for v in _values(given, "X-Real-IP") if "," in v
+    ],
+    "with proto": lambda given: [
+        v.partition(";")[0].removeprefix("for=")
+        for v in _values(given, "Forwarded")
+        if "proto=" in v
+    ],
     "two cases": lambda given: (
         _values(given, "X-Real-IP") if {"X-Real-IP", "x-real-ip"} <= {n for n, _v in given} else []
     ),

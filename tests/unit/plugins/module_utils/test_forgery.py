@@ -53,7 +53,10 @@ def test_each_header_is_forged_with_each_kind_of_address() -> None:
         assert not is_private(ipaddress.ip_address(line[1]))
     assert any(line.endswith(":6666") for one in sent for _name, line in one.lines), "a port"
     assert any("unknown" in line for one in sent for _name, line in one.lines), "junk"
-    assert ((XFF, ", ".join(usual)),) in [one.lines for one in sent], "a list"
+    for name in ("X-Real-IP", "X-Client-IP", XFF):
+        assert ((name, ", ".join(usual)),) in [one.lines for one in sent], "a list"
+    more = "for=6.6.6.6;host=front.example;proto=https"
+    assert (("Forwarded", more),) in [one.lines for one in sent], "as most write it"
     for name, element in ((XFF, "6.6.6.6"), ("Forwarded", "for=6.6.6.6")):
         lists = [
             line

@@ -434,6 +434,8 @@ def test_forged_headers_without_an_address_test_nothing() -> None:
         ("three", "V101", "X-Forwarded-For: 6.6.6.6, 6.6.6.6, 6.6.6.6 made"),
         ("four", "V101", "6.6.6.6, 6.6.6.6, 6.6.6.6, 6.6.6.6 made"),
         ("five", "V101", "6.6.6.6, 6.6.6.6, 6.6.6.6, 6.6.6.6, 6.6.6.6 made"),
+        ("list of one", "V101", "X-Real-IP: 6.6.6.6, 192.0.2.66 made"),
+        ("with proto", "V101", "Forwarded: for=6.6.6.6;host=front.example;proto=https made"),
         ("two cases", "V101", "x-real-ip: 6.6.6.6; X-Real-IP: 6.6.6.6 made"),
         ("other host", "V101", "Forwarded: for=6.6.6.6; CF-Ray: "),
         ("IPv6", "V101", "X-Real-IP: 2606:6666::6 made"),
