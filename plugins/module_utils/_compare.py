@@ -105,18 +105,27 @@ def swapped(before: Document, after: Document) -> bool:
 def _of_host(host: str, before: Document, after: Document) -> t.Iterator[Change]:
     old, new = before[RESULTS].get(host), after[RESULTS].get(host)
     old_places, new_places = (places(one) if one else {} for one in (old, new))
+
+    def seen(document: Document, vantage: str) -> Data:
+        told: Data = document["evidence"].get(host) or {}
+        return told.get("probes", {}).get(vantage) or {}
+
     # Of a host with vantage points now, and without before, the host itself is what can be compared
     if old and new and not {*old_places} & {*new_places}:
-        yield Change(
-            host, "", "", _became(old, new), _told(old), _told(new), _expectations(old, new)
+        pairs = (
+            _fewer(_addresses(one, seen(before, name)), _addresses(other, seen(after, another)))
+            for name, one in old_places.items()
+            for another, other in new_places.items()
         )
+        became = _became(old, new)
+        fewer = min(filter(None, pairs), key=[*CHANGES].index, default="")
+        change = became if CHANGES[became] else fewer or became
+        notes = (*(_counts(old, new) if fewer else ()), *_expectations(old, new))
+        yield Change(host, "", "", change, _told(old), _told(new), notes)
     for vantage in dict.fromkeys([*old_places, *new_places]):
         one, other = old_places.get(vantage), new_places.get(vantage)
         became = _became(one, other)
-        probes = [
-            (document["evidence"].get(host) or {}).get("probes", {}).get(vantage) or {}
-            for document in (before, after)
-        ]
+        probes = [seen(document, vantage) for document in (before, after)]
         if (one or other) and (vantage or {*old_places} == {*new_places} or not (old and new)):
             both = (*_expectations(one, other), *_untested(one, other), *_notes(*probes))
             notes = both if one and other else ()

@@ -166,7 +166,7 @@ class _Habits(t.NamedTuple):
 #: can be told to read them under another name.
 _NUMBERED = (
     *("elb.ingress-order", "elb.rule-priority-enabled", "group.order", "order", "path-type-order"),
-    *("regex-priority", "router.priority"),
+    *("regex-priority", "router.priority", "rule-priority"),
 )
 #: With these it depends on more than host and path whether a rule takes a request, and Kong takes
 #: of two the one that asks for more.
@@ -178,6 +178,8 @@ _PATTERNED = ("path-regex", "rewrite-target", "use-regex")
 _PATTERNS_FIRST = ("path-regex",)
 #: What begins so is a pattern to Kong, which stands behind the mark, and goes before other paths.
 _PATTERN_MARK = "/~"
+#: Where Kong is told that it is another mark
+_OTHER_MARK = "konghq.com/regex-prefix"
 #: Whose load balancer goes through a list, in the order of the objects' names and then of their
 #: rules (AWS, Alibaba): what stands in the names of its classes, and before the slash of what is
 #: said to it.
@@ -242,7 +244,8 @@ def _is_new_beside(one: Object, front: Object) -> bool:
     if class_of(front) == TKE_CLASS:
         named, own = (each["metadata"].get("annotations", {}).get(_NAMED) for each in (one, front))
         return named is not None and named == own
-    return class_of(one) in ("", class_of(front))
+    classes = {class_of(one), class_of(front)}
+    return "" in classes or len(classes) == 1
 
 
 def _host_nearness(ingress: Object, host: str) -> int:
@@ -261,13 +264,15 @@ def _nearness(wanted: str, host: str) -> int:
 
 
 def _is_pattern(host: str) -> bool:
-    """Whether it is a name of nginx's for several hosts, which only an annotation can have."""
-    return host.startswith(("~", ".")) or host.endswith(".*")
+    """Whether it is a name for several hosts, which only an annotation can have: nginx's, or with
+    a wildcard anywhere Azure's.
+    """
+    return host.startswith(("~", ".")) or not {*host[1:]}.isdisjoint("*?")
 
 
 #: Annotations that give all rules of an Ingress further hosts, separated by commas, whatever stands
 #: before the slash
-_ALIASES = ("host-aliases", "server-alias")
+_ALIASES = ("host-aliases", "hostname-extension", "server-alias")
 #: One that gives them a pattern of hosts
 _ALIAS_PATTERN = "server-alias-regex"
 #: Those that give a rule more hosts or paths: of AWS and of Alibaba, in JSON
@@ -359,7 +364,20 @@ def _nearest(ingress: Object, host: str, path: str, habits: _Habits) -> _Nearest
     default = service_name(ingress.get("spec", {}).get("defaultBackend"))
     if default and least == _DEFAULT:
         names.add(default)
-    return _Nearest(most, least, sorted(names))
+    return _Nearest(most, least, sorted(f"{_space_before(ingress)}{name}" for name in names))
+
+
+#: In which namespace Apache APISIX looks for an Ingress' Services, where it isn't its own
+_OF_SERVICES = "k8s.apisix.apache.org/svc-namespace"
+
+
+def _space_before(ingress: Object) -> str:
+    """What stands before the names of an Ingress' Services: nothing where they are of its own
+    namespace.
+    """
+    metadata = ingress.get("metadata", {})
+    space = (metadata.get("annotations") or {}).get(_OF_SERVICES) or ""
+    return f"{space}/" if space and space != metadata.get("namespace") else ""
 
 
 def _until_sure(matches: t.Iterable[_Match]) -> t.Iterator[_Match]:
@@ -371,15 +389,16 @@ def _until_sure(matches: t.Iterable[_Match]) -> t.Iterator[_Match]:
 
 def _matches(ingress: Object, host: str, path: str, habits: _Habits) -> t.Iterator[_Match]:
     through, asked = _is_passed_through(ingress), path.partition("?")[0]
+    annotations = ingress.get("metadata", {}).get("annotations") or {}
+    marks = (_PATTERN_MARK, annotations.get(_OTHER_MARK) or _PATTERN_MARK)
     for number, (wanted, paths) in enumerate(every_rule(ingress)):
         nearness = _nearness(wanted, host)
         one_label = habits.deep or not wanted.startswith("*.") or covers(wanted, host)
         for entry in paths if nearness >= 0 else ():
             prefix, kind = entry.get("path") or "/", entry.get("pathType", "")
-            marked = prefix.startswith(f"{_PATTERN_MARK}/")
-            forms = {prefix: "" if habits.patterns else kind}
-            if marked:
-                forms[prefix[len(_PATTERN_MARK) :]] = ""
+            patterns = [prefix[len(one) :] for one in marks if prefix.startswith(f"{one}/")]
+            marked = bool(patterns)
+            forms = {prefix: "" if habits.patterns else kind, **dict.fromkeys(patterns, "")}
             if through or any(starmap(partial(under, path), forms.items())):
                 is_first = habits.patterns_first and not _LITERAL.fullmatch(prefix)
                 goes_first = through or marked or is_first

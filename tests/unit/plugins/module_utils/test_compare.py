@@ -145,6 +145,53 @@ def test_fewer_addresses(before: dict[str, str], after: dict[str, str], change: 
 
 @pytest.mark.parametrize(
     ("before", "after", "change"),
+    [
+        ({"": {"preserved": "a b"}}, {"x": {"preserved": "a b"}}, "same"),
+        ({"": {"preserved": "a b"}}, {"x": {"preserved": "a"}}, "missing"),
+        (
+            {"": {"no_answer": "a", "preserved": "b"}},
+            {"x": {"no_answer": "a", "lost": "b"}},
+            "worse",
+        ),
+        # Which of them decides isn't asked.
+        (
+            {"": {"no_answer": "a", "preserved": "b"}},
+            {"x": {"no_answer": "a", "preserved": "b"}, "y": {"lost": "b"}},
+            "worse",
+        ),
+        (
+            {"x": {"no_answer": "a", "preserved": "b"}},
+            {"": {"no_answer": "a", "lost": "b"}},
+            "worse",
+        ),
+        (
+            {"x": {"no_answer": "a", "preserved": "b"}},
+            {"y": {"no_answer": "a", "preserved": "b"}},
+            "bad",
+        ),
+    ],
+)
+def test_fewer_addresses_from_elsewhere(
+    before: dict[str, t.Any], after: dict[str, t.Any], change: str
+) -> None:
+    documents = []
+    for several in (before, after):
+        entries = {}
+        for name, rows in several.items():
+            worst = min(rows, key=VERDICT_ORDER.index)
+            entries[name] = {**found(worst), **addresses(worst, **rows)}
+        first = min(entries.values(), key=lambda one: VERDICT_ORDER.index(one["verdict"]))
+        vantages = {} if "" in entries else {"vantages": entries}
+        nothing: dict[str, t.Any] = {"probes": {}, "path": [], "findings": []}
+        told = {"playbook": "verify", "time": "t", "versions": {}}
+        documents.append(document({"a": ({**first, **vantages}, nothing)}, told))
+    [one] = [each for each in compare(*documents) if not each.vantage]
+    assert (one.change, one.fails) == (change, change in ("worse", "missing"))
+    assert any("addresses: " in note for note in one.notes) is one.fails
+
+
+@pytest.mark.parametrize(
+    ("before", "after", "change"),
     [(None, True, "worse"), (True, True, "bad"), (True, None, "bad"), (None, None, "bad")],
 )
 def test_what_a_forgeable_hides_can_get_worse(before: t.Any, after: t.Any, change: str) -> None:

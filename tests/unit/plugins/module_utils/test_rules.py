@@ -145,6 +145,8 @@ CONDITIONS = '[{"field": "host-header", "hostHeaderConfig": {"values": ["%s"]}}]
         ("ingress.kubernetes.io/server-alias", "c.example,a.example"),
         ("haproxy-ingress.github.io/server-alias-regex", "^[ab][.]example$"),
         ("konghq.com/host-aliases", "c.example,a.example"),
+        ("appgw.ingress.kubernetes.io/hostname-extension", "c.example, a.example"),
+        ("appgw.ingress.kubernetes.io/hostname-extension", "a.ex*.com, a.exam*"),
         ("alb.ingress.kubernetes.io/conditions.b", CONDITIONS % "a.example"),
         ("alb.ingress.kubernetes.io/conditions.b", CONDITIONS % "?.example"),
     ],
@@ -233,6 +235,15 @@ REGEX = "nginx.ingress.kubernetes.io/use-regex"
             False,
         ),
         (LONG, ingress_at("x", a_rule("", ("/~/al.*", "ImplementationSpecific", "x"))), False),
+        (
+            LONG,
+            ingress_at(
+                "x",
+                a_rule("a.example", ("/@/al.*", "ImplementationSpecific", "x")),
+                annotations={"konghq.com/regex-prefix": "/@"},
+            ),
+            True,
+        ),
         # Likewise where the nginx of F5 is told so.
         (
             LONG,
@@ -269,6 +280,8 @@ ALB, OF_ALB = _class("alb"), "alb.ingress.kubernetes.io/"
         ({}, {"annotations": {f"{OF_ALB}order": "1"}}),
         # Huawei's users say which goes first.
         ({}, {"annotations": {"kubernetes.io/elb.ingress-order": "1"}}),
+        # So do Azure's, also where one rule has a wildcard and the other one the very host.
+        ({}, {"annotations": {"appgw.ingress.kubernetes.io/rule-priority": "1"}}),
         ({}, {"annotations": {"haproxy-ingress.github.io/path-type-order": "regex,prefix"}}),
         # It may be for other requests: of another method, with another header, over TLS.
         ({"annotations": {"konghq.com/methods": "POST"}}, {}),
@@ -379,6 +392,19 @@ def test_where_an_annotation_says_to_whom_requests_go() -> None:
     assert backends(ingress_at("one", rule), "a.example", "/") == [""]
 
 
+@pytest.mark.parametrize(
+    ("space", "leads_to", "found"),
+    [("echo", "own", []), ("", "own", []), ("next", "next/own", ["echo/other"])],
+)
+def test_an_annotation_can_lead_to_services_of_another_namespace(
+    space: str, leads_to: str, found: list[str]
+) -> None:
+    told = {"annotations": {"k8s.apisix.apache.org/svc-namespace": space}}
+    other = ingress_at("other", a_rule("a.example", ("/x", "Prefix", "own")), **told)
+    assert backends(other, "a.example", "/x") == [leads_to]
+    assert rivals(OWN, [OWN, other], "a.example", "/x") == found
+
+
 def test_a_pattern_of_kongs_is_the_nearest_rule_of_an_ingress() -> None:
     rules = [a_rule("a.example", ("/x/y", "Prefix", "a"), ("/~/x.*", "Prefix", "pattern"))]
     assert backends(ingress_at("one", *rules), "a.example", "/x/y") == ["pattern"]
@@ -401,6 +427,7 @@ def test_the_nearest_rule_of_an_ingress_is_the_longest_to_traefik() -> None:
         ("", "", ["echo/new"]),
         ("nginx", "another", []),
         ("nginx", "", ["echo/new"]),
+        ("", "nginx", ["echo/new"]),
         # Of these each has a load balancer of its own.
         ("qcloud", "qcloud", []),
     ],
