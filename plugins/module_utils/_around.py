@@ -110,9 +110,7 @@ def around(
     rules = (front or {}).get("spec", {}).get("rules") or []
     told = (host for host, _paths in every_rule(front or {}, service))
     called = [host for host in told if _NAME.fullmatch(host)]
-    # Any name will do for a wildcard.
-    hosts = [f"real-ip{host[1:]}" if host[0] == "*" else host for host in called]
-    named = [*dict.fromkeys(hosts)][:_HOSTS]
+    named = [*dict.fromkeys(map(_one_of, called))][:_HOSTS]
     listening = [f"{scheme}:{port}" for scheme, port in every_listener(front or {})]
     return {
         **found,
@@ -122,6 +120,11 @@ def around(
         "paths": paths_to(service, rules)[:_PATHS],
         "listeners": listening[:_LISTENERS],
     }
+
+
+def _one_of(host: str) -> str:
+    """A host that a rule's is for: any name will do for a wildcard."""
+    return f"real-ip{host[1:]}" if host.startswith("*") else host
 
 
 def node_port(service: Object) -> list[int]:
@@ -223,13 +226,14 @@ def by_gateway(
     address that is none of what is in front, to the command that asks there.
     """
     names = {one["metadata"]["name"] for one in services}
-    known = {full_name(one): one for one in gateways}
+    own, known = addresses(front), {full_name(one): one for one in gateways}
     found: dict[str, str] = {}
     for route in routes:
         rule = next(_rules_to(route, names))
+        host = _one_of(next(iter(route["spec"].get("hostnames") or []), ""))
         for address, listener in _entrances(route, known):
-            if address not in addresses(front):
-                command = _asking(address, _name_of(route), _path_of(rule), listener)
+            if address not in own:
+                command = _asking(address, host, _path_of(rule), listener)
                 found.setdefault(full_name(route), command)
     return dict(sorted(found.items())[:_OTHERS])
 
@@ -251,12 +255,6 @@ def _entrances(route: Object, gateways: t.Mapping[str, Object]) -> t.Iterator[tu
         if parent.get("kind", "Gateway") == "Gateway" and taken:
             for one in gateway.get("status", {}).get("addresses") or []:
                 yield one["value"], taken[0]
-
-
-def _name_of(route: Object) -> str:
-    host = next(iter(route.get("spec", {}).get("hostnames") or []), "")
-    # Any name will do for a wildcard.
-    return f"real-ip{host[1:]}" if host.startswith("*") else str(host)
 
 
 def _path_of(rule: Object) -> str:

@@ -25,7 +25,10 @@ from ansible_collections.kestrel.real_ip.plugins.module_utils._path import (
 )
 from ansible_collections.kestrel.real_ip.plugins.module_utils._readiness import addresses
 from ansible_collections.kestrel.real_ip.plugins.module_utils._scenarios import TKE_CLASS
-from ansible_collections.kestrel.real_ip.plugins.module_utils._shapes import CLASS_ANNOTATION
+from ansible_collections.kestrel.real_ip.plugins.module_utils._shapes import (
+    CLASS_ANNOTATION,
+    annotations_of,
+)
 from ansible_collections.kestrel.real_ip.plugins.module_utils._switches import (
     GLOBAL_ROUTE,
     SETTINGS,
@@ -61,7 +64,7 @@ def deletion_hangs(path: TrafficPath) -> t.Iterator[Seen]:
 def two_classes(path: TrafficPath) -> t.Iterator[Seen]:
     """Field and annotation name different classes."""
     field = objects.spec(path.ingress).get("ingressClassName")
-    annotation = objects.annotations_of(path.ingress).get(CLASS_ANNOTATION)
+    annotation = annotations_of(path.ingress).get(CLASS_ANNOTATION)
     if field and annotation and field != annotation:
         yield Seen(
             "P302",
@@ -91,7 +94,7 @@ def unknown_class(path: TrafficPath) -> t.Iterator[Seen]:
         if field
         else {"metadata": {"annotations": {CLASS_ANNOTATION: known[0]}}}
     )
-    of_tke = any("cloud.tencent.com" in one for one in objects.annotations_of(path.ingress))
+    of_tke = any("cloud.tencent.com" in one for one in annotations_of(path.ingress))
     sure = len(known) == 1 and (objects.is_managed(path.ingress) or of_tke)
     yield Seen(
         "P303",

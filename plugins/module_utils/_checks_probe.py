@@ -22,6 +22,7 @@ from ansible_collections.kestrel.real_ip.plugins.module_utils._path import (
 )
 from ansible_collections.kestrel.real_ip.plugins.module_utils._readiness import addresses
 from ansible_collections.kestrel.real_ip.plugins.module_utils._rules import covers, under
+from ansible_collections.kestrel.real_ip.plugins.module_utils._shapes import annotations_of
 
 # --- What the probe saw ---------------------------------------------------------------------------
 
@@ -157,7 +158,7 @@ def redirected(path: TrafficPath) -> t.Iterator[Seen]:
     if _code(path) != "V517":
         return
     location = _detail(path) or phrase("another address")
-    rewrite = objects.annotations_of(path.ingress).get(_REWRITE) == "true"
+    rewrite = annotations_of(path.ingress).get(_REWRITE) == "true"
     by = phrase(", by the annotation {key}", key=_REWRITE)
     facts = {"location": location, "detail": by if rewrite else ""}
     if re.fullmatch(r"https?://[\w.:\[\]/?=&%~-]+", location):

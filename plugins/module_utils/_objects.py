@@ -24,7 +24,10 @@ from ansible_collections.kestrel.real_ip.plugins.module_utils._path import (
 )
 from ansible_collections.kestrel.real_ip.plugins.module_utils._scenarios import TKE_CLASS
 from ansible_collections.kestrel.real_ip.plugins.module_utils._settings import value_of
-from ansible_collections.kestrel.real_ip.plugins.module_utils._shapes import class_of
+from ansible_collections.kestrel.real_ip.plugins.module_utils._shapes import (
+    annotations_of,
+    class_of,
+)
 from ansible_collections.kestrel.real_ip.plugins.module_utils._switches import DIRECT_DEFAULT
 from ansible_collections.kestrel.real_ip.plugins.module_utils._tke_errors import mentions
 
@@ -33,11 +36,6 @@ RUN_BY = ("image", "command", "args", "env", "envFrom")
 
 
 # --- Reading objects ------------------------------------------------------------------------------
-
-
-def annotations_of(found: Object | None) -> t.Mapping[str, str]:
-    """The annotations of an object, none of one that isn't there."""
-    return (found or {}).get("metadata", {}).get("annotations") or {}
 
 
 def spec(found: Object | None) -> t.Mapping[str, t.Any]:

@@ -30,6 +30,7 @@ from ansible_collections.kestrel.real_ip.plugins.module_utils._rules import back
 from ansible_collections.kestrel.real_ip.plugins.module_utils._shapes import (
     INGRESS_APIS,
     LAST_APPLIED,
+    annotations_of,
     modern_ingress,
 )
 from ansible_collections.kestrel.real_ip.plugins.module_utils._switches import (
@@ -481,7 +482,7 @@ def read_path(
 
 def annotated(found: Object | None, key: str) -> str:
     """The value of an annotation; empty without it."""
-    return str(((found or {}).get("metadata", {}).get("annotations") or {}).get(key) or "")
+    return str(annotations_of(found).get(key) or "")
 
 
 def _any_service(ingress: Object | None) -> str:

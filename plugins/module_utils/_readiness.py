@@ -16,6 +16,7 @@ from ansible_collections.kestrel.real_ip.plugins.module_utils._ownership import 
 from ansible_collections.kestrel.real_ip.plugins.module_utils._scenarios import INGRESS, TKE_CLASS
 from ansible_collections.kestrel.real_ip.plugins.module_utils._shapes import (
     INGRESS_APIS,
+    annotations_of,
     class_of,
 )
 
@@ -37,8 +38,7 @@ def addresses(existing: Object) -> list[str]:
 
 def _taken_as(ingress: Object) -> str:
     """The class as which an Ingress was taken. TKE takes those without one too, and says so."""
-    annotations = ingress.get("metadata", {}).get("annotations") or {}
-    return class_of(ingress) or (TKE_CLASS if annotations.get(MADE[INGRESS]) else "")
+    return class_of(ingress) or (TKE_CLASS if annotations_of(ingress).get(MADE[INGRESS]) else "")
 
 
 def former_addresses(before: Object, wanted: Object) -> list[str]:

@@ -19,7 +19,10 @@ from urllib.parse import quote, unquote, urlsplit
 
 from ansible_collections.kestrel.real_ip.plugins.module_utils._readiness import addresses
 from ansible_collections.kestrel.real_ip.plugins.module_utils._scenarios import TKE_CLASS
-from ansible_collections.kestrel.real_ip.plugins.module_utils._shapes import class_of
+from ansible_collections.kestrel.real_ip.plugins.module_utils._shapes import (
+    annotations_of,
+    class_of,
+)
 
 Object = t.Mapping[str, t.Any]
 
@@ -61,7 +64,7 @@ _MIXED_RULES = "kubernetes.io/ingress.{}-rules"
 
 def _of_scheme(ingress: Object, scheme: str) -> Object:
     """An Ingress with the rules alone that are for a scheme, where it says so of each."""
-    annotations = ingress.get("metadata", {}).get("annotations") or {}
+    annotations = annotations_of(ingress)
     if not scheme or annotations.get(_MIXED) != "true":
         return ingress
     listed = {
@@ -212,7 +215,7 @@ def _habits(*ingresses: Object) -> list[_Habits]:
         return any(word in name for word in words for name in classes)
 
     told = are(*_BY_HOST)
-    keys = [key for one in ingresses for key in one.get("metadata", {}).get("annotations") or {}]
+    keys = [key for one in ingresses for key in annotations_of(one)]
     noted = {key.rpartition("/")[2] for key in keys}
     in_order = are(_IN_ORDER) or any(key.startswith(_TO_THEM) for key in keys)
     conditional = any(map(_CONDITIONAL.fullmatch, noted))
@@ -282,7 +285,7 @@ _TEXTS = re.compile(r'"((?:\\.|[^"\\])*)"')
 
 def _aliases(ingress: Object) -> list[str]:
     """Further hosts of all rules, patterns among them."""
-    annotations = ingress.get("metadata", {}).get("annotations") or {}
+    annotations = annotations_of(ingress)
     found: list[str] = []
     for key, text in annotations.items():
         name = key.rpartition("/")[2]
@@ -315,7 +318,7 @@ def _is_passed_through(ingress: Object) -> bool:
     """Whether what is asked with TLS goes to a backend as it is: of its path nobody knows then, and
     who passes it on does so before all else.
     """
-    annotations = ingress.get("metadata", {}).get("annotations") or {}
+    annotations = annotations_of(ingress)
     return any(
         key.endswith("/ssl-passthrough") and text.lower() == "true"
         for key, text in annotations.items()
@@ -375,9 +378,9 @@ def _space_before(ingress: Object) -> str:
     """What stands before the names of an Ingress' Services: nothing where they are of its own
     namespace.
     """
-    metadata = ingress.get("metadata", {})
-    space = (metadata.get("annotations") or {}).get(_OF_SERVICES) or ""
-    return f"{space}/" if space and space != metadata.get("namespace") else ""
+    own = ingress.get("metadata", {}).get("namespace")
+    space = annotations_of(ingress).get(_OF_SERVICES) or ""
+    return f"{space}/" if space and space != own else ""
 
 
 def _until_sure(matches: t.Iterable[_Match]) -> t.Iterator[_Match]:
@@ -389,7 +392,7 @@ def _until_sure(matches: t.Iterable[_Match]) -> t.Iterator[_Match]:
 
 def _matches(ingress: Object, host: str, path: str, habits: _Habits) -> t.Iterator[_Match]:
     through, asked = _is_passed_through(ingress), path.partition("?")[0]
-    annotations = ingress.get("metadata", {}).get("annotations") or {}
+    annotations = annotations_of(ingress)
     marks = (_PATTERN_MARK, annotations.get(_OTHER_MARK) or _PATTERN_MARK)
     for number, (wanted, paths) in enumerate(every_rule(ingress)):
         nearness = _nearness(wanted, host)

@@ -96,14 +96,18 @@ def _annotate_seccomp(deployment: dict[str, t.Any]) -> None:
             annotations[_SECCOMP_ANNOTATION] = "runtime/default"
 
 
+def annotations_of(found: Object | None) -> t.Mapping[str, str]:
+    """The annotations of an object, none of one that isn't there."""
+    return (found or {}).get("metadata", {}).get("annotations") or {}
+
+
 # --- Ingresses ------------------------------------------------------------------------------------
 
 
 def class_of(ingress: Object) -> str:
     """The class of an Ingress, by field or annotation; empty without either."""
     named_class = (ingress.get("spec") or {}).get("ingressClassName")
-    annotations = ingress.get("metadata", {}).get("annotations") or {}
-    return str(named_class or annotations.get(CLASS_ANNOTATION) or "")
+    return str(named_class or annotations_of(ingress).get(CLASS_ANNOTATION) or "")
 
 
 def _beta_ingress(ingress: dict[str, t.Any], api: str) -> dict[str, t.Any]:

@@ -113,12 +113,12 @@ class _Reader:
         return []
 
     def routes(
-        self, namespace: str, services: t.Sequence[t.Mapping[str, t.Any]]
+        self, right: Right, services: t.Sequence[t.Mapping[str, t.Any]]
     ) -> tuple[list[t.Mapping[str, t.Any]], list[dict[str, t.Any]]]:
-        """HTTPRoutes that lead to one of the Services, and where there are any all Gateways; none
-        where they may not be read, or where there is no such API. Raises ClusterError.
+        """HTTPRoutes that lead to one of the Services, of the list that a right is about, and where
+        there are any all Gateways; none where they may not be read, or where there is no such API.
+        Raises ClusterError.
         """
-        right = _ROUTES._replace(namespace=namespace)
         try:
             api = self.cluster.find(f"/apis/{GATEWAYS}") if services else None
         except ClusterError as error:
@@ -163,7 +163,7 @@ def read_way(cluster: Cluster, namespace: str, options: t.Mapping[str, t.Any]) -
     if front is not None and ingress:
         # One that is read by itself has its kind, of a list it has none.
         front = {**modern_ingress(front), "kind": INGRESS}
-    here = _SERVICES._replace(namespace=namespace)
+    here, routes_here = (one._replace(namespace=namespace) for one in (_SERVICES, _ROUTES))
     selector = (service or {}).get("spec", {}).get("selector") or {}
     pods = (
         reader.items(
@@ -200,7 +200,7 @@ def read_way(cluster: Cluster, namespace: str, options: t.Mapping[str, t.Any]) -
     led_to = [service, *same] if service else []
     # Of a socket peer a Gateway writes nothing.
     by_header = named and options["layer"] == "l7"
-    routes, gateways = reader.routes(namespace, led_to if by_header else [])
+    routes, gateways = reader.routes(routes_here, led_to if by_header else [])
     found = targets(named, host, path, listeners(front or {}, host))
     urls = [options["url"]] if options["url"] else [one["url"] for one in found if not ingress]
     # A list that was refused is missed only where something would have been looked for in it.
@@ -209,7 +209,7 @@ def read_way(cluster: Cluster, namespace: str, options: t.Mapping[str, t.Any]) -
         "service": here if service else None,
         "rivals": next((one for one in reader.grants if one.resource == "ingresses"), None),
         "url_takers": _SERVICES if urls else None,
-        "routes": _ROUTES._replace(namespace=namespace),
+        "routes": routes_here,
         "gateways": _GATEWAYS,
     }
     unread = {name: reader.grants[one] for name, one in missed.items() if one in reader.grants}

@@ -175,7 +175,7 @@ apiVersion: apiextensions.k8s.io/v1
 kind: CustomResourceDefinition
 metadata:
   name: {plural}.gateway.networking.k8s.io
-  # Else the API server takes such a name for a forgery.
+  # The API server wants it of a group that ends in k8s.io.
   annotations: {{api-approved.kubernetes.io: "https://github.com/kubernetes-sigs/gateway-api/pull/2466"}}
 spec:
   group: gateway.networking.k8s.io
