@@ -191,7 +191,8 @@ class OldCluster:
             rest = words[3:] if words[1] == "api" else words[4:]
             if rest[:1] == ["namespaces"] and len(rest) > 2:
                 rest = rest[2:]
-            plural, name = rest[0], "/".join(rest[1:])
+            plural, name = "".join(rest[:1]), "/".join(rest[1:])
+            # Without a plural it is the discovery of an API that isn't served.
             if plural not in self._resources(version):
                 raise Refused(404, "the server could not find the requested resource")
             of = self._resources(version)[plural]
