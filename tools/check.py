@@ -43,6 +43,9 @@ CONTROLLER: Final = "CONTROLLER_HOST"
 _SIDE_BY_SIDE: Final = ("lint", "collection")
 _AT_A_TIME: Final = 2
 
+#: Characters of a failure's message: of its start and of its end.
+_SHOWN: Final = (200, 1600)
+
 #: What coreutils' timeout exits with.
 _OUT_OF_TIME: Final = 124
 
@@ -252,11 +255,24 @@ def count(reports: Iterable[Path]) -> tuple[int, list[str]]:
             bad = [(kind, part) for kind, part in found if part is not None]
             if bad:
                 kind, part = bad[0]
-                said = textwrap.shorten(f"{kind} {part.get('message', '')}", 300, placeholder=" …")
-                failures.append(f"{case.get('classname')}.{case.get('name')}: {said}")
+                name = f"{case.get('classname')}.{case.get('name')}"
+                failures.append(f"{name}: {kind} {_both_ends(_message(part))}")
             else:
                 passed += 1
     return passed, failures
+
+
+def _message(part: ElementTree.Element) -> str:
+    """What failed: pytest cuts the attribute, and marks the same lines of the whole with an E."""
+    lines = (part.text or "").splitlines()
+    marked = [line.removeprefix("E") for line in lines if line.startswith("E  ")]
+    return "\n".join(marked) or part.get("message", "")
+
+
+def _both_ends(text: str) -> str:
+    """One line of a message: with its end, where the output of a playbook says what failed."""
+    line = " ".join(text.split())
+    return line if len(line) <= sum(_SHOWN) else f"{line[: _SHOWN[0]]} … {line[-_SHOWN[1] :]}"
 
 
 def run_all(table: Sequence[Check], run_one: Callable[[Check], Result], report: Report) -> bool:

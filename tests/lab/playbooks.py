@@ -135,6 +135,16 @@ class Playbooks:
         assert status == 0, output
         return output
 
+    def define(self, definitions: str) -> None:
+        """Apply CustomResourceDefinitions and wait until the API server serves them.
+
+        Whoever asks sooner is told that there is no such kind, and a controller ends by it.
+        """
+        # They are too big for the annotation of kubectl's own way to apply.
+        self.kubectl("apply", "--server-side", "-f", "-", text=definitions)
+        served = ("--for=condition=Established", "--timeout=60s")
+        self.kubectl("wait", *served, "-f", "-", text=definitions)
+
     def namespaces(self) -> list[str]:
         """All namespaces but those on their way out, such as an earlier test's."""
         active = ("--field-selector", "status.phase=Active")

@@ -207,10 +207,8 @@ def test_a_gateway_of_the_same_pods_is_told(deployed: Playbooks) -> None:
     """With an address of its own, which is not asked: its verdict is another one."""
     kinds = {"Gateway": "gateways", "HTTPRoute": "httproutes"}
     api = "---".join(GATEWAY_API.format(kind=one, plural=kinds[one]) for one in kinds)
-    deployed.kubectl("apply", "-f", "-", text=api)
     try:
-        names = [f"crd/{plural}.gateway.networking.k8s.io" for plural in kinds.values()]
-        deployed.kubectl("wait", "--for=condition=Established", "--timeout=60s", *names)
+        deployed.define(api)
         deployed.kubectl("apply", "-f", "-", text=ROUTED)
         run = deployed.run("verify", *MINE)
     finally:

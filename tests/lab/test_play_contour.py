@@ -98,10 +98,11 @@ def contour(lab: Lab, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Cont
             # Envoy tells there that it has got its listeners from Contour.
             asked = ("--retry", "60", "--retry-delay", "1", "--retry-all-errors", "-sf")
             ready = ("curl", *asked, f"http://127.0.0.1:{PORTS['stats']}/ready")
-            assert playbooks.execute(CLB.name, *ready)[0] == 0, [log.read_text() for log in logs]
+            status, said = playbooks.execute(CLB.name, *ready)
+            assert status == 0, "\n".join([said, *(log.read_text() for log in logs)])
             yield
 
-    playbooks.kubectl("apply", "--server-side", "-f", str(built / "crds.yaml"))
+    playbooks.define((built / "crds.yaml").read_text())
     playbooks.kubectl("apply", "-f", "-", text=INGRESS_CLASS)
     address = ("address", "replace", f"{ADDRESS}/32", "dev", "lo")
     assert playbooks.execute(CLB.name, "ip", *address)[0] == 0

@@ -90,6 +90,16 @@ def test_failures_errors_and_skips_of_pytest_count_as_failed(tmp_path: Path) -> 
     assert all(": skipped" in note for note in result.notes[2:])
 
 
+def test_of_a_long_message_the_end_is_told_too(tmp_path: Path) -> None:
+    """Which is where a playbook says what failed."""
+    test = "def test_it(): assert False, 'PLAY ' + 'x ' * 2000 + 'fatal: why'"
+    (note,) = run(pytest_row(tmp_path, test), tmp_path).notes
+    assert note.startswith("test_it.test_it: failure AssertionError: PLAY x x ")
+    assert " … " in note
+    assert note.endswith(" fatal: why assert False")
+    assert len(note) < 2000
+
+
 @pytest.mark.parametrize("tests", ["", "not Python"])
 def test_a_pytest_run_without_cases_failed(tmp_path: Path, tests: str) -> None:
     result = run(pytest_row(tmp_path, tests), tmp_path)
