@@ -38,10 +38,13 @@ _ASKED_FOR: Final = ("faults",)
 #: Names the AWX that a check may change. Without it that check isn't part of a usual run.
 CONTROLLER: Final = "CONTROLLER_HOST"
 
-#: Groups of checks that keep one processor busy each, and measure no time. The others have workers
-#: of their own, or the machine's processes to compare.
-_SIDE_BY_SIDE: Final = ("lint", "collection")
+#: Groups of checks that need no test cluster and measure no time. They run some at a time, with
+#: what the tests of the cluster leave of the processors, where those wait for it half of the time.
+_SPARE: Final = ("lint", "collection", "unit")
 _AT_A_TIME: Final = 2
+
+#: The check that leaves nothing, and has all to itself.
+_ALONE: Final = "playbooks"
 
 #: Characters of a failure's message: of its start and of its end.
 _SHOWN: Final = (200, 1600)
@@ -62,7 +65,7 @@ class Check:
     group: str
     purpose: str
     command: Sequence[str]
-    minutes: int = 5
+    minutes: int = 10
     cases: Path | None = None
     proxies: bool = False
 
@@ -127,7 +130,7 @@ def checks(paths: Sequence[str]) -> list[Check]:
             "collection",
             "ansible-test sanity, every test",
             tool("collection sanity"),
-            minutes=15,
+            minutes=20,
             proxies=True,
         ),
         Check("artifact", "collection", "Build, install, read", tool("collection artifact")),
@@ -136,7 +139,7 @@ def checks(paths: Sequence[str]) -> list[Check]:
             "collection",
             "Build twice, compare, look at it as Galaxy does",
             tool("release"),
-            minutes=15,
+            minutes=20,
             proxies=True,
         ),
         Check(
@@ -147,13 +150,13 @@ def checks(paths: Sequence[str]) -> list[Check]:
             minutes=10,
             proxies=True,
         ),
-        Check("units", "unit", "Plugins", tool("collection units"), minutes=15, cases=units),
+        Check("units", "unit", "Plugins", tool("collection units"), minutes=25, cases=units),
         Check(
             "tools",
             "unit",
             "These tools",
             pytest(tests("tests/tools", "test_*.py"), JUNIT / "tools", *workers),
-            minutes=20,
+            minutes=25,
             cases=JUNIT / "tools",
         ),
         Check(
@@ -218,8 +221,9 @@ def run(check: Check, report: Report, logs: Path = LOGS) -> Result:
         shutil.rmtree(check.cases, ignore_errors=True)
     environment = dict(os.environ) if check.proxies else without_proxies(os.environ)
     environment["NO_COLOR"] = "1"
+    politely = ["nice"] if check.group in _SPARE else []
     status = run_with_progress(
-        ["timeout", "--kill-after=30", f"{check.minutes}m", *check.command],
+        [*politely, "timeout", "--kill-after=30", f"{check.minutes}m", *check.command],
         what=f"  {check.name}",
         log=logs / f"{check.name}.log",
         report=report,
@@ -293,13 +297,16 @@ def run_all(table: Sequence[Check], run_one: Callable[[Check], Result], report: 
         return check, result, seconds
 
     numbered = [*enumerate(table, 1)]
-    side_by_side = [one for one in numbered if one[1].group in _SIDE_BY_SIDE]
+    spare = [one for one in numbered if one[1].group in _SPARE]
+    alone = [one for one in numbered if one[1].name == _ALONE]
     with ThreadPoolExecutor(_AT_A_TIME) as pool:
-        rows = [*pool.map(timed, side_by_side)]
-    rows += [timed(one) for one in numbered if one not in side_by_side]
+        meanwhile = pool.map(timed, spare)
+        rows = [timed(one) for one in numbered if one not in (*spare, *alone)]
+        rows += meanwhile
+    rows += [timed(one) for one in alone]
     report("")
     width = max(len(check.name) for check in table)
-    for check, result, seconds in rows:
+    for check, result, seconds in sorted(rows, key=lambda row: table.index(row[0])):
         verdict = "FAILED" if result.failed else "ok"
         counts = f"{result.passed:>5} passed {result.failed:>4} failed"
         report(f"{check.name:{width}}  {verdict:6} {counts} {seconds:7.1f} s  {check.purpose}")

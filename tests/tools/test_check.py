@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import os
 import sys
 import threading
 from pathlib import Path
@@ -117,7 +118,7 @@ def test_the_cases_of_the_last_run_do_not_count(tmp_path: Path) -> None:
     [
         (0, Result(1, 0)),
         (3, Result(1, 1, ("exit status 3, although no test failed",))),
-        (124, Result(1, 1, ("stopped after 5 minutes",))),
+        (124, Result(1, 1, ("stopped after 10 minutes",))),
     ],
 )
 def test_a_run_that_ends_badly_failed(tmp_path: Path, status: int, expected: Result) -> None:
@@ -149,24 +150,30 @@ def test_one_failure_does_not_stop_the_rest() -> None:
     assert lines[-1] == "4 passed, 3 failed"
 
 
-def test_checks_of_one_processor_run_side_by_side_and_the_others_alone() -> None:
-    meeting = threading.Barrier(2, timeout=30)
+def test_what_needs_no_cluster_runs_beside_what_does_and_the_playbooks_alone() -> None:
+    meeting = threading.Barrier(3, timeout=30)
     running: list[str] = []
 
     def run_one(one: Check) -> Result:
         running.append(one.name)
-        if one.group == "lint":
+        if one.name in "abc":
             meeting.wait()
-        is_well = one.group == "lint" or running == [one.name]
+        is_well = one.name != "playbooks" or running == [one.name]
         running.remove(one.name)
         return Result(int(is_well), int(not is_well))
 
-    table = [Check(name, group, "", ["true"]) for name, group in (("a", "lint"), ("b", "lint"))]
-    table += [Check(name, "live", "", ["true"]) for name in "cd"]
+    rows = [("a", "lint"), ("b", "unit"), ("c", "live"), ("playbooks", "live"), ("d", "live")]
     lines: list[str] = []
+    table = [Check(name, group, "", ["true"]) for name, group in rows]
     assert check.run_all(table, run_one, lines.append)
-    assert [line.split()[0] for line in lines[-6:-2]] == ["a", "b", "c", "d"]
-    assert lines[-1] == "4 passed, 0 failed"
+    assert [line.split()[0] for line in lines[-7:-2]] == [name for name, _group in rows]
+    assert lines[-1] == "5 passed, 0 failed"
+
+
+def test_it_runs_with_what_others_leave(tmp_path: Path) -> None:
+    for group, niceness in (("unit", 10), ("live", 0)):
+        words = (sys.executable, "-c", f"import os; assert os.nice(0) == {os.nice(0) + niceness}")
+        assert run(Check("a", group, "", words), tmp_path) == Result(1, 0)
 
 
 TABLE = [Check(name, group, "", ["true"]) for name, group in ("ax", "bx", "cy")]
