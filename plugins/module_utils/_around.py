@@ -95,8 +95,9 @@ def around(
     own = {**service, "status": {}} if service and service is front else service
     behind = [own, *others] if own else []
     some = list(nodes)[:_NODES]
-    asked = [(node, port) for node in some for port in node_port(service or {})]
-    more = [(node, port) for node in some for one in behind[1:] for port in node_port(one)]
+    rules = (front or {}).get("spec", {}).get("rules") or []
+    asked = [(node, port) for node in some for port in node_port(service or {}, rules)]
+    more = [(node, port) for node in some for one in behind[1:] for port in node_port(one, rules)]
     found: dict[str, list[str]] = {"node_ports": [], "internal_node_ports": []}
     for node, port in [*asked, *more[:_OTHERS]]:
         kinds: dict[str, list[str]] = {}
@@ -107,7 +108,6 @@ def around(
         if address:
             key = "node_ports" if external else "internal_node_ports"
             found[key].append(f"{bracketed(address)}:{port}")
-    rules = (front or {}).get("spec", {}).get("rules") or []
     told = (host for host, _paths in every_rule(front or {}, service))
     called = [host for host in told if _NAME.fullmatch(host)]
     named = [*dict.fromkeys(map(_one_of, called))][:_HOSTS]
@@ -127,10 +127,22 @@ def _one_of(host: str) -> str:
     return f"real-ip{host[1:]}" if host.startswith("*") else host
 
 
-def node_port(service: Object) -> list[int]:
-    """The first node port of a Service that has one."""
+def node_port(service: Object, rules: t.Iterable[Object] = ()) -> list[int]:
+    """The first node port of a Service that has one, of those that the rules send to if any."""
+    return [port["nodePort"] for port in _ports(service, rules) if port.get("nodePort")][:1]
+
+
+def _ports(service: Object, rules: t.Iterable[Object]) -> list[Object]:
+    """A Service's ports of TCP; those that the rules send to come first."""
+    backends = [entry["backend"]["service"] for entry in entries_to(service, rules)]
+    sent_to = [one["port"] for one in backends if one.get("port")]
+
+    def is_other(port: Object) -> bool:
+        known = ({"number": port["port"]}, {"name": port.get("name")})
+        return not any(one in sent_to for one in known)
+
     ports = service.get("spec", {}).get("ports") or []
-    return [port["nodePort"] for port in ports if port.get("nodePort")][:1]
+    return sorted((one for one in ports if one.get("protocol", "TCP") == "TCP"), key=is_other)
 
 
 def _by_themselves(services: t.Sequence[Object], rules: t.Sequence[Object]) -> list[str]:
@@ -145,19 +157,11 @@ def _by_itself(service: Object, rules: t.Iterable[Object]) -> list[str]:
     """Addresses and names with ports of a Service that has a load balancer of its own, or external
     addresses; those at ports that the rules send to come first, since there may be too many.
     """
-    spec = service.get("spec", {})
-    backends = [entry["backend"]["service"] for entry in entries_to(service, rules)]
-    sent_to = [one["port"] for one in backends if one.get("port")]
-
-    def is_other(port: Object) -> bool:
-        known = ({"number": port["port"]}, {"name": port.get("name")})
-        return not any(one in sent_to for one in known)
-
-    ports = [one for one in spec.get("ports") or [] if one.get("protocol", "TCP") == "TCP"]
+    external = service.get("spec", {}).get("externalIPs") or []
     return [
         f"{bracketed(host)}:{port['port']}"
-        for port in sorted(ports, key=is_other)
-        for host in dict.fromkeys([*addresses(service), *(spec.get("externalIPs") or [])])
+        for port in _ports(service, rules)
+        for host in dict.fromkeys([*addresses(service), *external])
     ]
 
 

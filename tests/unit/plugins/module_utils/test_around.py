@@ -358,6 +358,20 @@ def test_around_by_the_node_ports_of_other_services(
     assert found == [f"10.0.0.{node}:{port}" for node, port in asked]
 
 
+def test_the_node_port_that_the_rules_send_to_is_asked() -> None:
+    ports = [
+        {"name": "quic", "port": 443, "protocol": "UDP", "nodePort": 30443},
+        {"name": "metrics", "port": 9090, "nodePort": 30090},
+        {"name": "http", "port": 80, "nodePort": 30080},
+    ]
+    rule = a_rule("", ("/", "Prefix", "own"))
+    rule["http"]["paths"][0]["backend"]["service"]["port"] = {"name": "http"}
+    nodes = [_node(ExternalIP=["203.0.113.5"])]
+    own = _service("own", ports=ports)
+    assert around(nodes, own, ingress_at("own", rule))["node_ports"] == ["203.0.113.5:30080"]
+    assert around(nodes, own, own)["node_ports"] == ["203.0.113.5:30090"]
+
+
 @pytest.mark.parametrize("port", [{"number": 8080}, {"name": "http"}])
 def test_the_port_that_the_rules_send_to_is_asked_first(port: dict[str, Any]) -> None:
     others = [{"name": f"other{number}", "port": number} for number in range(9001, 9009)]
