@@ -31,7 +31,7 @@ Json = dict[str, Any]
 RBAC = "/apis/rbac.authorization.k8s.io/v1"
 GROUP = "rbac.authorization.k8s.io"
 #: Seconds until the API server acts on a right that was given.
-PATIENCE = 20.0
+PATIENCE = 60.0
 
 #: Every read of a diagnosis, as the verb and what is read.
 READS: tuple[tuple[str, List], ...] = (

@@ -164,7 +164,7 @@ def test_layer_4_loses_the_address_and_keeps_it_with_local(
     assert lost["code"] in ("V201", "V202"), lost["reason"]
     assert "externalTrafficPolicy: Local" in lost["fix"]
     with _policy(attempt, "Local"):
-        kept = attempt.probe(CLIENT.name, **layer_4, wait=True, wait_timeout=10)
+        kept = attempt.probe(CLIENT.name, **layer_4, wait=True, wait_timeout=30)
         assert (kept["code"], kept["coverage"]) == ("V001", "complete"), kept["reason"]
         assert kept["safe_strategy"] == {"strategy": "peer"}
         assert kept["warnings_found"] == []
@@ -498,7 +498,7 @@ def _front(attempt: Attempt, layer_7: dict[str, Any], kind: str, directory: Path
 def _through(layer_7: dict[str, Any], url: str) -> dict[str, Any]:
     """A probe of the URL, where two proxies are counted."""
     asked = {key: value for key, value in layer_7.items() if key != "targets"}
-    return {**asked, "url": url, "trusted_count": 2, "wait": True, "wait_timeout": 10}
+    return {**asked, "url": url, "trusted_count": 2, "wait": True, "wait_timeout": 30}
 
 
 @pytest.mark.parametrize("kind", ["nginx", "haproxy", "envoy"])
@@ -566,7 +566,7 @@ def test_a_load_balancer_behind_a_front_that_asks_at_another_path(
 def test_the_services_own_load_balancer_is_a_way_around(attempt: Attempt) -> None:
     with _with_its_own_balancer(attempt):
         known = attempt.way(ingress="real-ip-ingress")
-        asked = {**known, "expected_source": [CLIENT_ADDRESS], "wait": True, "wait_timeout": 10}
+        asked = {**known, "expected_source": [CLIENT_ADDRESS], "wait": True, "wait_timeout": 30}
         found = attempt.probe(CLIENT.name, **asked)
         within = attempt.probe(NODE1.name, **{**asked, "expected_source": [NODE1_ADDRESS]})
     [own] = known["bypass"]["service"]
@@ -610,7 +610,7 @@ def test_another_services_load_balancer_is_a_way_around(
         own = attempt.kubectl(
             *("get", "service", "another", "-o"), "jsonpath={.status.loadBalancer.ingress[0].ip}"
         )
-        asked = {**known, "expected_source": [CLIENT_ADDRESS], "wait": True, "wait_timeout": 10}
+        asked = {**known, "expected_source": [CLIENT_ADDRESS], "wait": True, "wait_timeout": 30}
         found = attempt.probe(CLIENT.name, **asked)
     assert known["bypass"]["service"] == ([f"{own}:80"] if code == "V105" else [])
     assert (found["verdict"], found["code"]) == (verdict, code), found["reason"]
