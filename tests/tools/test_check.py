@@ -172,7 +172,11 @@ def test_what_needs_no_cluster_runs_beside_what_does_and_the_playbooks_alone() -
 
 def test_it_runs_with_what_others_leave(tmp_path: Path) -> None:
     for group, niceness in (("unit", 10), ("live", 0)):
-        words = (sys.executable, "-c", f"import os; assert os.nice(0) == {os.nice(0) + niceness}")
+        words = (
+            sys.executable,
+            "-c",
+            f"import os; assert os.nice(0) == {min(19, os.nice(0) + niceness)}",
+        )
         assert run(Check("a", group, "", words), tmp_path) == Result(1, 0)
 
 
