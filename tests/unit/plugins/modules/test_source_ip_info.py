@@ -887,8 +887,8 @@ def test_a_service_whose_own_load_balancer_ends_tls(tmp_path: Path) -> None:
 def test_a_services_own_address_where_the_ingress_rewrites_the_path() -> None:
     with Server(proxied("append", CLIENT)) as front, Server(only_at("/", echo(None))) as own:
         bypass = {"service": [own.authority]}
-        url = f"{front.url}echo"
-        result = probe(url=url, **{**PAST, "trusted_count": 1, "bypass": bypass})
+        options = {**PAST, "trusted_count": 1, "bypass": bypass, "timeout": 2}
+        result = probe(url=f"{front.url}echo", **options)
     assert result["code"] == "V105", result["reason"]
 
 
