@@ -57,6 +57,15 @@ def backends(ingress: Object, host: str, path: str, scheme: str = "") -> list[st
     return _nearest(_of_scheme(ingress, scheme), host, path, _habits(ingress)[0]).names
 
 
+def every_backend(ingress: Object, host: str, path: str, scheme: str = "") -> list[str]:
+    """Names of the Services that an Ingress may send a request to, whoever its controller is,
+    sorted; an empty one where a controller may find no rule for it, while another one does.
+    """
+    asked = _of_scheme(ingress, scheme)
+    found = [_nearest(asked, host, path, each).names for each in _habits(ingress)]
+    return sorted({name for names in found for name in names or [""]}) if any(found) else []
+
+
 #: Where TKE is told that some rules are for HTTP, and some for HTTPS, and of each which
 _MIXED = "kubernetes.io/ingress.rule-mix"
 _MIXED_RULES = "kubernetes.io/ingress.{}-rules"
@@ -148,15 +157,17 @@ def _may_take(
 class _Habits(t.NamedTuple):
     """How the controller of an Ingress chooses, where it isn't as usual.
 
-    ``by_length``: the longest rule wins, whatever its host; ``by_number``: how near one is doesn't
-    tell, since its user says which goes first, or that it is for some requests only; ``in_order``:
-    the first one of the list wins; ``patterns``: each path is one, whatever its type;
-    ``patterns_first``: and goes before those of others; ``as_text``: one that may be anything
-    (``ImplementationSpecific``) is the beginning of a text; ``deep``: a ``*.`` stands for more
-    labels than one.
+    ``by_length``: the longest rule wins, whatever its host, written as one of _WRITTEN;
+    ``in_words``: a path of the type ``Prefix`` ends where a slash may stand, and isn't the
+    beginning of a text; ``by_number``: how near one is doesn't tell, since its user says which goes
+    first, or that it is for some requests only; ``in_order``: the first one of the list wins;
+    ``patterns``: each path is one, whatever its type; ``patterns_first``: and goes before those of
+    others; ``as_text``: one that may be anything (``ImplementationSpecific``) is the beginning of a
+    text; ``deep``: a ``*.`` stands for more labels than one.
     """
 
-    by_length: bool = False
+    by_length: str = ""
+    in_words: bool = True
     by_number: bool = False
     in_order: bool = False
     patterns: bool = False
@@ -197,6 +208,15 @@ _AS_TEXT = (
 _TYPED = ("path-type", "router.pathmatcher")
 #: Likewise to which a ``*.`` stands for several labels
 _DEEP = ("kong", "nginx", TKE_CLASS)
+#: What stands in the names of classes of which the controller lets a path of the type ``Prefix``
+#: end at a slash, as Kubernetes has it. To others, as F5's nginx or Tencent's load balancer, it is
+#: the beginning of a text.
+_IN_WORDS = (
+    *("alb", "apisix", "cilium", "contour", "gce", "haproxy", "higress", "istio", "kong", "mse"),
+)
+#: How Traefik writes rules, its versions 3 and 2, and where it is told to end such a path at a
+#: slash (``strictPrefixMatching``); and whether it does
+_WRITTEN = {"3": False, "2": False, "strict": True}
 #: What stands in the names of classes of which the controller goes by the host first
 _BY_HOST = (
     *("alb", "apisix", "azure", "cilium", "contour", "gce", "haproxy", "higress", "istio", "kong"),
@@ -227,10 +247,13 @@ def _habits(*ingresses: Object) -> list[_Habits]:
         patterns=not noted.isdisjoint(_PATTERNED),
         patterns_first=not noted.isdisjoint(_PATTERNS_FIRST),
     )
-    by_length = usual._replace(by_length=True)
+    by_length = [
+        usual._replace(by_length=one, in_words=in_words) for one, in_words in _WRITTEN.items()
+    ]
     if any("traefik" in name for name in classes):
-        return [by_length]
-    return [usual, by_length] if classes and not told else [usual]
+        return by_length
+    in_words = [usual] if are(*_IN_WORDS) else [usual, usual._replace(in_words=False)]
+    return [*in_words, *(by_length if classes and not told else [])]
 
 
 #: The load balancer that an Ingress of TKE's shares with others
@@ -401,12 +424,14 @@ def _matches(ingress: Object, host: str, path: str, habits: _Habits) -> t.Iterat
             prefix, kind = entry.get("path") or "/", entry.get("pathType", "")
             patterns = [prefix[len(one) :] for one in marks if prefix.startswith(f"{one}/")]
             marked = bool(patterns)
-            forms = {prefix: "" if habits.patterns else kind, **dict.fromkeys(patterns, "")}
+            by_text = kind == "Prefix" and not habits.in_words
+            own = "" if habits.patterns else _BEGINNING if by_text else kind
+            forms = {prefix: own, **dict.fromkeys(patterns, "")}
             if through or any(starmap(partial(under, path), forms.items())):
                 is_first = habits.patterns_first and not _LITERAL.fullmatch(prefix)
                 goes_first = through or marked or is_first
                 length = _FIRST if goes_first else len(prefix)
-                by_length = (0, _length(wanted, prefix, kind))
+                by_length = (0, _length(wanted, prefix, kind, habits.by_length))
                 is_text = kind not in _RANKS and not goes_first and bool(_LITERAL.fullmatch(prefix))
                 yield _Match(
                     place=by_length if habits.by_length else (nearness, length),
@@ -420,13 +445,21 @@ def _matches(ingress: Object, host: str, path: str, habits: _Habits) -> t.Iterat
 _RANKS = {"Exact": 0, "Prefix": 1}
 
 
-def _length(host: str, prefix: str, kind: str) -> int:
-    """Characters of a rule as Traefik writes it, of which it takes the longest."""
-    if host.startswith("*."):
+def _length(host: str, prefix: str, kind: str, written: str) -> int:
+    """Characters of a rule as Traefik writes it, of which it takes the longest.
+
+    ``written``: one of _WRITTEN.
+    """
+    if host.startswith("*.") and written == "2":
+        matcher = f"HostRegexp(`{{subdomain:[a-zA-Z0-9-]+}}{host[1:]}`) && "
+    elif host.startswith("*."):
         pattern = host[1:].replace(".", r"\.")
         matcher = f"HostRegexp(`^[a-zA-Z0-9-]+{pattern}$`) && "
     else:
         matcher = f"Host(`{host}`) && " if host else ""
+    begin = prefix.rstrip("/")
+    if written == "strict" and kind == "Prefix" and begin:
+        return len(f"{matcher}(Path(`{begin}`) || PathPrefix(`{begin}/`))")
     return len(f"{matcher}{'Path' if kind == 'Exact' else 'PathPrefix'}(`{prefix}`)")
 
 
@@ -434,6 +467,10 @@ def covers(rule_host: str, host: str) -> bool:
     """Is a rule for this host? One without a host is for every one, ``*.`` for one more label."""
     wildcard = rule_host.startswith("*.") and host.partition(".")[2] == rule_host[2:]
     return rule_host in ("", host) or wildcard
+
+
+#: In the place of the type ``Prefix``, to whom that is the beginning of a text
+_BEGINNING = "beginning"
 
 
 def under(path: str, prefix: str, kind: str) -> bool:
@@ -445,6 +482,8 @@ def under(path: str, prefix: str, kind: str) -> bool:
     path = path.partition("?")[0]
     if kind == "Exact":
         return path == prefix
+    if kind == _BEGINNING:
+        return path.startswith(prefix)
     if kind == "Prefix":
         return path == prefix or path.startswith(prefix.rstrip("/") + "/")
     literal = _LITERAL.fullmatch(prefix) or _NO_PATTERN.match(prefix)

@@ -42,6 +42,7 @@ from ansible_collections.kestrel.real_ip.plugins.module_utils._rights import Rig
 from ansible_collections.kestrel.real_ip.plugins.module_utils._rules import (
     asked_for,
     backends,
+    every_backend,
     read_as,
     rivals,
 )
@@ -140,14 +141,17 @@ def _union(lists: t.Iterable[t.Iterable[str]]) -> list[str]:
 
 
 def _led_to(
-    ingress: t.Mapping[str, t.Any], asked: t.Iterable[tuple[str, str]], urls: t.Iterable[str]
+    ingress: t.Mapping[str, t.Any],
+    asked: t.Iterable[tuple[str, str]],
+    urls: t.Iterable[str],
+    led: t.Callable[[t.Mapping[str, t.Any], str, str, str], list[str]] = backends,
 ) -> list[str]:
     """The Services that an Ingress sends requests to, by their host and path, and the schemes of
-    ``urls``.
+    ``urls``. ``led``: to which one request.
     """
     schemes = {url.partition(":")[0].lower() for url in urls} & {"http", "https"}
     return _union(
-        backends(ingress, host, form, scheme)
+        led(ingress, host, form, scheme)
         for host, path in asked
         for form in read_as(path)
         for scheme in schemes or {""}
@@ -223,7 +227,11 @@ def read_way(cluster: Cluster, namespace: str, options: t.Mapping[str, t.Any]) -
             else [options["service"]]
         ),
         "url_leads_to": (
-            (_led_to(front, [asked], [options["url"]]) if ingress else [options["service"]])
+            (
+                _led_to(front, [asked], [options["url"]], every_backend)
+                if ingress
+                else [options["service"]]
+            )
             if front and options["url"] and may_listen(front, service, options["url"])
             else []
         ),

@@ -11,6 +11,7 @@ from ansible_collections.kestrel.real_ip.plugins.module_utils._around import aro
 from ansible_collections.kestrel.real_ip.plugins.module_utils._rules import (
     asked_for,
     backends,
+    every_backend,
     read_as,
     rivals,
 )
@@ -162,6 +163,7 @@ def _class(name: str) -> dict[str, Any]:
     return {"spec": {"ingressClassName": name}}
 
 
+TEXT = "ImplementationSpecific"
 LONG = {"path": "/along/the"}
 TRAEFIK = _class("traefik")
 PRIORITY = "traefik.ingress.kubernetes.io/router.priority"
@@ -174,7 +176,31 @@ REGEX = "nginx.ingress.kubernetes.io/use-regex"
         # To Traefik the longest rule is the nearest, and that of a wildcard is long.
         (TRAEFIK, ingress_at("x", a_rule("*.example", ("/", "Prefix", "x")), **TRAEFIK), True),
         (TRAEFIK, ingress_at("x", a_rule("", ("/", "Prefix", "x")), **TRAEFIK), False),
-        (TRAEFIK, ingress_at("x", a_rule("", ("/along/the/way", "Prefix", "x")), **TRAEFIK), False),
+        (
+            {**TRAEFIK, **LONG},
+            ingress_at("x", a_rule("", ("/along/the/way", "Prefix", "x")), **TRAEFIK),
+            False,
+        ),
+        # Told to end paths at a slash it writes them twice, and its version 2 a wildcard at length.
+        (TRAEFIK, ingress_at("x", a_rule("", ("/along/the/way", "Prefix", "x")), **TRAEFIK), True),
+        (
+            {**TRAEFIK, "path": "/along/the/way/to/all/of"},
+            ingress_at("x", a_rule("*.example", ("/", TEXT, "x")), **TRAEFIK),
+            True,
+        ),
+        # Not told so, it takes a path for the beginning of a text, as F5's nginx does, whose class
+        # has the same name as that of another one.
+        *(
+            (
+                _class(name),
+                ingress_at("x", a_rule("a.example", ("/al", "Prefix", "x")), **_class(name)),
+                taken,
+            )
+            for name, taken in (
+                *(("traefik", True), ("nginx", True), ("qcloud", True), ("public", True)),
+                *(("kong", False), ("alb", False)),
+            )
+        ),
         (
             TRAEFIK,
             ingress_at("x", a_rule("", ("/along/the/way/to/all/of/it", "Prefix", "x")), **TRAEFIK),
@@ -268,6 +294,35 @@ def test_who_may_take_requests_of_a_controller_with_habits_of_its_own(
     )
 
 
+@pytest.mark.parametrize(
+    ("name", "path", "led_to"),
+    [
+        ("nginx", "/xy", ["root", "x"]),
+        ("nginx", "/x", ["x"]),
+        ("kong", "/xy", ["root"]),
+        ("traefik", "/xy", ["root", "x"]),
+        ("public", "/", ["any", "root"]),
+        # One of them finds no rule, where another one does.
+        ("nginx", "/yz", ["", "y"]),
+        ("nginx", "/z", []),
+    ],
+)
+def test_another_rule_of_the_same_ingress_may_take_what_its_controller_alone_knows(
+    name: str, path: str, led_to: list[str]
+) -> None:
+    rules = {
+        "/y": [a_rule("", ("/y", "Prefix", "y"))],
+        "/x": [a_rule("", ("/", "Prefix", "root"), ("/x", "Prefix", "x"))],
+        "/": [
+            a_rule("a.example", ("/", "Prefix", "root")),
+            a_rule("*.example", ("/", TEXT, "any")),
+        ],
+        "/z": [a_rule("b.example", ("/", "Prefix", "b"))],
+    }
+    front = ingress_at("own", *rules[path[:2]], **_class(name))
+    assert every_backend(front, "a.example", path) == led_to
+
+
 ALB, OF_ALB = _class("alb"), "alb.ingress.kubernetes.io/"
 
 
@@ -309,7 +364,6 @@ def test_how_near_a_rule_is_does_not_tell_who_takes_requests(
         assert rivals(front, [front, rival], "a.example", "/along/the") == found
 
 
-TEXT = "ImplementationSpecific"
 ALL = ("/*", TEXT, "x")
 
 

@@ -311,6 +311,16 @@ def test_a_rule_of_tkes_can_be_for_one_scheme_only() -> None:
     assert way["url_leads_to"] == way["leads_to"] == ["own"]
 
 
+def test_a_url_may_lead_where_only_some_controllers_lead_it() -> None:
+    own, other = _rule("", "own"), _rule("", "other")
+    other["http"]["paths"][0].update(path="/x", pathType="Prefix")
+    front = {**FRONT, "spec": {"ingressClassName": "nginx", "rules": [own, other]}}
+    answers = {one: front for one, found in ANSWERS.items() if found is FRONT}
+    cluster = Answering({**ANSWERS, EVERYWHERE: SERVICES, **answers})
+    way = read_way(cluster, "ns", {**OPTIONS, "url": "http://198.51.100.1/xy"})
+    assert way["url_leads_to"] == ["other", "own"]
+
+
 @pytest.mark.parametrize("layer", ["l4", "l7"])
 def test_what_a_service_in_front_writes_is_written_by_others_who_get_past_it(layer: str) -> None:
     """Its load balancer can speak HTTP or write the PROXY protocol, or a proxy can stand in front
