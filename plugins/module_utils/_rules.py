@@ -13,8 +13,6 @@ import posixpath
 import re
 import string
 import typing as t
-from functools import partial
-from itertools import starmap
 from urllib.parse import quote, unquote, urlsplit
 
 from ansible_collections.kestrel.real_ip.plugins.module_utils._readiness import addresses
@@ -49,21 +47,40 @@ def paths_to(service: Object | None, rules: t.Iterable[Object]) -> list[str]:
 
 
 def backends(ingress: Object, host: str, path: str, scheme: str = "") -> list[str]:
-    """Names of the Services that an Ingress sends a request to, sorted; more than one where two
-    rules are equally near.
+    """Names of the Services that an Ingress sends a request to, sorted, as Kubernetes has it; more
+    than one where two rules are equally near.
 
     The host alone goes before a wildcard, before a rule without one; then the longest path wins.
     """
-    return _nearest(_of_scheme(ingress, scheme), host, path, _habits(ingress)[0]).names
+    found = [
+        ((_nearness(wanted, host), len(entry.get("path") or "/")), entry)
+        for wanted, entry in _entries(_of_scheme(ingress, scheme), host)
+        if _is_for(entry, path)
+    ]
+    most = max((place for place, _entry in found), default=None)
+    near = [service_name(entry.get("backend")) for place, entry in found if place == most]
+    return _named(ingress, near or _default(ingress))
 
 
 def every_backend(ingress: Object, host: str, path: str, scheme: str = "") -> list[str]:
     """Names of the Services that an Ingress may send a request to, whoever its controller is,
-    sorted; an empty one where a controller may find no rule for it, while another one does.
+    sorted; an empty one where it may have no rule for it.
+
+    How near a rule is counts for nothing here. One goes by the host first and one by the longest
+    rule, a third one goes through a list; a path ends at a slash, anywhere or is a pattern, and
+    annotations and settings of the controller change all of that.
     """
     asked = _of_scheme(ingress, scheme)
-    found = [_nearest(asked, host, path, each).names for each in _habits(ingress)]
-    return sorted({name for names in found for name in names or [""]}) if any(found) else []
+    found, default = _may_get(asked, host, path), _default(ingress)
+    if found and not default and not _has_sure_rule(asked, host, path):
+        default = [""]
+    return _named(ingress, [*found, *default])
+
+
+def _default(ingress: Object) -> list[str]:
+    """The Service that gets what no rule is for, if any."""
+    name = service_name(ingress.get("spec", {}).get("defaultBackend"))
+    return [name] if name else []
 
 
 #: Where TKE is told that some rules are for HTTP, and some for HTTPS, and of each which
@@ -121,11 +138,13 @@ def asked_for(host: str, path: str, url: str) -> tuple[str, str]:
 
 def rivals(front: Object, ingresses: t.Iterable[Object], host: str, path: str) -> list[str]:
     """Other Ingresses at an address of this one that may take its requests, with their namespaces:
-    a canary, or one with the same host and path, of which the controller chooses one.
+    those that have a rule for the host and path as well, or a default backend. Which one the
+    controller prefers, as the one for the very host, is not asked: see :func:`every_backend`.
 
     One that was just made takes requests before its status has an address.
     """
     own, metadata = {*addresses(front)}, front.get("metadata", {})
+    led_to = {*backends(front, host, path)}
     found = []
     for one in ingresses:
         other = one["metadata"]
@@ -134,126 +153,16 @@ def rivals(front: Object, ingresses: t.Iterable[Object], host: str, path: str) -
             continue
         if not (own & {*addresses(one)} or _is_new_beside(one, front)):
             continue
-        if any(_may_take(front, one, each, host, path, alike) for each in _habits(front, one)):
+        names = _named(one, [*_may_get(one, host, path), *_default(one)])
+        if {*names} - led_to if alike else names:
             found.append(f"{other['namespace']}/{other['name']}")
     return sorted(found)
 
 
-def _may_take(
-    front: Object, one: Object, habits: _Habits, host: str, path: str, alike: bool
-) -> bool:
-    """Whether an Ingress takes requests before ``front`` does, to a controller with such habits.
-
-    ``alike``: both are of one namespace.
-    """
-    own, other = (_nearest(each, host, path, habits) for each in (front, one))
-    if not other.names or (alike and other.names == own.names):
-        return False
-    # What no path of a nearer host is for, goes to a default backend.
-    nearer = max(other.most, (-1 if habits.by_length else _host_nearness(one, host), 0))
-    return nearer >= own.least or (habits.by_number and other.most > _DEFAULT)
-
-
-class _Habits(t.NamedTuple):
-    """How the controller of an Ingress chooses, where it isn't as usual.
-
-    ``by_length``: the longest rule wins, whatever its host, written as one of _WRITTEN;
-    ``in_words``: a path of the type ``Prefix`` ends where a slash may stand, and isn't the
-    beginning of a text; ``by_number``: how near one is doesn't tell, since its user says which goes
-    first, or that it is for some requests only; ``in_order``: the first one of the list wins;
-    ``patterns``: each path is one, whatever its type; ``patterns_first``: and goes before those of
-    others; ``as_text``: one that may be anything (``ImplementationSpecific``) is the beginning of a
-    text; ``deep``: a ``*.`` stands for more labels than one.
-    """
-
-    by_length: str = ""
-    in_words: bool = True
-    by_number: bool = False
-    in_order: bool = False
-    patterns: bool = False
-    patterns_first: bool = False
-    as_text: bool = False
-    deep: bool = False
-
-
-#: Annotations, whatever stands before the slash: several controllers know the same ones, and some
-#: can be told to read them under another name.
-_NUMBERED = (
-    *("elb.ingress-order", "elb.rule-priority-enabled", "group.order", "order", "path-type-order"),
-    *("regex-priority", "router.priority", "rule-priority"),
-)
-#: With these it depends on more than host and path whether a rule takes a request, and Kong takes
-#: of two the one that asks for more.
-_CONDITIONAL = re.compile(
-    r"methods|protocols|snis|headers\..*|elb\.conditions\..*|router\.(entrypoints|tls)(\..*)?"
-)
-_PATTERNED = ("path-regex", "rewrite-target", "use-regex")
-#: Of these nginx looks at the patterns before it looks at any other path.
-_PATTERNS_FIRST = ("path-regex",)
-#: What begins so is a pattern to Kong, which stands behind the mark, and goes before other paths.
+#: What begins so is a pattern to Kong, which stands behind the mark
 _PATTERN_MARK = "/~"
 #: Where Kong is told that it is another mark
 _OTHER_MARK = "konghq.com/regex-prefix"
-#: Whose load balancer goes through a list, in the order of the objects' names and then of their
-#: rules (AWS, Alibaba): what stands in the names of its classes, and before the slash of what is
-#: said to it.
-_IN_ORDER, _TO_THEM = "alb", "alb.ingress.kubernetes.io/"
-#: What stands in the names of classes of which the controller takes such a path for the beginning
-#: of a text. To others it is the whole one (AWS, Google, Azure, Istio), or a pattern (Cilium).
-_AS_TEXT = (
-    *("contour", "haproxy", "higress", "kong", "mse", "nginx", "traefik"),
-    TKE_CLASS,
-)
-#: Unless they are told otherwise (HAProxy's, Traefik)
-_TYPED = ("path-type", "router.pathmatcher")
-#: Likewise to which a ``*.`` stands for several labels
-_DEEP = ("kong", "nginx", TKE_CLASS)
-#: What stands in the names of classes of which the controller lets a path of the type ``Prefix``
-#: end at a slash, as Kubernetes has it. To others, as F5's nginx or Tencent's load balancer, it is
-#: the beginning of a text.
-_IN_WORDS = (
-    *("alb", "apisix", "cilium", "contour", "gce", "haproxy", "higress", "istio", "kong", "mse"),
-)
-#: How Traefik writes rules, its versions 3 and 2, and where it is told to end such a path at a
-#: slash (``strictPrefixMatching``); and whether it does
-_WRITTEN = {"3": False, "2": False, "strict": True}
-#: What stands in the names of classes of which the controller goes by the host first
-_BY_HOST = (
-    *("alb", "apisix", "azure", "cilium", "contour", "gce", "haproxy", "higress", "istio", "kong"),
-    *("mse", "nginx", TKE_CLASS),
-)
-
-
-def _habits(*ingresses: Object) -> list[_Habits]:
-    """Those that the controller of all of these may have: one of them is enough to tell.
-
-    The name of a class is its user's, so that it need not tell.
-    """
-    classes = {class_of(one).lower() for one in ingresses} - {""}
-
-    def are(*words: str) -> bool:
-        return any(word in name for word in words for name in classes)
-
-    told = are(*_BY_HOST)
-    keys = [key for one in ingresses for key in annotations_of(one)]
-    noted = {key.rpartition("/")[2] for key in keys}
-    in_order = are(_IN_ORDER) or any(key.startswith(_TO_THEM) for key in keys)
-    conditional = any(map(_CONDITIONAL.fullmatch, noted))
-    usual = _Habits(
-        by_number=in_order or conditional or not noted.isdisjoint(_NUMBERED),
-        in_order=in_order,
-        as_text=noted.isdisjoint(_TYPED) and (not classes or are(*_AS_TEXT)),
-        deep=not classes or are(*_DEEP),
-        patterns=not noted.isdisjoint(_PATTERNED),
-        patterns_first=not noted.isdisjoint(_PATTERNS_FIRST),
-    )
-    by_length = [
-        usual._replace(by_length=one, in_words=in_words) for one, in_words in _WRITTEN.items()
-    ]
-    if any("traefik" in name for name in classes):
-        return by_length
-    in_words = [usual] if are(*_IN_WORDS) else [usual, usual._replace(in_words=False)]
-    return [*in_words, *(by_length if classes and not told else [])]
 
 
 #: The load balancer that an Ingress of TKE's shares with others
@@ -272,11 +181,6 @@ def _is_new_beside(one: Object, front: Object) -> bool:
         return named is not None and named == own
     classes = {class_of(one), class_of(front)}
     return "" in classes or len(classes) == 1
-
-
-def _host_nearness(ingress: Object, host: str) -> int:
-    """How near the rule is that is nearest to a host, whatever its paths: -1 without any."""
-    return max((_nearness(wanted, host) for wanted, _paths in every_rule(ingress)), default=-1)
 
 
 def _nearness(wanted: str, host: str) -> int:
@@ -348,129 +252,68 @@ def _is_passed_through(ingress: Object) -> bool:
     )
 
 
-#: How near a default backend is
-_DEFAULT = (-1, 0)
-#: Longer than any path
-_FIRST = 1_000_000
-
-
-class _Match(t.NamedTuple):
-    """A rule that a request is for. ``place``: how near it is; ``rank``: where it stands among
-    those that are taken in order; ``sure``: whether it is for that request to each controller.
-    """
-
-    place: tuple[int, int]
-    rank: tuple[int, int, int]
-    name: str
-    sure: bool
-
-
-class _Nearest(t.NamedTuple):
-    """``most``: how near the nearest rule is; ``least``: and if it isn't for the request, although
-    it looks so; ``names``: of the Services that may get it.
-    """
-
-    most: tuple[int, int]
-    least: tuple[int, int]
-    names: list[str]
-
-
-def _nearest(ingress: Object, host: str, path: str, habits: _Habits) -> _Nearest:
-    """The nearest rule of an Ingress, as far as it can be told."""
-    found = [*_matches(ingress, host, path, habits)]
-    most = max((one.place for one in found), default=_DEFAULT)
-    least = max((one.place for one in found if one.sure), default=_DEFAULT)
-    if habits.in_order:
-        # Some go by the length of a path within a rule, some releases by the list alone.
-        orders = found, sorted(found, key=lambda one: one.rank)
-        near = [one for order in orders for one in _until_sure(order)]
-    else:
-        near = [one for one in found if one.place >= least]
-    names = {one.name for one in near}
-    default = service_name(ingress.get("spec", {}).get("defaultBackend"))
-    if default and least == _DEFAULT:
-        names.add(default)
-    return _Nearest(most, least, sorted(f"{_space_before(ingress)}{name}" for name in names))
-
-
 #: In which namespace Apache APISIX looks for an Ingress' Services, where it isn't its own
 _OF_SERVICES = "k8s.apisix.apache.org/svc-namespace"
 
 
-def _space_before(ingress: Object) -> str:
-    """What stands before the names of an Ingress' Services: nothing where they are of its own
-    namespace.
-    """
+def _named(ingress: Object, names: t.Iterable[str]) -> list[str]:
+    """Names of Services, after their namespace where it isn't that of the Ingress."""
     own = ingress.get("metadata", {}).get("namespace")
     space = annotations_of(ingress).get(_OF_SERVICES) or ""
-    return f"{space}/" if space and space != own else ""
+    before = f"{space}/" if space and space != own else ""
+    return sorted({f"{before}{name}" for name in names})
 
 
-def _until_sure(matches: t.Iterable[_Match]) -> t.Iterator[_Match]:
-    for one in matches:
-        yield one
-        if one.sure:
-            return
+def _entries(ingress: Object, host: str) -> t.Iterator[tuple[str, Object]]:
+    """Each path that may be for a host, after the host of its rule."""
+    for wanted, paths in every_rule(ingress):
+        if _nearness(wanted, host) >= 0:
+            yield from ((wanted, entry) for entry in paths)
 
 
-def _matches(ingress: Object, host: str, path: str, habits: _Habits) -> t.Iterator[_Match]:
-    through, asked = _is_passed_through(ingress), path.partition("?")[0]
-    annotations = annotations_of(ingress)
-    marks = (_PATTERN_MARK, annotations.get(_OTHER_MARK) or _PATTERN_MARK)
-    for number, (wanted, paths) in enumerate(every_rule(ingress)):
-        nearness = _nearness(wanted, host)
-        one_label = habits.deep or not wanted.startswith("*.") or covers(wanted, host)
-        for entry in paths if nearness >= 0 else ():
-            prefix, kind = entry.get("path") or "/", entry.get("pathType", "")
-            patterns = [prefix[len(one) :] for one in marks if prefix.startswith(f"{one}/")]
-            marked = bool(patterns)
-            by_text = kind == "Prefix" and not habits.in_words
-            own = "" if habits.patterns else _BEGINNING if by_text else kind
-            forms = {prefix: own, **dict.fromkeys(patterns, "")}
-            if through or any(starmap(partial(under, path), forms.items())):
-                is_first = habits.patterns_first and not _LITERAL.fullmatch(prefix)
-                goes_first = through or marked or is_first
-                length = _FIRST if goes_first else len(prefix)
-                by_length = (0, _length(wanted, prefix, kind, habits.by_length))
-                is_text = kind not in _RANKS and not goes_first and bool(_LITERAL.fullmatch(prefix))
-                yield _Match(
-                    place=by_length if habits.by_length else (nearness, length),
-                    rank=(number, _RANKS.get(kind, 2), -len(prefix) if kind == "Prefix" else 0),
-                    name=service_name(entry.get("backend")),
-                    sure=one_label and (habits.as_text or not is_text or asked == prefix),
-                )
+def _is_for(entry: Object, path: str) -> bool:
+    """Whether it is for a request of this path, as Kubernetes has it."""
+    return under(path, entry.get("path") or "/", entry.get("pathType", ""))
 
 
-#: By the type of a path where it stands among those of its rule, to who sorts them
-_RANKS = {"Exact": 0, "Prefix": 1}
-
-
-def _length(host: str, prefix: str, kind: str, written: str) -> int:
-    """Characters of a rule as Traefik writes it, of which it takes the longest.
-
-    ``written``: one of _WRITTEN.
+def _may_get(ingress: Object, host: str, path: str) -> list[str]:
+    """Services of the rules that may be for a request to some controller: those whose path, as far
+    as it is no pattern, is the beginning of the text that is asked for.
     """
-    if host.startswith("*.") and written == "2":
-        matcher = f"HostRegexp(`{{subdomain:[a-zA-Z0-9-]+}}{host[1:]}`) && "
-    elif host.startswith("*."):
-        pattern = host[1:].replace(".", r"\.")
-        matcher = f"HostRegexp(`^[a-zA-Z0-9-]+{pattern}$`) && "
-    else:
-        matcher = f"Host(`{host}`) && " if host else ""
-    begin = prefix.rstrip("/")
-    if written == "strict" and kind == "Prefix" and begin:
-        return len(f"{matcher}(Path(`{begin}`) || PathPrefix(`{begin}/`))")
-    return len(f"{matcher}{'Path' if kind == 'Exact' else 'PathPrefix'}(`{prefix}`)")
+    annotations = annotations_of(ingress)
+    marks = {_PATTERN_MARK, annotations.get(_OTHER_MARK) or _PATTERN_MARK}
+    # Of what is passed on with TLS nobody knows the path, and a condition can add another one.
+    has_conditions = any(key.startswith(_CONDITIONS) for key in annotations)
+    any_path = _is_passed_through(ingress) or has_conditions
+
+    def may_be_for_it(entry: Object) -> bool:
+        own = entry.get("path") or "/"
+        forms = [own, *(own[len(mark) :] for mark in marks if own.startswith(f"{mark}/"))]
+        return any_path or _is_for(entry, path) or any(under(path, form, "") for form in forms)
+
+    found = [entry for _host, entry in _entries(ingress, host) if may_be_for_it(entry)]
+    return [service_name(entry.get("backend")) for entry in found]
+
+
+#: Types of paths of which Kubernetes says what they are for
+_TOLD = ("Exact", "Prefix")
+
+
+def _has_sure_rule(ingress: Object, host: str, path: str) -> bool:
+    """Whether one of its rules is for a request to each controller."""
+    asked = path.partition("?")[0]
+    return any(
+        _is_for(entry, path)
+        and (entry.get("pathType") in _TOLD or (entry.get("path") or "/") == asked)
+        and covers(wanted, host)
+        for wanted, entry in _entries(ingress, host)
+    )
 
 
 def covers(rule_host: str, host: str) -> bool:
     """Is a rule for this host? One without a host is for every one, ``*.`` for one more label."""
     wildcard = rule_host.startswith("*.") and host.partition(".")[2] == rule_host[2:]
     return rule_host in ("", host) or wildcard
-
-
-#: In the place of the type ``Prefix``, to whom that is the beginning of a text
-_BEGINNING = "beginning"
 
 
 def under(path: str, prefix: str, kind: str) -> bool:
@@ -482,10 +325,8 @@ def under(path: str, prefix: str, kind: str) -> bool:
     path = path.partition("?")[0]
     if kind == "Exact":
         return path == prefix
-    if kind == _BEGINNING:
-        return path.startswith(prefix)
     if kind == "Prefix":
-        return path == prefix or path.startswith(prefix.rstrip("/") + "/")
+        return f"{path}/".startswith(prefix.rstrip("/") + "/")
     literal = _LITERAL.fullmatch(prefix) or _NO_PATTERN.match(prefix)
     # To nginx small letters are large ones then.
     return literal is not None and path.lower().startswith(literal[0].lower())

@@ -206,7 +206,9 @@ def read_way(cluster: Cluster, namespace: str, options: t.Mapping[str, t.Any]) -
     by_header = named and options["layer"] == "l7"
     routes, gateways = reader.routes(routes_here, led_to if by_header else [])
     found = targets(named, host, path, listeners(front or {}, host))
-    urls = [options["url"]] if options["url"] else [one["url"] for one in found if not ingress]
+    probed = [options["url"]] if options["url"] else [one["url"] for one in found]
+    # Of an Ingress' usual addresses, who listens there is its controller.
+    urls = [] if ingress and not options["url"] else probed
     # A list that was refused is missed only where something would have been looked for in it.
     missed = {
         "node_ports": _NODES if any(map(node_port, [service or {}, *same])) else None,
@@ -226,13 +228,9 @@ def read_way(cluster: Cluster, namespace: str, options: t.Mapping[str, t.Any]) -
             if ingress
             else [options["service"]]
         ),
-        "url_leads_to": (
-            (
-                _led_to(front, [asked], [options["url"]], every_backend)
-                if ingress
-                else [options["service"]]
-            )
-            if front and options["url"] and may_listen(front, service, options["url"])
+        "may_lead_to": (
+            (_led_to(front, asked_of, probed, every_backend) if ingress else [options["service"]])
+            if front and (not options["url"] or may_listen(front, service, options["url"]))
             else []
         ),
         "url_takers": _union(

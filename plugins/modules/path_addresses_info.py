@@ -96,10 +96,12 @@ leads_to:
   returned: success
   type: list
   elements: str
-url_leads_to:
-  description: Names of the Services that O(ingress) sends a request for O(url) to, of O(service)
-    alone where there is no O(ingress). None without O(url), where no rule is for it, and where what
-    is in front is known not to listen at its port.
+may_lead_to:
+  description: Names of the Services that O(ingress) may send the same request to, or one for O(url)
+    instead, whoever its controller is, as controllers differ in which rule is the nearest; an empty
+    one where it may have no rule for it. Of O(service) alone where there is no O(ingress). None
+    where no rule is for it, and where what is in front is known not to listen at the port of
+    O(url).
   returned: success
   type: list
   elements: str
@@ -112,7 +114,8 @@ url_takers:
   elements: str
 rivals:
   description: Namespaces and names of other Ingresses at an address of O(ingress) that may take
-    requests for O(request_host) and O(path) in its place, as far as they may be listed.
+    requests for O(request_host) and O(path) in its place, as far as they may be listed. Those that
+    have a rule for them as well, however near it is, or a default backend.
   returned: success
   type: list
   elements: str

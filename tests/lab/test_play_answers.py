@@ -109,7 +109,7 @@ def test_a_url_that_the_ingress_leads_to_another_service_is_not_judged(deployed:
         run = deployed.run("verify", *MINE, "-e", f"real_ip_url={target['url']}other")
         assert run.status == 2, run.output
         assert run.verdict == "not_run"
-        assert "to the Service other: expected real-ip-service, or an echo app" in run.line
+        assert "to other: expected real-ip-service alone, whoever its controller is" in run.line
         own_rule = deployed.run("verify", *MINE, "-e", f"real_ip_url={target['url']}")
         assert own_rule.verdict == "preserved", own_rule.output
     finally:

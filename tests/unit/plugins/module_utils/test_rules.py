@@ -38,6 +38,8 @@ ROOT = a_rule("", ("/", "Prefix", "root"))
         ([a_rule("", ("/", "Prefix", "root"), ("/x", "Prefix", "x"))], "", "/x/y", ["x"]),
         ([a_rule("", ("/", "Prefix", "root"), ("/x", "Prefix", "x"))], "", "/xy", ["root"]),
         ([a_rule("", ("/x", "Exact", "x"))], "", "/x/y", ["default"]),
+        ([a_rule("", ("/x/", "Exact", "x"))], "", "/x", ["default"]),
+        ([a_rule("", ("/x/", "Prefix", "x"))], "", "/x", ["x"]),
         # What the controller may take for its own
         ([ROOT, a_rule("", ("/x", "ImplementationSpecific", "x"))], "", "/xy", ["x"]),
         ([ROOT, a_rule("", ("/x/", "ImplementationSpecific", "x"))], "", "/x", ["root"]),
@@ -96,7 +98,9 @@ BY_ALIAS = a_rule("b.example", ("/", "Prefix", "b"))
             ["next/own"],
         ),
         (ingress_at("nearer", a_rule("a.example", ("/x", "Prefix", "x"))), ["echo/nearer"]),
-        (ingress_at("any", a_rule("*.example", ("/", "Prefix", "any"))), []),
+        # However near it is
+        (ingress_at("any", a_rule("*.example", ("/", "Prefix", "any"))), ["echo/any"]),
+        (ingress_at("any", a_rule("", ("/", "Prefix", "any"))), ["echo/any"]),
         # What the controller may take for its own
         *(
             (ingress_at("other", a_rule("a.example", (path, "ImplementationSpecific", "x"))), found)
@@ -111,8 +115,8 @@ BY_ALIAS = a_rule("b.example", ("/", "Prefix", "b"))
             for names, found in (
                 ("c.example", []),
                 ("c.example, a.example", ["echo/by alias"]),
-                ("*.example", []),
-                ("~^[ab][.]example$", []),
+                ("*.example", ["echo/by alias"]),
+                ("~^[ab][.]example$", ["echo/by alias"]),
                 ("", []),
             )
         ),
@@ -153,7 +157,6 @@ CONDITIONS = '[{"field": "host-header", "hostHeaderConfig": {"values": ["%s"]}}]
     ],
 )
 def test_an_alias_can_be_a_pattern(name: str, alias: str) -> None:
-    """What is for every host comes after it."""
     other = ingress_at("by alias", BY_ALIAS, annotations={name: alias})
     front = ingress_at("own", a_rule("", ("/", "Prefix", "own")))
     assert rivals(front, [front, other], "a.example", "/x") == ["echo/by alias"]
@@ -164,278 +167,98 @@ def _class(name: str) -> dict[str, Any]:
 
 
 TEXT = "ImplementationSpecific"
-LONG = {"path": "/along/the"}
-TRAEFIK = _class("traefik")
-PRIORITY = "traefik.ingress.kubernetes.io/router.priority"
-REGEX = "nginx.ingress.kubernetes.io/use-regex"
-
-
-@pytest.mark.parametrize(
-    ("own", "other", "taken"),
-    [
-        # To Traefik the longest rule is the nearest, and that of a wildcard is long.
-        (TRAEFIK, ingress_at("x", a_rule("*.example", ("/", "Prefix", "x")), **TRAEFIK), True),
-        (TRAEFIK, ingress_at("x", a_rule("", ("/", "Prefix", "x")), **TRAEFIK), False),
-        (
-            {**TRAEFIK, **LONG},
-            ingress_at("x", a_rule("", ("/along/the/way", "Prefix", "x")), **TRAEFIK),
-            False,
-        ),
-        # Told to end paths at a slash it writes them twice, and its version 2 a wildcard at length.
-        (TRAEFIK, ingress_at("x", a_rule("", ("/along/the/way", "Prefix", "x")), **TRAEFIK), True),
-        (
-            {**TRAEFIK, "path": "/along/the/way/to/all/of"},
-            ingress_at("x", a_rule("*.example", ("/", TEXT, "x")), **TRAEFIK),
-            True,
-        ),
-        # Not told so, it takes a path for the beginning of a text, as F5's nginx does, whose class
-        # has the same name as that of another one.
-        *(
-            (
-                _class(name),
-                ingress_at("x", a_rule("a.example", ("/al", "Prefix", "x")), **_class(name)),
-                taken,
-            )
-            for name, taken in (
-                *(("traefik", True), ("nginx", True), ("qcloud", True), ("public", True)),
-                *(("kong", False), ("alb", False)),
-            )
-        ),
-        (
-            TRAEFIK,
-            ingress_at("x", a_rule("", ("/along/the/way/to/all/of/it", "Prefix", "x")), **TRAEFIK),
-            True,
-        ),
-        (
-            TRAEFIK,
-            ingress_at("x", a_rule("", ("/along/the/way/to/all/of/it", "Exact", "x")), **TRAEFIK),
-            False,
-        ),
-        (TRAEFIK, ingress_at("x", spec={"defaultBackend": {"service": {"name": "x"}}}), False),
-        # The name of its class need not tell which controller it is.
-        *(
-            (
-                _class(name),
-                ingress_at("x", a_rule("*.example", ("/", "Prefix", "x")), **_class(name)),
-                taken,
-            )
-            for name, taken in (("public", True), ("nginx-public", False), ("qcloud", False))
-        ),
-        # Its user says which is the first one.
-        ({}, ingress_at("x", a_rule("", ("/", "Prefix", "x")), annotations={PRIORITY: "9"}), True),
-        (
-            {},
-            ingress_at("x", a_rule("b.example", ("/", "Prefix", "x")), annotations={PRIORITY: "9"}),
-            False,
-        ),
-        (
-            {"annotations": {"alb.ingress.kubernetes.io/group.order": "9"}},
-            ingress_at("x", a_rule("", ("/", "Prefix", "x"))),
-            True,
-        ),
-        # With one annotation at any of them, all paths of a host are patterns to nginx.
-        (
-            {},
-            ingress_at("x", a_rule("a.example", ("/a", "Exact", "x")), annotations={REGEX: "true"}),
-            True,
-        ),
-        (
-            {},
-            ingress_at("x", a_rule("a.example", ("/v", "Exact", "x")), annotations={REGEX: "true"}),
-            False,
-        ),
-        (
-            {"annotations": {"nginx.ingress.kubernetes.io/rewrite-target": "/"}},
-            ingress_at("x", a_rule("a.example", ("/alo?ng.*", "Prefix", "x"))),
-            True,
-        ),
-        # What is a pattern to Kong goes before all that is none.
-        (
-            LONG,
-            ingress_at("x", a_rule("a.example", ("/~/al.*", "ImplementationSpecific", "x"))),
-            True,
-        ),
-        (
-            LONG,
-            ingress_at("x", a_rule("a.example", ("/~/v.*", "ImplementationSpecific", "x"))),
-            False,
-        ),
-        (LONG, ingress_at("x", a_rule("", ("/~/al.*", "ImplementationSpecific", "x"))), False),
-        (
-            LONG,
-            ingress_at(
-                "x",
-                a_rule("a.example", ("/@/al.*", "ImplementationSpecific", "x")),
-                annotations={"konghq.com/regex-prefix": "/@"},
-            ),
-            True,
-        ),
-        # Likewise where the nginx of F5 is told so.
-        (
-            LONG,
-            ingress_at(
-                "x",
-                a_rule("a.example", ("/al.*", "Prefix", "x")),
-                annotations={"nginx.org/path-regex": "case_sensitive"},
-            ),
-            True,
-        ),
-    ],
-)
-def test_who_may_take_requests_of_a_controller_with_habits_of_its_own(
-    own: dict[str, Any], other: dict[str, Any], taken: bool
-) -> None:
-    path = own.get("path", "/")
-    more = {key: value for key, value in own.items() if key != "path"}
-    front = ingress_at("own", a_rule("a.example", (path, "Prefix", "own")), **more)
-    assert (
-        rivals(front, [front, other], "a.example", "/along/the/way/to/all/of/it")
-        == ["echo/x"] * taken
-    )
-
-
-@pytest.mark.parametrize(
-    ("name", "path", "led_to"),
-    [
-        ("nginx", "/xy", ["root", "x"]),
-        ("nginx", "/x", ["x"]),
-        ("kong", "/xy", ["root"]),
-        ("traefik", "/xy", ["root", "x"]),
-        ("public", "/", ["any", "root"]),
-        # One of them finds no rule, where another one does.
-        ("nginx", "/yz", ["", "y"]),
-        ("nginx", "/z", []),
-    ],
-)
-def test_another_rule_of_the_same_ingress_may_take_what_its_controller_alone_knows(
-    name: str, path: str, led_to: list[str]
-) -> None:
-    rules = {
-        "/y": [a_rule("", ("/y", "Prefix", "y"))],
-        "/x": [a_rule("", ("/", "Prefix", "root"), ("/x", "Prefix", "x"))],
-        "/": [
-            a_rule("a.example", ("/", "Prefix", "root")),
-            a_rule("*.example", ("/", TEXT, "any")),
-        ],
-        "/z": [a_rule("b.example", ("/", "Prefix", "b"))],
-    }
-    front = ingress_at("own", *rules[path[:2]], **_class(name))
-    assert every_backend(front, "a.example", path) == led_to
-
-
-ALB, OF_ALB = _class("alb"), "alb.ingress.kubernetes.io/"
-
-
-@pytest.mark.parametrize(
-    ("own", "other"),
-    [
-        # Of a group of AWS's or Alibaba's the first by name goes first, whatever its path.
-        (ALB, ALB),
-        ({"annotations": {f"{OF_ALB}group.name": "shared"}}, {}),
-        ({}, {"annotations": {f"{OF_ALB}order": "1"}}),
-        # Huawei's users say which goes first.
-        ({}, {"annotations": {"kubernetes.io/elb.ingress-order": "1"}}),
-        # So do Azure's, also where one rule has a wildcard and the other one the very host.
-        ({}, {"annotations": {"appgw.ingress.kubernetes.io/rule-priority": "1"}}),
-        ({}, {"annotations": {"haproxy-ingress.github.io/path-type-order": "regex,prefix"}}),
-        # It may be for other requests: of another method, with another header, over TLS.
-        ({"annotations": {"konghq.com/methods": "POST"}}, {}),
-        ({"annotations": {"konghq.com/headers.x-canary": "yes"}}, {}),
-        ({"annotations": {"konghq.com/protocols": "https"}}, {}),
-        ({"annotations": {"kubernetes.io/elb.conditions.own": "[]"}}, {}),
-        (
-            {**TRAEFIK, "annotations": {"traefik.ingress.kubernetes.io/router.tls": "true"}},
-            TRAEFIK,
-        ),
-        (
-            {**TRAEFIK, "annotations": {"traefik.ingress.kubernetes.io/router.entrypoints": "w"}},
-            TRAEFIK,
-        ),
-        # To Kong, who asks for more goes before who has the longer path.
-        ({}, {"annotations": {"konghq.com/methods": "GET"}}),
-    ],
-)
-def test_how_near_a_rule_is_does_not_tell_who_takes_requests(
-    own: dict[str, Any], other: dict[str, Any]
-) -> None:
-    front = ingress_at("own", a_rule("a.example", ("/along", "Prefix", "own")), **own)
-    for place, found in (("/", ["echo/x"]), ("/elsewhere", [])):
-        rival = ingress_at("x", a_rule("", (place, "Prefix", "x")), **other)
-        assert rivals(front, [front, rival], "a.example", "/along/the") == found
-
-
 ALL = ("/*", TEXT, "x")
 
 
+def _annotated(key: str, value: str, *paths: tuple[str, str, str]) -> dict[str, Any]:
+    return ingress_at("x", a_rule("a.example", *paths), annotations={key: value})
+
+
 @pytest.mark.parametrize(
-    ("more", "rules", "host", "path", "expected"),
+    ("other", "taken"),
     [
-        # The list is gone through: of rules as they stand, of paths that may be anything likewise.
-        (ALB, [a_rule("", ALL), a_rule("a.example", ("/", "Prefix", "own"))], "", "/", ["x"]),
-        (ALB, [a_rule("", ALL, ("/own", TEXT, "own"))], "", "/own", ["x"]),
-        (ALB, [a_rule("", ("/own", TEXT, "own"), ALL)], "", "/own", ["own"]),
-        (ALB, [a_rule("", ("/", "Prefix", "x"), ("/own", TEXT, "own"))], "", "/own", ["x"]),
-        (ALB, [a_rule("", ("/own", "Prefix", "own"), ("/", "Prefix", "x"))], "", "/own", ["own"]),
-        (
-            ALB,
-            [a_rule("", ("/", "Prefix", "x"), ("/own", "Prefix", "own"))],
-            *("", "/own", ["own", "x"]),
+        *(
+            (ingress_at("x", a_rule(host, (path, kind, "x"))), taken)
+            for host, path, kind, taken in (
+                # To Traefik the longest rule is the nearest, and AWS's goes through a list.
+                ("*.example", "/", "Prefix", True),
+                ("", "/", "Prefix", True),
+                ("", "/along", "Exact", True),
+                # Not everywhere does a path end at a slash.
+                ("a.example", "/al", "Prefix", True),
+                ("a.example", "/al", TEXT, True),
+                ("a.example", "/AL", TEXT, True),
+                ("a.example", "/along/the/way/", "Prefix", True),
+                # With one annotation at any Ingress of the host, each path is a pattern to nginx.
+                ("a.example", "/alo?ng.*", "Prefix", True),
+                # So it is to Kong with a mark, which it can be told to be another one.
+                ("a.example", "/~/al.*", TEXT, True),
+                ("a.example", "/~/v.*", TEXT, False),
+                ("a.example", "/@/al.*", TEXT, False),
+                ("a.example", "/v.*", TEXT, False),
+                ("a.example", "/elsewhere", "Prefix", False),
+                ("a.example", "/along/the/way/on", "Prefix", False),
+                ("b.example", "/", "Prefix", False),
+                ("*.a.example", "/", "Prefix", False),
+            )
         ),
-        # Such a path is the whole one to many.
-        (ALB, [a_rule("", ("/own", TEXT, "own"), ALL)], "", "/own/it", ["own", "x"]),
-        (_class("gce"), [a_rule("", ("/own", TEXT, "own"), ALL)], "", "/own/it", ["own", "x"]),
-        (_class("gce"), [a_rule("", ("/own", TEXT, "own"), ALL)], "", "/own?a=1", ["own"]),
-        (_class("gce"), [a_rule("", ("/own", TEXT, "own"))], "", "/own/it", ["default", "own"]),
-        (_class("nginx"), [a_rule("", ("/own", TEXT, "own"), ALL)], "", "/own/it", ["own"]),
+        (_annotated("konghq.com/regex-prefix", "/@", ("/@/al.*", TEXT, "x")), True),
+        # A condition can add paths to those of a rule.
+        (_annotated("alb.ingress.kubernetes.io/conditions.x", "[]", ("/v", "Exact", "x")), True),
+        # Who passes TLS on looks at no path.
         (
-            {
-                **TRAEFIK,
-                "annotations": {"traefik.ingress.kubernetes.io/router.pathmatcher": "Path"},
-            },
-            [a_rule("", ("/own", TEXT, "own"), ("/", "Prefix", "x"))],
-            *("", "/own/it", ["own", "x"]),
-        ),
-        # And a wildcard is for one label.
-        (
-            _class("gce"),
-            [ROOT, a_rule("*.example", ("/", "Prefix", "own"))],
-            *("a.b.example", "/", ["own", "root"]),
+            _annotated("nginx.ingress.kubernetes.io/ssl-passthrough", "true", ("/v", TEXT, "x")),
+            True,
         ),
         (
-            _class("nginx"),
-            [ROOT, a_rule("*.example", ("/", "Prefix", "own"))],
-            *("a.b.example", "/", ["own"]),
+            _annotated("nginx.ingress.kubernetes.io/ssl-passthrough", "false", ("/v", TEXT, "x")),
+            False,
         ),
     ],
 )
-def test_to_which_service_a_rule_leads_is_not_the_same_to_all(
-    more: dict[str, Any], rules: list[dict[str, Any]], host: str, path: str, expected: list[str]
+def test_how_near_a_rule_is_does_not_tell_who_takes_requests(
+    other: dict[str, Any], taken: bool
 ) -> None:
-    spec = {**more.get("spec", {}), "defaultBackend": {"service": {"name": "default"}}}
-    own = ingress_at("own", *rules, **{**more, "spec": spec})
-    assert backends(own, host or "a.example", path) == expected
-
-
-def test_another_ingress_takes_what_a_rule_may_not_be_for() -> None:
-    rule = a_rule("a.example", ("/own", TEXT, "own"))
-    other = a_rule("", ("/", "Prefix", "x"))
-    for name, found in (("gce", ["echo/x"]), ("nginx", [])):
-        front = ingress_at("own", rule, **_class(name))
-        rival = ingress_at("x", other, **_class(name))
-        assert rivals(front, [front, rival], "a.example", "/own/it") == found
-        assert rivals(front, [front, rival], "a.example", "/own") == []
-
-
-def test_who_passes_tls_on_looks_at_no_path() -> None:
+    """Each controller has habits of its own, and its class' name need not tell which one it is."""
     front = ingress_at("own", a_rule("a.example", ("/along", "Prefix", "own")))
-    annotation = "nginx.ingress.kubernetes.io/ssl-passthrough"
-    for text, host, found in (
-        ("true", "a.example", ["echo/x"]),
-        ("false", "a.example", []),
-        ("true", "b.example", []),
-    ):
-        other = ingress_at("x", a_rule(host, ("/", "Prefix", "x")), annotations={annotation: text})
-        assert rivals(front, [front, other], "a.example", "/along") == found
+    assert rivals(front, [front, other], "a.example", "/along/the/way") == ["echo/x"] * taken
+
+
+@pytest.mark.parametrize(
+    ("rules", "path", "led_to"),
+    [
+        ([a_rule("", ("/", "Prefix", "own"))], "/x", ["own"]),
+        ([a_rule("", ("/x", "Exact", "own"))], "/x?a=1", ["own"]),
+        ([a_rule("", ("/", "Prefix", "root"), ("/x", "Prefix", "x"))], "/xy", ["root", "x"]),
+        ([a_rule("", ("/", "Prefix", "root"), ("/x", "Prefix", "x"))], "/", ["root"]),
+        ([a_rule("", ("/own", TEXT, "own"), ALL)], "/own", ["own", "x"]),
+        (
+            [a_rule("a.example", ("/", "Prefix", "a")), a_rule("*.example", ("/", TEXT, "any"))],
+            "/",
+            ["a", "any"],
+        ),
+        ([a_rule("a.example", ("/x/y", "Prefix", "a"), ("/~/x.*", TEXT, "x"))], "/x/y", ["a", "x"]),
+        # Some find no rule, where others do.
+        ([a_rule("", ("/y", "Prefix", "y"))], "/yz", ["", "y"]),
+        ([a_rule("", ("/own", TEXT, "own"))], "/own/it", ["", "own"]),
+        ([a_rule("", ("/own", TEXT, "own"))], "/own?a=1", ["own"]),
+        ([a_rule("**.example", ("/", "Prefix", "own"))], "/", ["", "own"]),
+        ([a_rule("b.example", ("/", "Prefix", "b"))], "/", []),
+    ],
+)
+def test_to_which_service_a_rule_leads_is_not_the_same_to_all(
+    rules: list[dict[str, Any]], path: str, led_to: list[str]
+) -> None:
+    assert every_backend(ingress_at("own", *rules), "a.example", path) == led_to
+    default = {"defaultBackend": {"service": {"name": "default"}}}
+    more = every_backend(ingress_at("own", *rules, spec=default), "a.example", path)
+    assert more == sorted({"default", *led_to} - {""})
+
+
+def test_a_wildcard_is_not_for_several_labels_to_all() -> None:
+    own = ingress_at("own", a_rule("*.example", ("/", "Prefix", "own")))
+    assert every_backend(own, "a.example", "/") == ["own"]
+    assert every_backend(own, "a.b.example", "/") == ["", "own"]
 
 
 def test_where_an_annotation_says_to_whom_requests_go() -> None:
@@ -459,19 +282,10 @@ def test_an_annotation_can_lead_to_services_of_another_namespace(
     assert rivals(OWN, [OWN, other], "a.example", "/x") == found
 
 
-def test_a_pattern_of_kongs_is_the_nearest_rule_of_an_ingress() -> None:
-    rules = [a_rule("a.example", ("/x/y", "Prefix", "a"), ("/~/x.*", "Prefix", "pattern"))]
-    assert backends(ingress_at("one", *rules), "a.example", "/x/y") == ["pattern"]
-    assert backends(ingress_at("one", *rules), "a.example", "/y") == []
+def test_what_is_behind_the_mark_of_a_pattern_is_asked_for() -> None:
     service = {"metadata": {"name": "own"}}
     found = around([], service, ingress_at("one", a_rule("", ("/~/x.*", "Prefix", "own"))))
     assert found["paths"] == ["/x."]
-
-
-def test_the_nearest_rule_of_an_ingress_is_the_longest_to_traefik() -> None:
-    rules = [a_rule("a.example", ("/", "Prefix", "a")), a_rule("*.example", ("/", "Prefix", "any"))]
-    assert backends(ingress_at("one", *rules), "a.example", "/") == ["a"]
-    assert backends(ingress_at("one", *rules, **TRAEFIK), "a.example", "/") == ["any"]
 
 
 @pytest.mark.parametrize(
@@ -514,23 +328,16 @@ def test_an_ingress_of_tkes_may_name_the_load_balancer_of_another_one(
 
 
 @pytest.mark.parametrize(
-    ("other", "found"),
-    [
-        # All requests of a host for which there is a rule, and no path of it is theirs
-        ({"host": "a.example"}, ["echo/other"]),
-        (a_rule("a.example", ("/y", "Prefix", "y")), ["echo/other"]),
-        ({"host": "*.example"}, []),
-        ({"host": "b.example"}, []),
-    ],
+    "rule",
+    [{"host": "a.example"}, a_rule("a.example", ("/y", "Prefix", "y")), {"host": "b.example"}],
 )
-def test_the_default_backend_of_a_nearer_host_may_take_requests(
-    other: dict[str, Any], found: list[str]
-) -> None:
+def test_a_default_backend_may_take_requests(rule: dict[str, Any]) -> None:
+    """As those of a host for which there is a rule, and no path of it is theirs."""
     own = ingress_at("own", a_rule("*.example", ("/", "Prefix", "own")))
-    default = {"defaultBackend": {"service": {"name": "x"}}}
-    rival = ingress_at("other", other, spec=default)
-    assert rivals(own, [own, rival], "a.example", "/") == found
-    assert rivals(own, [own, ingress_at("other", other)], "a.example", "/") == []
+    for name, found in (("x", ["echo/other"]), ("own", [])):
+        rival = ingress_at("other", rule, spec={"defaultBackend": {"service": {"name": name}}})
+        assert rivals(own, [own, rival], "a.example", "/") == found
+    assert rivals(own, [own, ingress_at("other", rule)], "a.example", "/") == []
 
 
 @pytest.mark.parametrize(
