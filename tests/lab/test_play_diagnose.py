@@ -44,6 +44,8 @@ spec:
       - name: shop
         image: docker.io/library/python:3.13-slim
         command: [python3, -c, "import sys; print('the shop is closed'); sys.exit(4)"]
+        # Without it the pod is ready for a moment after each start.
+        readinessProbe: {tcpSocket: {port: 8000}}
         env:
         - name: PASSWORD
           valueFrom: {secretKeyRef: {name: password, key: password}}
