@@ -63,8 +63,16 @@ def pod_addresses(pod: Object) -> list[str]:
     return several or [one for one in (status.get("podIP"),) if one]
 
 
+def _whole(pods: t.Sequence[Object] | None, own: t.Iterable[Object]) -> t.Sequence[Object] | None:
+    """A list of all pods, None where it isn't one: who isn't shown the Service's own pods among all
+    isn't shown all.
+    """
+    names = {*map(full_name, own)}
+    return None if names and names.isdisjoint(map(full_name, pods or ())) else pods
+
+
 def namesakes(
-    names: t.Collection[str], pods: t.Iterable[Object], everywhere: t.Iterable[Object] | None
+    names: t.Collection[str], pods: t.Iterable[Object], everywhere: t.Sequence[Object] | None
 ) -> list[str]:
     """Those of ``names`` that other pods have as well, or may have, sorted: as their own name, or
     as that of their host, which is what most echo apps tell.
@@ -74,6 +82,7 @@ def namesakes(
     was made by chance: a StatefulSet numbers its own.
     """
     own = [pod for pod in pods if pod["metadata"]["name"] in names]
+    everywhere = _whole(everywhere, own)
     if everywhere is None:
         numbered = (pod for pod in own if _is_numbered(pod))
         return sorted(pod["metadata"]["name"] for pod in numbered)
@@ -215,9 +224,7 @@ def collect(
     found: dict[str, t.Any] = {}
     if any(map(_stands_for_another, nodes or [])):
         nodes = None
-    # Who isn't shown the Service's own pods among all isn't shown all.
-    if own_pods and {*map(full_name, own_pods)}.isdisjoint(map(full_name, pods or [])):
-        pods = None
+    pods = _whole(pods, own_pods)
     addresses, ranges = of_nodes(nodes or [])
     # A cluster that has pods has nodes with addresses: who is shown none is not shown all.
     if addresses:

@@ -219,3 +219,10 @@ OWN_PODS = [
 def test_namesakes(names: list[str], others: list[Any] | None, expected: list[str]) -> None:
     everywhere = None if others is None else [*OWN_PODS, *others]
     assert namesakes(names, OWN_PODS, everywhere) == expected
+
+
+def test_a_list_of_all_pods_without_ones_own_tells_no_namesake_away() -> None:
+    """Something between shows some only, as a proxy of the API that filters."""
+    shown = [_of("b", "web-1", "StatefulSet")]
+    assert namesakes(["web-0", "app-5d-x2x"], OWN_PODS, shown) == ["web-0"]
+    assert namesakes(["web-0"], OWN_PODS, [*shown, OWN_PODS[0]]) == []
