@@ -147,7 +147,6 @@ def checks(paths: Sequence[str]) -> list[Check]:
             "collection",
             "The site of the documentation, every link in it",
             tool("site"),
-            minutes=10,
             proxies=True,
         ),
         Check("units", "unit", "Plugins", tool("collection units"), minutes=25, cases=units),

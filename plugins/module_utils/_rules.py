@@ -29,6 +29,12 @@ Object = t.Mapping[str, t.Any]
 _LITERAL = re.compile(r"/[\w/.~-]*", re.ASCII)
 #: How far a pattern is none: what stands before one of the last three may be there or not
 _NO_PATTERN = re.compile(r"[^.*+?()\[\]{}|^$\\]*(?![*?{])")
+#: What begins so is a pattern to Kong, which stands behind the mark
+_PATTERN_MARK = "/~"
+#: Where Kong is told that it is another mark
+_OTHER_MARK = "konghq.com/regex-prefix"
+#: Annotations, whatever stands before the slash, with which each path is a pattern
+_PATTERNED = ("path-regex", "rewrite-target", "use-regex")
 
 
 def entries_to(service: Object | None, rules: t.Iterable[Object]) -> t.Iterator[Object]:
@@ -47,15 +53,15 @@ def paths_to(service: Object | None, rules: t.Iterable[Object]) -> list[str]:
 
 
 def backends(ingress: Object, host: str, path: str, scheme: str = "") -> list[str]:
-    """Names of the Services that an Ingress sends a request to, sorted, as Kubernetes has it; more
-    than one where two rules are equally near.
+    """Names of the Services that an Ingress sends a request to, sorted, as Kubernetes and its
+    annotations have it; more than one where two rules are equally near.
 
     The host alone goes before a wildcard, before a rule without one; then the longest path wins.
     """
     found = [
         ((_nearness(wanted, host), len(entry.get("path") or "/")), entry)
         for wanted, entry in _entries(_of_scheme(ingress, scheme), host)
-        if _is_for(entry, path)
+        if _is_for(ingress, entry, path)
     ]
     most = max((place for place, _entry in found), default=None)
     near = [service_name(entry.get("backend")) for place, entry in found if place == most]
@@ -157,12 +163,6 @@ def rivals(front: Object, ingresses: t.Iterable[Object], host: str, path: str) -
         if {*names} - led_to if alike else names:
             found.append(f"{other['namespace']}/{other['name']}")
     return sorted(found)
-
-
-#: What begins so is a pattern to Kong, which stands behind the mark
-_PATTERN_MARK = "/~"
-#: Where Kong is told that it is another mark
-_OTHER_MARK = "konghq.com/regex-prefix"
 
 
 #: The load balancer that an Ingress of TKE's shares with others
@@ -271,28 +271,29 @@ def _entries(ingress: Object, host: str) -> t.Iterator[tuple[str, Object]]:
             yield from ((wanted, entry) for entry in paths)
 
 
-def _is_for(entry: Object, path: str) -> bool:
-    """Whether it is for a request of this path, as Kubernetes has it."""
-    return under(path, entry.get("path") or "/", entry.get("pathType", ""))
+def _is_for(ingress: Object, entry: Object, path: str) -> bool:
+    """Whether a path of an Ingress is for a request, as Kubernetes and its annotations have it."""
+    annotations = annotations_of(ingress)
+    own = entry.get("path") or "/"
+    marks = {_PATTERN_MARK, annotations.get(_OTHER_MARK) or _PATTERN_MARK}
+    patterns = [own[len(mark) :] for mark in marks if own.startswith(f"{mark}/")]
+    if any(key.rpartition("/")[2] in _PATTERNED for key in annotations):
+        patterns.append(own)
+    fits = under(path, own, entry.get("pathType", ""))
+    return fits or any(under(path, one, "") for one in patterns) or _is_passed_through(ingress)
 
 
 def _may_get(ingress: Object, host: str, path: str) -> list[str]:
     """Services of the rules that may be for a request to some controller: those whose path, as far
     as it is no pattern, is the beginning of the text that is asked for.
     """
-    annotations = annotations_of(ingress)
-    marks = {_PATTERN_MARK, annotations.get(_OTHER_MARK) or _PATTERN_MARK}
-    # Of what is passed on with TLS nobody knows the path, and a condition can add another one.
-    has_conditions = any(key.startswith(_CONDITIONS) for key in annotations)
-    any_path = _is_passed_through(ingress) or has_conditions
-
-    def may_be_for_it(entry: Object) -> bool:
-        own = entry.get("path") or "/"
-        forms = [own, *(own[len(mark) :] for mark in marks if own.startswith(f"{mark}/"))]
-        return any_path or _is_for(entry, path) or any(under(path, form, "") for form in forms)
-
-    found = [entry for _host, entry in _entries(ingress, host) if may_be_for_it(entry)]
-    return [service_name(entry.get("backend")) for entry in found]
+    # A condition can add a path to that of a rule.
+    any_path = any(key.startswith(_CONDITIONS) for key in annotations_of(ingress))
+    return [
+        service_name(entry.get("backend"))
+        for _host, entry in _entries(ingress, host)
+        if any_path or _is_for(ingress, entry, path) or under(path, entry.get("path") or "/", "")
+    ]
 
 
 #: Types of paths of which Kubernetes says what they are for
@@ -303,7 +304,7 @@ def _has_sure_rule(ingress: Object, host: str, path: str) -> bool:
     """Whether one of its rules is for a request to each controller."""
     asked = path.partition("?")[0]
     return any(
-        _is_for(entry, path)
+        under(path, entry.get("path") or "/", entry.get("pathType", ""))
         and (entry.get("pathType") in _TOLD or (entry.get("path") or "/") == asked)
         and covers(wanted, host)
         for wanted, entry in _entries(ingress, host)

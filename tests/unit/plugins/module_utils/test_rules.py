@@ -168,6 +168,7 @@ def _class(name: str) -> dict[str, Any]:
 
 TEXT = "ImplementationSpecific"
 ALL = ("/*", TEXT, "x")
+REGEX = "nginx.ingress.kubernetes.io/use-regex"
 
 
 def _annotated(key: str, value: str, *paths: tuple[str, str, str]) -> dict[str, Any]:
@@ -255,6 +256,23 @@ def test_to_which_service_a_rule_leads_is_not_the_same_to_all(
     assert more == sorted({"default", *led_to} - {""})
 
 
+def test_a_path_is_a_pattern_where_an_annotation_says_so() -> None:
+    rule = a_rule("", ("/alo?ng.*", "Prefix", "own"))
+    for told, led_to in (({REGEX: "true"}, ["own"]), ({}, [])):
+        assert backends(ingress_at("own", rule, annotations=told), "", "/along") == led_to
+
+
+def test_a_path_that_is_a_pattern_is_still_for_what_its_type_says() -> None:
+    own = ingress_at("own", a_rule("", ("/x/", "Prefix", "own")), annotations={REGEX: "true"})
+    assert every_backend(own, "", "/x") == ["own"]
+
+
+def test_who_passes_tls_on_is_asked_for_its_host_alone() -> None:
+    told = {"annotations": {"nginx.ingress.kubernetes.io/ssl-passthrough": "true"}}
+    other = ingress_at("x", a_rule("b.example", ("/", "Prefix", "x")), **told)
+    assert rivals(OWN, [OWN, other], "a.example", "/x") == []
+
+
 def test_a_wildcard_is_not_for_several_labels_to_all() -> None:
     own = ingress_at("own", a_rule("*.example", ("/", "Prefix", "own")))
     assert every_backend(own, "a.example", "/") == ["own"]
@@ -283,6 +301,10 @@ def test_an_annotation_can_lead_to_services_of_another_namespace(
 
 
 def test_what_is_behind_the_mark_of_a_pattern_is_asked_for() -> None:
+    rules = [a_rule("a.example", ("/x/y", "Prefix", "a"), ("/~/x.*", "Prefix", "pattern"))]
+    assert backends(ingress_at("one", *rules), "a.example", "/x/y") == ["pattern"]
+    assert backends(ingress_at("one", *rules), "a.example", "/x/z") == ["pattern"]
+    assert backends(ingress_at("one", *rules), "a.example", "/y") == []
     service = {"metadata": {"name": "own"}}
     found = around([], service, ingress_at("one", a_rule("", ("/~/x.*", "Prefix", "own"))))
     assert found["paths"] == ["/x."]
