@@ -8,6 +8,7 @@
 
 from __future__ import annotations
 
+import collections
 import re
 import typing as t
 
@@ -506,15 +507,19 @@ def _twice(quantity: str) -> str:
 
 _REFUSED = r"connection refused|connect: "
 
+#: How often a probe fails before it tells of more than a pod that is still starting: what
+#: failureThreshold is where a probe sets none,
+#: https://kubernetes.io/docs/concepts/configuration/liveness-readiness-startup-probes/
+_FAILURES = 3
+
 
 def not_ready(path: TrafficPath) -> t.Iterator[Seen]:
     """Pods whose containers run but that aren't ready; the first one stands for all."""
     # Of thousands of pods and events, not each pod can look through all events.
-    unhealthy = {
-        (one.get("involvedObject") or {}).get("name")
-        for one in path.events or ()
-        if one.get("reason") == "Unhealthy"
-    }
+    failures: t.Counter[str] = collections.Counter()
+    for one in path.events or ():
+        if one.get("reason") == "Unhealthy":
+            failures[(one.get("involvedObject") or {}).get("uid", "")] += int(one.get("count") or 1)
     for pod in objects.alive(path):
         statuses = objects.status(pod).get("containerStatuses") or []
         if not statuses or objects.condition(pod, "Ready").get("status") == "True":
@@ -532,16 +537,13 @@ def not_ready(path: TrafficPath) -> t.Iterator[Seen]:
                 {"gate": gate},
             )
             return
+        uid = pod["metadata"]["uid"]
         # A pod that has just started has nothing to say yet.
-        name = objects.name(pod)
-        events = [
-            one
-            for one in (objects.events_of(path, "Pod", name) if name in unhealthy else ())
-            if one.get("reason") == "Unhealthy"
-        ]
-        if not events:
+        if failures[uid] < _FAILURES:
             continue
-        yield _unhealthy(path, pod, events[-1], unready[0] if unready else "")
+        events = objects.events_of(path, "Pod", objects.name(pod), uid)
+        failed = [one for one in events if one.get("reason") == "Unhealthy"]
+        yield _unhealthy(path, pod, failed[-1], unready[0] if unready else "")
         return
 
 

@@ -148,11 +148,17 @@ def layer_4(attempt: Attempt) -> Iterator[dict[str, Any]]:
 
 
 @contextmanager
-def _policy(attempt: Attempt, policy: str) -> Iterator[None]:
+def _local(attempt: Attempt, layer_4: dict[str, Any]) -> Iterator[dict[str, Any]]:
+    """The Service with ``externalTrafficPolicy: Local``; what a probe found once it held.
+
+    A node's kube-proxy takes a change over a second later, or when a busy machine lets it.
+    """
     patch = ("patch", "service", "layer-4", "-p")
-    attempt.kubectl(*patch, json.dumps({"spec": {"externalTrafficPolicy": policy}}))
+    attempt.kubectl(*patch, json.dumps({"spec": {"externalTrafficPolicy": "Local"}}))
     try:
-        yield
+        kept = attempt.probe(CLIENT.name, **layer_4, wait=True, wait_timeout=30)
+        assert (kept["code"], kept["coverage"]) == ("V001", "complete"), kept["reason"]
+        yield kept
     finally:
         attempt.kubectl(*patch, json.dumps({"spec": {"externalTrafficPolicy": "Cluster"}}))
 
@@ -163,9 +169,7 @@ def test_layer_4_loses_the_address_and_keeps_it_with_local(
     lost = attempt.probe(CLIENT.name, **layer_4)
     assert lost["code"] in ("V201", "V202"), lost["reason"]
     assert "externalTrafficPolicy: Local" in lost["fix"]
-    with _policy(attempt, "Local"):
-        kept = attempt.probe(CLIENT.name, **layer_4, wait=True, wait_timeout=30)
-        assert (kept["code"], kept["coverage"]) == ("V001", "complete"), kept["reason"]
+    with _local(attempt, layer_4) as kept:
         assert kept["safe_strategy"] == {"strategy": "peer"}
         assert kept["warnings_found"] == []
 
@@ -177,7 +181,7 @@ def test_layer_4_proves_nothing_from_a_node_or_a_pod(
         name: ip for ip, name in layer_4["cluster_addresses"]["pod_names"].items() if ":" not in ip
     }
     pod = layer_4["expect_backends"][0]
-    with _policy(attempt, "Local"):
+    with _local(attempt, layer_4):
         for place, prober, own in (
             ("node", NODE1.name, NODE1_ADDRESS),
             ("pod", attempt.inside_of(pod), pods[pod]),
@@ -247,7 +251,7 @@ chain translation {
 def test_one_node_that_translates_addresses(
     lab: Lab, attempt: Attempt, layer_4: dict[str, Any]
 ) -> None:
-    with _policy(attempt, "Local"), ruled(lab, NODE1.name, TRANSLATION):
+    with _local(attempt, layer_4), ruled(lab, NODE1.name, TRANSLATION):
         found = attempt.probe(CLIENT.name, **layer_4)
     assert found["code"] == "V301", found["reason"]
     assert "10.244.1.1" in found["reason"]
@@ -263,7 +267,7 @@ def test_a_network_plugins_gateway_is_not_a_client_of_the_range(
     asked = {**layer_4, "expected_source": ["100.64.0.0/10"]}
     everywhere = TRANSLATION.replace("masquerade", f"snat to {GATEWAY}")
     with (
-        _policy(attempt, "Local"),
+        _local(attempt, layer_4),
         ruled(lab, NODE1.name, everywhere),
         ruled(lab, NODE2.name, everywhere),
     ):

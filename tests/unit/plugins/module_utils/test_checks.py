@@ -49,6 +49,7 @@ def pod(name: str, node: str = "node1", **changes: Any) -> Json:
     return {
         "metadata": {
             "name": name,
+            "uid": f"u-{name}",
             "labels": {**OURS, **APP},
             "ownerReferences": [{"kind": "ReplicaSet", "name": "echo-2"}],
         },
@@ -267,10 +268,13 @@ def both(*changes: Break) -> Break:
     return change
 
 
-def event(kind: str, name: str, message: str, reason: str = "x", uid: str = "u") -> Break:
+def event(
+    kind: str, name: str, message: str, reason: str = "x", uid: str = "u", **more: Any
+) -> Break:
     def change(way: Json) -> None:
         way["events"].append(
             {
+                **more,
                 "reason": reason,
                 "message": message,
                 "involvedObject": {"kind": kind, "name": name, "uid": uid},
@@ -282,8 +286,9 @@ def event(kind: str, name: str, message: str, reason: str = "x", uid: str = "u")
     return change
 
 
-def of_pods(message: str) -> Break:
-    return both(event("Pod", "echo-a", message, "Unhealthy"), every_pod(state={"running": {}}))
+def of_pods(message: str, count: int = 3, uid: str = "u-echo-a") -> Break:
+    failed = event("Pod", "echo-a", message, "Unhealthy", uid, count=count)
+    return both(failed, every_pod(state={"running": {}}))
 
 
 def probe(code: str, reason: str = "", **more: Any) -> Break:
@@ -909,6 +914,19 @@ ROWS: dict[str, Row] = {
         both(
             put("ingress", "spec", "ingressClassName", value="nginx"),
             put("slices", value=[]),
+            no_address,
+        ),
+        "P303",
+        "Ingress front",
+        _patch("ingress", "front", {"spec": {"ingressClassName": "qcloud"}}, " --type=merge"),
+        also=("P209", "P306"),
+    ),
+    "class, while probes of starting pods fail": Row(
+        both(
+            put("ingress", "spec", "ingressClassName", value="nginx"),
+            # The first one, and those of an earlier pod of that name, as of a StatefulSet.
+            of_pods("Startup probe failed: connect: connection refused", count=1),
+            of_pods("Startup probe failed: connect: connection refused", uid="u-before"),
             no_address,
         ),
         "P303",
