@@ -38,14 +38,16 @@ def url_takers(
     can have that of a node, where all node ports are open. ``nodes``: None where they aren't known.
 
     With a Service in front also where that listens itself: somebody's external address can be that
-    of its load balancer. Of an Ingress, who listens where it does is its controller.
+    of its load balancer. Of an Ingress, who listens where it does is its controller, where there is
+    one alone.
     """
     port, told = _port_of(url), _ports_of(front)
     by_controller = not front.get("spec", {}).get("ports")
-    if port is None or (by_controller and port in told):
+    if port is None:
         return []
-    found, itself, here = [], full_name(own or {}), {*addresses(front)}
+    itself, here = full_name(own or {}), {*addresses(front)}
     at_a_node = nodes is None or bool(here & {*of_nodes(nodes)[0]})
+    found, controllers = [], []
     for one in services:
         spec = one.get("spec", {})
         listed = [each for each in spec.get("ports") or [] if each.get("protocol", "TCP") == "TCP"]
@@ -53,9 +55,13 @@ def url_takers(
         node_ports = {each.get("nodePort") for each in listed}
         is_here = bool(here & {*addresses(one), *(spec.get("externalIPs") or [])})
         if by_controller and is_here and ports & told:
+            controllers += [full_name(one)] if port in ports else []
+        elif by_controller and port in told:
             continue
-        if (is_here and port in ports) or ((is_here or at_a_node) and port in node_ports):
+        elif (is_here and port in ports) or ((is_here or at_a_node) and port in node_ports):
             found.append(full_name(one))
+    if len(controllers) > 1 and port in told:
+        found += controllers
     return sorted(name for name in found if name != itself)
 
 

@@ -15,6 +15,7 @@ import string
 import typing as t
 from urllib.parse import quote, unquote, urlsplit
 
+from ansible_collections.kestrel.real_ip.plugins.module_utils._derive import canonical
 from ansible_collections.kestrel.real_ip.plugins.module_utils._readiness import addresses
 from ansible_collections.kestrel.real_ip.plugins.module_utils._scenarios import TKE_CLASS
 from ansible_collections.kestrel.real_ip.plugins.module_utils._shapes import (
@@ -149,7 +150,7 @@ def rivals(front: Object, ingresses: t.Iterable[Object], host: str, path: str) -
 
     One that was just made takes requests before its status has an address.
     """
-    own, metadata = {*addresses(front)}, front.get("metadata", {})
+    own, metadata = _spelled(front), front.get("metadata", {})
     led_to = {*backends(front, host, path)}
     found = []
     for one in ingresses:
@@ -157,12 +158,17 @@ def rivals(front: Object, ingresses: t.Iterable[Object], host: str, path: str) -
         alike = other["namespace"] == metadata.get("namespace")
         if alike and other["name"] == metadata.get("name"):
             continue
-        if not (own & {*addresses(one)} or _is_new_beside(one, front)):
+        if not (own & _spelled(one) or _is_new_beside(one, front)):
             continue
         names = _named(one, [*_may_get(one, host, path), *_default(one)])
         if {*names} - led_to if alike else names:
             found.append(f"{other['namespace']}/{other['name']}")
     return sorted(found)
+
+
+def _spelled(front: Object) -> set[str]:
+    """The addresses and names of a status, each as it is always spelled."""
+    return {canonical(one) or one.lower().rstrip(".") for one in addresses(front)}
 
 
 #: The load balancer that an Ingress of TKE's shares with others
@@ -241,13 +247,17 @@ def every_rule(
         yield from ((host, paths) for host in (_host(rule), *aliases))
 
 
+#: With which what is asked with TLS goes to a backend as it is, whatever stands before the slash
+_PASSED_THROUGH = "ssl-passthrough"
+
+
 def _is_passed_through(ingress: Object) -> bool:
-    """Whether what is asked with TLS goes to a backend as it is: of its path nobody knows then, and
-    who passes it on does so before all else.
+    """Whether TLS is passed on: of the path nobody knows then, and who does so does it before all
+    else.
     """
     annotations = annotations_of(ingress)
     return any(
-        key.endswith("/ssl-passthrough") and text.lower() == "true"
+        key.endswith(f"/{_PASSED_THROUGH}") and text.lower() == "true"
         for key, text in annotations.items()
     )
 
@@ -344,6 +354,16 @@ def read_as(path: str) -> list[str]:
 
 def _host(rule: Object) -> str:
     return str(rule.get("host") or "")
+
+
+#: Annotations that are understood here, by patterns of their keys
+MODELLED = (
+    *(f"*/{name}" for name in (*_ALIASES, _ALIAS_PATTERN, *_PATTERNED, _PASSED_THROUGH)),
+    f"{_CONDITIONS}*",
+    "alb.ingress.kubernetes.io/actions.*",
+    _OTHER_MARK,
+    _OF_SERVICES,
+)
 
 
 def service_name(backend: Object | None) -> str:

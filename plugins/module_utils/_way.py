@@ -24,6 +24,7 @@ from ansible_collections.kestrel.real_ip.plugins.module_utils._around import (
     leading_to,
     node_port,
 )
+from ansible_collections.kestrel.real_ip.plugins.module_utils._detours import detours
 from ansible_collections.kestrel.real_ip.plugins.module_utils._kubernetes import (
     Cluster,
     ClusterError,
@@ -207,14 +208,14 @@ def read_way(cluster: Cluster, namespace: str, options: t.Mapping[str, t.Any]) -
     routes, gateways = reader.routes(routes_here, led_to if by_header else [])
     found = targets(named, host, path, listeners(front or {}, host))
     probed = [options["url"]] if options["url"] else [one["url"] for one in found]
-    # Of an Ingress' usual addresses, who listens there is its controller.
-    urls = [] if ingress and not options["url"] else probed
-    # A list that was refused is missed only where something would have been looked for in it.
+    # A list that was refused is missed only where something would have been looked for in it. At an
+    # Ingress' usual addresses, who listens is its controller.
+    usual = ingress and not options["url"]
     missed = {
         "node_ports": _NODES if any(map(node_port, [service or {}, *same])) else None,
         "service": here if service else None,
         "rivals": next((one for one in reader.grants if one.resource == "ingresses"), None),
-        "url_takers": _SERVICES if urls else None,
+        "url_takers": _SERVICES if probed and not usual else None,
         "routes": routes_here,
         "gateways": _GATEWAYS,
     }
@@ -234,8 +235,9 @@ def read_way(cluster: Cluster, namespace: str, options: t.Mapping[str, t.Any]) -
             else []
         ),
         "url_takers": _union(
-            url_takers(front or {}, service, services or [], url, nodes) for url in urls
+            url_takers(front or {}, service, services or [], url, nodes) for url in probed
         ),
+        "detours": detours(front or {}, service) if ingress else [],
         "rivals": _union(rivals(front or {}, others, *one) for one in every),
         "ready_pods": ready,
         "namesakes": namesakes(ready, pods or [], everywhere),

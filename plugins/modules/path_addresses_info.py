@@ -107,8 +107,16 @@ may_lead_to:
   elements: str
 url_takers:
   description: Namespaces and names of other Services that listen at an address of what is in front,
-    at the port of O(url), where that is not told to listen, or is a Service itself. Without O(url)
-    those at the ports of RV(targets), where that is a Service.
+    at the port of O(url), where that is not told to listen, or is a Service itself. Where it is an
+    Ingress that is told to, those that do so if there are several, one of them its controller's.
+    Without O(url) those at the ports of RV(targets).
+  returned: success
+  type: list
+  elements: str
+detours:
+  description: Fields of O(ingress) that may lead requests elsewhere than to the Service that its
+    rules name. Annotations that aren't known not to, a port that the Service doesn't have, and the
+    time of its deletion.
   returned: success
   type: list
   elements: str

@@ -150,6 +150,19 @@ def test_not_judged_where_another_ingress_may_answer(deployed: Playbooks) -> Non
     assert deployed.run("verify", *MINE).verdict == "preserved"
 
 
+def test_not_judged_where_an_annotation_may_lead_elsewhere(deployed: Playbooks) -> None:
+    """What a controller makes of one that nobody here knows, no answer tells without a pod."""
+    annotate = ("annotate", "ingress", "real-ip-ingress", "-n", NAMESPACE)
+    deployed.kubectl(*annotate, "nginx.ingress.kubernetes.io/default-backend=other")
+    try:
+        run = deployed.run("verify", *MINE)
+    finally:
+        deployed.kubectl(*annotate, "nginx.ingress.kubernetes.io/default-backend-")
+    assert (run.status, run.verdict) == (2, "not_run"), run.output
+    assert "metadata.annotations[nginx.ingress.kubernetes.io/default-backend]" in run.line
+    assert "-e real_ip_echo=bundled" in run.line
+
+
 def test_another_ingress_of_the_same_pods_is_told(deployed: Playbooks) -> None:
     """With an address of its own, which is not asked: its verdict is another one."""
     other = ("ingress", "old", "-n", NAMESPACE)

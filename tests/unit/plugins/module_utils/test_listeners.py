@@ -186,8 +186,11 @@ def test_an_external_address_can_be_that_of_the_service_in_front() -> None:
     shared = _balanced("shared", 8080)
     asked = (own, own, [own, taker, shared])
     assert url_takers(*asked, "http://198.51.100.1/") == ["next/taker"]
-    # Of an Ingress it is the controller.
-    assert url_takers(OWN, *asked[1:], "http://198.51.100.1/") == []
+    # Of an Ingress it is the controller, and nobody knows which one where there are two.
+    assert url_takers(OWN, None, [taker, shared], "http://198.51.100.1/") == []
+    two = [taker, _balanced("controller", 80)]
+    assert url_takers(OWN, None, two, "http://198.51.100.1/") == ["echo/controller", "next/taker"]
+    assert url_takers(OWN, None, two, "https://198.51.100.1/") == []
 
 
 def test_another_protocol_at_the_port_of_the_front_is_not_its_listener() -> None:

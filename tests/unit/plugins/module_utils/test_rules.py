@@ -333,6 +333,18 @@ def test_an_ingress_may_take_requests_before_it_has_an_address(
     assert rivals(own, [own, other], "a.example", "/") == found
 
 
+@pytest.mark.parametrize(
+    ("address", "found"),
+    [("2001:db8::1", ["echo/other"]), ("2001:DB8:0::1", ["echo/other"]), ("2001:db8::2", [])],
+)
+def test_one_address_can_be_spelled_in_several_ways(address: str, found: list[str]) -> None:
+    own, other = (
+        ingress_at(name, a_rule("a.example", ("/", "Prefix", name)), address=one)
+        for name, one in (("own", "2001:db8::1"), ("other", address))
+    )
+    assert rivals(own, [own, other], "a.example", "/") == found
+
+
 @pytest.mark.parametrize(("names", "found"), [("ab", []), ("aa", ["echo/new"])])
 def test_an_ingress_of_tkes_may_name_the_load_balancer_of_another_one(
     names: str, found: list[str]

@@ -1,0 +1,110 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What of an Ingress may lead requests elsewhere than its rules say."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+from ansible_collections.kestrel.real_ip.plugins.module_utils._detours import detours
+
+SERVICE = {
+    "metadata": {"name": "own"},
+    "spec": {"ports": [{"port": 80, "name": "http"}, {"port": 8080}]},
+}
+
+
+def _backend(to: str, **port: Any) -> dict[str, Any]:
+    return {"service": {"name": to, "port": port}}
+
+
+def _ingress(*backends: dict[str, Any], **annotations: str) -> dict[str, Any]:
+    paths = [{"path": "/", "backend": one} for one in backends]
+    return {
+        "metadata": {"name": "front", "annotations": annotations},
+        "spec": {"rules": [{"http": {"paths": paths}}]},
+    }
+
+
+@pytest.mark.parametrize(
+    "key",
+    [
+        "nginx.ingress.kubernetes.io/default-backend",
+        "nginx.ingress.kubernetes.io/custom-http-errors",
+        "nginx.ingress.kubernetes.io/server-snippet",
+        "nginx.ingress.kubernetes.io/configuration-snippet",
+        "nginx.ingress.kubernetes.io/auth-url",
+        "nginx.ingress.kubernetes.io/canary",
+        "nginx.ingress.kubernetes.io/permanent-redirect",
+        "nginx.org/server-snippets",
+        "haproxy.org/backend-config-snippet",
+        "haproxy-ingress.github.io/default-backend-redirect",
+        "traefik.ingress.kubernetes.io/router.middlewares",
+        "higress.io/destination",
+        "zalando.org/skipper-filter",
+        "alb.ingress.kubernetes.io/transforms.own",
+        "konghq.com/plugins",
+        "route.openshift.io/termination",
+        "example.com/whatever",
+    ],
+)
+def test_an_annotation_that_is_not_known_to_be_harmless_may_lead_elsewhere(key: str) -> None:
+    ingress = _ingress(_backend("own", number=80), **{key: "x"})
+    assert detours(ingress, SERVICE) == [f"metadata.annotations[{key}]"]
+
+
+@pytest.mark.parametrize(
+    "key",
+    [
+        "kubectl.kubernetes.io/last-applied-configuration",
+        "meta.helm.sh/release-name",
+        "cert-manager.io/cluster-issuer",
+        "external-dns.alpha.kubernetes.io/hostname",
+        "kubernetes.io/ingress.class",
+        "kubernetes.io/ingress.existLbId",
+        "kubernetes.io/ingress.rule-mix",
+        "ingress.cloud.tencent.com/direct-access",
+        "nginx.ingress.kubernetes.io/proxy-body-size",
+        "nginx.ingress.kubernetes.io/ssl-redirect",
+        # What the rules are read with
+        "nginx.ingress.kubernetes.io/use-regex",
+        "nginx.ingress.kubernetes.io/server-alias",
+        "nginx.ingress.kubernetes.io/ssl-passthrough",
+        "alb.ingress.kubernetes.io/conditions.own",
+        "alb.ingress.kubernetes.io/actions.own",
+        "konghq.com/host-aliases",
+        "konghq.com/regex-prefix",
+    ],
+)
+def test_an_annotation_that_leads_nowhere_else(key: str) -> None:
+    assert detours(_ingress(_backend("own", number=80), **{key: "x"}), SERVICE) == []
+
+
+@pytest.mark.parametrize(
+    ("backends", "found"),
+    [
+        ([_backend("own", number=80), _backend("own", name="http")], []),
+        ([_backend("own", number=8080)], []),
+        ([_backend("own", number=8000)], ["backend.service.port.number: 8000"]),
+        ([_backend("own", name="80")], ["backend.service.port.name: 80"]),
+        # Where another Service's rule leads is told elsewhere.
+        ([_backend("other", number=8000), _backend("own", number=80)], []),
+        # A port that an annotation stands for is none of the Service's.
+        ([_backend("own", name="use-annotation")], []),
+    ],
+)
+def test_a_port_that_the_service_lacks(backends: list[dict[str, Any]], found: list[str]) -> None:
+    assert detours(_ingress(*backends), SERVICE) == found
+
+
+def test_the_port_of_a_default_backend() -> None:
+    front = {"metadata": {}, "spec": {"defaultBackend": _backend("own", number=8000)}}
+    assert detours(front, SERVICE) == ["backend.service.port.number: 8000"]
+    assert detours(front, None) == []
+
+
+def test_an_ingress_that_is_about_to_go() -> None:
+    front = _ingress(_backend("own", number=80))
+    front["metadata"]["deletionTimestamp"] = "2026-01-01T00:00:00Z"
+    assert detours(front, SERVICE) == ["metadata.deletionTimestamp"]
+    assert detours({}, None) == []
