@@ -16,7 +16,11 @@ from ansible_collections.kestrel.real_ip.plugins.module_utils._rules import (
     entries_to,
     service_name,
 )
-from ansible_collections.kestrel.real_ip.plugins.module_utils._shapes import annotations_of
+from ansible_collections.kestrel.real_ip.plugins.module_utils._scenarios import TKE_CLASS
+from ansible_collections.kestrel.real_ip.plugins.module_utils._shapes import (
+    annotations_of,
+    class_of,
+)
 
 Object = t.Mapping[str, t.Any]
 
@@ -35,9 +39,8 @@ _HARMLESS = (
     "*cert-manager.io/*",
     "kubernetes.io/tls-acme",
     "external-dns.alpha.kubernetes.io/*",
-    # TKE's own: Tencent Cloud, documents 457/45685 and 457/45700
+    # The class, and the load balancer of a cloud
     "kubernetes.io/ingress.*",
-    "ingress.cloud.tencent.com/*",
     # https://kubernetes.github.io/ingress-nginx/user-guide/nginx-configuration/annotations/
     *(
         f"nginx.ingress.kubernetes.io/{name}"
@@ -95,6 +98,8 @@ _HARMLESS = (
             "wafv2-acl-arn",
         )
     ),
+    # https://projectcontour.io/docs/main/config/annotations/
+    "projectcontour.io/*",
     # https://doc.traefik.io/traefik/reference/routing-configuration/kubernetes/ingress/
     *(
         f"traefik.ingress.kubernetes.io/{name}"
@@ -112,10 +117,13 @@ def detours(ingress: Object, service: Object | None) -> list[str]:
     """Fields of an Ingress that may lead requests elsewhere than to the Service that its rules
     name, sorted: annotations that aren't known not to, a port that the Service doesn't have, and
     that the Ingress is about to be deleted.
+
+    TKE's load balancer reads TKE's annotations alone, and what they lead to is known.
     """
+    annotations = {} if class_of(ingress) == TKE_CLASS else annotations_of(ingress)
     found = {
         f"metadata.annotations[{key}]"
-        for key in annotations_of(ingress)
+        for key in annotations
         if not any(fnmatchcase(key, one) for one in _HARMLESS)
     }
     if ingress.get("metadata", {}).get("deletionTimestamp"):

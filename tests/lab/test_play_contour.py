@@ -150,6 +150,25 @@ def test_deployed_verified_and_removed(contour: Controller, own: Playbooks) -> N
         assert (again.status, again.changed) == (0, 0), again.output
 
 
+def test_not_judged_where_an_annotation_may_lead_elsewhere(
+    contour: Controller, own: Playbooks
+) -> None:
+    """What its controller makes of it nobody here knows, and the document's app names no pod."""
+    words = (*ON_CONTOUR, "-e", "real_ip_echo=image")
+    annotate = ("annotate", "ingress", "real-ip-ingress", "-n", own.namespace)
+    with contour():
+        run = own.run("site", *words)
+        assert (run.status, run.verdict) == (0, "preserved"), run.output
+        own.kubectl(*annotate, "projectcontour.io/response-timeout=5s")
+        run = own.run("verify", *words)
+        assert (run.status, run.verdict) == (0, "preserved"), run.output
+        own.kubectl(*annotate, "nginx.ingress.kubernetes.io/default-backend=other")
+        run = own.run("verify", *words)
+        assert (run.status, run.verdict) == (2, "not_run"), run.output
+        assert "metadata.annotations[nginx.ingress.kubernetes.io/default-backend]" in run.line
+        assert "-e real_ip_echo=bundled" in run.line
+
+
 def _single(header: str) -> tuple[str, ...]:
     return ("-e", "real_ip_strategy=single_header", "-e", f"real_ip_header={header}")
 

@@ -62,8 +62,7 @@ def test_an_annotation_that_is_not_known_to_be_harmless_may_lead_elsewhere(key: 
         "external-dns.alpha.kubernetes.io/hostname",
         "kubernetes.io/ingress.class",
         "kubernetes.io/ingress.existLbId",
-        "kubernetes.io/ingress.rule-mix",
-        "ingress.cloud.tencent.com/direct-access",
+        "projectcontour.io/response-timeout",
         "nginx.ingress.kubernetes.io/proxy-body-size",
         "nginx.ingress.kubernetes.io/ssl-redirect",
         # What the rules are read with
@@ -78,6 +77,16 @@ def test_an_annotation_that_is_not_known_to_be_harmless_may_lead_elsewhere(key: 
 )
 def test_an_annotation_that_leads_nowhere_else(key: str) -> None:
     assert detours(_ingress(_backend("own", number=80), **{key: "x"}), SERVICE) == []
+
+
+@pytest.mark.parametrize(
+    ("key", "value"),
+    [("ingressClassName", "nginx"), ("ingressClassName", "qcloud"), ("rules", [])],
+)
+def test_tkes_load_balancer_reads_annotations_of_its_own(key: str, value: Any) -> None:
+    ingress = _ingress(**{"nginx.ingress.kubernetes.io/default-backend": "x"})
+    ingress["spec"][key] = value
+    assert bool(detours(ingress, SERVICE)) == (value != "qcloud")
 
 
 @pytest.mark.parametrize(
