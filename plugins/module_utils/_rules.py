@@ -78,10 +78,10 @@ def every_backend(ingress: Object, host: str, path: str, scheme: str = "") -> li
     annotations and settings of the controller change all of that.
     """
     asked = _of_scheme(ingress, scheme)
-    found, default = _may_get(asked, host, path), _default(ingress)
-    if found and not default and not _has_sure_rule(asked, host, path):
-        default = [""]
-    return _named(ingress, [*found, *default])
+    found = _may_get(asked, host, path)
+    if not _has_sure_rule(asked, host, path):
+        found += _default(ingress) or ([""] if found else [])
+    return _named(ingress, found)
 
 
 def _default(ingress: Object) -> list[str]:
@@ -311,14 +311,32 @@ _TOLD = ("Exact", "Prefix")
 
 
 def _has_sure_rule(ingress: Object, host: str, path: str) -> bool:
-    """Whether one of its rules is for a request to each controller."""
+    """Whether one of its rules takes a request whoever the controller is. Who goes by the host first
+    wants it among those of the nearest one, so that each host that may be the request's must have
+    one.
+    """
+
+    def is_sure(entry: Object) -> bool:
+        own, kind = entry.get("path") or "/", entry.get("pathType")
+        # To Traefik a Prefix is the beginning of a text, to others it ends at a slash.
+        told = kind in _TOLD and under(path, own, kind) and asked.startswith(own)
+        return told or own == asked
+
     asked = path.partition("?")[0]
-    return any(
-        under(path, entry.get("path") or "/", entry.get("pathType", ""))
-        and (entry.get("pathType") in _TOLD or (entry.get("path") or "/") == asked)
-        and covers(wanted, host)
-        for wanted, entry in _entries(ingress, host)
-    )
+    found = {
+        wanted: any(map(is_sure, paths)) and covers(wanted, host)
+        for wanted, paths in _by_host(ingress, host)
+    }
+    return bool(found) and all(found.values())
+
+
+def _by_host(ingress: Object, host: str) -> t.Iterator[tuple[str, list[Object]]]:
+    """Each host of rules that may be for one, with all of their paths."""
+    found: dict[str, list[Object]] = {}
+    for wanted, paths in every_rule(ingress):
+        if _nearness(wanted, host) >= 0:
+            found.setdefault(wanted, []).extend(paths)
+    yield from found.items()
 
 
 def covers(rule_host: str, host: str) -> bool:
