@@ -63,12 +63,34 @@ def pod_addresses(pod: Object) -> list[str]:
     return several or [one for one in (status.get("podIP"),) if one]
 
 
-def _whole(pods: t.Sequence[Object] | None, own: t.Iterable[Object]) -> t.Sequence[Object] | None:
-    """A list of all pods, None where it isn't one: who isn't shown the Service's own pods among all
-    isn't shown all.
+#: A Service that each API server keeps, wherever one may look
+_KEPT = "default/kubernetes"
+
+
+def shown_whole(
+    services: t.Sequence[Object] | None,
+    pods: t.Sequence[Object] | None,
+    own: t.Sequence[Object],
+) -> tuple[t.Sequence[Object] | None, t.Sequence[Object] | None]:
+    """The lists of all Services and pods, each None where it may be a part: what stands between can
+    leave out what somebody mayn't see, without a word, as Teleport and capsule-proxy do.
+
+    ``own``: the pods behind the Service, of which each list has one at least. Where these are of
+    one namespace alone and another one has a Service for pods, some are missing as well.
     """
+    if services is not None and _KEPT not in map(full_name, services):
+        return None, None
     names = {*map(full_name, own)}
-    return None if names and names.isdisjoint(map(full_name, pods or ())) else pods
+    if pods is not None and names and names.isdisjoint(map(full_name, pods)):
+        return services, None
+    here = {namespace_of(one) for one in own}
+    elsewhere = (
+        bool(one.get("spec", {}).get("selector")) and namespace_of(one) not in here
+        for one in services or ()
+    )
+    if here and here.issuperset(map(namespace_of, pods or ())) and any(elsewhere):
+        return services, None
+    return services, pods
 
 
 def namesakes(
@@ -82,15 +104,14 @@ def namesakes(
     was made by chance: a StatefulSet numbers its own.
     """
     own = [pod for pod in pods if pod["metadata"]["name"] in names]
-    everywhere = _whole(everywhere, own)
     if everywhere is None:
         numbered = (pod for pod in own if _is_numbered(pod))
         return sorted(pod["metadata"]["name"] for pod in numbered)
-    spaces = {pod["metadata"].get("namespace") for pod in own}
+    spaces = {*map(namespace_of, own)}
     others = [
         pod
         for pod in everywhere
-        if pod["metadata"].get("namespace") not in spaces or pod["metadata"]["name"] not in names
+        if namespace_of(pod) not in spaces or pod["metadata"]["name"] not in names
         if pod.get("status", {}).get("phase") not in ENDED
     ]
     called = {pod["metadata"]["name"] for pod in others}
@@ -222,9 +243,11 @@ def collect(
     in any case.
     """
     found: dict[str, t.Any] = {}
-    if any(map(_stands_for_another, nodes or [])):
+    # Nor is a list of nodes whole in which one of a pod is missing.
+    if any(map(_stands_for_another, nodes or [])) or (
+        _used_nodes([*(pods or []), *own_pods]) - {*map(name_of, nodes or [])}
+    ):
         nodes = None
-    pods = _whole(pods, own_pods)
     addresses, ranges = of_nodes(nodes or [])
     # A cluster that has pods has nodes with addresses: who is shown none is not shown all.
     if addresses:
@@ -245,6 +268,19 @@ def collect(
     }
 
 
+def name_of(one: Object) -> str:
+    return str(one.get("metadata", {}).get("name", ""))
+
+
+def namespace_of(one: Object) -> str:
+    return str(one.get("metadata", {}).get("namespace", ""))
+
+
+def _used_nodes(pods: t.Iterable[Object]) -> set[str]:
+    """Names of the nodes that pods run on."""
+    running = (one for one in pods if one.get("status", {}).get("phase") not in ENDED)
+    return {name for one in running if (name := one.get("spec", {}).get("nodeName"))}
+
+
 def full_name(one: Object) -> str:
-    metadata = one.get("metadata", {})
-    return f"{metadata.get('namespace', '')}/{metadata.get('name', '')}"
+    return f"{namespace_of(one)}/{name_of(one)}"

@@ -311,9 +311,10 @@ _TOLD = ("Exact", "Prefix")
 
 
 def _has_sure_rule(ingress: Object, host: str, path: str) -> bool:
-    """Whether one of its rules takes a request whoever the controller is. Who goes by the host first
-    wants it among those of the nearest one, so that each host that may be the request's must have
-    one.
+    """Whether one of its rules takes a request whoever the controller is.
+
+    Who goes by the host first looks among the rules of the nearest one alone, so that each host
+    that may be the request's must have such a rule.
     """
 
     def is_sure(entry: Object) -> bool:

@@ -15,6 +15,7 @@ from ansible_collections.kestrel.real_ip.plugins.module_utils._addresses import 
     collect,
     namesakes,
     receiving_pods,
+    shown_whole,
 )
 from ansible_collections.kestrel.real_ip.plugins.module_utils._around import (
     around,
@@ -73,13 +74,15 @@ class _Reader:
     """Reads lists of the cluster.
 
     What may not be read is remembered in ``unread``, and in ``grants`` by the right that is missing
-    the command that gives it.
+    the command that gives it. What of a list is shown in part counts as that, with the command that
+    shows it, and stands in ``parts``.
     """
 
     def __init__(self, cluster: Cluster) -> None:
         self.cluster = cluster
         self.unread: list[str] = []
         self.grants: dict[Right, str] = {}
+        self.parts: set[Right] = set()
 
     def items(
         self, right: Right, version: str = "v1", **query: str
@@ -102,13 +105,37 @@ class _Reader:
         self.unread.append(str(error))
         self.grants[right] = granting(right, str(error))
 
+    def whole(
+        self, own: t.Sequence[t.Mapping[str, t.Any]]
+    ) -> tuple[t.Sequence[t.Mapping[str, t.Any]] | None, t.Sequence[t.Mapping[str, t.Any]] | None]:
+        """All Services and all pods, each None where it may not be read or isn't shown whole.
+
+        ``own``: the pods behind the Service. Raises ClusterError.
+        """
+        read = self.items(_SERVICES), self.items(_PODS)
+        shown = shown_whole(*read, own)
+        for right, before, after in zip((_SERVICES, _PODS), read, shown):
+            if before is not None and after is None:
+                self._partly(right)
+        return shown
+
+    def _partly(self, right: Right) -> None:
+        """Go on without what is shown in part."""
+        self.parts.add(right)
+        self.unread.append(f"{right}: a part of them alone is shown")
+        self.grants[right] = f"kubectl get {right.resource} -A"
+
     def ingresses(self) -> list[t.Mapping[str, t.Any]]:
         """Those of the whole cluster, none where they may not be read. Raises ClusterError."""
         for api in INGRESS_APIS:
             group, __, version = api.partition("/")
             right = Right("list", group, "ingresses")
             try:
-                return [*map(modern_ingress, self.items(right, version) or [])]
+                found = [*map(modern_ingress, self.items(right, version) or [])]
+                # Who isn't shown all Services isn't shown all Ingresses.
+                if _SERVICES in self.parts and right not in self.grants:
+                    self._partly(right)
+                return found
             except ClusterError as error:
                 if error.status != 404:
                     raise
@@ -179,8 +206,7 @@ def read_way(cluster: Cluster, namespace: str, options: t.Mapping[str, t.Any]) -
         else []
     )
     nodes = reader.items(_NODES)
-    services = reader.items(_SERVICES)
-    everywhere = reader.items(_PODS)
+    services, everywhere = reader.whole(pods or [])
     ready = receiving_pods(service or {}, pods or [])
     known = collect(
         nodes,

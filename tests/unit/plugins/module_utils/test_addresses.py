@@ -18,7 +18,8 @@ from ansible_collections.kestrel.real_ip.tests.unit.plugins.module_utils.ingress
     a_pod,
 )
 
-NODE = {
+NODE: dict[str, Any] = {
+    "metadata": {"name": "node1"},
     "spec": {"podCIDR": "10.244.1.0/24", "podCIDRs": ["10.244.1.0/24", "2001:db8:244:1::/64"]},
     "status": {
         "addresses": [
@@ -149,11 +150,18 @@ def test_collect_leaves_out_pods_of_the_host_network() -> None:
 def test_collect_knows_the_pods_of_the_whole_cluster_or_says_nothing_about_them() -> None:
     own, other = a_pod("own", "True", "10.0.0.5"), a_pod("proxy", "True", "10.0.0.6")
     assert collect([NODE], [], [own, other], [], [own])["pods"][:2] == ["10.0.0.5", "10.0.0.6"]
-    # Also where what was read is said to be all of them, and the Service's own aren't among it
-    for listed in (None, [], [other]):
-        found = collect([NODE], [], listed, [], [own])
-        assert "pods" not in found
-        assert found["pod_names"] == {"10.0.0.5": "own"}
+    found = collect([NODE], [], None, [], [own])
+    assert "pods" not in found
+    assert found["pod_names"] == {"10.0.0.5": "own"}
+
+
+def test_collect_knows_all_nodes_that_pods_run_on_or_says_nothing_about_them() -> None:
+    here = {**a_pod("here", "True", "10.0.0.5"), "spec": {"nodeName": NODE["metadata"]["name"]}}
+    hidden = {**a_pod("there", "True", "10.0.0.6"), "spec": {"nodeName": "another"}}
+    ended = {**hidden, "status": {"phase": "Succeeded"}}
+    assert {"nodes", "pods"} <= {*collect([NODE], [], [here, ended], [])}
+    for pods, own in (([here, hidden], []), ([here], [hidden]), (None, [hidden])):
+        assert not {"nodes", "pods"} & {*collect([NODE], [], pods, [], own)}
 
 
 @pytest.mark.parametrize("phase", ["Succeeded", "Failed"])
@@ -219,10 +227,3 @@ OWN_PODS = [
 def test_namesakes(names: list[str], others: list[Any] | None, expected: list[str]) -> None:
     everywhere = None if others is None else [*OWN_PODS, *others]
     assert namesakes(names, OWN_PODS, everywhere) == expected
-
-
-def test_a_list_of_all_pods_without_ones_own_tells_no_namesake_away() -> None:
-    """Something between shows some only, as a proxy of the API that filters."""
-    shown = [_of("b", "web-1", "StatefulSet")]
-    assert namesakes(["web-0", "app-5d-x2x"], OWN_PODS, shown) == ["web-0"]
-    assert namesakes(["web-0"], OWN_PODS, [*shown, OWN_PODS[0]]) == []

@@ -32,7 +32,9 @@ def _service(name: str, **more: Any) -> dict[str, Any]:
 
 
 OWN, OTHER = _service("own"), _service("other", externalIPs=["198.51.100.8"])
-SERVICES = {"items": [OWN, OTHER]}
+#: The one that every cluster has
+KEPT = {"metadata": {"name": "kubernetes", "namespace": "default"}, "spec": {}}
+SERVICES = {"items": [KEPT, OWN, OTHER]}
 FRONT = {
     "metadata": {"name": "front", "namespace": "ns"},
     "status": {"loadBalancer": {"ingress": [{"ip": "198.51.100.1"}]}},
@@ -161,6 +163,63 @@ def test_what_is_not_looked_for(
     way = read_way(cluster, "ns", {**OPTIONS, **options})
     assert [*way["bypass"]["unread"]] == unread
     assert all(name in UNSOUGHT for name in unread)
+
+
+def _pod(namespace: str, name: str) -> dict[str, Any]:
+    address = {"podIPs": [{"ip": "10.0.0.5"}], "phase": "Running"}
+    return {"metadata": {"name": name, "namespace": namespace}, "spec": {}, "status": address}
+
+
+DNS = {
+    "metadata": {"name": "dns", "namespace": "kube-system"},
+    "spec": {"selector": {"app": "dns"}},
+}
+LIST_SERVICES, LIST_PODS, LIST_INGRESSES = (
+    f"list {name}: a part of them alone is shown"
+    for name in ("services", "pods", "ingresses.networking.k8s.io")
+)
+
+
+@pytest.mark.parametrize(
+    ("services", "pods", "unread", "unsought"),
+    [
+        ([KEPT, OWN, DNS], [_pod("ns", "own"), _pod("kube-system", "dns")], [], []),
+        ([KEPT, OWN], [_pod("ns", "own")], [], []),
+        # One without a selector has no pods.
+        ([KEPT, OWN, {**DNS, "spec": {}}], [_pod("ns", "own")], [], []),
+        # Own pods alone, where others' Services tell that there are more, and not even these
+        ([KEPT, OWN, DNS], [_pod("ns", "own")], [LIST_PODS], []),
+        ([KEPT, OWN], [_pod("kube-system", "dns")], [LIST_PODS], []),
+        # Services of some namespaces alone: who is shown no more isn't shown all of anything.
+        (
+            [OWN, DNS],
+            [_pod("ns", "own"), _pod("kube-system", "dns")],
+            [LIST_SERVICES, LIST_PODS, LIST_INGRESSES],
+            ["rivals", "url_takers"],
+        ),
+    ],
+)
+def test_what_is_shown_in_part_is_not_taken_for_all(
+    services: list[Any], pods: list[Any], unread: list[str], unsought: list[str]
+) -> None:
+    """What stands before the API server can leave out, without a word, what somebody mayn't see."""
+    node = {
+        "metadata": {"name": "n"},
+        "status": {"addresses": [{"type": "InternalIP", "address": "10.0.1.1"}]},
+    }
+    answers = {
+        f"{IN_NS}/pods": {"items": [_pod("ns", "own")]},
+        "/api/v1/nodes": {"items": [node]},
+        EVERYWHERE: {"items": services},
+        HERE: {"items": [OWN]},
+        "/api/v1/pods": {"items": pods},
+    }
+    way = read_way(Answering({**ANSWERS, **answers}), "ns", {**OPTIONS, **A_URL})
+    assert way["unread"] == unread
+    assert [*way["bypass"]["unread"]] == unsought
+    # Only then is it known whether the prober is one of them.
+    assert ("pods" in way["cluster_addresses"]) == (LIST_PODS not in unread)
+    assert ("services" in way["cluster_addresses"]) == (LIST_SERVICES not in unread)
 
 
 def test_what_was_not_looked_for_comes_with_the_command_that_allows_it() -> None:
@@ -330,7 +389,7 @@ def test_what_a_service_in_front_writes_is_written_by_others_who_get_past_it(lay
     of it.
     """
     own = _service("own", externalIPs=["198.51.100.7"])
-    answers = {f"{IN_NS}/services/own": own, EVERYWHERE: {"items": [own, OTHER]}}
+    answers = {f"{IN_NS}/services/own": own, EVERYWHERE: {"items": [KEPT, own, OTHER]}}
     options = {**OPTIONS, "ingress": "", "layer": layer}
     way = read_way(Answering({**ANSWERS, **answers}), "ns", options)
     assert way["bypass"]["service"] == ["198.51.100.7:80", "198.51.100.8:80"]
