@@ -50,7 +50,7 @@ def beside(service: Object, services: t.Iterable[Object], pods: t.Iterable[Objec
         for one in services
         if one["metadata"]["namespace"] == own["namespace"]
         and one["metadata"]["name"] != own["name"]
-        and _is_led_by_nodes(one)
+        and one.get("spec", {}).get("type") != "ExternalName"
         and any(labels_match(labels, _selector(one)) for labels in every)
     ]
 
@@ -59,10 +59,11 @@ def _selector(service: Object) -> t.Mapping[str, str]:
     return service.get("spec", {}).get("selector") or {}
 
 
-def _is_led_by_nodes(service: Object) -> bool:
-    """Whether kube-proxy leads anybody to its pods: not where it is a name only, or headless."""
-    spec = service.get("spec", {})
-    return spec.get("type") != "ExternalName" and spec.get("clusterIP") not in (None, "", "None")
+def led_by_nodes(services: t.Iterable[Object]) -> list[Object]:
+    """Those to whose pods kube-proxy leads anybody: not the headless ones, which proxies know."""
+    return [
+        one for one in services if one.get("spec", {}).get("clusterIP") not in (None, "", "None")
+    ]
 
 
 # Enough to show that node ports are open, and that a host is served; more would be a scan.
@@ -88,8 +89,8 @@ def around(
     own addresses, the hosts of its rules, the paths of those that lead to the Service, and where it
     listens.
 
-    ``others``: as :func:`beside` finds them. They are ways around what is in front, as the Service
-    is around an Ingress.
+    ``others``: as :func:`led_by_nodes` leaves them of those beside it. They are ways around what is
+    in front, as the Service is around an Ingress.
     """
     # What its load balancer writes, as the PROXY protocol, nobody does at its external addresses.
     own = {**service, "status": {}} if service and service is front else service

@@ -23,6 +23,7 @@ from ansible_collections.kestrel.real_ip.plugins.module_utils._around import (
     by_gateway,
     elsewhere,
     leading_to,
+    led_by_nodes,
     node_port,
 )
 from ansible_collections.kestrel.real_ip.plugins.module_utils._detours import detours
@@ -219,6 +220,7 @@ def read_way(cluster: Cluster, namespace: str, options: t.Mapping[str, t.Any]) -
         services = reader.items(here)
     # On layer 4 as well: pods that take the PROXY protocol take it from whoever gets past it.
     same = beside(service, services or [], pods or []) if service else []
+    reached = led_by_nodes(same)
     named = addresses(front or {})
     # What a URL has behind the sign isn't sent.
     host, path = options["request_host"], options["path"].partition("#")[0]
@@ -238,7 +240,7 @@ def read_way(cluster: Cluster, namespace: str, options: t.Mapping[str, t.Any]) -
     # Ingress' usual addresses, who listens is its controller.
     usual = ingress and not options["url"]
     missed = {
-        "node_ports": _NODES if any(map(node_port, [service or {}, *same])) else None,
+        "node_ports": _NODES if any(map(node_port, [service or {}, *reached])) else None,
         "service": here if service else None,
         "rivals": next((one for one in reader.grants if one.resource == "ingresses"), None),
         "url_takers": _SERVICES if probed and not usual else None,
@@ -270,7 +272,7 @@ def read_way(cluster: Cluster, namespace: str, options: t.Mapping[str, t.Any]) -
         "persistent": (service or {}).get("spec", {}).get("sessionAffinity") == "ClientIP",
         "cluster_addresses": known,
         "bypass": {
-            **around(nodes or [], service, front, same),
+            **around(nodes or [], service, front, reached),
             "ingresses": elsewhere(front or {}, led_to, others),
             "routes": by_gateway(front or {}, led_to, routes, gateways),
             "unread": unread,

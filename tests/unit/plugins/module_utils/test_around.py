@@ -13,6 +13,7 @@ from ansible_collections.kestrel.real_ip.plugins.module_utils._around import (
     by_gateway,
     elsewhere,
     leading_to,
+    led_by_nodes,
 )
 from ansible_collections.kestrel.real_ip.tests.unit.plugins.module_utils.ingresses import (
     ALIAS,
@@ -284,7 +285,7 @@ ENDED = {**POD, "status": {"phase": "Succeeded"}}
         (_service("other", selector={"app": "b"}), [POD], False),
         (_service("other", selector={}), [POD], False),
         (_service("other", selector=None), [POD], False),
-        (_service("other", clusterIP="None"), [POD], False),
+        (_service("other", clusterIP="None"), [POD], True),
         (_service("other", type="ExternalName", clusterIP=None), [POD], False),
         (_service("other", "elsewhere"), [POD], False),
         (BEHIND, [POD], False),
@@ -294,6 +295,11 @@ def test_which_services_lead_to_the_same_pods(
     other: dict[str, Any], pods: list[dict[str, Any]], found: bool
 ) -> None:
     assert beside(BEHIND, [BEHIND, other], pods) == ([other] if found else [])
+
+
+def test_to_whose_pods_kube_proxy_leads() -> None:
+    other, headless = _service("other"), _service("headless", clusterIP="None")
+    assert led_by_nodes([other, headless, _service("unset", clusterIP=None)]) == [other]
 
 
 def test_a_service_that_selects_nothing_has_none_beside_it() -> None:

@@ -165,6 +165,19 @@ def test_what_is_not_looked_for(
     assert all(name in UNSOUGHT for name in unread)
 
 
+def test_an_ingress_to_a_headless_service_of_the_same_pods_is_told_and_that_is_not_asked() -> None:
+    headless = _service("headless", clusterIP="None", externalIPs=["198.51.100.8"])
+    status = {"loadBalancer": {"ingress": [{"ip": "198.51.100.7"}]}}
+    old = {
+        "metadata": {"name": "old", "namespace": "ns"},
+        "spec": {"rules": [_rule("", "headless")]},
+        "status": status,
+    }
+    lists = {INGRESSES: {"items": [FRONT, old]}, EVERYWHERE: {"items": [KEPT, OWN, headless]}}
+    bypass = read_way(Answering({**ANSWERS, **lists}), "ns", OPTIONS)["bypass"]
+    assert ([*bypass["ingresses"]], bypass["service"]) == (["ns/old"], [])
+
+
 def _pod(namespace: str, name: str) -> dict[str, Any]:
     address = {"podIPs": [{"ip": "10.0.0.5"}], "phase": "Running"}
     return {"metadata": {"name": name, "namespace": namespace}, "spec": {}, "status": address}
