@@ -150,6 +150,12 @@ def of_pods(pods: t.Iterable[Object]) -> dict[str, str]:
     }
 
 
+def _is_starting(pod: Object) -> bool:
+    """Whether a pod may be at work already, and its address isn't in its status yet."""
+    runs = bool(pod.get("spec", {}).get("nodeName")) and not pod["spec"].get("hostNetwork")
+    return runs and not pod_addresses(pod) and pod.get("status", {}).get("phase") not in ENDED
+
+
 #: Where network plugins note further addresses of a node. What it sends to a pod of another node,
 #: also in a client's place, can come from its end of a tunnel.
 _NODE_ANNOTATIONS = (
@@ -254,6 +260,9 @@ def collect(
         found["nodes"] = addresses
     if pods is not None or own_pods:
         found["pod_names"] = of_pods([*(pods or []), *own_pods])
+    starting = [*map(name_of, filter(_is_starting, pods or ()))]
+    if starting:
+        found["starting_pods"] = starting
     # Only the two together tell a pod network whole: bridges are in the nodes' ranges alone, and
     # pods with addresses of the VPC are in no range. And only with each node's address it is known
     # that the prober is on none of them.

@@ -4,13 +4,16 @@
 
 # PRIVATE to the collection: it can change at any time.
 
-"""What of an Ingress may lead requests elsewhere than its rules say: pure functions."""
+"""What of an Ingress may lead requests elsewhere than its rules say, or all to one pod: pure
+functions.
+"""
 
 from __future__ import annotations
 
 import typing as t
 from fnmatch import fnmatchcase
 
+from ansible_collections.kestrel.real_ip.plugins.module_utils._load_balancer import CONFIG
 from ansible_collections.kestrel.real_ip.plugins.module_utils._rules import (
     MODELLED,
     entries_to,
@@ -129,6 +132,28 @@ def detours(ingress: Object, service: Object | None) -> list[str]:
     if ingress.get("metadata", {}).get("deletionTimestamp"):
         found.add("metadata.deletionTimestamp")
     return sorted(found | {*_missing_ports(ingress, service or {})})
+
+
+#: Annotations by which a load balancer may send each client to one backend, whatever requests it
+#: makes, by patterns of their keys. What goes by a cookie doesn't: no request has one.
+_KEEPING = (
+    "nginx.ingress.kubernetes.io/load-balance",
+    "nginx.ingress.kubernetes.io/upstream-hash-by*",
+    # What they name says how TKE's load balancer balances.
+    f"{CONFIG}*",
+)
+
+
+def kept_by(ingress: Object | None, service: Object | None) -> list[str]:
+    """Fields of an Ingress and a Service by which each client may be kept at one pod, sorted."""
+    found = [
+        f"Ingress metadata.annotations[{key}]"
+        for key in annotations_of(ingress)
+        if any(fnmatchcase(key, one) for one in _KEEPING)
+    ]
+    if (service or {}).get("spec", {}).get("sessionAffinity") == "ClientIP":
+        found.append("Service spec.sessionAffinity")
+    return sorted(found)
 
 
 def _missing_ports(ingress: Object, service: Object) -> t.Iterator[str]:

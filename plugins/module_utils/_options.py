@@ -333,7 +333,8 @@ def _standpoint(params: Params, cluster: Cluster) -> Standpoint:
     if (params["cluster_addresses"] or {}).get("pods") is not None:
         single = _single(cluster.pods)
         pods = None if single is None else {**dict.fromkeys(single, ""), **_pod_names(params)}
-    return find(params["vantage"], _single(cluster.nodes), pods)
+    starting = (params["cluster_addresses"] or {}).get("starting_pods") or ()
+    return find(params["vantage"], _single(cluster.nodes), pods, starting)
 
 
 # More than the largest that belong to one holder

@@ -57,15 +57,19 @@ def find(
     said: str,
     nodes: Iterable[str] | None,
     pods: Mapping[str, str] | None,
+    starting: Iterable[str] = (),
     own: Callable[[str], bool] = is_own,
     host_name: Callable[[], str] = socket.gethostname,
 ) -> Standpoint:
     """The prober's place; what is found overrides what was said (one of PLACES).
 
     ``nodes``: addresses; ``pods``: address → name, an empty name where it is not known; None for
-    what could not be read.
+    what could not be read. ``starting``: names of pods whose addresses aren't known yet.
     """
     checked = nodes is not None and pods is not None
+    # A pod can be at work before its status tells its address.
+    if any(host_name() in (name, name[:63]) for name in starting):
+        checked = False
     for address, name in (pods or {}).items():
         if not own(address):
             continue

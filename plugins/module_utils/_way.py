@@ -26,7 +26,7 @@ from ansible_collections.kestrel.real_ip.plugins.module_utils._around import (
     led_by_nodes,
     node_port,
 )
-from ansible_collections.kestrel.real_ip.plugins.module_utils._detours import detours
+from ansible_collections.kestrel.real_ip.plugins.module_utils._detours import detours, kept_by
 from ansible_collections.kestrel.real_ip.plugins.module_utils._kubernetes import (
     Cluster,
     ClusterError,
@@ -269,7 +269,7 @@ def read_way(cluster: Cluster, namespace: str, options: t.Mapping[str, t.Any]) -
         "rivals": _union(rivals(front or {}, others, *one) for one in every),
         "ready_pods": ready,
         "namesakes": namesakes(ready, pods or [], everywhere),
-        "persistent": (service or {}).get("spec", {}).get("sessionAffinity") == "ClientIP",
+        "kept_by": kept_by(front if ingress else None, service),
         "cluster_addresses": known,
         "bypass": {
             **around(nodes or [], service, front, reached),

@@ -140,10 +140,12 @@ namesakes:
   returned: success
   type: list
   elements: str
-persistent:
-  description: Whether O(service) leads each client to one pod all the time (C(sessionAffinity)).
+kept_by:
+  description: Fields of O(service) and O(ingress) by which each client may be kept at one pod, each
+    after its kind. Those that go by a cookie aren't among them.
   returned: success
-  type: bool
+  type: list
+  elements: str
 cluster_addresses:
   description: As the option of the same name of M(kestrel.real_ip.source_ip_info).
   returned: success

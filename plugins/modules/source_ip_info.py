@@ -147,6 +147,11 @@ options:
         description: Address of a pod to its name. These addresses count as
           O(cluster_addresses.pods).
         type: dict
+      starting_pods:
+        description: Names of pods whose addresses are not known yet. On a host of such a name it
+          is not known whether it is a pod.
+        type: list
+        elements: str
       proxied:
         description: Addresses of load balancers with C(ipMode=Proxy), which kube-proxy leaves
           alone.
@@ -789,6 +794,7 @@ CLUSTER = {
     "services": TEXTS,
     "load_balancers": TEXTS,
     "pod_names": {"type": "dict"},
+    "starting_pods": TEXTS,
     "proxied": TEXTS,
 }
 #: Seconds beside the deadline to try the ways around: without them they count as closed.

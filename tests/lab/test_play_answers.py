@@ -241,6 +241,7 @@ def test_one_pod_of_several_does_not_speak_for_those_that_it_keeps_requests_from
         run = deployed.run("verify", *MINE)
         assert (run.status, run.verdict) == (2, "not_run"), run.output
         assert "one of its 2 pods may have answered all requests" in run.line
+        assert "Service spec.sessionAffinity can keep each client" in run.line
     finally:
         deployed.kubectl(*patch, json.dumps({"spec": {"sessionAffinity": "None"}}))
     assert deployed.run("verify", *MINE).verdict == "preserved"

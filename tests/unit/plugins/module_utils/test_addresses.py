@@ -142,6 +142,19 @@ def test_collect_does_not_take_the_nodes_of_a_virtual_cluster_for_real_ones() ->
     assert found["pod_names"] == {"10.244.1.5": "a"}
 
 
+def test_collect_names_pods_that_may_run_before_their_address_is_known() -> None:
+    def named(**more: Any) -> list[str]:
+        pod = {"metadata": {"name": "job"}, "spec": {"nodeName": "node1"}, "status": {}, **more}
+        found: list[str] = collect([NODE], [], [pod], []).get("starting_pods", [])
+        return found
+
+    assert named() == ["job"]
+    assert named(spec={}) == []
+    assert named(spec={"nodeName": "node1", "hostNetwork": True}) == []
+    assert named(status={"phase": "Failed"}) == []
+    assert named(status={"podIP": "10.0.0.7"}) == []
+
+
 def test_collect_leaves_out_pods_of_the_host_network() -> None:
     pod = {**a_pod("a", "True", "10.255.0.11"), "spec": {"hostNetwork": True}}
     assert collect(None, None, [pod], [])["pod_names"] == {}

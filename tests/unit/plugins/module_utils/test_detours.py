@@ -6,7 +6,7 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
-from ansible_collections.kestrel.real_ip.plugins.module_utils._detours import detours
+from ansible_collections.kestrel.real_ip.plugins.module_utils._detours import detours, kept_by
 
 SERVICE = {
     "metadata": {"name": "own"},
@@ -110,6 +110,28 @@ def test_the_port_of_a_default_backend() -> None:
     front = {"metadata": {}, "spec": {"defaultBackend": _backend("own", number=8000)}}
     assert detours(front, SERVICE) == ["backend.service.port.number: 8000"]
     assert detours(front, None) == []
+
+
+@pytest.mark.parametrize(
+    ("key", "found"),
+    [
+        ("nginx.ingress.kubernetes.io/upstream-hash-by", True),
+        ("nginx.ingress.kubernetes.io/upstream-hash-by-subset", True),
+        ("nginx.ingress.kubernetes.io/load-balance", True),
+        ("ingress.cloud.tencent.com/tke-service-config", True),
+        ("ingress.cloud.tencent.com/tke-service-config-auto", True),
+        # By a cookie, which no request has
+        ("nginx.ingress.kubernetes.io/affinity", False),
+        ("ingress.cloud.tencent.com/direct-access", False),
+    ],
+)
+def test_what_keeps_each_client_at_one_pod(key: str, found: bool) -> None:
+    ingress = _ingress(_backend("own", number=80), **{key: "x"})
+    kept = [f"Ingress metadata.annotations[{key}]"] * found
+    assert kept_by(ingress, SERVICE) == kept
+    affine = {**SERVICE, "spec": {"sessionAffinity": "ClientIP"}}
+    assert kept_by(ingress, affine) == [*kept, "Service spec.sessionAffinity"]
+    assert kept_by(None, {"spec": {"sessionAffinity": "None"}}) == []
 
 
 def test_an_ingress_that_is_about_to_go() -> None:

@@ -42,15 +42,24 @@ def test_find(
     pods: dict[str, str] | None,
     expected: Standpoint,
 ) -> None:
-    found = find(said, nodes, pods, lambda address: address == own, lambda: host)
+    found = find(said, nodes, pods, [], lambda address: address == own, lambda: host)
     assert found == expected
     assert found.place in PLACES
 
 
 def test_a_long_pod_name_is_cut_in_the_host_name() -> None:
     name = "a" * 80
-    found = find("auto", [], {"10.1.1.1": name}, lambda __: True, lambda: "a" * 63)
+    found = find("auto", [], {"10.1.1.1": name}, [], lambda __: True, lambda: "a" * 63)
     assert found.place == "pod"
+
+
+@pytest.mark.parametrize(
+    ("name", "checked"), [("job-x2", False), ("b" * 80, True), ("other", True)]
+)
+def test_a_pod_may_be_at_work_before_its_address_is_known(name: str, checked: bool) -> None:
+    found = find("auto", [], {}, [name], lambda __: False, lambda: "job-x2")
+    assert found == Standpoint("outside", checked=checked)
+    assert not find("auto", [], {}, ["b" * 80], lambda __: False, lambda: "b" * 63).checked
 
 
 @pytest.mark.parametrize(
