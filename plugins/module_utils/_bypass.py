@@ -280,7 +280,8 @@ def _entry(way: Way, reachable: bool | None, at: Standpoint) -> Result:
 
 def _is_left(way: Way, stations: Sequence[Station]) -> bool:
     """Whether something that was to be forged there wasn't, or was refused: an honest answer shows
-    no deception, and silence doesn't either.
+    no deception, and silence doesn't either. Likewise where too many requests had been made for an
+    honest one to be answered.
     """
     forgeries = {id(one) for one in way.target.trials}
     strategy = way.target.question.strategy
@@ -291,9 +292,16 @@ def _is_left(way: Way, stations: Sequence[Station]) -> bool:
         return bool(forgeries) and not (sent and is_tested(strategy, forged))
 
     return any(
-        is_open(station) if _answers(station) else to_knock_with(way.target, *station.result)
+        is_open(station)
+        if _answers(station)
+        else to_knock_with(way.target, *station.result) or any(map(_is_limited, station.result[0]))
         for station in stations
     )
+
+
+def _is_limited(sample: Sample) -> bool:
+    """Whether it was answered by "429 Too Many Requests" (RFC 6585)."""
+    return sample.code == "V516" and sample.detail.startswith("429")
 
 
 def warnings(

@@ -615,6 +615,16 @@ PAST: dict[str, Any] = {
 }
 
 
+def answers_with(status: str) -> Behaviour:
+    """Whoever is asked: an answer without a body."""
+
+    def behave(connection: Connection) -> None:
+        connection.read()
+        connection.send(response(b"", status))
+
+    return behave
+
+
 def around(
     monkeypatch: pytest.MonkeyPatch, directly: str | None, *name_leads_to: str, **options: Any
 ) -> dict[str, Any]:
@@ -645,6 +655,8 @@ def around(
                 behaviour = only_with(directly[15:], proxied("append", "203.0.113.9"), silent)
             elif directly == "silent":
                 behaviour = silent
+            elif directly[0].isdigit():
+                behaviour = answers_with(directly)
             elif directly == "by name":
                 behaviour = only_for("lb.example.com", proxied("append", "203.0.113.9"))
             stack.enter_context(Server(behaviour, address=(OWN, front.port)))
@@ -1042,6 +1054,8 @@ def test_a_load_balancer_that_answers_only_what_looks_as_if_it_came_through_a_pr
         (None, "127.0.0.1", {}, [False, False]),
         ("refuse", "127.0.0.1", {}, [True, True]),
         ("silent", "127.0.0.1", {"timeout": 1.5}, [False, False]),
+        ("404 Not Found", "127.0.0.1", {}, [False, False]),
+        ("429 Too Many Requests", "127.0.0.1", {}, [False, False]),
         ("append", "127.0.0.1", {"bypass": None}, []),
         ("append", "127.0.0.1", {"bypass": {"load_balancer": ["127.0.0.1"]}}, []),
     ],
@@ -1057,9 +1071,9 @@ def test_a_load_balancer_that_can_not_be_deceived_directly(
     assert (result["verdict"], result["code"]) == ("preserved", "V001"), result["reason"]
     there = [entry for entry in result["bypass"] if entry["port"] not in (80, 443)]
     assert [entry["reachable"] for entry in there] == reachable
-    # Who answers, and refuses what is forged, has shown nothing.
+    # Who refuses what is forged, or everything for a while, has shown nothing.
     told = [text for text in result["warnings_found"] if OWN in text and "not tested" in text]
-    assert len(told) == int(directly == "refuse")
+    assert len(told) == int(directly in ("refuse", "429 Too Many Requests"))
 
 
 def test_a_load_balancer_without_time_or_address_is_untested(
