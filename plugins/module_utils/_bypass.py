@@ -42,6 +42,7 @@ from ansible_collections.kestrel.real_ip.plugins.module_utils._probe import (
 )
 from ansible_collections.kestrel.real_ip.plugins.module_utils._vantage import Standpoint
 from ansible_collections.kestrel.real_ip.plugins.module_utils._verdict import (
+    Sample,
     deceived,
     is_answer,
     is_tested,

@@ -27,9 +27,10 @@ from ansible_collections.kestrel.real_ip.plugins.module_utils._shapes import (
 
 Object = t.Mapping[str, t.Any]
 
-#: Annotations that lead no request to another backend than the rules do, or of which ``_rules``
-#: knows where they lead, by patterns of their keys. Each controller has some that do, as a backend
-#: for errors, a snippet of its configuration, an address to ask first: whatever isn't here may.
+#: Annotations of Ingresses and Services that lead no request to another backend than the rules do,
+#: or of which ``_rules`` knows where they lead, by patterns of their keys. Each controller has some
+#: that do, as a backend for errors, a snippet of its configuration, an address to ask first:
+#: whatever isn't here may.
 _HARMLESS = (
     *MODELLED,
     # Who made the object, certificates, names
@@ -42,8 +43,13 @@ _HARMLESS = (
     "*cert-manager.io/*",
     "kubernetes.io/tls-acme",
     "external-dns.alpha.kubernetes.io/*",
-    # The class, and the load balancer of a cloud
+    "endpoints.kubernetes.io/*",
+    "prometheus.io/*",
+    # The class, and load balancers of clouds, also those of the Service itself
     "kubernetes.io/ingress.*",
+    "cloud.google.com/neg*",
+    "metallb.*",
+    "service.*kubernetes.io/*",
     # https://kubernetes.github.io/ingress-nginx/user-guide/nginx-configuration/annotations/
     *(
         f"nginx.ingress.kubernetes.io/{name}"
@@ -117,42 +123,59 @@ _HARMLESS = (
 
 
 def detours(ingress: Object, service: Object | None) -> list[str]:
-    """Fields of an Ingress that may lead requests elsewhere than to the Service that its rules
-    name, sorted: annotations that aren't known not to, a port that the Service doesn't have, and
-    that the Ingress is about to be deleted.
+    """Fields of an Ingress and its Service that may lead requests elsewhere than to the pods of the
+    latter, sorted, each after its kind: annotations that aren't known not to, a port that the
+    Service doesn't have, and that the Ingress is about to be deleted.
 
     TKE's load balancer reads TKE's annotations alone, and what they lead to is known.
     """
-    annotations = {} if class_of(ingress) == TKE_CLASS else annotations_of(ingress)
-    found = {
-        f"metadata.annotations[{key}]"
-        for key in annotations
-        if not any(fnmatchcase(key, one) for one in _HARMLESS)
-    }
+    found = {*_missing_ports(ingress, service or {})}
+    if class_of(ingress) != TKE_CLASS:
+        found |= {*_annotated(ingress, service, lambda key: not _matches(key, _HARMLESS))}
     if ingress.get("metadata", {}).get("deletionTimestamp"):
-        found.add("metadata.deletionTimestamp")
-    return sorted(found | {*_missing_ports(ingress, service or {})})
+        found.add("Ingress metadata.deletionTimestamp")
+    return sorted(found)
 
 
-#: Annotations by which a load balancer may send each client to one backend, whatever requests it
-#: makes, by patterns of their keys. What goes by a cookie doesn't: no request has one.
+def _matches(key: str, patterns: t.Iterable[str]) -> bool:
+    return any(fnmatchcase(key, one) for one in patterns)
+
+
+def _annotated(
+    ingress: Object | None, service: Object | None, wanted: t.Callable[[str], bool]
+) -> t.Iterator[str]:
+    """Each annotation of the two whose key is wanted."""
+    for kind, one in (("Ingress", ingress), ("Service", service)):
+        yield from (
+            f"{kind} metadata.annotations[{key}]" for key in annotations_of(one) if wanted(key)
+        )
+
+
+#: Annotations by which each client may be sent to one backend, or to those near it, whatever
+#: requests it makes, by patterns of their keys. What goes by a cookie doesn't: no request has one.
 _KEEPING = (
     "nginx.ingress.kubernetes.io/load-balance",
     "nginx.ingress.kubernetes.io/upstream-hash-by*",
     # What they name says how TKE's load balancer balances.
     f"{CONFIG}*",
+    # Of these kube-proxy leads to pods of the zone in which a request enters.
+    "service.kubernetes.io/topology-*",
 )
+#: Fields of a Service that do so, with the values of those that have others
+_KEEPING_FIELDS = {
+    "sessionAffinity": ("ClientIP",),
+    "internalTrafficPolicy": ("Local",),
+    "trafficDistribution": ("PreferClose", "PreferSameZone", "PreferSameNode"),
+}
 
 
 def kept_by(ingress: Object | None, service: Object | None) -> list[str]:
     """Fields of an Ingress and a Service by which each client may be kept at one pod, sorted."""
-    found = [
-        f"Ingress metadata.annotations[{key}]"
-        for key in annotations_of(ingress)
-        if any(fnmatchcase(key, one) for one in _KEEPING)
+    found = [*_annotated(ingress, service, lambda key: _matches(key, _KEEPING))]
+    spec = (service or {}).get("spec", {})
+    found += [
+        f"Service spec.{one}" for one, told in _KEEPING_FIELDS.items() if spec.get(one) in told
     ]
-    if (service or {}).get("spec", {}).get("sessionAffinity") == "ClientIP":
-        found.append("Service spec.sessionAffinity")
     return sorted(found)
 
 
@@ -174,4 +197,4 @@ def _missing_ports(ingress: Object, service: Object) -> t.Iterator[str]:
         port = backend["service"].get("port") or {}
         for key in ("number", "name"):
             if key in port and port[key] not in known:
-                yield f"backend.service.port.{key}: {port[key]}"
+                yield f"Ingress backend.service.port.{key}: {port[key]}"

@@ -114,9 +114,9 @@ url_takers:
   type: list
   elements: str
 detours:
-  description: Fields of O(ingress) that may lead requests elsewhere than to the Service that its
-    rules name. Annotations that aren't known not to, a port that the Service doesn't have, and the
-    time of its deletion.
+  description: Fields of O(ingress) and O(service), each after its kind, that may lead requests
+    elsewhere than to the pods of the latter. Annotations that aren't known not to, a port that the
+    Service doesn't have, and the time of the Ingress' deletion.
   returned: success
   type: list
   elements: str

@@ -50,7 +50,10 @@ def _ingress(*backends: dict[str, Any], **annotations: str) -> dict[str, Any]:
 )
 def test_an_annotation_that_is_not_known_to_be_harmless_may_lead_elsewhere(key: str) -> None:
     ingress = _ingress(_backend("own", number=80), **{key: "x"})
-    assert detours(ingress, SERVICE) == [f"metadata.annotations[{key}]"]
+    assert detours(ingress, SERVICE) == [f"Ingress metadata.annotations[{key}]"]
+    annotated = {**SERVICE, "metadata": {"name": "own", "annotations": {key: "x"}}}
+    found = detours(_ingress(_backend("own", number=80)), annotated)
+    assert found == [f"Service metadata.annotations[{key}]"]
 
 
 @pytest.mark.parametrize(
@@ -62,6 +65,8 @@ def test_an_annotation_that_is_not_known_to_be_harmless_may_lead_elsewhere(key: 
         "external-dns.alpha.kubernetes.io/hostname",
         "kubernetes.io/ingress.class",
         "kubernetes.io/ingress.existLbId",
+        "service.beta.kubernetes.io/aws-load-balancer-type",
+        "service.kubernetes.io/topology-mode",
         "projectcontour.io/response-timeout",
         "nginx.ingress.kubernetes.io/proxy-body-size",
         "nginx.ingress.kubernetes.io/ssl-redirect",
@@ -94,8 +99,8 @@ def test_tkes_load_balancer_reads_annotations_of_its_own(key: str, value: Any) -
     [
         ([_backend("own", number=80), _backend("own", name="http")], []),
         ([_backend("own", number=8080)], []),
-        ([_backend("own", number=8000)], ["backend.service.port.number: 8000"]),
-        ([_backend("own", name="80")], ["backend.service.port.name: 80"]),
+        ([_backend("own", number=8000)], ["Ingress backend.service.port.number: 8000"]),
+        ([_backend("own", name="80")], ["Ingress backend.service.port.name: 80"]),
         # Where another Service's rule leads is told elsewhere.
         ([_backend("other", number=8000), _backend("own", number=80)], []),
         # A port that an annotation stands for is none of the Service's.
@@ -108,7 +113,7 @@ def test_a_port_that_the_service_lacks(backends: list[dict[str, Any]], found: li
 
 def test_the_port_of_a_default_backend() -> None:
     front = {"metadata": {}, "spec": {"defaultBackend": _backend("own", number=8000)}}
-    assert detours(front, SERVICE) == ["backend.service.port.number: 8000"]
+    assert detours(front, SERVICE) == ["Ingress backend.service.port.number: 8000"]
     assert detours(front, None) == []
 
 
@@ -131,11 +136,28 @@ def test_what_keeps_each_client_at_one_pod(key: str, found: bool) -> None:
     assert kept_by(ingress, SERVICE) == kept
     affine = {**SERVICE, "spec": {"sessionAffinity": "ClientIP"}}
     assert kept_by(ingress, affine) == [*kept, "Service spec.sessionAffinity"]
-    assert kept_by(None, {"spec": {"sessionAffinity": "None"}}) == []
+
+
+@pytest.mark.parametrize(
+    ("service", "found"),
+    [
+        ({"spec": {"sessionAffinity": "None", "internalTrafficPolicy": "Cluster"}}, []),
+        ({"spec": {"internalTrafficPolicy": "Local"}}, ["spec.internalTrafficPolicy"]),
+        ({"spec": {"trafficDistribution": "PreferClose"}}, ["spec.trafficDistribution"]),
+        (
+            {"metadata": {"annotations": {"service.kubernetes.io/topology-mode": "Auto"}}},
+            ["metadata.annotations[service.kubernetes.io/topology-mode]"],
+        ),
+    ],
+)
+def test_what_of_a_service_keeps_each_client_at_some_pods(
+    service: dict[str, Any], found: list[str]
+) -> None:
+    assert kept_by(None, service) == [f"Service {one}" for one in found]
 
 
 def test_an_ingress_that_is_about_to_go() -> None:
     front = _ingress(_backend("own", number=80))
     front["metadata"]["deletionTimestamp"] = "2026-01-01T00:00:00Z"
-    assert detours(front, SERVICE) == ["metadata.deletionTimestamp"]
+    assert detours(front, SERVICE) == ["Ingress metadata.deletionTimestamp"]
     assert detours({}, None) == []
