@@ -117,14 +117,15 @@ class _Reader:
         shown = shown_whole(*read, own)
         for right, before, after in zip((_SERVICES, _PODS), read, shown):
             if before is not None and after is None:
-                self._partly(right)
+                self.partly(right)
         return shown
 
-    def _partly(self, right: Right) -> None:
+    def partly(self, right: Right) -> None:
         """Go on without what is shown in part."""
         self.parts.add(right)
-        self.unread.append(f"{right}: a part of them alone is shown")
-        self.grants[right] = f"kubectl get {right.resource} -A"
+        where = f"-n {right.namespace}" if right.namespace else "-A"
+        self.grants[right] = f"kubectl get {right.resource} {where}"
+        self.unread.append(f"{right}: {self.grants[right]} shows a part of them alone")
 
     def ingresses(self) -> list[t.Mapping[str, t.Any]]:
         """Those of the whole cluster, none where they may not be read. Raises ClusterError."""
@@ -133,9 +134,9 @@ class _Reader:
             right = Right("list", group, "ingresses")
             try:
                 found = [*map(modern_ingress, self.items(right, version) or [])]
-                # Who isn't shown all Services isn't shown all Ingresses.
+                # Who isn't shown all Services may not be shown all of anything.
                 if _SERVICES in self.parts and right not in self.grants:
-                    self._partly(right)
+                    self.partly(right)
                 return found
             except ClusterError as error:
                 if error.status != 404:
@@ -218,6 +219,8 @@ def read_way(cluster: Cluster, namespace: str, options: t.Mapping[str, t.Any]) -
     )
     if services is None:
         services = reader.items(here)
+        if _SERVICES in reader.parts and here not in reader.grants:
+            reader.partly(here)
     # On layer 4 as well: pods that take the PROXY protocol take it from whoever gets past it.
     same = beside(service, services or [], pods or []) if service else []
     reached = led_by_nodes(same)

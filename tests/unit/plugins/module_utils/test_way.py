@@ -187,9 +187,14 @@ DNS = {
     "metadata": {"name": "dns", "namespace": "kube-system"},
     "spec": {"selector": {"app": "dns"}},
 }
-LIST_SERVICES, LIST_PODS, LIST_INGRESSES = (
-    f"list {name}: a part of them alone is shown"
-    for name in ("services", "pods", "ingresses.networking.k8s.io")
+LIST_SERVICES, LIST_PODS, LIST_HERE, LIST_INGRESSES = (
+    f"list {right}: kubectl get {what} shows a part of them alone"
+    for right, what in (
+        ("services", "services -A"),
+        ("pods", "pods -A"),
+        ("services", "services -n ns"),
+        ("ingresses.networking.k8s.io", "ingresses -A"),
+    )
 )
 
 
@@ -207,8 +212,8 @@ LIST_SERVICES, LIST_PODS, LIST_INGRESSES = (
         (
             [OWN, DNS],
             [_pod("ns", "own"), _pod("kube-system", "dns")],
-            [LIST_SERVICES, LIST_PODS, LIST_INGRESSES],
-            ["rivals", "url_takers"],
+            [LIST_SERVICES, LIST_PODS, LIST_HERE, LIST_INGRESSES],
+            ["service", "rivals", "url_takers"],
         ),
     ],
 )
