@@ -63,6 +63,7 @@ class ActionModule(ActionBase):
                 "failure": {"type": "dict"},
                 "way": {"type": "dict"},
                 "applied": {"type": "list", "elements": "dict", "default": []},
+                "switches": {"type": "list", "elements": "dict", "default": []},
                 "diagnosis": {"type": "bool", "default": False},
                 "earlier": {"type": "list", "elements": "dict", "default": []},
                 "ephemeral": {"type": "bool", "default": False},
@@ -87,7 +88,7 @@ class ActionModule(ActionBase):
         if self._task.check_mode:
             found = before_changes(found, arguments["applied"])
         else:
-            found = after_changes(found, arguments["applied"])
+            found = after_changes(found, arguments["applied"], arguments["switches"])
         language = arguments["language"]
         found = in_language(with_cause(found, way), language)
         # A diagnosis draws no verdict, so that it takes none back either.

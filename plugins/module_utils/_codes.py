@@ -922,6 +922,7 @@ UNSOUGHT: Mapping[str, Unsought] = {
     "service": Unsought(
         "services", _AROUND, "whether another Service leads past the load balancer"
     ),
+    "ingresses": Unsought("ingresses", _AROUND, "whether another Ingress leads to the same pods"),
     "rivals": Unsought("ingresses", _RIVAL, "whether another Ingress answers in its place"),
     "url_takers": Unsought(
         "services", _RIVAL, "whether another Service listens where the probe asks"

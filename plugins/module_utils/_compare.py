@@ -161,7 +161,9 @@ def _addresses(found: Data | None, probe: Data) -> dict[str, Data]:
     for verdict, row in rows.items():
         alike = [one for one in targets if one.get("verdict") == verdict]
         names = [one.get("address") or one.get("name") for one in alike]
-        told[verdict] = {**row, "addresses": names} if len(names) == row.get("count") else row
+        # They can be of another verification of the run than the entry.
+        same = len(names) == row.get("count") and {*(row.get("addresses") or ())} <= {*names}
+        told[verdict] = {**row, "addresses": names} if same else row
     return told
 
 

@@ -227,6 +227,7 @@ OPTIONAL: dict[str, tuple[Extra, ...]] = {
             for name in ("nodes", "pods", "services")
         ),
         Extra(Right("list", *_SERVICES), UNSOUGHT["service"].what),
+        Extra(Right("list", *_INGRESSES), UNSOUGHT["ingresses"].what),
         Extra(Right("list", *_INGRESSES, False), UNSOUGHT["rivals"].what),
         Extra(Right("list", GATEWAYS, "httproutes"), UNSOUGHT["routes"].what),
         Extra(Right("list", GATEWAYS, "gateways", False), UNSOUGHT["gateways"].what),

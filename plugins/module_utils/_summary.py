@@ -34,6 +34,9 @@ from ansible_collections.kestrel.real_ip.plugins.module_utils._language import (
     wrapped,
 )
 from ansible_collections.kestrel.real_ip.plugins.module_utils._settings import SETTINGS
+from ansible_collections.kestrel.real_ip.plugins.module_utils._switches import (
+    SETTINGS as SWITCHES,
+)
 
 Data = t.Mapping[str, t.Any]
 
@@ -394,17 +397,25 @@ def before_changes(found: Data, applied: t.Iterable[Data]) -> dict[str, t.Any]:
 
 #: Objects that a load balancer is made by, and what was done where it was there before
 _FRONTS, _CHANGED = ("Service", "Ingress"), ("changed", "adopted")
+#: What was done to a switch of the cluster where it isn't as before
+_SWITCHED = ("set", "restored")
 
 
-def after_changes(found: Data, applied: t.Iterable[Data]) -> dict[str, t.Any]:
+def after_changes(
+    found: Data, applied: t.Iterable[Data], switches: t.Iterable[Data] = ()
+) -> dict[str, t.Any]:
     """The entry of a run that changed what a load balancer is made by: whoever carries that out
     takes his time, and no object says when he has. Until then, answers come as before.
+
+    ``switches``: as cluster_switches returns them.
     """
     changed = [
         f"{one['kind']} {one['name']}"
         for one in applied
         if one.get("kind") in _FRONTS and one["action"] in _CHANGED
     ]
+    if any(one["action"] in _SWITCHED for one in switches):
+        changed.append(f"ConfigMap {SWITCHES}")
     if found["verdict"] == NOT_RUN or not changed:
         return {**found}
     told = phrase(

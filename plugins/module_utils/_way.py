@@ -127,13 +127,18 @@ class _Reader:
         self.grants[right] = f"kubectl get {right.resource} {where}"
         self.unread.append(f"{right}: {self.grants[right]} shows a part of them alone")
 
-    def ingresses(self) -> list[t.Mapping[str, t.Any]]:
-        """Those of the whole cluster, none where they may not be read. Raises ClusterError."""
+    def ingresses(self, namespace: str) -> list[t.Mapping[str, t.Any]]:
+        """Those of the whole cluster, of a namespace alone where the others may not be read, which
+        has those that lead to the same pods. Raises ClusterError.
+        """
         for api in INGRESS_APIS:
             group, __, version = api.partition("/")
             right = Right("list", group, "ingresses")
             try:
-                found = [*map(modern_ingress, self.items(right, version) or [])]
+                read = self.items(right, version)
+                if read is None:
+                    read = self.items(right._replace(namespace=namespace), version)
+                found = [*map(modern_ingress, read or [])]
                 # Who isn't shown all Services may not be shown all of anything.
                 if _SERVICES in self.parts and right not in self.grants:
                     self.partly(right)
@@ -232,7 +237,7 @@ def read_way(cluster: Cluster, namespace: str, options: t.Mapping[str, t.Any]) -
     hosts = [host] if host else [name.lower() for name in named] or [""]
     asked_of = [asked] if options["url"] else [(one, path) for one in hosts]
     every = [(one, form) for one, sent in asked_of for form in read_as(sent)]
-    others = reader.ingresses() if ingress and named else []
+    others = reader.ingresses(namespace) if ingress and named else []
     led_to = [service, *same] if service else []
     # Of a socket peer a Gateway writes nothing.
     by_header = named and options["layer"] == "l7"
@@ -242,10 +247,12 @@ def read_way(cluster: Cluster, namespace: str, options: t.Mapping[str, t.Any]) -
     # A list that was refused is missed only where something would have been looked for in it. At an
     # Ingress' usual addresses, who listens is its controller.
     usual = ingress and not options["url"]
+    unlisted = [one for one in reader.grants if one.resource == "ingresses"]
     missed = {
         "node_ports": _NODES if any(map(node_port, [service or {}, *reached])) else None,
         "service": here if service else None,
-        "rivals": next((one for one in reader.grants if one.resource == "ingresses"), None),
+        "ingresses": next((one for one in unlisted if one.namespace), None),
+        "rivals": next((one for one in unlisted if not one.namespace), None),
         "url_takers": _SERVICES if probed and not usual else None,
         "routes": routes_here,
         "gateways": _GATEWAYS,

@@ -256,6 +256,9 @@ options:
           service:
             description: Services that lead past the load balancer, for O(bypass.service).
             type: str
+          ingresses:
+            description: Other Ingresses that lead to the same pods, for O(bypass.ingresses).
+            type: str
           rivals:
             description: Other Ingresses that may take the requests. Told of where the echo app
               doesn't name every pod.

@@ -62,6 +62,12 @@ options:
     type: list
     elements: dict
     default: []
+  switches:
+    description: What the run has made of the cluster's switches, as C(switches) of
+      M(kestrel.real_ip.cluster_switches) has it.
+    type: list
+    elements: dict
+    default: []
   ephemeral:
     description: Whether the run removes what it deployed after this task.
     type: bool

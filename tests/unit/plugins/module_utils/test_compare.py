@@ -231,6 +231,24 @@ def test_an_address_of_many_is_lost_and_another_one_mended(told: bool, change: s
     assert (one.change, one.fails) == (change, told)
 
 
+def test_the_names_of_another_verification_are_not_those_of_the_entry() -> None:
+    """A run that verified twice has the worst entry, and the last one's evidence."""
+    run = {"playbook": "verify", "time": "t", "versions": {}}
+    documents = []
+    for rows, last in (
+        ({"preserved": "a", "lost": "b"}, "c"),
+        ({"preserved": "b", "lost": "a"}, "b"),
+    ):
+        target = {"verdict": "preserved", "address": last, "reason": "r", "code": "V001"}
+        seen = {"": {"verdict": "preserved", "reason": "r", "targets": [target]}}
+        entry = {**found("lost"), **addresses("lost", **rows)}
+        documents.append(
+            document({"a": (entry, {"probes": seen, "path": [], "findings": []})}, run)
+        )
+    [one] = compare(*documents)
+    assert (one.change, one.fails) == ("worse", True)
+
+
 def probe(**backends: str) -> dict[str, t.Any]:
     """``backends``: name to the address that it saw, empty for none."""
     return {

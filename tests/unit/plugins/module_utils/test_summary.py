@@ -153,6 +153,22 @@ def test_a_load_balancer_may_not_follow_yet_what_a_run_has_changed(
 
 
 @pytest.mark.parametrize(
+    ("action", "told"),
+    [
+        ("set", True),
+        ("restored", True),
+        ("kept", False),
+        ("respected", False),
+        ("unchanged", False),
+    ],
+)
+def test_nor_may_it_follow_yet_the_switches_that_a_run_has_changed(action: str, told: bool) -> None:
+    found = after_changes(entry(PROBE, None, FACTS), [], [{"switch": "x", "action": action}])
+    said = "this run has changed ConfigMap tke-service-controller-config, and what is in front"
+    assert (said in found["reason"]) is told
+
+
+@pytest.mark.parametrize(
     ("applied", "told"),
     [
         (APPLIED, "Deployment real-ip-deployment, Service real-ip-service in the namespace shop"),

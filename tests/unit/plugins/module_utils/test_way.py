@@ -124,6 +124,7 @@ def test_where_routes_of_gateways_are_looked_for(
 
 
 NODES, INGRESSES = "/api/v1/nodes", "/apis/networking.k8s.io/v1/ingresses"
+INGRESSES_HERE = "/apis/networking.k8s.io/v1/namespaces/ns/ingresses"
 IN_FRONT = {"ingress": "", "layer": "l4"}
 A_URL = {"url": "http://www.example/"}
 WITH_PORT = {
@@ -145,7 +146,8 @@ OWN_PORT = {f"{IN_NS}/services/own": WITH_PORT}
         # write that do is the PROXY protocol.
         ([EVERYWHERE, HERE, INGRESSES], {}, IN_FRONT, ["service"]),
         ([EVERYWHERE], {}, {**IN_FRONT, **A_URL}, ["url_takers"]),
-        ([INGRESSES], {}, {}, ["rivals"]),
+        ([INGRESSES], {INGRESSES_HERE: NOTHING}, {}, ["rivals"]),
+        ([INGRESSES, INGRESSES_HERE], {}, {}, ["ingresses", "rivals"]),
         ([NODES], OWN_PORT, {}, ["node_ports"]),
         ([NODES], OWN_PORT, IN_FRONT, ["node_ports"]),
         ([ROUTES], GATED, {}, ["routes"]),
