@@ -13,6 +13,10 @@ import typing as t
 from itertools import chain
 
 from ansible_collections.kestrel.real_ip.plugins.module_utils._derive import canonical
+from ansible_collections.kestrel.real_ip.plugins.module_utils._shapes import (
+    annotations_of,
+    is_true,
+)
 
 Object = t.Mapping[str, t.Any]
 
@@ -52,8 +56,8 @@ _TOLERATES = "service.alpha.kubernetes.io/tolerate-unready-endpoints"
 
 def _takes_all(service: Object) -> bool:
     """Whether requests are sent to pods that aren't ready as well."""
-    noted = (service.get("metadata", {}).get("annotations") or {}).get(_TOLERATES, "")
-    return bool(service.get("spec", {}).get("publishNotReadyAddresses")) or noted == "true"
+    noted = annotations_of(service).get(_TOLERATES, "")
+    return bool(service.get("spec", {}).get("publishNotReadyAddresses")) or is_true(noted)
 
 
 def pod_addresses(pod: Object) -> list[str]:

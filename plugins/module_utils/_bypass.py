@@ -60,7 +60,8 @@ class Around(NamedTuple):
     certificate, since who walks around doesn't mind; ``unread``: names in UNSOUGHT of what was not
     looked for, to the command that gives the right for it; ``ingresses``: others that lead to the
     same pods at addresses of their own, to the command that asks there; ``routes``: likewise
-    HTTPRoutes with Gateways.
+    HTTPRoutes with Gateways; ``unaddressed``: what has the load balancer and tells no address of
+    it, to the command that shows it.
     """
 
     node_ports: Sequence[tuple[str, int]] = ()
@@ -74,6 +75,7 @@ class Around(NamedTuple):
     unread: Mapping[str, str] = {}
     ingresses: Mapping[str, str] = {}
     routes: Mapping[str, str] = {}
+    unaddressed: Mapping[str, str] = {}
 
 
 class Way(NamedTuple):
@@ -352,12 +354,14 @@ def not_looked_for(around: Around, coverage: str) -> list[str]:
 
 def not_asked(around: Around) -> list[str]:
     """A sentence for each other Ingress or HTTPRoute that leads to the same pods: it is not on the
-    probed way, and has a controller and a verdict of its own.
+    probed way, and has a controller and a verdict of its own. And one for what stands in front and
+    tells no address where it could be asked.
     """
+    kinds = {"ingress": around.ingresses, "route": around.routes, "unaddressed": around.unaddressed}
     return [
         warn(kind, {"name": name, "command": command})
-        for kind, others in (("ingress", around.ingresses), ("route", around.routes))
-        for name, command in others.items()
+        for kind, named in kinds.items()
+        for name, command in named.items()
     ]
 
 

@@ -593,7 +593,7 @@ WARNINGS_ZH: Mapping[str, str] = {
         "在等待另一个地址应答时，{address} 曾是 {code}，再次探测时是 {then}：出现过一次就算数"
     ),
     "header_missing": "经 {address} 的 {answered} 个应答中有 {count} 个缺少 {header}",
-    "unsought": "没有查找{what}：该账号无权列出 {resource}。授权命令：{command}",
+    "unsought": "没有查找{what}：该账号无权列出全部 {resource}。下一步：{command}",
     "bypass": (
         "没有直接访问负载均衡自己的 {address}，或没有测完（没有地址、路由或时间，或伪造的请求"
         "被拒绝），因此没有测试是否能绕过它之前的组件"
@@ -614,6 +614,9 @@ WARNINGS_ZH: Mapping[str, str] = {
     "route": (
         "HTTPRoute {name} 经由有自己地址的 Gateway 通向同样的 Pod，没有询问那里：本结论不涉及从那里"
         "来的客户端。下一步：{command}"
+    ),
+    "unaddressed": (
+        "{name} 没有给出其负载均衡的地址，因此没有查找绕过它前面组件的途径。下一步：{command}"
     ),
     "node_port": (
         "{address} 不经过负载均衡就能应答（从 {place} 看）：能访问它的人可以自己写入所有请求头。"

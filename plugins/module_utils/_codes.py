@@ -871,8 +871,12 @@ WARNINGS: Mapping[str, str] = {
         "HTTPRoute {name} leads to the same pods through a Gateway at an address of its own, which "
         "was not asked: this verdict doesn't speak of clients who come that way. Next: {command}"
     ),
+    "unaddressed": (
+        "{name} tells no address of its load balancer, so that a way around what stands in front "
+        "of it was not looked for. Next: {command}"
+    ),
     "unsought": (
-        "{what} was not looked for: this account may not list {resource}. To allow it: {command}"
+        "{what} was not looked for: this account may not list all {resource}. Next: {command}"
     ),
     "node_port": (
         "{address} answers without the load balancer (seen from {place}): who reaches it writes "

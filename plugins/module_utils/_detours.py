@@ -13,7 +13,10 @@ from __future__ import annotations
 import typing as t
 from fnmatch import fnmatchcase
 
-from ansible_collections.kestrel.real_ip.plugins.module_utils._load_balancer import CONFIG
+from ansible_collections.kestrel.real_ip.plugins.module_utils._load_balancer import (
+    CONFIG,
+    CONFIG_OF_SERVICE,
+)
 from ansible_collections.kestrel.real_ip.plugins.module_utils._rules import (
     MODELLED,
     entries_to,
@@ -45,11 +48,16 @@ _HARMLESS = (
     "external-dns.alpha.kubernetes.io/*",
     "endpoints.kubernetes.io/*",
     "prometheus.io/*",
-    # The class, and load balancers of clouds, also those of the Service itself
+    # The class, and load balancers of clouds
     "kubernetes.io/ingress.*",
     "cloud.google.com/neg*",
     "metallb.*",
-    "service.*kubernetes.io/*",
+    "service.cloud.tencent.com/*",
+    "service.kubernetes.io/loadbalance-id",
+    "service.kubernetes.io/qcloud-*",
+    "service.kubernetes.io/service.extensiveParameters",
+    "service.kubernetes.io/tke-*",
+    "service.kubernetes.io/topology-*",
     # https://kubernetes.github.io/ingress-nginx/user-guide/nginx-configuration/annotations/
     *(
         f"nginx.ingress.kubernetes.io/{name}"
@@ -122,18 +130,24 @@ _HARMLESS = (
 )
 
 
-def detours(ingress: Object, service: Object | None) -> list[str]:
-    """Fields of an Ingress and its Service that may lead requests elsewhere than to the pods of the
-    latter, sorted, each after its kind: annotations that aren't known not to, a port that the
-    Service doesn't have, and that the Ingress is about to be deleted.
+#: Those for the load balancer of a Service, which isn't asked where an Ingress is in front
+_OF_ITS_OWN = "service.*kubernetes.io/*"
+
+
+def detours(ingress: Object | None, service: Object | None) -> list[str]:
+    """Fields of an Ingress, if any, and its Service that may lead requests elsewhere than to the
+    pods of the latter, sorted, each after its kind: annotations that aren't known not to, a port
+    that the Service doesn't have, and that what is in front is about to be deleted.
 
     TKE's load balancer reads TKE's annotations alone, and what they lead to is known.
     """
-    found = {*_missing_ports(ingress, service or {})}
-    if class_of(ingress) != TKE_CLASS:
-        found |= {*_annotated(ingress, service, lambda key: not _matches(key, _HARMLESS))}
-    if ingress.get("metadata", {}).get("deletionTimestamp"):
-        found.add("Ingress metadata.deletionTimestamp")
+    harmless = (*_HARMLESS, _OF_ITS_OWN) if ingress else _HARMLESS
+    found = {*_missing_ports(ingress or {}, service or {})}
+    if class_of(ingress or {}) != TKE_CLASS:
+        found |= {*_annotated(ingress, service, lambda key: not _matches(key, harmless))}
+    for kind, one in (("Ingress", ingress), ("Service", service)):
+        if (one or {}).get("metadata", {}).get("deletionTimestamp"):
+            found.add(f"{kind} metadata.deletionTimestamp")
     return sorted(found)
 
 
@@ -158,6 +172,7 @@ _KEEPING = (
     "nginx.ingress.kubernetes.io/upstream-hash-by*",
     # What they name says how TKE's load balancer balances.
     f"{CONFIG}*",
+    f"{CONFIG_OF_SERVICE}*",
     # Of these kube-proxy leads to pods of the zone in which a request enters.
     "service.kubernetes.io/topology-*",
 )

@@ -113,6 +113,7 @@ _version = choice("IPV4", "IPV6", _FULL_CHAIN)
 LISTEN_PORTS = "ingress.cloud.tencent.com/listen-ports"
 #: What TKE sets at layer 7 beside the Ingress (Tencent Cloud, document 457/45700).
 CONFIG = "ingress.cloud.tencent.com/tke-service-config"
+CONFIG_OF_SERVICE = "service.cloud.tencent.com/tke-service-config"
 _REDIRECT = (
     "ingress.cloud.tencent.com/auto-rewrite",
     "ingress.cloud.tencent.com/rewrite-support",
@@ -247,7 +248,7 @@ ROWS: dict[str, Row] = {
     ),
     "tke_service_config": Row(
         _config_name,
-        {INGRESS: (CONFIG,), SERVICE: ("service.cloud.tencent.com/tke-service-config",)},
+        {INGRESS: (CONFIG,), SERVICE: (CONFIG_OF_SERVICE,)},
         {INGRESS: "E4051"},
     ),
 }

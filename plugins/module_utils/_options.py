@@ -602,6 +602,7 @@ def _around(given: Params) -> Around:
         unread=_unread(given),
         ingresses=_commands(given.get("ingresses")),
         routes=_commands(given.get("routes")),
+        unaddressed=_commands(given.get("unaddressed")),
     )
 
 

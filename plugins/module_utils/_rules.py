@@ -21,6 +21,7 @@ from ansible_collections.kestrel.real_ip.plugins.module_utils._scenarios import 
 from ansible_collections.kestrel.real_ip.plugins.module_utils._shapes import (
     annotations_of,
     class_of,
+    is_true,
 )
 
 Object = t.Mapping[str, t.Any]
@@ -257,8 +258,7 @@ def _is_passed_through(ingress: Object) -> bool:
     """
     annotations = annotations_of(ingress)
     return any(
-        key.endswith(f"/{_PASSED_THROUGH}") and text.lower() == "true"
-        for key, text in annotations.items()
+        key.endswith(f"/{_PASSED_THROUGH}") and is_true(text) for key, text in annotations.items()
     )
 
 

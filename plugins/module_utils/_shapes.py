@@ -101,6 +101,11 @@ def annotations_of(found: Object | None) -> t.Mapping[str, str]:
     return (found or {}).get("metadata", {}).get("annotations") or {}
 
 
+def is_true(text: str) -> bool:
+    """Whether an annotation's value is one that Go's strconv.ParseBool takes for true."""
+    return text in ("1", "t", "T", "true", "TRUE", "True")
+
+
 # --- Ingresses ------------------------------------------------------------------------------------
 
 

@@ -193,6 +193,18 @@ def _led_to(
     )
 
 
+def _unaddressed(front: t.Mapping[str, t.Any] | None) -> dict[str, str]:
+    """The kind and name of what is in front and has no address, to the command that shows it."""
+    if front is None:
+        return {}
+    metadata, kind = front["metadata"], front.get("kind", "Service")
+    return {
+        f"{kind} {metadata['name']}": (
+            f"kubectl -n {metadata['namespace']} describe {kind.lower()} {metadata['name']}"
+        )
+    }
+
+
 def read_way(cluster: Cluster, namespace: str, options: t.Mapping[str, t.Any]) -> dict[str, t.Any]:
     """What path_addresses_info returns, for ``options`` as in OPTIONS. Raises ClusterError."""
     reader = _Reader(cluster)
@@ -232,18 +244,18 @@ def read_way(cluster: Cluster, namespace: str, options: t.Mapping[str, t.Any]) -
     named = addresses(front or {})
     # What a URL has behind the sign isn't sent.
     host, path = options["request_host"], options["path"].partition("#")[0]
+    found = targets(named, host, path, listeners(front or {}, host))
+    probed = [options["url"]] if options["url"] else [one["url"] for one in found]
     asked = asked_for(host, path, options["url"])
     # Without a host of its own, the status' names are what is asked for.
     hosts = [host] if host else [name.lower() for name in named] or [""]
     asked_of = [asked] if options["url"] else [(one, path) for one in hosts]
     every = [(one, form) for one, sent in asked_of for form in read_as(sent)]
-    others = reader.ingresses(namespace) if ingress and named else []
+    others = reader.ingresses(namespace) if ingress and probed else []
     led_to = [service, *same] if service else []
     # Of a socket peer a Gateway writes nothing.
-    by_header = named and options["layer"] == "l7"
+    by_header = probed and options["layer"] == "l7"
     routes, gateways = reader.routes(routes_here, led_to if by_header else [])
-    found = targets(named, host, path, listeners(front or {}, host))
-    probed = [options["url"]] if options["url"] else [one["url"] for one in found]
     # A list that was refused is missed only where something would have been looked for in it. At an
     # Ingress' usual addresses, who listens is its controller.
     usual = ingress and not options["url"]
@@ -275,13 +287,14 @@ def read_way(cluster: Cluster, namespace: str, options: t.Mapping[str, t.Any]) -
         "url_takers": _union(
             url_takers(front or {}, service, services or [], url, nodes) for url in probed
         ),
-        "detours": detours(front or {}, service) if ingress else [],
+        "detours": detours(front if ingress else None, service),
         "rivals": _union(rivals(front or {}, others, *one) for one in every),
         "ready_pods": ready,
         "namesakes": namesakes(ready, pods or [], everywhere),
         "kept_by": kept_by(front if ingress else None, service),
         "cluster_addresses": known,
         "bypass": {
+            "unaddressed": _unaddressed(front) if options["url"] and not named else {},
             **around(nodes or [], service, front, reached),
             "ingresses": elsewhere(front or {}, led_to, others),
             "routes": by_gateway(front or {}, led_to, routes, gateways),

@@ -243,6 +243,12 @@ options:
           - HTTPRoutes that lead to the same pods through Gateways at addresses of their own,
             likewise.
         type: dict
+      unaddressed:
+        description:
+          - What has the load balancer and tells no address of it, with the command that shows it.
+            A way around what stands in front is not looked for then, and RV(warnings_found) says
+            so.
+        type: dict
       unread:
         description:
           - What was not looked for, since a right is missing for it, each with the command that
@@ -812,6 +818,7 @@ BYPASS: dict[str, dict[str, Any]] = {
     "listeners": TEXTS,
     "ingresses": {"type": "dict"},
     "routes": {"type": "dict"},
+    "unaddressed": {"type": "dict"},
     "unread": {"type": "dict", "options": {name: {"type": "str"} for name in UNSOUGHT}},
 }
 ARGUMENTS: dict[str, dict[str, Any]] = {

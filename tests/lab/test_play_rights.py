@@ -90,12 +90,12 @@ def test_what_may_not_be_listed_is_said_with_the_verdict(own: Playbooks, tmp_pat
     run = own.run("verify", *where, *MINE, "-e", "real_ip_vantage=outside")
     assert (run.status, run.verdict) == (0, "preserved"), run.output
     [line] = [one for one in run.output.splitlines() if one.startswith("real_ip: ")]
-    assert "; ways around not looked for (no right to list nodes, services)" in line
+    assert "; ways around not looked for (no right to list ingresses, nodes, services)" in line
     assert "; others that may answer not looked for (no right to list ingresses)" in line
     said = " ".join(run.output.split())
     role = "create role real-ip-list-services-"
-    assert f"may not list services. To allow it: kubectl -n {own.namespace} {role}" in said
-    assert "may not list nodes. To allow it: kubectl create clusterrole real-ip-list-nodes-" in said
+    assert f"may not list all services. Next: kubectl -n {own.namespace} {role}" in said
+    assert "may not list all nodes. Next: kubectl create clusterrole real-ip-list-nodes-" in said
 
 
 class Case(NamedTuple):

@@ -62,7 +62,7 @@ def test_pods_that_are_not_ready_may_get_requests_too() -> None:
     service = {"spec": {"publishNotReadyAddresses": True}}
     assert receiving_pods(service, pods) == ["a", "b"]
     annotation = "service.alpha.kubernetes.io/tolerate-unready-endpoints"
-    for text, found in ("true", ["a", "b"]), ("false", ["a"]):
+    for text, found in ("true", ["a", "b"]), ("1", ["a", "b"]), ("false", ["a"]), ("yes", ["a"]):
         of_old = {"metadata": {"annotations": {annotation: text}}, "spec": {}}
         assert receiving_pods(of_old, pods) == found
     # That leads elsewhere, whatever it selects.

@@ -125,6 +125,7 @@ def test_the_port_of_a_default_backend() -> None:
         ("nginx.ingress.kubernetes.io/load-balance", True),
         ("ingress.cloud.tencent.com/tke-service-config", True),
         ("ingress.cloud.tencent.com/tke-service-config-auto", True),
+        ("service.cloud.tencent.com/tke-service-config", True),
         # By a cookie, which no request has
         ("nginx.ingress.kubernetes.io/affinity", False),
         ("ingress.cloud.tencent.com/direct-access", False),
@@ -156,8 +157,26 @@ def test_what_of_a_service_keeps_each_client_at_some_pods(
     assert kept_by(None, service) == [f"Service {one}" for one in found]
 
 
+@pytest.mark.parametrize(
+    ("key", "found"),
+    [
+        ("service.cilium.io/global", True),
+        ("service.beta.kubernetes.io/aws-load-balancer-target-group-attributes", True),
+        ("kubernetes.io/elb.session-affinity-mode", True),
+        ("service.cloud.tencent.com/direct-access", False),
+        ("service.kubernetes.io/tke-existed-lbid", False),
+        ("meta.helm.sh/release-name", False),
+    ],
+)
+def test_what_a_service_in_front_says_of_its_own_load_balancer(key: str, found: bool) -> None:
+    service = {**SERVICE, "metadata": {"name": "own", "annotations": {key: "x"}}}
+    assert detours(None, service) == [f"Service metadata.annotations[{key}]"] * found
+
+
 def test_an_ingress_that_is_about_to_go() -> None:
     front = _ingress(_backend("own", number=80))
     front["metadata"]["deletionTimestamp"] = "2026-01-01T00:00:00Z"
     assert detours(front, SERVICE) == ["Ingress metadata.deletionTimestamp"]
-    assert detours({}, None) == []
+    assert detours(None, None) == []
+    service = {"metadata": front["metadata"], "spec": {}}
+    assert detours(None, service) == ["Service metadata.deletionTimestamp"]

@@ -208,7 +208,7 @@ def _annotated(key: str, value: str, *paths: tuple[str, str, str]) -> dict[str, 
         (_annotated("alb.ingress.kubernetes.io/conditions.x", "[]", ("/v", "Exact", "x")), True),
         # Who passes TLS on looks at no path.
         (
-            _annotated("nginx.ingress.kubernetes.io/ssl-passthrough", "true", ("/v", TEXT, "x")),
+            _annotated("nginx.ingress.kubernetes.io/ssl-passthrough", "1", ("/v", TEXT, "x")),
             True,
         ),
         (

@@ -180,6 +180,36 @@ def test_an_ingress_to_a_headless_service_of_the_same_pods_is_told_and_that_is_n
     assert ([*bypass["ingresses"]], bypass["service"]) == (["ns/old"], [])
 
 
+@pytest.mark.parametrize(
+    ("ingress", "url", "found"),
+    [
+        ("front", "http://www.example/", {"Ingress front": "kubectl -n ns describe ingress front"}),
+        ("", "http://www.example/", {"Service own": "kubectl -n ns describe service own"}),
+        ("front", "", {}),
+    ],
+)
+def test_what_has_no_address_can_not_be_asked_past_what_stands_in_front(
+    ingress: str, url: str, found: dict[str, str]
+) -> None:
+    """A controller need not publish one, and then a URL is the only way to ask."""
+    front = {**FRONT, "status": {"loadBalancer": {}}}
+    answers: dict[str, Any] = {one: front for one, known in ANSWERS.items() if known is FRONT}
+    old = {
+        "metadata": {"name": "old", "namespace": "ns"},
+        "spec": {"rules": [_rule("", "own")]},
+        "status": FRONT["status"],
+    }
+    lists = {**answers, EVERYWHERE: SERVICES, INGRESSES: {"items": [front, old]}}
+    cluster = Answering({**ANSWERS, **lists})
+    bypass = read_way(cluster, "ns", {**OPTIONS, "ingress": ingress, "url": url})["bypass"]
+    assert bypass["unaddressed"] == found
+    # Others are looked for all the same.
+    assert [*bypass["ingresses"]] == (["ns/old"] if ingress and url else [])
+    addressed = Answering({**ANSWERS, EVERYWHERE: SERVICES})
+    asked = {**OPTIONS, "url": url}
+    assert read_way(addressed, "ns", asked)["bypass"]["unaddressed"] == {}
+
+
 def _pod(namespace: str, name: str) -> dict[str, Any]:
     address = {"podIPs": [{"ip": "10.0.0.5"}], "phase": "Running"}
     return {"metadata": {"name": name, "namespace": namespace}, "spec": {}, "status": address}

@@ -76,17 +76,17 @@ def probe(**options: Any) -> dict[str, Any]:
             "en",
             [
                 "whether a node port answers without the load balancer was not looked for: this "
-                "account may not list nodes. To allow it: kubectl a"
+                "account may not list all nodes. Next: kubectl a"
             ],
         ),
         (
             {"service": "kubectl b", "rivals": "kubectl c"},
             "zh",
             [
-                "没有查找是否有其他 Service 绕过该负载均衡：该账号无权列出 services。"
-                "授权命令：kubectl b",
-                "没有查找是否有其他 Ingress 代为应答：该账号无权列出 ingresses。"
-                "授权命令：kubectl c",
+                "没有查找是否有其他 Service 绕过该负载均衡：该账号无权列出全部 services。"
+                "下一步：kubectl b",
+                "没有查找是否有其他 Ingress 代为应答：该账号无权列出全部 ingresses。"
+                "下一步：kubectl c",
             ],
         ),
     ],
@@ -116,6 +116,16 @@ def test_what_leads_to_the_same_pods_and_was_not_asked_is_a_warning() -> None:
     assert first == told
     assert second.startswith("HTTPRoute echo/old leads to the same pods through a Gateway at an ")
     assert second.endswith(f"Next: {others['echo/old']}")
+
+
+def test_a_way_around_what_has_no_address_was_not_looked_for() -> None:
+    command = "kubectl -n echo describe ingress front"
+    with Server(echo()) as running:
+        nameless = {"unaddressed": {"Ingress front": command}}
+        result = probe(url=running.url, expected_source=CLIENT, bypass=nameless)
+    [told] = result["warnings_found"]
+    assert told.startswith("Ingress front tells no address of its load balancer")
+    assert told.endswith(f"Next: {command}")
 
 
 # --- Verdicts -------------------------------------------------------------------------------------
