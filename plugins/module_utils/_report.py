@@ -25,6 +25,7 @@ from ansible_collections.kestrel.real_ip.plugins.module_utils._report_schema imp
 from ansible_collections.kestrel.real_ip.plugins.module_utils._summary import (
     badness,
     by_verdict,
+    everywhere,
     over_all,
     worst,
 )
@@ -51,9 +52,12 @@ def evidence(probes: t.Mapping[str, Data], way: Data | None) -> dict[str, t.Any]
     """What an entry rests on.
 
     ``probes``: vantage point to its result of source_ip_info, the empty name for the controller;
-    what has no verdict is left out. ``way``: the result of traffic_path_info, without its logs.
+    what has no verdict is left out, and a strategy that isn't the safe one at all of them. ``way``:
+    the result of traffic_path_info, without its logs.
     """
-    judged = {name: one for name, one in probes.items() if "verdict" in one}
+    judged = {
+        name: everywhere(one, probes.values()) for name, one in probes.items() if "verdict" in one
+    }
     found = {"probes": judged, **{key: (way or {}).get(key) or [] for key in ("path", "findings")}}
     made: dict[str, t.Any] = shaped(found, "evidence")
     return made

@@ -121,6 +121,14 @@ def test_evidence_is_only_what_the_schema_names() -> None:
     assert evidence({}, None) == NOTHING
 
 
+@pytest.mark.parametrize("other", ["peer", None])
+def test_evidence_calls_no_strategy_safe_that_is_not_so_from_everywhere(other: str | None) -> None:
+    there = {**PROBE, "code": "V101", "fix": None, "safe_strategy": other and {"strategy": other}}
+    told = evidence({"office": {**there, "safe_strategy": {"strategy": "peer"}}, "x": there}, WAY)
+    safe = {"strategy": "peer"} if other else None
+    assert [one["safe_strategy"] for one in told["probes"].values()] == [safe, safe]
+
+
 @pytest.mark.parametrize(
     ("failure", "reason"),
     [
