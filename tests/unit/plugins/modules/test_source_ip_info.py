@@ -625,12 +625,15 @@ PAST: dict[str, Any] = {
 }
 
 
-def answers_with(status: str) -> Behaviour:
-    """Whoever is asked: an answer without a body."""
+def at_most(number: int, behaviour: Behaviour, then: Behaviour) -> Behaviour:
+    """Behaves so to as many requests, and in the other way to all that come after."""
+    left, lock = [number], threading.Lock()
 
     def behave(connection: Connection) -> None:
-        connection.read()
-        connection.send(response(b"", status))
+        with lock:
+            left[0] -= 1
+            some = left[0] >= 0
+        (behaviour if some else then)(connection)
 
     return behave
 
@@ -666,7 +669,9 @@ def around(
             elif directly == "silent":
                 behaviour = silent
             elif directly[0].isdigit():
-                behaviour = answers_with(directly)
+                number, _then, status = directly.partition(" then ")
+                refuse = says(response(b"", status))
+                behaviour = at_most(int(number), proxied("replace", "203.0.113.9"), refuse)
             elif directly == "by name":
                 behaviour = only_for("lb.example.com", proxied("append", "203.0.113.9"))
             stack.enter_context(Server(behaviour, address=(OWN, front.port)))
@@ -1057,6 +1062,14 @@ def test_a_load_balancer_that_answers_only_what_looks_as_if_it_came_through_a_pr
     assert {one["reachable"] for one in result["bypass"] if one["port"] not in (80, 443)} == {True}
 
 
+#: Modes of a load balancer that refuses some or all for too many requests, and which ways answer
+LIMITED = {
+    "0 then 429 Too Many Requests": [False, False],
+    "40 then 429 Too Many Requests": [True, True],
+    "40 then 503 Service Unavailable": [True, True],
+}
+
+
 @pytest.mark.parametrize(
     ("directly", "leads_to", "options", "reachable"),
     [
@@ -1064,8 +1077,8 @@ def test_a_load_balancer_that_answers_only_what_looks_as_if_it_came_through_a_pr
         (None, "127.0.0.1", {}, [False, False]),
         ("refuse", "127.0.0.1", {}, [True, True]),
         ("silent", "127.0.0.1", {"timeout": 1.5}, [False, False]),
-        ("404 Not Found", "127.0.0.1", {}, [False, False]),
-        ("429 Too Many Requests", "127.0.0.1", {}, [False, False]),
+        ("0 then 404 Not Found", "127.0.0.1", {}, [False, False]),
+        *((directly, "127.0.0.1", {}, reachable) for directly, reachable in LIMITED.items()),
         ("append", "127.0.0.1", {"bypass": None}, []),
         ("append", "127.0.0.1", {"bypass": {"load_balancer": ["127.0.0.1"]}}, []),
     ],
@@ -1083,7 +1096,7 @@ def test_a_load_balancer_that_can_not_be_deceived_directly(
     assert [entry["reachable"] for entry in there] == reachable
     # Who refuses what is forged, or everything for a while, has shown nothing.
     told = [text for text in result["warnings_found"] if OWN in text and "not tested" in text]
-    assert len(told) == int(directly in ("refuse", "429 Too Many Requests"))
+    assert len(told) == int(directly in ("refuse", *LIMITED)), told
 
 
 def test_a_load_balancer_without_time_or_address_is_untested(
