@@ -197,6 +197,18 @@ def test_tags_can_not_leave_out_what_judges(
     assert ("TASK" in done.stdout) is not refused, done.stdout
 
 
+@pytest.mark.parametrize("playbook", ["compare", "merge_results"])
+@pytest.mark.parametrize(("limit", "refused"), [("a", True), ("a,localhost", False)])
+def test_a_limit_can_not_leave_out_where_documents_are_read(
+    play: Play, playbook: str, limit: str, refused: bool
+) -> None:
+    done = play({"a": LOCAL}, "--limit", limit, playbook=f"playbooks/{playbook}.yml")
+    assert done.returncode == 2, done.stdout
+    told = " ".join(done.stdout.split())
+    assert (f"The limit {limit} leaves out localhost, so that nothing would be" in told) is refused
+    assert "expected" in told
+
+
 def test_a_merge_is_not_left_out_by_tags(play: Play) -> None:
     done = play({"a": LOCAL}, "--tags", "verify", playbook="playbooks/merge_results.yml")
     assert done.returncode == 2, done.stdout
