@@ -42,9 +42,10 @@ from ansible_collections.kestrel.real_ip.plugins.module_utils._probe import (
 )
 from ansible_collections.kestrel.real_ip.plugins.module_utils._vantage import Standpoint
 from ansible_collections.kestrel.real_ip.plugins.module_utils._verdict import (
-    Sample,
+    TOO_MANY,
     deceived,
     is_answer,
+    is_limited,
     is_tested,
 )
 
@@ -292,26 +293,16 @@ def _is_left(way: Way, stations: Sequence[Station]) -> bool:
     def is_open(station: Station) -> bool:
         forged = station.result[1]
         sent = forgeries <= {id(one) for one, _sample in forged}
-        limited = any(_is_limited(sample, _OVERLOADED) for _forgery, sample in forged)
+        limited = any(is_limited(sample) for _forgery, sample in forged)
         return bool(forgeries) and (limited or not (sent and is_tested(strategy, forged)))
 
     return any(
         is_open(station)
         if _answers(station)
         else to_knock_with(way.target, *station.result)
-        or any(_is_limited(sample, _TOO_MANY) for sample in station.result[0])
+        or any(is_limited(sample, TOO_MANY) for sample in station.result[0])
         for station in stations
     )
-
-
-#: With which status somebody says that he is asked too often (RFC 6585), and nginx unless it is
-#: told otherwise. Of hosts that it doesn't know HAProxy says the latter too.
-_TOO_MANY = ("429",)
-_OVERLOADED = ("429", "503")
-
-
-def _is_limited(sample: Sample, statuses: tuple[str, ...]) -> bool:
-    return sample.code == "V516" and sample.detail.startswith(statuses)
 
 
 def warnings(

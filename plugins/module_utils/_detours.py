@@ -130,6 +130,8 @@ _HARMLESS = (
 )
 
 
+#: Those by which Cilium, in kube-proxy's place, leads to pods of other clusters
+_OF_CILIUM = ("service.cilium.io/*", "io.cilium/*")
 #: Those for the load balancer of a Service, which isn't asked where an Ingress is in front
 _OF_ITS_OWN = "service.*kubernetes.io/*"
 
@@ -139,11 +141,14 @@ def detours(ingress: Object | None, service: Object | None) -> list[str]:
     pods of the latter, sorted, each after its kind: annotations that aren't known not to, a port
     that the Service doesn't have, and that what is in front is about to be deleted.
 
-    TKE's load balancer reads TKE's annotations alone, and what they lead to is known.
+    TKE's load balancer reads TKE's annotations alone, and what they lead to is known; the nodes
+    behind it may lead to pods of another cluster.
     """
     harmless = (*_HARMLESS, _OF_ITS_OWN) if ingress else _HARMLESS
     found = {*_missing_ports(ingress or {}, service or {})}
-    if class_of(ingress or {}) != TKE_CLASS:
+    if class_of(ingress or {}) == TKE_CLASS:
+        found |= {*_annotated(None, service, lambda key: _matches(key, _OF_CILIUM))}
+    else:
         found |= {*_annotated(ingress, service, lambda key: not _matches(key, harmless))}
     for kind, one in (("Ingress", ingress), ("Service", service)):
         if (one or {}).get("metadata", {}).get("deletionTimestamp"):
@@ -189,8 +194,12 @@ def kept_by(ingress: Object | None, service: Object | None) -> list[str]:
     found = [*_annotated(ingress, service, lambda key: _matches(key, _KEEPING))]
     spec = (service or {}).get("spec", {})
     found += [
-        f"Service spec.{one}" for one, told in _KEEPING_FIELDS.items() if spec.get(one) in told
+        f"Service spec.{field}"
+        for field, told in _KEEPING_FIELDS.items()
+        if spec.get(field) in told
     ]
+    # Before Kubernetes 1.22
+    found += ["Service spec.topologyKeys"] if spec.get("topologyKeys") else []
     return sorted(found)
 
 

@@ -1003,10 +1003,24 @@ def _chosen(forgery: Forgery, sample: Sample) -> bool:
     return sample.seen in forgery.values
 
 
+#: With which status somebody says that he is asked too often (RFC 6585), and with which nginx does
+#: unless it is told otherwise. Of hosts that it doesn't know, HAProxy says the latter too.
+TOO_MANY = ("429",)
+_OVERLOADED = (*TOO_MANY, "503")
+
+
+def is_limited(sample: Sample, statuses: tuple[str, ...] = _OVERLOADED) -> bool:
+    """Whether a request was refused since there were too many."""
+    return sample.code == "V516" and sample.detail.startswith(statuses)
+
+
 def _safe(
     question: Question, answers: Sequence[Sample], forged: Forged
 ) -> dict[str, object] | None:
     """The declared strategy where it is safe, else the simplest that is."""
+    # What was refused for another reason than what stood in it could have deceived.
+    if any(is_limited(sample) for _forgery, sample in forged):
+        return None
     found = safe(
         [sample.right for sample in answers],
         [

@@ -90,7 +90,7 @@ def test_what_may_not_be_listed_is_said_with_the_verdict(own: Playbooks, tmp_pat
     run = own.run("verify", *where, *MINE, "-e", "real_ip_vantage=outside")
     assert (run.status, run.verdict) == (0, "preserved"), run.output
     [line] = [one for one in run.output.splitlines() if one.startswith("real_ip: ")]
-    assert "; ways around not looked for (no right to list ingresses, nodes, services)" in line
+    assert "; ways around not looked for (no right to list nodes, services, ingresses)" in line
     assert "; others that may answer not looked for (no right to list ingresses)" in line
     said = " ".join(run.output.split())
     role = "create role real-ip-list-services-"

@@ -143,6 +143,7 @@ def test_what_keeps_each_client_at_one_pod(key: str, found: bool) -> None:
     ("service", "found"),
     [
         ({"spec": {"sessionAffinity": "None", "internalTrafficPolicy": "Cluster"}}, []),
+        ({"spec": {"topologyKeys": ["kubernetes.io/hostname"]}}, ["spec.topologyKeys"]),
         ({"spec": {"internalTrafficPolicy": "Local"}}, ["spec.internalTrafficPolicy"]),
         ({"spec": {"trafficDistribution": "PreferClose"}}, ["spec.trafficDistribution"]),
         (
@@ -155,6 +156,14 @@ def test_what_of_a_service_keeps_each_client_at_some_pods(
     service: dict[str, Any], found: list[str]
 ) -> None:
     assert kept_by(None, service) == [f"Service {one}" for one in found]
+
+
+def test_pods_of_another_cluster_may_be_led_to_by_the_nodes_behind_tkes_load_balancer() -> None:
+    ingress = _ingress(_backend("own", number=80))
+    ingress["spec"]["ingressClassName"] = "qcloud"
+    for key, found in (("service.cilium.io/global", True), ("example.com/whatever", False)):
+        service = {**SERVICE, "metadata": {"name": "own", "annotations": {key: "true"}}}
+        assert detours(ingress, service) == [f"Service metadata.annotations[{key}]"] * found
 
 
 @pytest.mark.parametrize(

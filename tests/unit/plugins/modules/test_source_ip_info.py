@@ -1062,6 +1062,24 @@ def test_a_load_balancer_that_answers_only_what_looks_as_if_it_came_through_a_pr
     assert {one["reachable"] for one in result["bypass"] if one["port"] not in (80, 443)} == {True}
 
 
+@pytest.mark.parametrize(
+    ("status", "advised"),
+    [
+        ("404 Not Found", True),
+        ("429 Too Many Requests", False),
+        ("503 Service Unavailable", False),
+    ],
+)
+def test_no_strategy_is_called_safe_where_too_many_requests_were_refused(
+    status: str, advised: bool
+) -> None:
+    behaviour = at_most(40, proxied("append", CLIENT), says(response(b"", status)))
+    with Server(behaviour) as running:
+        result = probe(url=running.url, expected_source=[CLIENT], forge=True)
+    assert (result["verdict"], result["safe_strategy"] is not None) == ("preserved", advised)
+    assert "forgery tested in part" in result["reason"]
+
+
 #: Modes of a load balancer that refuses some or all for too many requests, and which ways answer
 LIMITED = {
     "0 then 429 Too Many Requests": [False, False],
