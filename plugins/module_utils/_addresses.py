@@ -69,6 +69,7 @@ def pod_addresses(pod: Object) -> list[str]:
 
 #: A Service that each API server keeps, wherever one may look
 _KEPT = "default/kubernetes"
+_SYSTEM = "kube-system"
 
 
 def shown_whole(
@@ -79,20 +80,20 @@ def shown_whole(
     """The lists of all Services and pods, each None where it may be a part: what stands between can
     leave out what somebody mayn't see, without a word, as Teleport and capsule-proxy do.
 
-    ``own``: the pods behind the Service, of which each list has one at least. Where these are of
-    one namespace alone and another one has a Service for pods, some are missing as well.
+    ``own``: the pods behind the Service, of which each list has one at least. Where kube-system has
+    a Service for pods, as that of the cluster's DNS, it has pods as well; another namespace, which
+    may be about to go, need not.
     """
     if services is not None and _KEPT not in map(full_name, services):
         return None, None
     names = {*map(full_name, own)}
     if pods is not None and names and names.isdisjoint(map(full_name, pods)):
         return services, None
-    here = {namespace_of(one) for one in own}
-    elsewhere = (
-        bool(one.get("spec", {}).get("selector")) and namespace_of(one) not in here
+    served = any(
+        one.get("spec", {}).get("selector") and namespace_of(one) == _SYSTEM
         for one in services or ()
     )
-    if here and here.issuperset(map(namespace_of, pods or ())) and any(elsewhere):
+    if pods is not None and served and _SYSTEM not in map(namespace_of, pods):
         return services, None
     return services, pods
 

@@ -237,7 +237,14 @@ LIST_SERVICES, LIST_PODS, LIST_HERE, LIST_INGRESSES = (
         ([KEPT, OWN], [_pod("ns", "own")], [], []),
         # One without a selector has no pods.
         ([KEPT, OWN, {**DNS, "spec": {}}], [_pod("ns", "own")], [], []),
-        # Own pods alone, where others' Services tell that there are more, and not even these
+        # A namespace that is about to go has lost its pods, and not yet its Services.
+        (
+            [KEPT, OWN, {**DNS, "metadata": {"name": "x", "namespace": "another"}}],
+            [_pod("ns", "own")],
+            [],
+            [],
+        ),
+        # Own pods alone, where the system's Service tells that there are more, and not even these
         ([KEPT, OWN, DNS], [_pod("ns", "own")], [LIST_PODS], []),
         ([KEPT, OWN], [_pod("kube-system", "dns")], [LIST_PODS], []),
         # Services of some namespaces alone: who is shown no more isn't shown all of anything.
