@@ -46,7 +46,7 @@ def receiving_pods(service: Object, pods: t.Iterable[Object]) -> list[str]:
         for pod in pods
         if not pod["metadata"].get("deletionTimestamp")
         and pod_addresses(pod)
-        and pod["status"].get("phase") not in ENDED
+        and not has_ended(pod)
     )
 
 
@@ -117,7 +117,7 @@ def namesakes(
         pod
         for pod in everywhere
         if namespace_of(pod) not in spaces or pod["metadata"]["name"] not in names
-        if pod.get("status", {}).get("phase") not in ENDED
+        if not has_ended(pod)
     ]
     called = {pod["metadata"]["name"] for pod in others}
     called |= {pod.get("spec", {}).get("hostname") for pod in others}
@@ -135,8 +135,9 @@ def _is_numbered(pod: Object) -> bool:
     return not any(one.get("kind") in _BY_CHANCE for one in owners)
 
 
-#: Phases after which an address of a pod may be another one's.
-ENDED = ("Succeeded", "Failed")
+def has_ended(pod: Object) -> bool:
+    """Whether its address may be another one's by now."""
+    return pod.get("status", {}).get("phase") in ("Succeeded", "Failed")
 
 
 def labels_match(labels: t.Mapping[str, str] | None, selector: t.Mapping[str, str]) -> bool:
@@ -150,7 +151,7 @@ def of_pods(pods: t.Iterable[Object]) -> dict[str, str]:
         address: pod["metadata"]["name"]
         for pod in pods
         if not pod.get("spec", {}).get("hostNetwork")
-        if pod.get("status", {}).get("phase") not in ENDED
+        if not has_ended(pod)
         for address in pod_addresses(pod)
     }
 
@@ -158,7 +159,7 @@ def of_pods(pods: t.Iterable[Object]) -> dict[str, str]:
 def _is_starting(pod: Object) -> bool:
     """Whether a pod may be at work already, and its address isn't in its status yet."""
     runs = bool(pod.get("spec", {}).get("nodeName")) and not pod["spec"].get("hostNetwork")
-    return runs and not pod_addresses(pod) and pod.get("status", {}).get("phase") not in ENDED
+    return runs and not pod_addresses(pod) and not has_ended(pod)
 
 
 #: Where network plugins note further addresses of a node. What it sends to a pod of another node,
@@ -292,8 +293,8 @@ def namespace_of(one: Object) -> str:
 
 def _used_nodes(pods: t.Iterable[Object]) -> set[str]:
     """Names of the nodes that pods run on."""
-    running = (one for one in pods if one.get("status", {}).get("phase") not in ENDED)
-    return {name for one in running if (name := one.get("spec", {}).get("nodeName"))}
+    named = (one.get("spec", {}).get("nodeName") for one in pods if not has_ended(one))
+    return {name for name in named if name}
 
 
 def full_name(one: Object) -> str:

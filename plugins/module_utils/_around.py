@@ -14,8 +14,8 @@ import typing as t
 from itertools import zip_longest
 
 from ansible_collections.kestrel.real_ip.plugins.module_utils._addresses import (
-    ENDED,
     full_name,
+    has_ended,
     labels_match,
 )
 from ansible_collections.kestrel.real_ip.plugins.module_utils._listeners import (
@@ -29,6 +29,7 @@ from ansible_collections.kestrel.real_ip.plugins.module_utils._readiness import 
 from ansible_collections.kestrel.real_ip.plugins.module_utils._rules import (
     entries_to,
     every_rule,
+    is_port,
     paths_to,
     service_name,
 )
@@ -43,7 +44,7 @@ def beside(service: Object, services: t.Iterable[Object], pods: t.Iterable[Objec
     known of their labels.
     """
     own = service["metadata"]
-    running = [pod for pod in pods if pod.get("status", {}).get("phase") not in ENDED]
+    running = [pod for pod in pods if not has_ended(pod)]
     every = [_selector(service), *(pod["metadata"].get("labels") for pod in running)]
     return [
         one
@@ -139,8 +140,7 @@ def _ports(service: Object, rules: t.Iterable[Object]) -> list[Object]:
     sent_to = [one["port"] for one in backends if one.get("port")]
 
     def is_other(port: Object) -> bool:
-        known = ({"number": port["port"]}, {"name": port.get("name")})
-        return not any(one in sent_to for one in known)
+        return not any(is_port(port, one) for one in sent_to)
 
     ports = service.get("spec", {}).get("ports") or []
     return sorted((one for one in ports if one.get("protocol", "TCP") == "TCP"), key=is_other)

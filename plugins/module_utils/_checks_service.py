@@ -21,6 +21,7 @@ from ansible_collections.kestrel.real_ip.plugins.module_utils._path import (
     TrafficPath,
     named,
 )
+from ansible_collections.kestrel.real_ip.plugins.module_utils._rules import is_port
 
 # --- Service --------------------------------------------------------------------------------------
 
@@ -144,10 +145,8 @@ def port_missing(path: TrafficPath) -> t.Iterator[Seen]:
     where, backend = _backend_place(path)
     port = backend.get("port") or {}
     ports = objects.spec(path.service).get("ports") or []
-    key = "number" if "number" in port else "name"
-    field = "port" if key == "number" else "name"
-    wanted = port.get(key)
-    if wanted is None or any(one.get(field) == wanted for one in ports):
+    wanted = port.get("number", port.get("name"))
+    if wanted is None or any(is_port(one, port) for one in ports):
         return
     shown = ", ".join(str(one.get("port")) for one in ports) or phrase("none")
     patch = [{"op": "replace", "path": f"{where}/port", "value": {"number": ports[0]["port"]}}]

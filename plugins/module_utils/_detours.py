@@ -20,6 +20,7 @@ from ansible_collections.kestrel.real_ip.plugins.module_utils._load_balancer imp
 from ansible_collections.kestrel.real_ip.plugins.module_utils._rules import (
     MODELLED,
     entries_to,
+    is_port,
     service_name,
 )
 from ansible_collections.kestrel.real_ip.plugins.module_utils._scenarios import TKE_CLASS
@@ -206,19 +207,13 @@ def kept_by(ingress: Object | None, service: Object | None) -> list[str]:
 def _missing_ports(ingress: Object, service: Object) -> t.Iterator[str]:
     """Each port of a rule's backend that the Service, to which it leads, doesn't have."""
     spec = ingress.get("spec", {})
-    known = {
-        port[key]
-        for port in service.get("spec", {}).get("ports") or []
-        for key in ("port", "name")
-        if key in port
-    }
+    ports = service.get("spec", {}).get("ports") or []
     backends = [entry["backend"] for entry in entries_to(service, spec.get("rules") or [])]
     default = spec.get("defaultBackend") or {}
     own = service.get("metadata", {}).get("name")
     if own and service_name(default) == own:
         backends.append(default)
     for backend in backends:
-        port = backend["service"].get("port") or {}
-        for key in ("number", "name"):
-            if key in port and port[key] not in known:
-                yield f"Ingress backend.service.port.{key}: {port[key]}"
+        wanted = backend["service"].get("port") or {}
+        if wanted and not any(is_port(one, wanted) for one in ports):
+            yield from (f"Ingress backend.service.port.{key}: {wanted[key]}" for key in wanted)

@@ -274,11 +274,19 @@ def _named(ingress: Object, names: t.Iterable[str]) -> list[str]:
     return sorted({f"{before}{name}" for name in names})
 
 
-def _entries(ingress: Object, host: str) -> t.Iterator[tuple[str, Object]]:
-    """Each path that may be for a host, after the host of its rule."""
+def _by_host(ingress: Object, host: str) -> dict[str, list[Object]]:
+    """Each host of rules that may be for one, with all of their paths."""
+    found: dict[str, list[Object]] = {}
     for wanted, paths in every_rule(ingress):
         if _nearness(wanted, host) >= 0:
-            yield from ((wanted, entry) for entry in paths)
+            found.setdefault(wanted, []).extend(paths)
+    return found
+
+
+def _entries(ingress: Object, host: str) -> t.Iterator[tuple[str, Object]]:
+    """Each path that may be for a host, after the host of its rule."""
+    for wanted, paths in _by_host(ingress, host).items():
+        yield from ((wanted, entry) for entry in paths)
 
 
 def _is_for(ingress: Object, entry: Object, path: str) -> bool:
@@ -324,20 +332,10 @@ def _has_sure_rule(ingress: Object, host: str, path: str) -> bool:
         return told or own == asked
 
     asked = path.partition("?")[0]
-    found = {
-        wanted: any(map(is_sure, paths)) and covers(wanted, host)
-        for wanted, paths in _by_host(ingress, host)
-    }
-    return bool(found) and all(found.values())
-
-
-def _by_host(ingress: Object, host: str) -> t.Iterator[tuple[str, list[Object]]]:
-    """Each host of rules that may be for one, with all of their paths."""
-    found: dict[str, list[Object]] = {}
-    for wanted, paths in every_rule(ingress):
-        if _nearness(wanted, host) >= 0:
-            found.setdefault(wanted, []).extend(paths)
-    yield from found.items()
+    found = _by_host(ingress, host)
+    return bool(found) and all(
+        covers(wanted, host) and any(map(is_sure, paths)) for wanted, paths in found.items()
+    )
 
 
 def covers(rule_host: str, host: str) -> bool:
@@ -383,6 +381,11 @@ MODELLED = (
     _OTHER_MARK,
     _OF_SERVICES,
 )
+
+
+def is_port(port: Object, wanted: Object) -> bool:
+    """Whether a port of a Service is that of a rule's backend, by its number or its name."""
+    return wanted in ({"number": port["port"]}, {"name": port.get("name")})
 
 
 def service_name(backend: Object | None) -> str:

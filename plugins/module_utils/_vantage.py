@@ -66,14 +66,16 @@ def find(
     ``nodes``: addresses; ``pods``: address → name, an empty name where it is not known; None for
     what could not be read. ``starting``: names of pods whose addresses aren't known yet.
     """
-    checked = nodes is not None and pods is not None
+
+    def is_called(name: str) -> bool:
+        return host_name() in (name, name[:63])
+
     # A pod can be at work before its status tells its address.
-    if any(host_name() in (name, name[:63]) for name in starting):
-        checked = False
+    checked = nodes is not None and pods is not None and not any(map(is_called, starting))
     for address, name in (pods or {}).items():
         if not own(address):
             continue
-        if not name or host_name() in (name, name[:63]):
+        if not name or is_called(name):
             return Standpoint("pod", checked)
         # Private addresses repeat themselves all over the world, and a pod can have another name.
         checked = False

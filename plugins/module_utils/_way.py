@@ -117,10 +117,15 @@ class _Reader:
         shown = shown_whole(*read, own)
         for right, before, after in zip((_SERVICES, _PODS), read, shown):
             if before is not None and after is None:
-                self.partly(right)
+                self._partly(right)
         return shown
 
-    def partly(self, right: Right) -> None:
+    def as_services(self, right: Right) -> None:
+        """Who isn't shown all Services may not be shown all of anything else."""
+        if _SERVICES in self.parts and right not in self.grants:
+            self._partly(right)
+
+    def _partly(self, right: Right) -> None:
         """Go on without what is shown in part."""
         self.parts.add(right)
         where = f"-n {right.namespace}" if right.namespace else "-A"
@@ -139,9 +144,7 @@ class _Reader:
                 if read is None:
                     read = self.items(right._replace(namespace=namespace), version)
                 found = [*map(modern_ingress, read or [])]
-                # Who isn't shown all Services may not be shown all of anything.
-                if _SERVICES in self.parts and right not in self.grants:
-                    self.partly(right)
+                self.as_services(right)
                 return found
             except ClusterError as error:
                 if error.status != 404:
@@ -236,8 +239,7 @@ def read_way(cluster: Cluster, namespace: str, options: t.Mapping[str, t.Any]) -
     )
     if services is None:
         services = reader.items(here)
-        if _SERVICES in reader.parts and here not in reader.grants:
-            reader.partly(here)
+        reader.as_services(here)
     # On layer 4 as well: pods that take the PROXY protocol take it from whoever gets past it.
     same = beside(service, services or [], pods or []) if service else []
     reached = led_by_nodes(same)

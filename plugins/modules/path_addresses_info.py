@@ -116,7 +116,7 @@ url_takers:
 detours:
   description: Fields of O(ingress) and O(service), each after its kind, that may lead requests
     elsewhere than to the pods of the latter. Annotations that aren't known not to, a port that the
-    Service doesn't have, and the time of the Ingress' deletion.
+    Service doesn't have, and the time of their deletion.
   returned: success
   type: list
   elements: str

@@ -211,8 +211,9 @@ def test_what_has_no_address_can_not_be_asked_past_what_stands_in_front(
 
 
 def _pod(namespace: str, name: str) -> dict[str, Any]:
-    address = {"podIPs": [{"ip": "10.0.0.5"}], "phase": "Running"}
-    return {"metadata": {"name": name, "namespace": namespace}, "spec": {}, "status": address}
+    ready = {"conditions": [{"type": "Ready", "status": "True"}]}
+    status = {"podIPs": [{"ip": "10.0.0.5"}], "phase": "Running", **ready}
+    return {"metadata": {"name": name, "namespace": namespace}, "spec": {}, "status": status}
 
 
 DNS = {
@@ -277,6 +278,8 @@ def test_what_is_shown_in_part_is_not_taken_for_all(
     # Only then is it known whether the prober is one of them.
     assert ("pods" in way["cluster_addresses"]) == (LIST_PODS not in unread)
     assert ("services" in way["cluster_addresses"]) == (LIST_SERVICES not in unread)
+    # Nor is it known then whether others have the name of one, which nobody made by chance.
+    assert way["namesakes"] == (["own"] if LIST_PODS in unread else [])
 
 
 def test_what_was_not_looked_for_comes_with_the_command_that_allows_it() -> None:
