@@ -85,10 +85,11 @@ class ActionModule(ActionBase):
             found = diagnosed(way, now)
         else:
             found = entry(probe, failure, now)
+        changes = arguments["applied"], arguments["switches"]
         if self._task.check_mode:
-            found = before_changes(found, arguments["applied"])
+            found = before_changes(found, *changes)
         else:
-            found = after_changes(found, arguments["applied"], arguments["switches"])
+            found = after_changes(found, *changes)
         language = arguments["language"]
         found = in_language(with_cause(found, way), language)
         # A diagnosis draws no verdict, so that it takes none back either.
@@ -96,8 +97,10 @@ class ActionModule(ActionBase):
         published = over_all(verifications or [found])
         host = (task_vars or {}).get("inventory_hostname", "localhost")
         excused = not failure and bool(arguments["diagnosis"] or not probe or probe.get("skipped"))
-        bad = refused(found, {"preserved", *arguments["accept"]}, excused)
+        accept = {"preserved", *arguments["accept"]}
+        bad = refused(found, accept, excused)
         accepted = not bad
+        earlier = (one for one in arguments["earlier"] if refused(one, accept, excused))
         # Among many, what is well would only hide what isn't.
         among_many = arguments["hosts"] > FEW and not display.verbosity
         hidden = among_many and accepted and not found["cause"]
@@ -119,6 +122,8 @@ class ActionModule(ActionBase):
             published=published,
             verifications=verifications,
             accepted=accepted,
+            # A run that doesn't fail, as one that hands an event to a rulebook, goes on after each.
+            all_accepted=accepted and not any(earlier),
             refused=[f"{one['verdict']}: {in_language(one['reason'], language)}" for one in bad],
             ansible_stats={
                 "data": {"real_ip_results": {host: published}},

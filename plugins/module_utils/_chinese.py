@@ -78,7 +78,8 @@ PHRASES: Mapping[str, str] = {
     "whether another Service listens where the probe asks": "是否有其他 Service 在探测的地址监听",
     "whether an HTTPRoute leads to the same pods": "是否有 HTTPRoute 通向同样的 Pod",
     "at which address a Gateway leads to the same pods": "Gateway 在哪个地址通向同样的 Pod",
-    "forgery not tested on {pods}": "未在 {pods} 上测试伪造",
+    "no forgery tested on some pods": "未在部分 Pod 上测试伪造",
+    "no forgery tested on {pods}": "未在 {pods} 上测试伪造",
     "forgery tested in part ({refused} of {sent} forged requests not answered)": (
         "只测试了部分伪造（{sent} 个伪造请求中有 {refused} 个没有应答）"
     ),

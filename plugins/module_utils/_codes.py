@@ -895,7 +895,8 @@ _RIVAL = "others that may answer not looked for"
 #: either language
 RESERVATIONS: Mapping[str, tuple[str, ...]] = {
     "vantage not checked": ("vantage not checked", "未核对探测位置"),
-    "forgery not tested": ("forgery not tested", "未测试伪造", "上测试伪造"),
+    "forgery not tested": ("forgery not tested", "未测试伪造"),
+    "no forgery tested on some pods": ("no forgery tested on", "上测试伪造"),
     "forgery tested in part": ("forgery tested in part", "只测试了部分伪造"),
     "the echo app doesn't name its pod": (
         "the echo app doesn't name its pod",
@@ -949,11 +950,9 @@ def unsought(unread: Iterable[str], unnamed: bool) -> dict[str, list[str]]:
     return found
 
 
-def reservations(reason: str) -> list[str]:
-    """Those of RESERVATIONS that a reason has."""
-    return [
-        name for name, words in RESERVATIONS.items() if any(one in str(reason) for one in words)
-    ]
+def reservations(reason: str, table: Mapping[str, tuple[str, ...]] = RESERVATIONS) -> list[str]:
+    """The names in the table of what a reason has words of."""
+    return [name for name, words in table.items() if any(one in str(reason) for one in words)]
 
 
 def with_reservations(reason: str, others: Iterable[tuple[str, str]]) -> Text:

@@ -16,6 +16,7 @@ from __future__ import annotations
 import typing as t
 
 from ansible_collections.kestrel.real_ip.plugins.module_utils._codes import (
+    RESERVATIONS,
     VERDICTS,
     printable,
     reservations,
@@ -33,7 +34,7 @@ from ansible_collections.kestrel.real_ip.plugins.module_utils._report import (
     latest,
     places,
 )
-from ansible_collections.kestrel.real_ip.plugins.module_utils._summary import badness, labelled
+from ansible_collections.kestrel.real_ip.plugins.module_utils._summary import OF_THE_RUN, badness, labelled
 
 Data = t.Mapping[str, t.Any]
 
@@ -120,14 +121,14 @@ def _of_host(host: str, before: Document, after: Document) -> t.Iterator[Change]
         became = _became(old, new)
         fewer = min(filter(None, pairs), key=[*CHANGES].index, default="")
         change = became if CHANGES[became] else fewer or became
-        notes = (*(_counts(old, new) if fewer else ()), *_expectations(old, new))
+        notes = (*(_counts(old, new) if fewer else ()), *_expectations(old, new), *_reserved(old, new))
         yield Change(host, "", "", change, _told(old), _told(new), notes)
     for vantage in dict.fromkeys([*old_places, *new_places]):
         one, other = old_places.get(vantage), new_places.get(vantage)
         became = _became(one, other)
         probes = [seen(document, vantage) for document in (before, after)]
         if (one or other) and (vantage or {*old_places} == {*new_places} or not (old and new)):
-            both = (*_expectations(one, other), *_untested(one, other), *_notes(*probes))
+            both = (*_expectations(one, other), *_reserved(one, other), *_notes(*probes))
             notes = both if one and other else ()
             fewer = _fewer(*(_addresses(*each) for each in zip((one, other), probes)))
             # What fails already says more.
@@ -264,11 +265,12 @@ def _expectations(before: Data | None, after: Data | None) -> tuple[str, ...]:
     return (f"expected {old}, now {new}",) if old and new and old != new else ()
 
 
-def _untested(before: Data | None, after: Data | None) -> t.Iterator[str]:
-    old, new = (str((one or {}).get("reason") or "") for one in (before, after))
-    for text in reservations(new):
-        if text not in old:
-            yield f"now {text}"
+def _reserved(before: Data | None, after: Data | None) -> t.Iterator[str]:
+    """What the two verdicts don't rest on, which their names alone don't say."""
+    reasons = (str((one or {}).get("reason") or "") for one in (before, after))
+    old, new = (reservations(reason, RESERVATIONS | OF_THE_RUN) for reason in reasons)
+    yield from (f"{'still' if text in old else 'now'} {text}" for text in new)
+    yield from (f"before {text}" for text in old if text not in new)
 
 
 def _notes(before: Data, after: Data) -> t.Iterator[str]:

@@ -340,6 +340,9 @@ def _standpoint(params: Params, cluster: Cluster) -> Standpoint:
 # More than the largest that belong to one holder
 _SHORTEST = {4: 8, 6: 12}
 
+# As many in all as sixteen of these, of which each would do: who lists more lists what isn't his
+_SHORTEST_OF_ALL = {4: 4, 6: 8}
+
 
 def _refuse_everything(given: Iterable[Network], text: str) -> None:
     networks = [*map(behind, given)]
@@ -351,8 +354,13 @@ def _refuse_everything(given: Iterable[Network], text: str) -> None:
     for version in (4, 6):
         # Also in halves: 0.0.0.0/1 with 128.0.0.0/1 is everything.
         family: Any = [network for network in networks if network.version == version]
-        if any(one.prefixlen == 0 for one in ipaddress.collapse_addresses(family)):
+        told = [*ipaddress.collapse_addresses(family)]
+        if any(one.prefixlen == 0 for one in told):
             why = f"matches every IPv{version} address, so that it would prove nothing"
+            raise WrongArgument("expected_source", text, why)
+        least = _SHORTEST_OF_ALL[version]
+        if sum(2**-one.prefixlen for one in told) > 2**-least:
+            why = f"together they hold more than a /{least}, so that they would prove nothing"
             raise WrongArgument("expected_source", text, why)
 
 

@@ -380,6 +380,15 @@ def done_before(applied: t.Iterable[Data]) -> list[tuple[str, str]]:
     return [("done", told)] if told else []
 
 
+#: What an entry says of the run that made it, by words of it in either language
+OF_THE_RUN: t.Mapping[str, tuple[str, ...]] = {
+    "probed in check mode": ("check mode: of what is there now", "检查模式：这是现有内容的结果"),
+    "probed by a run that had just changed what is in front": (
+        "and what is in front may not follow yet",
+        "前置的负载均衡可能尚未生效",
+    ),
+}
+
 _AS_BEFORE = ("unchanged", "absent", "kept")
 
 
@@ -387,9 +396,23 @@ def _adding(found: Data, told: str) -> dict[str, t.Any]:
     return {**found, "reason": phrase("{reason}; {told}", reason=found["reason"], told=told)}
 
 
-def before_changes(found: Data, applied: t.Iterable[Data]) -> dict[str, t.Any]:
-    """The entry of check mode: what was probed is what is there, and not what a run would make."""
-    if found["verdict"] == NOT_RUN or all(one["action"] in _AS_BEFORE for one in applied):
+#: What was done to a switch of the cluster where it isn't as before
+_SWITCHED = ("set", "restored")
+
+
+def _is_switched(switches: t.Iterable[Data]) -> bool:
+    return any(one["action"] in _SWITCHED for one in switches)
+
+
+def before_changes(
+    found: Data, applied: t.Iterable[Data], switches: t.Iterable[Data] = ()
+) -> dict[str, t.Any]:
+    """The entry of check mode: what was probed is what is there, and not what a run would make.
+
+    ``applied``: what ``apply`` returned; ``switches``: what ``cluster_switches`` did.
+    """
+    changed = any(one["action"] not in _AS_BEFORE for one in applied)
+    if found["verdict"] == NOT_RUN or not (changed or _is_switched(switches)):
         return {**found}
     told = phrase("check mode: of what is there now, without the changes that a run would make")
     return _adding(found, told)
@@ -397,8 +420,6 @@ def before_changes(found: Data, applied: t.Iterable[Data]) -> dict[str, t.Any]:
 
 #: Objects that a load balancer is made by, and what was done where it was there before
 _FRONTS, _CHANGED = ("Service", "Ingress"), ("changed", "adopted")
-#: What was done to a switch of the cluster where it isn't as before
-_SWITCHED = ("set", "restored")
 
 
 def after_changes(
@@ -414,7 +435,7 @@ def after_changes(
         for one in applied
         if one.get("kind") in _FRONTS and one["action"] in _CHANGED
     ]
-    if any(one["action"] in _SWITCHED for one in switches):
+    if _is_switched(switches):
         changed.append(f"ConfigMap {SWITCHES}")
     if found["verdict"] == NOT_RUN or not changed:
         return {**found}

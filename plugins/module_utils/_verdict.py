@@ -1059,7 +1059,7 @@ def _not_tested(
         *([phrase("vantage not checked")] if not question.standpoint.checked else []),
         *starmap(_not_looked_for, unsought(question.unread, unnamed).items()),
         *([partly] if tested and refused else []),
-        *([phrase("forgery not tested on {pods}", pods=_pods(unmet))] if tested and unmet else []),
+        *([phrase("no forgery tested on {pods}", pods=_pods(unmet))] if tested and unmet else []),
         *([phrase("forgery not tested")] if not tested else []),
     ]
     return joined("", (phrase("; {left}", left=one) for one in left))

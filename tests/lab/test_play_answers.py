@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.lab.playbooks import EXPECTED, NAMESPACE, REPOSITORY, Playbooks
+from tests.lab.playbooks import EXPECTED, NAMESPACE, REPOSITORY, Playbooks, Run
 
 MINE = ("-e", f"real_ip_expected_source={EXPECTED}")
 #: Answers at an address, port 9000, with the header lines that a load balancer would send on
@@ -298,11 +298,36 @@ def test_an_accepted_verdict_hides_no_other(
 
 #: Two verifications in one run, of different targets
 TWICE = """
-- import_playbook: {playbooks}/verify.yml
+- import_playbook: {playbook}
   vars: {{real_ip_url: "{first}"}}
-- import_playbook: {playbooks}/verify.yml
+- import_playbook: {playbook}
   vars: {{real_ip_url: "{second}"}}
 """
+
+
+def _bad_and_good(deployed: Playbooks) -> list[str]:
+    [way] = deployed.module("operator", "path_addresses_info", WAY)["targets"]
+    return [f"http://10.255.0.11:{deployed.node_port()}/", way["url"]]
+
+
+def _twice(
+    deployed: Playbooks,
+    directory: Path,
+    playbook: str,
+    urls: list[str],
+    bad_first: bool,
+    *options: str,
+) -> Run:
+    """A run of the playbook for each of the URLs in one, which has to succeed."""
+    first, second = urls if bad_first else urls[::-1]
+    path = REPOSITORY / "playbooks" / f"{playbook}.yml"
+    file = directory / "twice.yml"
+    file.write_text(TWICE.format(playbook=path, first=first, second=second))
+    collections = str(REPOSITORY / "playbooks" / "collections")
+    statistics = {"ANSIBLE_SHOW_CUSTOM_STATS": "1", "ANSIBLE_COLLECTIONS_PATH": collections}
+    run = deployed.run(str(file), *MINE, *options, environment=statistics)
+    assert run.status == 0, run.output
+    return run
 
 
 @pytest.mark.parametrize(
@@ -311,15 +336,8 @@ TWICE = """
 def test_a_second_verification_of_a_run_takes_nothing_back(
     deployed: Playbooks, tmp_path: Path, bad_first: bool, shown: str
 ) -> None:
-    [way] = deployed.module("operator", "path_addresses_info", WAY)["targets"]
-    urls = [f"http://10.255.0.11:{deployed.node_port()}/", way["url"]]
-    first, second = urls if bad_first else urls[::-1]
-    file = tmp_path / "twice.yml"
-    file.write_text(TWICE.format(playbooks=REPOSITORY / "playbooks", first=first, second=second))
-    collections = str(REPOSITORY / "playbooks" / "collections")
-    statistics = {"ANSIBLE_SHOW_CUSTOM_STATS": "1", "ANSIBLE_COLLECTIONS_PATH": collections}
-    run = deployed.run(str(file), *MINE, "-e", "real_ip_accept=lost", environment=statistics)
-    assert run.status == 0, run.output
+    urls = _bad_and_good(deployed)
+    run = _twice(deployed, tmp_path, "verify", urls, bad_first, "-e", "real_ip_accept=lost")
     lines = re.findall(r"^real_ip: localhost (\S+) ", run.output, re.MULTILINE)
     assert lines == shown.split(), run.output
     pages = re.split(r"^localhost: [A-Z]+ .*$", run.output, flags=re.MULTILINE)[1:]
@@ -331,6 +349,15 @@ def test_a_second_verification_of_a_run_takes_nothing_back(
     assert [one["verdict"] for one in result["verifications"]] == lines
     causes = [one["cause"] for one in result["verifications"]]
     assert [cause is not None for cause in causes] == [one == "lost" for one in lines]
+
+
+@pytest.mark.parametrize("bad_first", [True, False])
+def test_an_event_speaks_of_each_verification_of_a_run(
+    deployed: Playbooks, tmp_path: Path, bad_first: bool
+) -> None:
+    run = _twice(deployed, tmp_path, "verify_event", _bad_and_good(deployed), bad_first)
+    event = run.statistics()["real_ip_event"]
+    assert event == {"bad": True, "verdicts": {"localhost": "lost"}}, run.output
 
 
 def test_the_node_port_loses_the_address(deployed: Playbooks) -> None:

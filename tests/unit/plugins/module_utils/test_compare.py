@@ -302,6 +302,40 @@ def test_backends_are_named_where_they_tell_more(
     assert [one.backend for one in told if one.backend] == backends
 
 
+@pytest.mark.parametrize(
+    ("before", "after", "notes"),
+    [
+        ("r", "r", ()),
+        ("r", "r; forgery not tested", ("now forgery not tested",)),
+        ("r; forgery not tested", "r", ("before forgery not tested",)),
+        ("r；未测试伪造", "r; forgery not tested", ("still forgery not tested",)),
+        (
+            "r; forgery not tested",
+            "r; no forgery tested on web-1",
+            ("now no forgery tested on some pods", "before forgery not tested"),
+        ),
+        (
+            "r",
+            "r; this run has changed Service web, and what is in front may not follow yet: verify",
+            ("now probed by a run that had just changed what is in front",),
+        ),
+        (
+            "r; check mode: of what is there now, without the changes that a run would make",
+            "r",
+            ("before probed in check mode",),
+        ),
+    ],
+)
+def test_what_either_verdict_does_not_rest_on_is_noted(
+    before: str, after: str, notes: tuple[str, ...]
+) -> None:
+    documents = [made({"a": "preserved"}, probe()) for _ in range(2)]
+    for document, reason in zip(documents, (before, after)):
+        document["real_ip_results"]["a"]["reason"] = reason
+    [one] = compare(*documents)
+    assert one.notes == notes
+
+
 NOTES = [
     # changes of the entry, changes of the probe, note
     ({"expected": ["192.0.2.0/24"]}, {}, "expected 203.0.113.10, now 192.0.2.0/24"),

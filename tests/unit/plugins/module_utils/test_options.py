@@ -164,6 +164,14 @@ def endpoint(**options: Any) -> Endpoint:
         ({"expected_source": ["::ffff:0:0/96"]}, "matches every IPv4 address"),
         ({"expected_source": ["128.0.0.0/1", "0.0.0.0/1"]}, "128.0.0.0/1 holds more than a /8"),
         ({"expected_source": [CLIENT, "64.0.0.0/7"]}, "64.0.0.0/7 holds more than a /8"),
+        (
+            {"expected_source": [f"{n}.0.0.0/8" for n in range(20, 37)]},
+            "together they hold more than a /4",
+        ),
+        (
+            {"expected_source": [f"24{n:02x}::/12" for n in range(0, 256, 16)] + ["2600::/12"]},
+            "together they hold more than a /8",
+        ),
         ({"expected_source": ["2000::/3"]}, "2000::/3 holds more than a /12"),
         # Of translated addresses (NAT64), what stands in them counts.
         ({"expected_source": ["64:ff9b::/96"]}, "matches every IPv4 address"),

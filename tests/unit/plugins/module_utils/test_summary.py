@@ -7,7 +7,10 @@ from __future__ import annotations
 import typing as t
 
 import pytest
+from ansible_collections.kestrel.real_ip.plugins.module_utils._codes import reservations
+from ansible_collections.kestrel.real_ip.plugins.module_utils._language import chinese
 from ansible_collections.kestrel.real_ip.plugins.module_utils._summary import (
+    OF_THE_RUN,
     after_changes,
     before_changes,
     combined,
@@ -131,6 +134,21 @@ def test_check_mode_says_that_its_verdict_is_of_what_was_there_before(
 
 
 @pytest.mark.parametrize(
+    ("made", "told"),
+    [
+        (before_changes, "probed in check mode"),
+        (after_changes, "probed by a run that had just changed what is in front"),
+    ],
+)
+def test_what_an_entry_says_of_its_run_is_found_in_either_language(made: t.Any, told: str) -> None:
+    applied = [{"kind": "Service", "name": "x", "action": "changed"}]
+    reason = made(entry(PROBE, None, FACTS), applied)["reason"]
+    for text in (reason, chinese(reason)):
+        assert reservations(text, OF_THE_RUN) == [told]
+    assert chinese(reason) != reason
+
+
+@pytest.mark.parametrize(
     ("probe", "actions", "told"),
     [
         (PROBE, {"Deployment": "changed", "Service": "unchanged"}, ""),
@@ -163,7 +181,11 @@ def test_a_load_balancer_may_not_follow_yet_what_a_run_has_changed(
     ],
 )
 def test_nor_may_it_follow_yet_the_switches_that_a_run_has_changed(action: str, told: bool) -> None:
-    found = after_changes(entry(PROBE, None, FACTS), [], [{"switch": "x", "action": action}])
+    switches = [{"switch": "x", "action": action}]
+    # In check mode they stay as they are, and the verdict is of that.
+    before = before_changes(entry(PROBE, None, FACTS), [], switches)
+    assert ("check mode: of what is there now" in before["reason"]) is told
+    found = after_changes(entry(PROBE, None, FACTS), [], switches)
     said = "this run has changed ConfigMap tke-service-controller-config, and what is in front"
     assert (said in found["reason"]) is told
 

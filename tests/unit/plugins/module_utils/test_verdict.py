@@ -1005,10 +1005,10 @@ def test_what_was_not_tested_is_said_last() -> None:
         assert "forgery tested in part (1 of 2 forged" in partly.judge().reason
     # A balancer that hashes what was forged leads every such request to one backend.
     hashed = case._replace(answers=(GOOD_A, GOOD_B), forged=((XFF, "6.6.6.6", GOOD_A),))
-    assert hashed.judge().reason.endswith(f"; forgery not tested on {B}")
+    assert hashed.judge().reason.endswith(f"; no forgery tested on {B}")
     # That of another header is none of the one that is read.
     hashed = hashed._replace(forged=(*hashed.forged, ("True-Client-IP", "6.6.6.6", GOOD_B)))
-    assert hashed.judge().reason.endswith(f"; forgery not tested on {B}")
+    assert hashed.judge().reason.endswith(f"; no forgery tested on {B}")
 
 
 WEB_0, WEB_1 = (answer(pod=name) for name in ("web-0", "web-1"))
