@@ -33,6 +33,7 @@ from ansible_collections.kestrel.real_ip.plugins.module_utils._rules import (
     paths_to,
     service_name,
 )
+from ansible_collections.kestrel.real_ip.plugins.module_utils._scenarios import INGRESS
 
 Object = t.Mapping[str, t.Any]
 
@@ -173,8 +174,9 @@ def elsewhere(
     none of this one's, to the command that asks there.
     """
     names = {one["metadata"]["name"] for one in services}
-    own, itself = {*addresses(front)}, full_name(front)
-    space = itself.partition("/")[0]
+    own, space = {*addresses(front)}, front.get("metadata", {}).get("namespace")
+    # A Service can have the name of an Ingress.
+    itself = full_name(front) if front.get("kind") == INGRESS else ""
     found = {}
     for one in (one for one in ingresses if one["metadata"]["namespace"] == space):
         default = service_name(one.get("spec", {}).get("defaultBackend"))

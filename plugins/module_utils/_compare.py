@@ -34,7 +34,11 @@ from ansible_collections.kestrel.real_ip.plugins.module_utils._report import (
     latest,
     places,
 )
-from ansible_collections.kestrel.real_ip.plugins.module_utils._summary import OF_THE_RUN, badness, labelled
+from ansible_collections.kestrel.real_ip.plugins.module_utils._summary import (
+    OF_THE_RUN,
+    badness,
+    labelled,
+)
 
 Data = t.Mapping[str, t.Any]
 
@@ -121,7 +125,11 @@ def _of_host(host: str, before: Document, after: Document) -> t.Iterator[Change]
         became = _became(old, new)
         fewer = min(filter(None, pairs), key=[*CHANGES].index, default="")
         change = became if CHANGES[became] else fewer or became
-        notes = (*(_counts(old, new) if fewer else ()), *_expectations(old, new), *_reserved(old, new))
+        notes = (
+            *(_counts(old, new) if fewer else ()),
+            *_expectations(old, new),
+            *_reserved(old, new),
+        )
         yield Change(host, "", "", change, _told(old), _told(new), notes)
     for vantage in dict.fromkeys([*old_places, *new_places]):
         one, other = old_places.get(vantage), new_places.get(vantage)

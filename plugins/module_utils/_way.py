@@ -253,10 +253,10 @@ def read_way(cluster: Cluster, namespace: str, options: t.Mapping[str, t.Any]) -
     hosts = [host] if host else [name.lower() for name in named] or [""]
     asked_of = [asked] if options["url"] else [(one, path) for one in hosts]
     every = [(one, form) for one, sent in asked_of for form in read_as(sent)]
-    others = reader.ingresses(namespace) if ingress and probed else []
-    led_to = [service, *same] if service else []
-    # Of a socket peer a Gateway writes nothing.
+    # Of a socket peer neither an Ingress nor a Gateway writes anything.
     by_header = probed and options["layer"] == "l7"
+    others = reader.ingresses(namespace) if by_header or (ingress and probed) else []
+    led_to = [service, *same] if service else []
     routes, gateways = reader.routes(routes_here, led_to if by_header else [])
     # A list that was refused is missed only where something would have been looked for in it. At an
     # Ingress' usual addresses, who listens is its controller.
@@ -266,7 +266,7 @@ def read_way(cluster: Cluster, namespace: str, options: t.Mapping[str, t.Any]) -
         "node_ports": _NODES if any(map(node_port, [service or {}, *reached])) else None,
         "service": here if service else None,
         "ingresses": next((one for one in unlisted if one.namespace), None),
-        "rivals": next((one for one in unlisted if not one.namespace), None),
+        "rivals": next((one for one in unlisted if ingress and not one.namespace), None),
         "url_takers": _SERVICES if probed and not usual else None,
         "routes": routes_here,
         "gateways": _GATEWAYS,
@@ -290,7 +290,7 @@ def read_way(cluster: Cluster, namespace: str, options: t.Mapping[str, t.Any]) -
             url_takers(front or {}, service, services or [], url, nodes) for url in probed
         ),
         "detours": detours(front if ingress else None, service),
-        "rivals": _union(rivals(front or {}, others, *one) for one in every),
+        "rivals": _union(rivals(front or {}, others, *one) for one in every) if ingress else [],
         "ready_pods": ready,
         "namesakes": namesakes(ready, pods or [], everywhere),
         "kept_by": kept_by(front if ingress else None, service),

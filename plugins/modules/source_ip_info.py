@@ -107,7 +107,8 @@ options:
       - If neither this nor O(expected_source_url) is set, the socket's address is taken in the same
         way, but only if it is globally routable.
       - Addresses are compared within the family of the connection. What holds more than a /8
-        (IPv6 /12), what overlaps O(cluster_addresses) and a cluster's own address are refused.
+        (IPv6 /12), or all together more than a /4 (IPv6 /8), what overlaps O(cluster_addresses) and
+        a cluster's own address are refused.
       - Within a private range only the address of the probing socket counts, since a network plugin
         has addresses that no object names. Behind address translation give single addresses.
     type: list

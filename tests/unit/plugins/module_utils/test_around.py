@@ -55,7 +55,8 @@ def test_other_ingresses_that_lead_to_the_same_pods(
     other: dict[str, Any], command: str | None
 ) -> None:
     services = [{"metadata": {"name": name}} for name in ("own", "beside")]
-    found = elsewhere(OWN, services, [OWN, other])
+    # Of a list none has its kind.
+    found = elsewhere({**OWN, "kind": "Ingress"}, services, [OWN, other])
     assert found == ({} if command is None else {"echo/old": command})
 
 

@@ -330,10 +330,10 @@ def test_what_either_verdict_does_not_rest_on_is_noted(
     before: str, after: str, notes: tuple[str, ...]
 ) -> None:
     documents = [made({"a": "preserved"}, probe()) for _ in range(2)]
-    for document, reason in zip(documents, (before, after)):
-        document["real_ip_results"]["a"]["reason"] = reason
-    [one] = compare(*documents)
-    assert one.notes == notes
+    for one, reason in zip(documents, (before, after)):
+        one["real_ip_results"]["a"]["reason"] = reason
+    [change] = compare(*documents)
+    assert change.notes == notes
 
 
 NOTES = [

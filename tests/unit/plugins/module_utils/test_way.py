@@ -167,6 +167,38 @@ def test_what_is_not_looked_for(
     assert all(name in UNSOUGHT for name in unread)
 
 
+@pytest.mark.parametrize(
+    ("layer", "refused", "found", "unread"),
+    [
+        ("l7", [], ["ns/own"], []),
+        ("l7", [INGRESSES], ["ns/own"], []),
+        ("l7", [INGRESSES, INGRESSES_HERE], [], ["ingresses"]),
+        # Of a socket peer it writes nothing.
+        ("l4", [], [], []),
+    ],
+)
+def test_an_ingress_leads_past_a_service_that_speaks_http(
+    layer: str, refused: list[str], found: list[str], unread: list[str]
+) -> None:
+    """Also where it has the Service's name."""
+    in_front = {
+        **OWN,
+        "kind": "Service",
+        "status": {"loadBalancer": {"ingress": [{"ip": "198.51.100.9"}]}},
+    }
+    named_alike = {
+        **FRONT,
+        "metadata": {"name": "own", "namespace": "ns"},
+        "spec": {"rules": [_rule("", "own")]},
+    }
+    lists = {key: {"items": [named_alike]} for key in (INGRESSES, INGRESSES_HERE)}
+    answers = {**ANSWERS, **lists, f"{IN_NS}/services/own": in_front, EVERYWHERE: SERVICES}
+    forbidden = {path: _forbidden(path) for path in refused}
+    cluster = Answering({**answers, **forbidden})
+    bypass = read_way(cluster, "ns", {**OPTIONS, "ingress": "", "layer": layer})["bypass"]
+    assert ([*bypass["ingresses"]], [*bypass["unread"]]) == (found, unread)
+
+
 def test_an_ingress_to_a_headless_service_of_the_same_pods_is_told_and_that_is_not_asked() -> None:
     headless = _service("headless", clusterIP="None", externalIPs=["198.51.100.8"])
     status = {"loadBalancer": {"ingress": [{"ip": "198.51.100.7"}]}}
@@ -204,7 +236,7 @@ def test_what_has_no_address_can_not_be_asked_past_what_stands_in_front(
     bypass = read_way(cluster, "ns", {**OPTIONS, "ingress": ingress, "url": url})["bypass"]
     assert bypass["unaddressed"] == found
     # Others are looked for all the same.
-    assert [*bypass["ingresses"]] == (["ns/old"] if ingress and url else [])
+    assert [*bypass["ingresses"]] == (["ns/old"] if url else [])
     addressed = Answering({**ANSWERS, EVERYWHERE: SERVICES})
     asked = {**OPTIONS, "url": url}
     assert read_way(addressed, "ns", asked)["bypass"]["unaddressed"] == {}
