@@ -418,6 +418,21 @@ def containers(path: TrafficPath) -> t.Iterator[Seen]:
                 yield found
 
 
+#: Seconds after its start during which a container that had crashed before may do so again, and
+#: one without a readiness probe counts as ready all the same
+_UNSETTLED = 30
+
+
+def _settled(path: TrafficPath, status: t.Mapping[str, t.Any]) -> bool:
+    """Does a container run, ready, and not only since it crashed a moment ago?"""
+    now, before = status.get("state") or {}, status.get("lastState") or {}
+    if "running" not in now or not status.get("ready"):
+        return False
+    crashed = (before.get("terminated") or {}).get("exitCode")
+    age = path.now - objects.time((now["running"] or {}).get("startedAt"))
+    return not (crashed and abs(age) < _UNSETTLED)
+
+
 def crashing(path: TrafficPath, only_own: bool) -> list[tuple[str, str, bool]]:
     """Pod, container, and whether it runs again: of those that ended, one for each container."""
     found: dict[str, tuple[str, str, bool]] = {}
@@ -427,7 +442,7 @@ def crashing(path: TrafficPath, only_own: bool) -> list[tuple[str, str, bool]]:
         for status in objects.status(pod).get("containerStatuses") or []:
             now, before = status.get("state") or {}, status.get("lastState") or {}
             ended = now.get("terminated") or before.get("terminated")
-            if ended and not status.get("ready"):
+            if ended and not _settled(path, status):
                 running = "running" in now
                 found.setdefault(status["name"], (objects.name(pod), str(status["name"]), running))
     return list(found.values())
@@ -438,8 +453,7 @@ def _container(path: TrafficPath, pod: Object, status: t.Mapping[str, t.Any]) ->
     now, before = status.get("state") or {}, status.get("lastState") or {}
     waiting = now.get("waiting") or {}
     ended = now.get("terminated") or before.get("terminated") or {}
-    running = "running" in now and status.get("ready")
-    if running or not (ended or waiting.get("reason") in _STARTS):
+    if _settled(path, status) or not (ended or waiting.get("reason") in _STARTS):
         return None
     message = " ".join(str(ended.get("message") or waiting.get("message") or "").split())
     reason = str(ended.get("reason") or waiting.get("reason"))

@@ -12,6 +12,7 @@ import contextlib
 import ipaddress
 import os
 import re
+import time
 import typing as t
 
 from ansible_collections.kestrel.real_ip.plugins.module_utils._addresses import ready_pods
@@ -62,12 +63,14 @@ def diagnosis(module: t.Any) -> Result:
     try:
         cluster = Cluster(module)
         path = read_path(cluster, params["namespace"], params, params["probe"])
+        now = time.time()
         context, others = contexts_of(params)
         path = path._replace(
             context=Context(cluster.server, context or "", others),
             proxies=proxies_of(os.environ, addresses(path.front or {})),
             direct=tuple(_direct(cluster, path)),
-            logs=tuple(_logs(cluster, path, params["show_logs"])),
+            logs=tuple(_logs(cluster, path._replace(now=now), params["show_logs"])),
+            now=now,
         )
         findings = diagnose(path)
     except ClusterError as error:

@@ -11,6 +11,7 @@ from __future__ import annotations
 import ipaddress
 import json
 import typing as t
+from datetime import datetime
 from shlex import quote
 
 from ansible_collections.kestrel.real_ip.plugins.module_utils._addresses import labels_match
@@ -51,6 +52,14 @@ def status(found: Object | None) -> t.Mapping[str, t.Any]:
 def name(found: Object) -> str:
     """The name of an object."""
     return str(found["metadata"]["name"])
+
+
+def time(text: object) -> float:
+    """A time that the API server tells, in seconds since the epoch; 0 where it tells none."""
+    try:
+        return datetime.fromisoformat(str(text).replace("Z", "+00:00")).timestamp()
+    except ValueError:
+        return 0
 
 
 def is_managed(found: Object | None) -> bool:

@@ -98,7 +98,8 @@ class TrafficPath(t.NamedTuple):
     Service that a request is led to; ``expected_service``: that it should be, if that was said;
     ``versions``: group to the versions that the server has; ``unserved``: it has no Ingresses at
     all; ``settings``: data of TKE's ConfigMap; ``balancing``: the TkeServiceConfig that an Ingress
-    names; ``proxies``: those of HTTP that the environment names, but for what goes past them.
+    names; ``proxies``: those of HTTP that the environment names, but for what goes past them;
+    ``now``: when it was read, in seconds since the epoch by the clock here, 0 for unknown.
     """
 
     namespace: str
@@ -129,6 +130,7 @@ class TrafficPath(t.NamedTuple):
     direct: t.Sequence[Direct] = ()
     logs: t.Sequence[Log] = ()
     probe: Object | None = None
+    now: float = 0
 
     @property
     def service(self) -> Object | None:

@@ -215,6 +215,24 @@ def ended(reason: str, code: int, message: str = "") -> Break:
     return waiting("CrashLoopBackOff", lastState=last)
 
 
+#: A time that the API server tells, and the same in seconds since the epoch
+STARTED, STARTED_AT = "2026-01-02T03:04:05Z", 1767323045
+
+
+def crashed_before(exit_code: int, age: float) -> Break:
+    """The container runs for so many seconds after it ended, and counts as ready."""
+
+    def change(way: Json) -> None:
+        for one in way["pods"]:
+            one["status"]["containerStatuses"][0].update(
+                state={"running": {"startedAt": STARTED}},
+                lastState={"terminated": {"reason": "Error", "exitCode": exit_code}},
+            )
+        way["now"] = STARTED_AT + age
+
+    return both(change, status("502 Bad Gateway"), directly(direct("refused")))
+
+
 def unscheduled(reasons: str, change: Break | None = None) -> Break:
     def changed(way: Json) -> None:
         condition = {
@@ -715,6 +733,27 @@ ROWS: dict[str, Row] = {
     ),
     "crash": Row(
         both(ended("Error", 3, "boom"), other_command), "P142", "Pod echo-a", UNDO, also=("P209",)
+    ),
+    "crash a moment ago, without a readiness probe": Row(
+        both(crashed_before(3, 2), other_command),
+        "P142",
+        "Pod echo-a",
+        UNDO,
+        also=("P208",),
+    ),
+    "crash long ago": Row(
+        crashed_before(3, 3600),
+        "P208",
+        "Service echo",
+        "Set the Service's targetPort to the port that the app listens on",
+        "console",
+    ),
+    "end a moment ago, which was no crash": Row(
+        crashed_before(0, 2),
+        "P208",
+        "Service echo",
+        "Set the Service's targetPort to the port that the app listens on",
+        "console",
     ),
     "crash of the only revision": Row(
         both(ended("Error", 3), put("replica_sets", value=[replica_set(2)])),
