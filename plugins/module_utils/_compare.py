@@ -276,7 +276,7 @@ def _expectations(before: Data | None, after: Data | None) -> tuple[str, ...]:
 def _reserved(before: Data | None, after: Data | None) -> t.Iterator[str]:
     """What the two verdicts don't rest on, which their names alone don't say."""
     reasons = (str((one or {}).get("reason") or "") for one in (before, after))
-    old, new = (reservations(reason, RESERVATIONS | OF_THE_RUN) for reason in reasons)
+    old, new = (reservations(reason, {**RESERVATIONS, **OF_THE_RUN}) for reason in reasons)
     yield from (f"{'still' if text in old else 'now'} {text}" for text in new)
     yield from (f"before {text}" for text in old if text not in new)
 
