@@ -120,6 +120,22 @@ class _Reader:
                 self._partly(right)
         return shown
 
+    def pods_of(
+        self, service: t.Mapping[str, t.Any] | None, namespace: str
+    ) -> t.Sequence[t.Mapping[str, t.Any]]:
+        """Those that a Service selects, none where they may not be read. Raises ClusterError."""
+        selector = (service or {}).get("spec", {}).get("selector") or {}
+        if not selector:
+            return []
+        labels = ",".join(f"{key}={value}" for key, value in sorted(selector.items()))
+        return self.items(_PODS._replace(namespace=namespace), labelSelector=labels) or []
+
+    def services(self, right: Right) -> t.Sequence[t.Mapping[str, t.Any]]:
+        """Those of one namespace, where the others may not be read. Raises ClusterError."""
+        found = self.items(right) or []
+        self.as_services(right)
+        return found
+
     def as_services(self, right: Right) -> None:
         """Who isn't shown all Services may not be shown all of anything else."""
         if _SERVICES in self.parts and right not in self.grants:
@@ -196,6 +212,37 @@ def _led_to(
     )
 
 
+class _Asked(t.NamedTuple):
+    """What a probe asks for. ``addresses``: in the status of what is in front; ``targets``: of
+    these; ``hosts``: for which it asks there; ``urls``: all that it asks at; ``places``: host and
+    path of each request, with a URL those of that one.
+    """
+
+    addresses: list[str]
+    targets: list[dict[str, str]]
+    hosts: list[str]
+    path: str
+    urls: list[str]
+    places: list[tuple[str, str]]
+
+
+def _asked_of(front: t.Mapping[str, t.Any], options: t.Mapping[str, t.Any]) -> _Asked:
+    named = addresses(front)
+    # What a URL has behind the sign isn't sent.
+    host, path = options["request_host"], options["path"].partition("#")[0]
+    url, found = options["url"], targets(named, host, path, listeners(front, host))
+    # Without a host of its own, the status' names are what is asked for.
+    hosts = [host] if host else [name.lower() for name in named] or [""]
+    return _Asked(
+        named,
+        found,
+        hosts,
+        path,
+        [url] if url else [one["url"] for one in found],
+        [asked_for(host, path, url)] if url else [(one, path) for one in hosts],
+    )
+
+
 def _unaddressed(front: t.Mapping[str, t.Any] | None) -> dict[str, str]:
     """The kind and name of what is in front and has no address, to the command that shows it."""
     if front is None:
@@ -211,92 +258,66 @@ def _unaddressed(front: t.Mapping[str, t.Any] | None) -> dict[str, str]:
 def read_way(cluster: Cluster, namespace: str, options: t.Mapping[str, t.Any]) -> dict[str, t.Any]:
     """What path_addresses_info returns, for ``options`` as in OPTIONS. Raises ClusterError."""
     reader = _Reader(cluster)
-    service = reader.one("Service", namespace, options["service"])
-    ingress = options["ingress"]
-    front = reader.one("Ingress", namespace, ingress) if ingress else service
-    if front is not None and ingress:
+    name, url = options["service"], options["url"]
+    service = reader.one("Service", namespace, name)
+    ingress, front = None, service
+    if options["ingress"]:
+        front = reader.one("Ingress", namespace, options["ingress"])
         # One that is read by itself has its kind, of a list it has none.
-        front = {**modern_ingress(front), "kind": INGRESS}
-    here, routes_here = (one._replace(namespace=namespace) for one in (_SERVICES, _ROUTES))
-    selector = (service or {}).get("spec", {}).get("selector") or {}
-    pods = (
-        reader.items(
-            _PODS._replace(namespace=namespace),
-            labelSelector=",".join(f"{key}={value}" for key, value in sorted(selector.items())),
-        )
-        if selector
-        else []
-    )
+        ingress = front = {**modern_ingress(front), "kind": INGRESS} if front else None
+    pods = reader.pods_of(service, namespace)
     nodes = reader.items(_NODES)
-    services, everywhere = reader.whole(pods or [])
-    ready = receiving_pods(service or {}, pods or [])
-    known = collect(
-        nodes,
-        services,
-        everywhere,
-        [front] if front else [],
-        pods or [],
-    )
-    if services is None:
-        services = reader.items(here)
-        reader.as_services(here)
+    every_service, every_pod = reader.whole(pods)
+    known = collect(nodes, every_service, every_pod, [front] if front else [], pods)
+    here, routes_here = (one._replace(namespace=namespace) for one in (_SERVICES, _ROUTES))
+    services = reader.services(here) if every_service is None else every_service
     # On layer 4 as well: pods that take the PROXY protocol take it from whoever gets past it.
-    same = beside(service, services or [], pods or []) if service else []
-    reached = led_by_nodes(same)
-    named = addresses(front or {})
-    # What a URL has behind the sign isn't sent.
-    host, path = options["request_host"], options["path"].partition("#")[0]
-    found = targets(named, host, path, listeners(front or {}, host))
-    probed = [options["url"]] if options["url"] else [one["url"] for one in found]
-    asked = asked_for(host, path, options["url"])
-    # Without a host of its own, the status' names are what is asked for.
-    hosts = [host] if host else [name.lower() for name in named] or [""]
-    asked_of = [asked] if options["url"] else [(one, path) for one in hosts]
-    every = [(one, form) for one, sent in asked_of for form in read_as(sent)]
+    same = beside(service, services, pods) if service else []
+    reached, led_to = led_by_nodes(same), [service, *same] if service else []
+    asked = _asked_of(front or {}, options)
     # Of a socket peer neither an Ingress nor a Gateway writes anything.
-    by_header = probed and options["layer"] == "l7"
-    others = reader.ingresses(namespace) if by_header or (ingress and probed) else []
-    led_to = [service, *same] if service else []
+    by_header = bool(asked.urls) and options["layer"] == "l7"
+    others = reader.ingresses(namespace) if by_header or (ingress and asked.urls) else []
     routes, gateways = reader.routes(routes_here, led_to if by_header else [])
+    ready = receiving_pods(service or {}, pods)
     # A list that was refused is missed only where something would have been looked for in it. At an
     # Ingress' usual addresses, who listens is its controller.
-    usual = ingress and not options["url"]
+    usual = options["ingress"] and not url
     unlisted = [one for one in reader.grants if one.resource == "ingresses"]
     missed = {
         "node_ports": _NODES if any(map(node_port, [service or {}, *reached])) else None,
         "service": here if service else None,
         "ingresses": next((one for one in unlisted if one.namespace), None),
         "rivals": next((one for one in unlisted if ingress and not one.namespace), None),
-        "url_takers": _SERVICES if probed and not usual else None,
+        "url_takers": _SERVICES if asked.urls and not usual else None,
         "routes": routes_here,
         "gateways": _GATEWAYS,
     }
-    unread = {name: reader.grants[one] for name, one in missed.items() if one in reader.grants}
+    unread = {key: reader.grants[one] for key, one in missed.items() if one in reader.grants}
+    forms = [(host, form) for host, sent in asked.places for form in read_as(sent)]
+    usually = [(host, asked.path) for host in asked.hosts], [one["url"] for one in asked.targets]
+    reachable = front and (not url or may_listen(front, service, url))
     return {
         "found": front is not None,
-        "addresses": named,
-        "targets": found,
-        "leads_to": (
-            _led_to(front or {}, [(one, path) for one in hosts], [one["url"] for one in found])
-            if ingress
-            else [options["service"]]
-        ),
+        "addresses": asked.addresses,
+        "targets": asked.targets,
+        "leads_to": _led_to(front or {}, *usually) if options["ingress"] else [name],
         "may_lead_to": (
-            (_led_to(front, asked_of, probed, every_backend) if ingress else [options["service"]])
-            if front and (not options["url"] or may_listen(front, service, options["url"]))
+            (_led_to(ingress, asked.places, asked.urls, every_backend) if ingress else [name])
+            if reachable
             else []
         ),
         "url_takers": _union(
-            url_takers(front or {}, service, services or [], url, nodes) for url in probed
+            url_takers(front or {}, service, services, one, nodes) for one in asked.urls
         ),
-        "detours": detours(front if ingress else None, service),
-        "rivals": _union(rivals(front or {}, others, *one) for one in every) if ingress else [],
+        "detours": detours(ingress, service),
+        "rivals": _union(rivals(ingress, others, *one) for one in forms if ingress),
         "ready_pods": ready,
-        "namesakes": namesakes(ready, pods or [], everywhere),
-        "kept_by": kept_by(front if ingress else None, service),
+        "namesakes": namesakes(ready, pods, every_pod),
+        "kept_by": kept_by(ingress, service),
         "cluster_addresses": known,
         "bypass": {
-            "unaddressed": _unaddressed(front) if options["url"] and not named else {},
+            "unaddressed": _unaddressed(front) if url and not asked.addresses else {},
             **around(nodes or [], service, front, reached),
             "ingresses": elsewhere(front or {}, led_to, others),
             "routes": by_gateway(front or {}, led_to, routes, gateways),
