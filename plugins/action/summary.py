@@ -115,7 +115,7 @@ class ActionModule(ActionBase):
             told = page(host, found, rows(found, probe, then, way), language)
             text = with_playbooks(told, arguments["playbooks"])
             display.display(f"\n{text}\n", color=colour(found))
-        display.display(line(host, found))
+        display.display(in_language(line(host, found), language))
         result.update(
             changed=False,
             result=found,

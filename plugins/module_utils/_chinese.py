@@ -53,6 +53,7 @@ PHRASES: Mapping[str, str] = {
     "; {left}": "；{left}",
     "forgery tested in part": "只测试了部分伪造",
     "the echo app doesn't name its pod": "回显应用不报告 Pod 名称",
+    "; warnings: {count}": "；警告：{count}",
     "; {told} ({name})": "；{told}（{name}）",
     "{name} and {count} more": "{name} 等，另有 {count} 个",
     "this run has changed {objects}, and what is in front may not follow yet: verify again": (

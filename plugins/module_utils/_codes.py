@@ -10,7 +10,9 @@ that was released keeps its number and its meaning; a new one takes a number tha
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Mapping
+from string import Formatter
 from typing import Any, NamedTuple
 
 from ansible_collections.kestrel.real_ip.plugins.module_utils._chinese_codes import (
@@ -1032,6 +1034,27 @@ def warn(name: str, facts: Mapping[str, object]) -> str:
     """One warning as a sentence, its facts escaped."""
     shown = {key: printable(fact) for key, fact in facts.items()}
     return filled(WARNINGS[name], WARNINGS_ZH[name], shown)
+
+
+def _pattern(template: str) -> re.Pattern[str]:
+    """How sentences of a template end, since from where it is said may stand before."""
+    parts = (
+        re.escape(literal) + (".*" if name is not None else "")
+        for literal, name, _format, _conversion in Formatter().parse(template)
+    )
+    return re.compile(f"{''.join(parts)}\\Z", re.DOTALL)
+
+
+_KINDS = [
+    (name, _pattern(text)) for table in (WARNINGS, WARNINGS_ZH) for name, text in table.items()
+]
+
+
+def kind_of(warning: str) -> str:
+    """The name in WARNINGS of what a sentence says, in either language; itself where it isn't one
+    of these. What differs in two of a kind is whose addresses and names stand there.
+    """
+    return next((name for name, words in _KINDS if words.search(str(warning))), str(warning))
 
 
 def page() -> str:

@@ -11,7 +11,11 @@ from __future__ import annotations
 import shlex
 import typing as t
 
-from ansible_collections.kestrel.real_ip.plugins.module_utils._codes import VERDICTS, printable
+from ansible_collections.kestrel.real_ip.plugins.module_utils._codes import (
+    VERDICTS,
+    kind_of,
+    printable,
+)
 from ansible_collections.kestrel.real_ip.plugins.module_utils._language import cut
 from ansible_collections.kestrel.real_ip.plugins.module_utils._summary import (
     FIXES,
@@ -86,7 +90,28 @@ def fleet_page(results: t.Mapping[str, Data], left_out: t.Sequence[str] = ()) ->
     lines += _named("left out", left_out)
     for (what, __), group in _alike(shown).items():
         lines += ["", *_why(what, group)]
-    return "\n".join(lines)
+    # Of few each has its page.
+    return "\n".join([*lines, *([] if few else _warnings(rows))])
+
+
+def _warnings(rows: Rows) -> list[str]:
+    """Each kind of warning once, in the words about the first cluster that has it, the rarest
+    first: what is open everywhere, as node ports, may have to be.
+    """
+    kinds: dict[str, dict[str, str]] = {}
+    for name, found in rows:
+        for text in found.get("warnings_found") or []:
+            kinds.setdefault(kind_of(text), {}).setdefault(name, str(text))
+    table = [
+        ("warning", f"{_some([*told])}: {next(iter(told.values()))}")
+        for told in sorted(kinds.values(), key=len)
+    ]
+    return ["", *labelled(table)] if table else []
+
+
+def _some(names: t.Sequence[str]) -> str:
+    more = f" and {len(names) - _ALIKE} more" if len(names) > _ALIKE else ""
+    return f"{', '.join(printable(name, 63) for name in names[:_ALIKE])}{more}"
 
 
 def _counts(states: t.Iterable[str]) -> str:
@@ -157,15 +182,13 @@ def _why(what: str, group: Rows) -> list[str]:
     """What is wrong with some clusters, in the words about the first of them, and what mends it."""
     first = group[0][1]
     cause = first.get("cause") or {}
-    names = ", ".join(printable(name, 63) for name, __ in group[:_ALIKE])
-    more = f" and {len(group) - _ALIKE} more" if len(group) > _ALIKE else ""
     table = [("reason", str(first["reason"]))]
     if cause:
         table += [
             ("cause", f"{cause['code']} {cause['object']}: {cause['cause']}"),
             (FIXES[cause["fix_kind"]], _for_one(str(cause["fix"]), group[0][0])),
         ]
-    return [_cut(f"{what}: {names}{more}", WIDTH), *labelled(table)]
+    return [_cut(f"{what}: {_some([name for name, __ in group])}", WIDTH), *labelled(table)]
 
 
 def _for_one(fix: str, name: str) -> str:

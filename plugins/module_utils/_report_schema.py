@@ -133,6 +133,11 @@ SCHEMA: Schema = {
                 "them, and what is said of the first",
             },
             vantage=_TEXT_OR_NONE,
+            warnings_found={
+                **_TEXTS,
+                "description": "What is worth saying beside the verdict; those of other vantage "
+                "points than the one that decides name theirs",
+            },
             doubt=_DOUBT,
             time=_TEXT,
             versions=_VERSIONS,

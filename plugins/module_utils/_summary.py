@@ -78,6 +78,8 @@ def entry(probe: Data | None, failure: Data | None, facts: Data) -> dict[str, t.
     # A name can give several addresses, and one that was waited for can stand there twice.
     found["address"] = [*dict.fromkeys(one.get("name") for one in targets)]
     found["vantage"] = told.get("vantage")
+    # Of what is well among many there is no page, and a warning may be all that tells of a way in.
+    found["warnings_found"] = [*(told.get("warnings_found") or [])]
     doubt = {"doubt": told["doubt"]} if told.get("doubt") else {}
     return {**found, **doubt, **facts}
 
@@ -165,6 +167,10 @@ def vantage_entry(probe: Data, facts: Data) -> dict[str, t.Any]:
     return entry(None, {"task": _NOT_PROBED, "msg": message}, facts)
 
 
+#: Warnings of all vantage points that are kept
+_WARNINGS = 20
+
+
 def combined(vantages: t.Mapping[str, Data]) -> dict[str, t.Any]:
     """The entry of a host that was probed from several places: the worst of theirs.
 
@@ -184,7 +190,22 @@ def combined(vantages: t.Mapping[str, Data]) -> dict[str, t.Any]:
         if others:
             what = _NOT_PROBED if verdict == NOT_RUN else verdict
             told.append(phrase("{verdict} from {names}", verdict=what, names=others))
-    return {**vantages[first], "reason": joined("; ", told), "vantages": dict(vantages)}
+    own = vantages[first].get("warnings_found") or []
+    warnings = [
+        *own,
+        *(
+            phrase("from {name}: {reason}", name=printable(name), reason=warning)
+            for name, one in vantages.items()
+            for warning in one.get("warnings_found") or []
+            if warning not in own
+        ),
+    ]
+    return {
+        **vantages[first],
+        "reason": joined("; ", told),
+        "warnings_found": warnings[:_WARNINGS],
+        "vantages": dict(vantages),
+    }
 
 
 def worst(vantages: t.Mapping[str, Data]) -> str:
@@ -287,7 +308,10 @@ def colour(found: Data) -> str:
 
 def line(host: str, result: Data) -> str:
     """The one line that scripts look for."""
-    return f"real_ip: {host} {result['verdict']} {result['code'] or '-'} {result['reason']}"
+    warnings = len(result.get("warnings_found") or [])
+    told = [phrase("; warnings: {count}", count=warnings)] if warnings else []
+    head = f"real_ip: {host} {result['verdict']} {result['code'] or '-'} "
+    return joined("", [head, result["reason"], *told])
 
 
 def rows(
@@ -314,7 +338,7 @@ def rows(
         ("trust", ", ".join(f"{key} {value}" for key, value in safe.items())),
         ("reason", result["reason"]),
         *(("also", text) for text in _others(result, probe)),
-        *(("warning", text) for text in probe.get("warnings_found") or []),
+        *(("warning", text) for text in result.get("warnings_found") or []),
         *(_diagnosis(way) if way else []),
         *([] if (way or {}).get("cause") else [("fix", with_variables(probe.get("fix") or ""))]),
         *then,

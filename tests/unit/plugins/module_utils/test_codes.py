@@ -14,12 +14,14 @@ from ansible_collections.kestrel.real_ip.plugins.module_utils._codes import (
     VERDICTS,
     WARNINGS,
     Code,
+    kind_of,
     page,
     printable,
     say,
     visible,
     warn,
 )
+from ansible_collections.kestrel.real_ip.plugins.module_utils._language import chinese, phrase
 from ansible_collections.kestrel.real_ip.tests.unit.plugins.module_utils import (
     test_echo,
     test_probe,
@@ -149,6 +151,16 @@ def test_a_detail_that_comes_last_ends_without_a_full_stop() -> None:
     detail = "certificate is not valid for '198.51.100.1'."
     reason, _fix = say("V507", {"address": "198.51.100.1:443", "detail": detail})
     assert reason.endswith("not valid for '198.51.100.1'")
+
+
+@pytest.mark.parametrize("name", WARNINGS)
+def test_the_kind_of_a_warning_is_found_in_either_language(name: str) -> None:
+    facts = {
+        field[1:-1]: f"a{number}" for number, field in enumerate(FIELD.findall(WARNINGS[name]))
+    }
+    said = warn(name, facts)
+    assert [kind_of(text) for text in (said, chinese(said))] == [name, name]
+    assert kind_of(phrase("from {name}: {reason}", name="b", reason=said)) == name
 
 
 @pytest.mark.parametrize("name", WARNINGS)

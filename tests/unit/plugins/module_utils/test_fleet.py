@@ -8,6 +8,7 @@ import re
 import typing as t
 
 import pytest
+from ansible_collections.kestrel.real_ip.plugins.module_utils._codes import warn
 from ansible_collections.kestrel.real_ip.plugins.module_utils._fleet import (
     FEW,
     fleet_page,
@@ -144,6 +145,25 @@ def test_of_a_thousand_all_are_counted_and_some_named() -> None:
     assert lines[0] == "1000 CLUSTERS: 1000 preserved"
     assert lines[-1].endswith("and 900 more")
     assert len(lines) < 20
+
+
+OPEN = warn("node_port", {"address": "{}:30080", "place": "outside"})
+BESIDE = warn("ingress", {"name": "shop/old", "command": "ansible-playbook x"})
+
+
+def test_warnings_of_those_that_are_well_are_told_once_for_each_kind() -> None:
+    """They have no page where there are many, and a warning may be all that tells of a way in."""
+    results = {f"c{n:02}": found("preserved", "V001", "203.0.113.10") for n in range(FEW + 1)}
+    for number, entry_ in enumerate(results.values()):
+        entry_["warnings_found"] = [OPEN.format(f"192.0.2.{number}")]
+    results["c07"]["warnings_found"].append(BESIDE)
+    told = " ".join(fleet_page(results).split())
+    assert told.endswith(
+        f"warning c07: {BESIDE} warning c00, c01, c02 and 8 more: {OPEN.format('192.0.2.0')}"
+    )
+    # Few have a page each, which has them.
+    few = dict([*results.items()][:FEW])
+    assert "warning" not in fleet_page(few)
 
 
 def test_the_same_wrong_with_many_is_told_once() -> None:

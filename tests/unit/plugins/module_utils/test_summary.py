@@ -84,6 +84,30 @@ def test_line_has_a_dash_for_a_missing_code() -> None:
     assert line("a", entry(None, FAILURE, FACTS)).startswith("real_ip: a not_run - Apply")
 
 
+def test_the_line_counts_the_warnings_that_stand_elsewhere() -> None:
+    """Among many, it may be all that is said of a host that is well."""
+    assert line("a", entry(PROBE, None, FACTS)).endswith("; warnings: 1")
+    quiet = entry({**PROBE, "warnings_found": []}, None, FACTS)
+    assert line("a", quiet).endswith(quiet["reason"])
+    assert chinese(line("a", entry(PROBE, None, FACTS))).endswith("；警告：1")
+
+
+def test_no_vantage_point_hides_the_warning_of_another() -> None:
+    results = {
+        "a": {**GOOD, "warnings_found": ["both", "one"]},
+        "b": {**GOOD, "warnings_found": ["both", "other"]},
+        "c": REFUSED,
+    }
+    found = _combined(results)
+    # Of "c" nothing is known, which makes it the worst.
+    told = ["from a: both", "from a: one", "from b: both", "from b: other"]
+    assert found["warnings_found"] == told
+    told_of_two = _combined({name: results[name] for name in "ab"})["warnings_found"]
+    assert told_of_two == ["both", "one", "from b: other"]
+    shown = [text for label, text in rows(found, {}, []) if label == "warning"]
+    assert shown == told
+
+
 def test_page_fits_a_terminal_and_says_all() -> None:
     result = entry({**PROBE, "reason": "words " * 60}, None, FACTS)
     told = page("localhost", result, rows(result, PROBE, [*running(APPLIED), *following()]))
@@ -484,9 +508,8 @@ def test_the_worst_vantage_point_speaks(results: Results, verdict: str, reason: 
     for one in found["vantages"].values():
         assert one.keys() == found.keys() - {"vantages"}
     speaking = found["vantages"][worst(found["vantages"])]
-    assert {**speaking, "reason": found["reason"]} == {
-        field: value for field, value in found.items() if field != "vantages"
-    }
+    said_of_all = {field: found[field] for field in ("reason", "warnings_found", "vantages")}
+    assert {**speaking, **said_of_all} == found
 
 
 VERDICTS = ("no_answer", "lost", "mixed", "forgeable", "unproven", "not_run", "preserved")
