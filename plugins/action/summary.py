@@ -7,7 +7,10 @@
 from __future__ import annotations
 
 import typing as t
+from pathlib import Path
 
+from ansible import constants as C
+from ansible.context import CLIARGS
 from ansible.plugins.action import ActionBase
 from ansible.utils.display import Display
 from ansible.utils.vars import load_extra_vars
@@ -20,6 +23,7 @@ from ansible_collections.kestrel.real_ip.plugins.module_utils._language import (
 from ansible_collections.kestrel.real_ip.plugins.module_utils._summary import (
     after_changes,
     before_changes,
+    chosen,
     colour,
     combined,
     diagnosed,
@@ -34,6 +38,8 @@ from ansible_collections.kestrel.real_ip.plugins.module_utils._summary import (
     refused,
     rows,
     running,
+    to_repeat,
+    told_apart,
     translated,
     typed,
     vantage_entry,
@@ -77,7 +83,7 @@ class ActionModule(ActionBase):
         probe, failure, way = arguments["probe"] or {}, arguments["failure"], arguments["way"]
         now = facts()
         now["versions"]["kubernetes"] = arguments["kubernetes_version"] or None
-        vantages = {} if failure else arguments["vantages"]
+        vantages = {} if failure else told_apart(arguments["vantages"])
         if vantages:
             found = combined({name: vantage_entry(one, now) for name, one in vantages.items()})
             probe = everywhere(vantages[worst(found["vantages"])], vantages.values())
@@ -106,10 +112,13 @@ class ActionModule(ActionBase):
         hidden = among_many and accepted and not found["cause"]
         if (way or not (failure or excused)) and not hidden:
             told_of = done_before if failure else running
+            variables = load_extra_vars(self._loader)
+            options = self._chosen(host, arguments["hosts"], task_vars or {}) + typed(variables)
+            again = to_repeat(variables, arguments["diagnosis"])
             then = [
                 *earlier_row(found, published),
                 *told_of(arguments["applied"]),
-                *following(arguments["ephemeral"], typed(load_extra_vars(self._loader))),
+                *following(arguments["ephemeral"], options, again),
                 *translated(task_vars or {}),
             ]
             told = page(host, found, rows(found, probe, then, way), language)
@@ -132,3 +141,15 @@ class ActionModule(ActionBase):
             },
         )
         return result
+
+    def _chosen(self, host: str, hosts: int, variables: t.Any) -> str:
+        """What chooses this host on a command line; nothing for who has none."""
+        given = [*(CLIARGS.get("inventory") or ())]
+        if "awx_job_id" in variables or given == C.config.get_config_value("DEFAULT_HOST_LIST"):
+            return ""
+        here = Path.cwd()
+        # Ansible has made them absolute.
+        sources = [
+            str(Path(one).relative_to(here)) if here in Path(one).parents else one for one in given
+        ]
+        return chosen(sources, host if hosts > 1 or CLIARGS.get("subset") else None)

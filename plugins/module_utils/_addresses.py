@@ -50,6 +50,17 @@ def receiving_pods(service: Object, pods: t.Iterable[Object]) -> list[str]:
     )
 
 
+def unready_pods(pods: t.Iterable[Object], ready: t.Container[str]) -> list[str]:
+    """Names of the pods that are to be ready and aren't in ``ready`` yet, sorted."""
+    return sorted(
+        pod["metadata"]["name"]
+        for pod in pods
+        if not pod["metadata"].get("deletionTimestamp")
+        and not has_ended(pod)
+        and pod["metadata"]["name"] not in ready
+    )
+
+
 #: How that was said before Kubernetes had a field for it, which it still understands
 _TOLERATES = "service.alpha.kubernetes.io/tolerate-unready-endpoints"
 

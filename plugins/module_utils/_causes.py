@@ -1071,7 +1071,7 @@ _TABLE = (
         "error",
         "client",
         "the expected address holds others too",
-        "V428.",
+        "V428, V430.",
         "More than the prober's own address is expected, so that a proxy's may count for it "
         "({detail})",
         "Set real_ip_expected_source to the one address with which the prober's traffic arrives",

@@ -53,6 +53,11 @@ PHRASES: Mapping[str, str] = {
     "; {left}": "；{left}",
     "forgery tested in part": "只测试了部分伪造",
     "the echo app doesn't name its pod": "回显应用不报告 Pod 名称",
+    "the connection leads to the machine that {other} is as well: expected one of its own. "
+    "Next: compare their ansible_host, ansible_port and jump hosts": (
+        "连接到达的机器与 {other} 是同一台：应为各自的机器。"
+        "下一步：比较两者的 ansible_host、ansible_port 和跳板机"
+    ),
     "; warnings: {count}": "；警告：{count}",
     "; {told} ({name})": "；{told}（{name}）",
     "{name} and {count} more": "{name} 等，另有 {count} 个",
@@ -79,6 +84,8 @@ PHRASES: Mapping[str, str] = {
     "whether another Service listens where the probe asks": "是否有其他 Service 在探测的地址监听",
     "whether an HTTPRoute leads to the same pods": "是否有 HTTPRoute 通向同样的 Pod",
     "at which address a Gateway leads to the same pods": "Gateway 在哪个地址通向同样的 Pod",
+    "not ready, and not asked: {pods}": "尚未就绪，未探测：{pods}",
+    "pods that weren't ready not asked": "未探测尚未就绪的 Pod",
     "no forgery tested on some pods": "未在部分 Pod 上测试伪造",
     "no forgery tested on {pods}": "未在 {pods} 上测试伪造",
     "forgery tested in part ({refused} of {sent} forged requests not answered)": (

@@ -542,7 +542,7 @@ CAUSES_ZH: Mapping[str, CauseTexts] = {
     ),
     "P517": CauseTexts(
         "预期的地址也包含其他机器",
-        "V428。",
+        "V428、V430。",
         "预期的不只是探测端自己的地址，因此代理的地址也可能被算作符合（{detail}）",
         "把 real_ip_expected_source 设置为探测端流量到达时的那一个地址",
     ),

@@ -205,9 +205,8 @@ CODES_ZH: Mapping[str, CodeTexts] = {
     "V404": CodeTexts(
         "预期的地址在每台机器上都有",
         "{address} 的预期地址 {expected}（{expected_from}）是回环、链路本地或组播地址，"
-        "无法区分探测端与"
-        "后端自己的机器",
-        "这样的地址不是某一台机器独有的：Pod 中的 sidecar 也会显示它。",
+        "或者是每台机器都会分配给自己的容器或虚拟机的地址，无法区分探测端与其他机器",
+        "这样的地址不是某一台机器独有的：Pod 中的 sidecar 或经端口转发的容器也会显示它。",
         "请从另一台机器探测负载均衡，并把那台机器的地址设置为 expected_source",
     ),
     "V405": CodeTexts(
@@ -409,6 +408,13 @@ CODES_ZH: Mapping[str, CodeTexts] = {
         "{seen}",
         "探测端运行在前置代理上。无论代理是否传递客户端地址，看到的都是这台机器的地址。",
         "请从另一台机器探测，例如把它列入 real_ip_vantages",
+    ),
+    "V430": CodeTexts(
+        "同一应答中有两个预期的地址",
+        "经 {address} 的 {where} 是 {seen}，属于预期的地址（{expected}），但同样的应答中的 "
+        "{other} 也是预期的地址，两者之一是代理的",
+        "网段或供多个探测端使用的列表也包含链路上的代理。",
+        "在 expected_source 中只给出本探测端流量必须显示的那一个地址",
     ),
     # --- no_answer
     "V501": CodeTexts(

@@ -336,8 +336,10 @@ _TABLE = (
         "unproven",
         "the expected address exists on every machine",
         "the expected {expected} ({expected_from}) at {address} is a loopback, link-local or "
-        "multicast address, so it can't tell the prober from a backend's own machine",
-        "Such an address is no machine's alone: a sidecar in the pod shows the same.",
+        "multicast address, or one that each machine gives its own containers or guests, so it "
+        "can't tell the prober from another machine",
+        "Such an address is no machine's alone: a sidecar in the pod shows the same, or a "
+        "container's port that is forwarded.",
         "Probe the load balancer from another machine, and give that machine's address as "
         "expected_source",
     ),
@@ -604,6 +606,15 @@ _TABLE = (
         "The prober runs on the proxy in front. The address that arrives is the machine's, whether "
         "the proxy passes clients' addresses on or not.",
         "Probe from another machine, for example as one of real_ip_vantages",
+    ),
+    Code(
+        "V430",
+        "unproven",
+        "two expected addresses in one answer",
+        "{seen} arrived through {address} as {where}, which is expected ({expected}), but so is "
+        "{other} in the same answers, and one of both is a proxy's",
+        "A range, or a list for several probers, holds a proxy on the path as well.",
+        "Give the one address with which this prober's traffic must arrive as expected_source",
     ),
     # --- no_answer --------------------------------------------------------------------------------
     Code(
@@ -900,6 +911,7 @@ RESERVATIONS: Mapping[str, tuple[str, ...]] = {
     "forgery not tested": ("forgery not tested", "未测试伪造"),
     "no forgery tested on some pods": ("no forgery tested on", "上测试伪造"),
     "forgery tested in part": ("forgery tested in part", "只测试了部分伪造"),
+    "pods that weren't ready not asked": ("not ready, and not asked: ", "尚未就绪，未探测："),
     "the echo app doesn't name its pod": (
         "the echo app doesn't name its pod",
         "回显应用不报告 Pod 名称",

@@ -494,6 +494,7 @@ def _question(
         load_balancer=params["load_balancer"] or "",
         forge=params["forge"],
         namespace=params["backend_namespace"] or "",
+        unready=tuple(params["unready_backends"] or ()),
         namesakes=frozenset(params["namesakes"] or ()),
         unread=(*_unread(params["bypass"] or {}),),
     )

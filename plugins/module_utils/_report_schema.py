@@ -182,6 +182,7 @@ SCHEMA: Schema = {
             **_SEEN,
             vantage=_TEXT_OR_NONE,
             vantage_checked=_FLAG,
+            network={**_TEXT, "description": "What tells the network probed from from any other"},
             requests=_object(
                 "",
                 planned=_COUNT,

@@ -162,9 +162,28 @@ def vantage_entry(probe: Data, facts: Data) -> dict[str, t.Any]:
     """
     if probe.get("skipped") or "verdict" in probe:
         return entry(probe, None, facts)
-    failed = str(probe.get("msg") or "").removeprefix("Task failed: ")
+    told = probe.get("msg") or ""
+    failed = told if isinstance(told, Text) else str(told).removeprefix("Task failed: ")
     message = failed or phrase("no answer")
     return entry(None, {"task": _NOT_PROBED, "msg": message}, facts)
+
+
+def told_apart(vantages: t.Mapping[str, Data]) -> dict[str, Data]:
+    """What came of source_ip_info at each vantage point, without a result where that ran on a
+    machine that an earlier one is: a connection that is shared, or the same address given twice,
+    leads there, and what is seen says nothing of the place that was meant.
+    """
+    firsts: dict[str, str] = {}
+    found = {}
+    for name, probe in vantages.items():
+        first = firsts.setdefault(probe["network"], name) if probe.get("network") else name
+        told = phrase(
+            "the connection leads to the machine that {other} is as well: expected one of its own. "
+            "Next: compare their ansible_host, ansible_port and jump hosts",
+            other=printable(first),
+        )
+        found[name] = probe if first == name else {"msg": told}
+    return found
 
 
 #: Warnings of all vantage points that are kept
@@ -483,15 +502,17 @@ def running(applied: t.Iterable[Data]) -> list[tuple[str, str]]:
     return [("running", told)] if told else []
 
 
-def following(ephemeral: bool = False, options: str = "") -> list[tuple[str, str]]:
-    """What comes next, and its command, with ``options`` of :func:`typed`.
+def following(
+    ephemeral: bool = False, options: str = "", again: str = "verify"
+) -> list[tuple[str, str]]:
+    """What comes next, and its command, with ``options`` of :func:`chosen` and :func:`typed`.
 
-    ``ephemeral``: the run itself removes what it deployed.
+    ``ephemeral``: the run itself removes what it deployed; ``again``: the playbook to run again.
     """
     if ephemeral:
         return [("then", phrase("what was deployed is removed by this run (real_ip_ephemeral)"))]
     return [
-        ("again", f"ansible-playbook kestrel.real_ip.verify{options}"),
+        ("again", f"ansible-playbook kestrel.real_ip.{again}{options}"),
         ("remove", f"ansible-playbook kestrel.real_ip.teardown{options}"),
     ]
 
@@ -508,6 +529,24 @@ def translated(variables: t.Mapping[str, t.Any]) -> list[tuple[str, str]]:
         "stands after -e goes into its variables, or into those of the inventory's host"
     )
     return [("awx", told)]
+
+
+#: What only a diagnosis takes for what it is about
+_DIAGNOSED = ("real_ip_ingress", "real_ip_service")
+
+
+def to_repeat(variables: t.Container[str], diagnosis: bool) -> str:
+    """The playbook that looks once more at what was looked at; ``diagnosis``: that was one."""
+    return "diagnose" if diagnosis and any(one in variables for one in _DIAGNOSED) else "verify"
+
+
+def chosen(sources: t.Iterable[str], limit: str | None) -> str:
+    """The options that choose the same hosts, each with a blank in front of it.
+
+    ``sources``: of the inventory, as given on the command line.
+    """
+    told = [("-i", one) for one in sources] + ([("--limit", limit)] if limit else [])
+    return "".join(f" {option} {shlex.quote(value)}" for option, value in told)
 
 
 #: Their values are secrets, or can be.

@@ -186,6 +186,7 @@ class Question(NamedTuple):
     ``backends``: names of the pods that have to answer; ``pod_names``: canonical address → name;
     ``proxied``: addresses of load balancers that kube-proxy leaves alone (``ipMode: Proxy``);
     ``load_balancer``: a class of BALANCERS; ``forge``: whether to send forged headers as well;
+    ``unready``: names of pods that will answer, and aren't ready yet;
     ``namespace``: of the backends; ``namesakes``: names of theirs that other pods may have as well;
     ``unread``: names in UNSOUGHT of what was not looked for;
     ``met``: of the answer at hand it is known that it came through the load balancer on layer 7;
@@ -207,6 +208,7 @@ class Question(NamedTuple):
     load_balancer: str = ""
     forge: bool = False
     namespace: str = ""
+    unready: tuple[str, ...] = ()
     namesakes: frozenset[str] = frozenset()
     unread: tuple[str, ...] = ()
     met: bool = False
@@ -250,7 +252,8 @@ class Sample(NamedTuple):
     forged header; ``right``: numbers of the CANDIDATES that give the expected address;
     ``first``: the address in the first line of a single header that stands in several, empty where
     none stands there;
-    ``fooled``: numbers of the CANDIDATES that give a forged address.
+    ``fooled``: numbers of the CANDIDATES that give a forged address;
+    ``other``: an expected address that stands on the client's side of ``seen``.
     """
 
     code: str
@@ -269,6 +272,7 @@ class Sample(NamedTuple):
     right: frozenset[int] = frozenset()
     first: str | None = None
     fooled: frozenset[int] = frozenset()
+    other: str | None = None
 
 
 # --- One answer -----------------------------------------------------------------------------------
@@ -288,6 +292,12 @@ _EVERYWHERE = parse_ranges(
         "fe80::/10",
         "ff00::/8",
     ]
+)
+
+# Whoever runs containers or virtual machines has these, unless told otherwise: slirp4netns, QEMU
+# and VirtualBox; Docker; its Desktop; Podman; libvirt. A guest elsewhere can have the prober's.
+_OF_GUESTS = parse_ranges(
+    ["10.0.2.0/24", "172.17.0.0/16", "192.168.65.0/24", "10.88.0.0/16", "192.168.122.0/24"]
 )
 
 _CARRIERS = ("x-forwarded-for", "x-real-ip", "forwarded")
@@ -312,7 +322,9 @@ def _doubt(address: Address, question: Question, path: Path) -> str | None:
     own_may_count = question.standpoint.inside and question.layer == "l7"
     if question.cluster.hold(address) and not own_may_count:
         return "V403"
-    if in_ranges(address, _EVERYWHERE):
+    # Who names it says whose it is.
+    unsaid = not question.expectation.refutes
+    if in_ranges(address, _EVERYWHERE) or (unsaid and in_ranges(address, _OF_GUESTS)):
         return "V404"
     if address == path.remote:
         return "V416"
@@ -339,7 +351,8 @@ def _is_outside(address: Address, question: Question) -> bool:
     gateways and what stands between its networks. But none of these is the prober's own.
     """
     private = is_private(_untranslated(address))
-    return question.cluster.complete and (not private or str(address) == question.own)
+    own = str(address) == question.own and not in_ranges(address, _OF_GUESTS)
+    return question.cluster.complete and (not private or own)
 
 
 def _compare(seen: Endpoint, network: Network, question: Question, path: Path) -> str | None:
@@ -463,6 +476,9 @@ def _code(sample: Sample, expected: tuple[Network, ...], question: Question, pat
         return "V427"
     if matched == "V001" and _is_neighbour(sample, expected):
         return "V428"
+    # Clients share what is seen then, unless it is the prober's own.
+    if matched == "V001" and not on_layer_4 and sample.other and sample.seen != sample.local:
+        return "V430"
     if matched is not None:
         return matched
     if None not in doubts:
@@ -528,6 +544,8 @@ def read(
         first=_first(echo, strategy.source) if not as_list else None,
         fooled=_fooled(echo, forgery) if forgery else frozenset(),
     )
+    listed = elements(echo.headers, strategy.list_header)[-_MAX_PROXIES:]
+    sample = sample._replace(other=_another(sample.seen, listed, expected))
     code = "V420" if hidden else _code(sample, expected, question, path)
     lost = CODES[code].verdict == "lost" and question.layer == "l7"
     return sample._replace(
@@ -535,6 +553,21 @@ def read(
         position=_position(echo, expected, question, path) if lost else 0,
         detail=_found(echo, strategy) if code == "V210" else "",
     )
+
+
+def _another(
+    seen: str | None, listed: Sequence[str | None], expected: Iterable[Network]
+) -> str | None:
+    """The nearest expected address on the client's side of the one that was seen, if any.
+
+    The prober writes none: whoever did stands between, and may be what was seen.
+    """
+    networks, places = [*expected], [place for place, one in enumerate(listed) if one == seen]
+    for text in reversed(listed[: places[-1]] if places else listed):
+        found = parse_address(text or "")
+        if found and text != seen and any(found.address in network for network in networks):
+            return text
+    return None
 
 
 def _is_told_twice(echo: Echo) -> bool:
@@ -1055,8 +1088,10 @@ def _not_tested(
     aimed = [one for one in forged if is_tested(question.strategy, [one])]
     met = {sample.pod for _forgery, sample in aimed}
     unmet = [sample for sample in answers if sample.pod and sample.pod not in met]
+    waited = _listed(question.unready)
     left = [
         *([phrase("vantage not checked")] if not question.standpoint.checked else []),
+        *([phrase("not ready, and not asked: {pods}", pods=waited)] if waited else []),
         *starmap(_not_looked_for, unsought(question.unread, unnamed).items()),
         *([partly] if tested and refused else []),
         *([phrase("no forgery tested on {pods}", pods=_pods(unmet))] if tested and unmet else []),
@@ -1093,7 +1128,7 @@ _ASIDE = ("V407", "V409", "V421", "V422", "V423", "V424")
 
 #: What was seen is no ground for advice: the load balancer may not have been met, or the address
 #: that is expected may be that of a proxy on the path.
-_ELSEWHERE = ("V418", "V421", "V422", "V423", "V424", "V428", "V429")
+_ELSEWHERE = ("V418", "V421", "V422", "V423", "V424", "V428", "V429", "V430")
 
 #: A client chooses the address, and doesn't only change what is read.
 _CHOSEN = ("V101", "V103", "V104", "V105")
@@ -1175,6 +1210,7 @@ def judge(
         "sent": len(samples),
         "planned": planned,
         "position": first.position,
+        "other": _listed(sample.other for sample in group if sample.other),
         "setting": _setting(strategy, first.position),
         "detail": first.detail,
         "missing": _listed(missing),

@@ -16,6 +16,7 @@ from ansible_collections.kestrel.real_ip.plugins.module_utils._addresses import 
     namesakes,
     receiving_pods,
     shown_whole,
+    unready_pods,
 )
 from ansible_collections.kestrel.real_ip.plugins.module_utils._around import (
     around,
@@ -313,6 +314,7 @@ def read_way(cluster: Cluster, namespace: str, options: t.Mapping[str, t.Any]) -
         "detours": detours(ingress, service),
         "rivals": _union(rivals(ingress, others, *one) for one in forms if ingress),
         "ready_pods": ready,
+        "unready_pods": unready_pods(pods, ready),
         "namesakes": namesakes(ready, pods, every_pod),
         "kept_by": kept_by(ingress, service),
         "cluster_addresses": known,

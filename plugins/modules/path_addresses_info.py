@@ -133,6 +133,12 @@ ready_pods:
   returned: success
   type: list
   elements: str
+unready_pods:
+  description: Names of the pods that O(service) selects and that aren't ready, without those that
+    have ended or are about to.
+  returned: success
+  type: list
+  elements: str
 namesakes:
   description: As the option of the same name of M(kestrel.real_ip.source_ip_info), of
     RV(ready_pods). Where the cluster's pods may not be listed, those whose names don't end in what

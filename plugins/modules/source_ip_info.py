@@ -341,6 +341,13 @@ options:
       - The namespace of O(expect_backends). Where an echo app tells another one, its pod is none of
         these, whatever its name, and is named with its namespace.
     type: str
+  unready_backends:
+    description:
+      - Names of pods that will answer as well, as those that a rollout starts, and that are not
+        ready yet. They need not answer, and a verdict that doesn't speak of them says so.
+    type: list
+    elements: str
+    default: []
   namesakes:
     description:
       - Those of O(expect_backends) whose names pods of other namespaces have as well, or may have.
@@ -681,6 +688,13 @@ vantage_checked:
   returned: success
   type: bool
   sample: true
+network:
+  description: What tells the network that was probed from apart from those of other machines, and
+    of containers with one of their own. Where two vantage points have the same one, they are one.
+    Empty where the system doesn't tell it.
+  returned: success
+  type: str
+  sample: 5f0c6d5e8a1b2c3d
 requests:
   description: How many requests there were.
   returned: success
@@ -779,7 +793,7 @@ from ansible_collections.kestrel.real_ip.plugins.module_utils._probe import (
     resolve,
 )
 from ansible_collections.kestrel.real_ip.plugins.module_utils._queries import NAMES
-from ansible_collections.kestrel.real_ip.plugins.module_utils._vantage import PLACES
+from ansible_collections.kestrel.real_ip.plugins.module_utils._vantage import PLACES, network
 from ansible_collections.kestrel.real_ip.plugins.module_utils._verdict import (
     Expectation,
     Sample,
@@ -843,6 +857,7 @@ ARGUMENTS: dict[str, dict[str, Any]] = {
     "samples": {"type": "int", "default": 10},
     "expect_backends": {**TEXTS, "default": []},
     "backend_namespace": {"type": "str"},
+    "unready_backends": {**TEXTS, "default": []},
     "namesakes": {**TEXTS, "default": []},
     "max_samples": {"type": "int", "default": 200},
     "concurrency": {"type": "int", "default": 16},
@@ -961,6 +976,7 @@ def run(params: dict[str, Any]) -> dict[str, Any]:
         "bypass": entries,
         "vantage": todo.standpoint.place,
         "vantage_checked": todo.standpoint.checked,
+        "network": network(),
     }
 
 

@@ -65,6 +65,8 @@ ELSEWHERE = {
 PUBLIC, PUBLIC_FRONT = "64:ff9b::cb00:7114", "64:ff9b::cb00:7115"
 PRIVATE, PRIVATE_FRONT = "192.168.7.7", "2001:db8:113::2007"
 GATEWAY = "203.0.113.77"
+#: Another one of the proxy in front
+OTHER = "203.0.113.78"
 FORBIDDEN = str(VIPS_IPV4[250])
 
 #: Ports of the layer-4 load balancer: what its nodes put in the place of a client's address.
@@ -212,6 +214,10 @@ http {{
         /masked $masked;
         default $proxy_add_x_forwarded_for;
     }}
+    map $uri $from {{
+        /other {other};
+        default "";
+    }}
     server {{
         listen {client2}:80;
         listen [{client2_ipv6}]:80;
@@ -220,6 +226,7 @@ http {{
         location = /address {{ return 200 $remote_addr; }}
         location / {{
             proxy_pass http://{balancer};
+            proxy_bind $from;
             proxy_set_header X-Forwarded-For $shown;
         }}
     }}
@@ -234,11 +241,12 @@ def _front(place: Place) -> Iterator[None]:
     Two of its addresses are reached from the client's own address of a public range.
     """
     file = place.directory / "front.conf"
-    file.write_text(FRONT.format(directory=place.directory, **place.facts))
+    file.write_text(FRONT.format(directory=place.directory, other=OTHER, **place.facts))
     # Duplicate address detection would keep a route from naming the address yet.
     here = f"address add {PUBLIC}/128 dev inet preferred_lft 0 nodad"
     routes = [f"route add {one}/128 dev inet src {PUBLIC}" for one in (PUBLIC_FRONT, PRIVATE_FRONT)]
     there = [f"address add {one}/128 dev inet nodad" for one in (PUBLIC_FRONT, PRIVATE_FRONT)]
+    there.append(f"address add {OTHER}/32 dev inet")
     with (
         _linked(place.lab, CLIENT.name, here, *routes),
         _linked(place.lab, CLIENT2.name, *there, f"route add {PUBLIC}/128 dev inet"),
@@ -488,6 +496,12 @@ PROBES = (
                 _at(PLAIN, layer="l4") | {"expected_source": ["{client}", GATEWAY]},
                 (f"{GATEWAY} arrived", "own address {client}"),
             ),
+            Row(
+                "V430",
+                _to("http://{client2}/other", GATEWAY, OTHER),
+                (f"{OTHER} arrived", f"so is {GATEWAY} in"),
+            ),
+            Row("V001", _to("http://{client2}/other", OTHER)),
             Row("V419", _to("http://{balancer}/"), ("showed {client}", f"told {GATEWAY}")),
             Row("V418", _to("http://{client2}/"), (f"expected {GATEWAY}",)),
             Row("V412", _to("http://[{client2_ipv6}]/"), ("told no IPv6 address of the prober",)),

@@ -247,6 +247,50 @@ def test_an_empty_group_of_clusters_is_refused(playbooks: Playbooks, tmp_path: P
     assert "real_ip_clusters is empty" in run.output
 
 
+@pytest.mark.parametrize("name", ["real_ip_vantage", "real_ip_cluster"])
+def test_a_group_that_nobody_reads_is_refused(
+    playbooks: Playbooks, tmp_path: Path, name: str
+) -> None:
+    inventory = tmp_path / "inventory.yml"
+    inventory.write_text(f"{name}: {{hosts: {{one: {{}}}}}}\n")
+    run = playbooks.run("verify", "-i", str(inventory))
+    assert run.status == 2, run.output
+    assert f"The inventory group {name} has hosts that are in neither" in " ".join(
+        run.output.split()
+    )
+    # A part of the clusters may have any name.
+    inventory.write_text(f"real_ip_clusters: {{children: {{{name}: {{hosts: {{one: {{}}}}}}}}}}\n")
+    run = playbooks.run("verify", "-i", str(inventory), "-e", "real_ip_samples=none")
+    assert "in neither" not in run.output
+    assert run.line.startswith("real_ip: one not_run"), run.output
+
+
+@pytest.mark.parametrize("content", [None, "", "real_ip_clusters: [}"])
+def test_an_inventory_that_can_not_be_read_is_refused(
+    playbooks: Playbooks, tmp_path: Path, content: str | None
+) -> None:
+    """Ansible warns, and goes on with the current context."""
+    inventory = tmp_path / "inventory.yml"
+    if content is not None:
+        inventory.write_text(content)
+    run = playbooks.run("verify", "-i", str(inventory))
+    assert run.status == 2, run.output
+    assert f"The inventory {inventory} can't be read, or has no hosts" in " ".join(
+        run.output.split()
+    )
+    # As it is where nothing is named
+    assert playbooks.run("verify", "-i", "/dev/null").line.startswith("real_ip: localhost ")
+
+
+@pytest.mark.parametrize("given", ["real_ip_ingress=shop", "real_ip_service=shop"])
+def test_what_only_a_diagnosis_looks_at_is_not_taken_for_what_is_verified(
+    playbooks: Playbooks, given: str
+) -> None:
+    run = playbooks.run("verify", "-e", given)
+    assert (run.status, run.verdict) == (2, "not_run"), run.output
+    assert "name shop: expected Ingress real-ip-ingress" in run.line
+
+
 @pytest.mark.parametrize(
     ("inventory", "expected"),
     [

@@ -6,6 +6,7 @@ from __future__ import annotations
 import json
 import re
 import secrets
+import tempfile
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -199,15 +200,60 @@ def test_a_pod_that_may_have_gone_hides_nothing_that_another_one_saw(
     assert set(_verdicts(run).values()) == {"preserved"}, run.output
 
 
-@pytest.mark.parametrize(("policy", "verdict"), [("Cluster", "lost"), ("Local", "preserved")])
+def test_two_names_of_one_machine_are_one_vantage_point(verify: Verify) -> None:
+    own = {"ansible_host": "client", "real_ip_expected_source": ADDRESSES["client"]}
+    run = verify({"here": own, "there": own})
+    assert run.status == 2
+    assert _verdicts(run) == {"here": "preserved", "there": "not_run"}
+    assert "not probed: the connection leads to the machine that here is as well" in run.line
+
+
+def test_machines_of_one_address_behind_other_ways_share_no_connection(
+    lab: Lab, deployed: Playbooks, tmp_path: Path
+) -> None:
+    """As those of two networks behind a jump host each, for which Ansible has one socket."""
+    vantages = {
+        f"behind-{name}": {
+            "ansible_host": "10.0.0.5",
+            "ansible_ssh_common_args": f"-o HostName={address} -o HostKeyAlias={name}",
+            "real_ip_expected_source": address,
+        }
+        for name, address in ADDRESSES.items()
+    }
+    inventory = tmp_path / "inventory.yml"
+    inventory.write_text(yaml.safe_dump({"real_ip_vantages": {"hosts": vantages}}))
+    shared = f"-F {lab.ssh_config} -o ControlMaster=auto -o ControlPersist=5s"
+    # The path of a socket has room for little.
+    with tempfile.TemporaryDirectory() as sockets:
+        run = deployed.run(
+            "verify",
+            *("-i", str(inventory), "-e", f"ansible_ssh_args='{shared}'"),
+            environment={
+                "ANSIBLE_SHOW_CUSTOM_STATS": "1",
+                "ANSIBLE_SSH_CONTROL_PATH_DIR": sockets,
+            },
+        )
+    assert run.status == 0, run.output
+    assert _verdicts(run) == dict.fromkeys(vantages, "preserved")
+
+
+@pytest.mark.parametrize(
+    ("policy", "said", "verdict"),
+    [
+        ("Cluster", "auto", "lost"),
+        ("Local", "auto", "preserved"),
+        # As of a container on a node, which nothing tells from one elsewhere
+        ("Local", "node", "unproven"),
+    ],
+)
 def test_layer_4_from_outside(
-    deployed: Playbooks, verify: Verify, policy: str, verdict: str
+    deployed: Playbooks, verify: Verify, policy: str, said: str, verdict: str
 ) -> None:
     """What a node makes of the source address is seen where no node is in the prober's place."""
     with deployed.balanced_service(policy) as address:
         deployed.until_it_answers_always(address)
         run = verify(
-            {"client": {"real_ip_expected_source": ADDRESSES["client"]}},
+            {"client": {"real_ip_expected_source": ADDRESSES["client"], "real_ip_vantage": said}},
             *("-e", f"real_ip_url=http://{address}/", "-e", "real_ip_layer=l4"),
         )
     assert run.verdict == verdict, run.output

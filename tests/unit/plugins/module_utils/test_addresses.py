@@ -12,6 +12,7 @@ from ansible_collections.kestrel.real_ip.plugins.module_utils._addresses import 
     namesakes,
     ready_pods,
     receiving_pods,
+    unready_pods,
 )
 from ansible_collections.kestrel.real_ip.tests.unit.plugins.module_utils.ingresses import (
     FRONT,
@@ -49,6 +50,7 @@ def test_ready_pods() -> None:
     ]
     assert ready_pods(pods) == ["a", "b"]
     assert receiving_pods({"spec": {}}, pods) == ["a", "b"]
+    assert unready_pods(pods, ["a", "b"]) == ["c", "e"]
 
 
 def test_pods_that_are_not_ready_may_get_requests_too() -> None:
@@ -61,6 +63,7 @@ def test_pods_that_are_not_ready_may_get_requests_too() -> None:
     ]
     service = {"spec": {"publishNotReadyAddresses": True}}
     assert receiving_pods(service, pods) == ["a", "b"]
+    assert unready_pods(pods, ["a", "b"]) == ["without an address"]
     annotation = "service.alpha.kubernetes.io/tolerate-unready-endpoints"
     for text, found in ("true", ["a", "b"]), ("1", ["a", "b"]), ("false", ["a"]), ("yes", ["a"]):
         of_old = {"metadata": {"annotations": {annotation: text}}, "spec": {}}

@@ -50,6 +50,7 @@ DEFAULTS: dict[str, Any] = {
     "samples": 10,
     "expect_backends": [],
     "backend_namespace": None,
+    "unready_backends": [],
     "namesakes": [],
     "max_samples": 200,
     "concurrency": 16,

@@ -13,6 +13,7 @@ from ansible_collections.kestrel.real_ip.plugins.module_utils._summary import (
     OF_THE_RUN,
     after_changes,
     before_changes,
+    chosen,
     combined,
     diagnosed,
     done_before,
@@ -28,6 +29,8 @@ from ansible_collections.kestrel.real_ip.plugins.module_utils._summary import (
     rows,
     running,
     to_diagnose,
+    to_repeat,
+    told_apart,
     translated,
     typed,
     vantage_entry,
@@ -740,3 +743,53 @@ def test_where_nothing_was_probed_nothing_was_seen() -> None:
     found = _combined({"a": REFUSED})
     labels = [label for label, __ in rows(found, REFUSED, [])]
     assert labels == ["vantage", "reason"]
+
+
+@pytest.mark.parametrize(
+    ("sources", "limit", "options"),
+    [
+        ([], None, ""),
+        (["inventory.yml"], None, " -i inventory.yml"),
+        (["a b", "c,"], "shop's", " -i 'a b' -i c, --limit 'shop'\"'\"'s'"),
+    ],
+)
+def test_the_next_command_has_the_same_hosts(
+    sources: list[str], limit: str | None, options: str
+) -> None:
+    assert chosen(sources, limit) == options
+
+
+@pytest.mark.parametrize(
+    ("variables", "diagnosis", "playbook"),
+    [
+        ({}, True, "verify"),
+        ({"real_ip_ingress": "shop"}, True, "diagnose"),
+        ({"real_ip_service": "shop"}, True, "diagnose"),
+        # After a bad verdict
+        ({"real_ip_service": "shop"}, False, "verify"),
+    ],
+)
+def test_what_was_diagnosed_is_diagnosed_again(
+    variables: dict[str, str], diagnosis: bool, playbook: str
+) -> None:
+    again = to_repeat(variables, diagnosis)
+    assert again == playbook
+    told = dict(following(options=" -e a=b", again=again))
+    assert told["again"] == f"ansible-playbook kestrel.real_ip.{playbook} -e a=b"
+
+
+def test_two_vantage_points_on_one_machine_are_one() -> None:
+    here, there = {**GOOD, "network": "a"}, {**GOOD, "network": "b"}
+    alike = told_apart({"x": here, "y": {**PROBE, "network": "a"}, "z": there, "q": REFUSED})
+    assert [one for one in alike if "verdict" in alike[one]] == ["x", "z"]
+    assert "that x is as well" in alike["y"]["msg"]
+    found = _combined(alike)
+    assert found["verdict"] == "not_run"
+    assert (
+        "not probed: the connection leads to the machine that x"
+        in (found["vantages"]["y"]["reason"])
+    )
+    assert "同一台" in chinese(found["vantages"]["y"]["reason"])
+    # What doesn't tell its network, as another system than Linux, is believed.
+    unknown = {name: {**GOOD, "network": ""} for name in "xy"}
+    assert told_apart(unknown) == unknown

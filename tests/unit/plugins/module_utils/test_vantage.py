@@ -3,12 +3,16 @@
 
 from __future__ import annotations
 
+import re
+from pathlib import Path
+
 import pytest
 from ansible_collections.kestrel.real_ip.plugins.module_utils._vantage import (
     PLACES,
     Standpoint,
     find,
     is_own,
+    network,
 )
 
 NODES, PODS = ["10.255.0.11", "2001:db8::11"], {"10.244.1.7": "real-ip-a", "10.244.1.8": ""}
@@ -87,3 +91,16 @@ def test_what_a_standpoint_tells(standpoint: Standpoint, inside: bool, known: bo
 )
 def test_is_own_on_this_machine(address: str, own: bool) -> None:
     assert is_own(address) == own
+
+
+def test_a_network_is_told_apart_from_those_of_other_machines_and_containers(
+    tmp_path: Path,
+) -> None:
+    boots, spaces = ([tmp_path / f"{kind}{n}" for n in (1, 2)] for kind in ("boot", "space"))
+    for number, path in enumerate([*boots, *spaces]):
+        path.write_text(f"{number}\n")
+    told = {network(boot, space) for boot in boots for space in spaces}
+    assert len(told) == 4
+    assert all(re.fullmatch("[0-9a-f]{16}", one) for one in told)
+    assert network(boots[0], spaces[0]) == network(boots[0], spaces[0])
+    assert network(tmp_path / "none", spaces[0]) == network(boots[0], tmp_path / "none") == ""

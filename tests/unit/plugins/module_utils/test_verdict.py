@@ -9,7 +9,7 @@ from types import MappingProxyType
 from typing import Any, NamedTuple
 
 import pytest
-from ansible_collections.kestrel.real_ip.plugins.module_utils._codes import CODES
+from ansible_collections.kestrel.real_ip.plugins.module_utils._codes import CODES, reservations
 from ansible_collections.kestrel.real_ip.plugins.module_utils._derive import (
     STRATEGIES,
     parse_ranges,
@@ -110,6 +110,7 @@ class Case(NamedTuple):
     proxied: tuple[str, ...] = ()
     balancer: str = ""
     unread: tuple[str, ...] = ()
+    unready: tuple[str, ...] = ()
     namespace: str = ""
     namesakes: tuple[str, ...] = ()
     #: Forged header and value, and what was answered; PROXY for that protocol's line.
@@ -136,6 +137,7 @@ class Case(NamedTuple):
             load_balancer=self.balancer,
             forge=bool(self.forged),
             unread=self.unread,
+            unready=self.unready,
             namespace=self.namespace,
             namesakes=frozenset(self.namesakes),
         )
@@ -473,6 +475,26 @@ ROWS = (
         {"local": CLIENT},
         "V205",
     ),
+    # Each machine has such containers, one that a proxy on the path runs on among them.
+    Row(
+        "V404",
+        Case((answer("10.0.2.100"),), source="local", local="10.0.2.100", remote="192.168.50.10"),
+        {"source": "given", "expected": ("10.0.2.100",)},
+        "V001",
+        ("10.0.2.100", "containers"),
+    ),
+    Row(
+        "V413",
+        Case(
+            (answer("172.17.0.2"),),
+            ("172.16.0.0/12",),
+            local="172.17.0.2",
+            cluster=CLUSTER,
+            remote="192.168.50.10",
+        ),
+        {"answers": (answer("172.19.0.2"),), "local": "172.19.0.2"},
+        "V001",
+    ),
     Row("V404", Case((answer(CDN),), ("169.254.0.0/16",)), {"expected": (PUBLIC,)}, "V207"),
     Row(
         "V405",
@@ -808,6 +830,25 @@ ROWS = (
         {"expected": ("203.0.113.77",)},
         "V001",
     ),
+    # Behind address translation, with a range that holds a proxy on the path too
+    Row(
+        "V430",
+        Case(
+            (answer("8.8.4.77, 8.8.4.82"),),
+            expected=("8.8.4.0/24",),
+            local="192.168.7.7",
+            cluster=CLUSTER,
+        ),
+        {"answers": (answer("8.8.8.77, 8.8.4.82"),)},
+        "V001",
+        ("8.8.4.82", "8.8.4.77"),
+    ),
+    Row(
+        "V430",
+        Case((answer(f"{CLIENT}, {NAT}"),), expected=(CLIENT, NAT), local="192.168.7.7"),
+        {"local": NAT, "expected": (NAT,)},
+        "V001",
+    ),
     Row("V429", Case(local=BALANCER), {"local": CLIENT}, "V001", (BALANCER, CLIENT)),
     # --- answers to forged requests, which are as good as any on layer 4 -------------------------
     Row(
@@ -988,6 +1029,16 @@ def test_from_inside_nothing_counts_without_the_balancer(
         for source in ("given", "local"):
             told = case._replace(cluster=cluster, source=source, local=seen)
             assert told.judge().verdict == "unproven"
+
+
+def test_pods_that_are_not_ready_yet_are_said() -> None:
+    """As those of a rollout, of which a verdict about the former ones says nothing."""
+    case = Case((answer(pod=A),) * 3, backends=(A,), forged=APPENDED)
+    assert case.judge().reason.endswith(f"showed {CLIENT} as the rightmost X-Forwarded-For entry")
+    found = case._replace(unready=(B,)).judge()
+    assert (found.code, found.coverage) == ("V001", "complete")
+    assert found.reason.endswith(f"; not ready, and not asked: {B}")
+    assert reservations(found.reason) == ["pods that weren't ready not asked"]
 
 
 def test_what_was_not_tested_is_said_last() -> None:
