@@ -61,6 +61,29 @@ def unready_pods(pods: t.Iterable[Object], ready: t.Container[str]) -> list[str]
     )
 
 
+#: By which Kubernetes keeps what isn't its own off a node
+_CONTROL_PLANE = ("node-role.kubernetes.io/control-plane", "node-role.kubernetes.io/master")
+
+
+def other_nodes(
+    nodes: t.Iterable[Object], pods: t.Iterable[Object], ready: t.Container[str]
+) -> list[str]:
+    """Names of the nodes that are ready and have none of the ``ready`` pods, sorted; without those
+    of the control plane.
+    """
+    used = _used_nodes(pod for pod in pods if pod["metadata"]["name"] in ready)
+    return sorted(
+        node["metadata"]["name"]
+        for node in nodes
+        if node["metadata"]["name"] not in used
+        and not {*_CONTROL_PLANE} & {*(node["metadata"].get("labels") or {})}
+        and any(
+            condition.get("type") == "Ready" and condition.get("status") == "True"
+            for condition in node.get("status", {}).get("conditions") or []
+        )
+    )
+
+
 #: How that was said before Kubernetes had a field for it, which it still understands
 _TOLERATES = "service.alpha.kubernetes.io/tolerate-unready-endpoints"
 

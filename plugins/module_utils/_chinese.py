@@ -86,6 +86,8 @@ PHRASES: Mapping[str, str] = {
     "at which address a Gateway leads to the same pods": "Gateway 在哪个地址通向同样的 Pod",
     "not ready, and not asked: {pods}": "尚未就绪，未探测：{pods}",
     "pods that weren't ready not asked": "未探测尚未就绪的 Pod",
+    "nodes without its pods: {nodes}": "没有其 Pod 的节点：{nodes}",
+    "nodes without its pods": "有的节点上没有其 Pod",
     "no forgery tested on some pods": "未在部分 Pod 上测试伪造",
     "no forgery tested on {pods}": "未在 {pods} 上测试伪造",
     "forgery tested in part ({refused} of {sent} forged requests not answered)": (

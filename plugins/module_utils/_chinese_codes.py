@@ -270,7 +270,7 @@ CODES_ZH: Mapping[str, CodeTexts] = {
         "但集群也可能有地址在其中，"
         "因为 cluster_addresses 不完整",
         "按网段匹配时，集群的地址从不算数，而哪些是集群的地址并不清楚。"
-        "节点和负载均衡也有公网地址。",
+        "节点和负载均衡也有公网地址。以零结尾的地址也不算数：不透露完整地址的代理会这样写。",
         "在 expected_source 中给出单个地址，或在 cluster_addresses 中给全 nodes、pods、services 和 "
         "load_balancers（playbook 有列出它们的权限时会自行读取）",
     ),
@@ -410,11 +410,12 @@ CODES_ZH: Mapping[str, CodeTexts] = {
         "请从另一台机器探测，例如把它列入 real_ip_vantages",
     ),
     "V430": CodeTexts(
-        "同一应答中有两个预期的地址",
-        "经 {address} 的 {where} 是 {seen}，属于预期的地址（{expected}），但同样的应答中的 "
-        "{other} 也是预期的地址，两者之一是代理的",
-        "网段或供多个探测端使用的列表也包含链路上的代理。",
-        "在 expected_source 中只给出本探测端流量必须显示的那一个地址",
+        "预期的地址之前还有另一个地址",
+        "经 {address} 的 {where} 是 {seen}，属于预期的地址（{expected}），但同样的应答中，"
+        "在它靠客户端的一侧还有 {other}，而探测端没有发送任何地址：看到的可能是代理的地址",
+        "预期的是链路上某个代理的地址，或者网段、列表也包含它。",
+        "在 expected_source 中只给出本探测端流量到达第一个代理时的那一个地址，"
+        "并数清代理（trusted_count）",
     ),
     # --- no_answer
     "V501": CodeTexts(
@@ -590,6 +591,15 @@ WARNINGS_ZH: Mapping[str, str] = {
         "X-Forwarded-For 最右侧一项是 {rival}，但 {where} 是 {seen}：读取 X-Forwarded-For "
         "的应用得到的地址"
         "与使用声明的策略的应用不同"
+    ),
+    "underscored": (
+        "客户端发送的 {name} 会原样到达：把下划线当作连字符的应用"
+        "（如 gunicorn 22 之前的版本和 uWSGI 之后的应用）可能把它读作 "
+        "{header}。下一步：让负载均衡丢弃带下划线的名称，或测试应用本身"
+    ),
+    "proxied": (
+        "探测端环境中的 {variable} 指定了代理，那里的大多数客户端都会使用它，而探测从不使用："
+        "经过代理的客户端到达时是另一个地址。下一步：curl {url}"
     ),
     "own_seen": (
         "{own} 是探测端建立连接所用的地址，它确实到达了：预期的 {expected} 可能是别人的地址"

@@ -424,7 +424,8 @@ _TABLE = (
         "A match through a range never counts for an address of the cluster, and which ones these "
         "are is not known. Nodes and load balancers have public addresses as well. Private ones "
         "that no object names are the ends of a network plugin's tunnels and its gateways: within "
-        "a range, a private address counts only where it is the prober's own.",
+        "a range, a private address counts only where it is the prober's own, and none that ends "
+        "in zeros, as proxies write it that tell nobody's whole address.",
         "Give the single addresses with which this prober's traffic arrives as expected_source, or "
         "for public ones all of nodes, pods, services and load_balancers in cluster_addresses (the "
         "playbooks read them with the right to list them)",
@@ -610,11 +611,13 @@ _TABLE = (
     Code(
         "V430",
         "unproven",
-        "two expected addresses in one answer",
-        "{seen} arrived through {address} as {where}, which is expected ({expected}), but so is "
-        "{other} in the same answers, and one of both is a proxy's",
-        "A range, or a list for several probers, holds a proxy on the path as well.",
-        "Give the one address with which this prober's traffic must arrive as expected_source",
+        "another address before the expected one",
+        "{seen} arrived through {address} as {where}, which is expected ({expected}), but in the "
+        "same answers {other} stands on the client's side of it, and the prober sent none: what "
+        "was seen may be a proxy's",
+        "What is expected is the address of a proxy on the path, or a range or list holds it too.",
+        "Give the one address with which this prober's traffic meets the first proxy as "
+        "expected_source, and count the proxies (trusted_count)",
     ),
     # --- no_answer --------------------------------------------------------------------------------
     Code(
@@ -851,6 +854,15 @@ WARNINGS: Mapping[str, str] = {
         "the rightmost X-Forwarded-For entry is {rival}, but {where} is {seen}: applications that "
         "read X-Forwarded-For get another address than those with the declared strategy"
     ),
+    "underscored": (
+        "{name} arrives as a client sends it: an application that takes underscores for dashes, as "
+        "those behind gunicorn before 22 and uWSGI do, can read it as {header}. Next: let the load "
+        "balancer drop names with underscores, or try the application itself"
+    ),
+    "proxied": (
+        "{variable} in the prober's environment names a proxy, which most clients there use and "
+        "this probe never does: with it they arrive from another address. Next: curl {url}"
+    ),
     "own_seen": (
         "{own} is the address that the prober connected from, so that it did arrive: the expected "
         "{expected} may be somebody else's"
@@ -912,6 +924,7 @@ RESERVATIONS: Mapping[str, tuple[str, ...]] = {
     "no forgery tested on some pods": ("no forgery tested on", "上测试伪造"),
     "forgery tested in part": ("forgery tested in part", "只测试了部分伪造"),
     "pods that weren't ready not asked": ("not ready, and not asked: ", "尚未就绪，未探测："),
+    "nodes without its pods": ("nodes without its pods: ", "没有其 Pod 的节点："),
     "the echo app doesn't name its pod": (
         "the echo app doesn't name its pod",
         "回显应用不报告 Pod 名称",
@@ -964,8 +977,9 @@ def unsought(unread: Iterable[str], unnamed: bool) -> dict[str, list[str]]:
     return found
 
 
-def reservations(reason: str, table: Mapping[str, tuple[str, ...]] = RESERVATIONS) -> list[str]:
-    """The names in the table of what a reason has words of."""
+def reservations(reason: str, more: Mapping[str, tuple[str, ...]] | None = None) -> list[str]:
+    """The names in RESERVATIONS, and in a table like it, of what a reason has words of."""
+    table = {**RESERVATIONS, **(more or {})}
     return [name for name, words in table.items() if any(one in str(reason) for one in words)]
 
 

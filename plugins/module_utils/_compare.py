@@ -16,7 +16,6 @@ from __future__ import annotations
 import typing as t
 
 from ansible_collections.kestrel.real_ip.plugins.module_utils._codes import (
-    RESERVATIONS,
     VERDICTS,
     printable,
     reservations,
@@ -276,7 +275,7 @@ def _expectations(before: Data | None, after: Data | None) -> tuple[str, ...]:
 def _reserved(before: Data | None, after: Data | None) -> t.Iterator[str]:
     """What the two verdicts don't rest on, which their names alone don't say."""
     reasons = (str((one or {}).get("reason") or "") for one in (before, after))
-    old, new = (reservations(reason, {**RESERVATIONS, **OF_THE_RUN}) for reason in reasons)
+    old, new = (reservations(reason, OF_THE_RUN) for reason in reasons)
     yield from (f"{'still' if text in old else 'now'} {text}" for text in new)
     yield from (f"before {text}" for text in old if text not in new)
 

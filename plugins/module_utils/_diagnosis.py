@@ -8,10 +8,7 @@
 
 from __future__ import annotations
 
-import contextlib
-import ipaddress
 import os
-import re
 import time
 import typing as t
 
@@ -46,6 +43,7 @@ from ansible_collections.kestrel.real_ip.plugins.module_utils._path import (
     ask,
     read_path,
 )
+from ansible_collections.kestrel.real_ip.plugins.module_utils._proxies import proxies_of
 from ansible_collections.kestrel.real_ip.plugins.module_utils._readiness import addresses
 
 Result = dict[str, t.Any]
@@ -107,33 +105,6 @@ def _unread(
         joined("", [one, told if others else ""]) for one in (seen, mend or seen, error)
     )
     return finding(path, Seen(number, "Cluster", name, seen, {"detail": detail, "next": mend}))
-
-
-def proxies_of(environment: t.Mapping[str, str], balancer: t.Iterable[str]) -> dict[str, str]:
-    """The HTTP proxies of an environment, without passwords, that a client of ``balancer`` uses.
-
-    Names in lower case count as well, as curl and Python have it.
-    """
-    lower = {name.lower(): value for name, value in environment.items() if value}
-    past = [one.strip().lstrip(".") for one in lower.get("no_proxy", "").split(",") if one.strip()]
-    if any(goes_past(address, past) for address in balancer):
-        return {}
-    return {
-        name: re.sub(r"//[^/@]*@", "//", lower[name])
-        for name in ("http_proxy", "https_proxy", "all_proxy")
-        if name in lower
-    }
-
-
-def goes_past(address: str, past: t.Iterable[str]) -> bool:
-    """Does ``no_proxy`` have the address: everything, itself, its domain, or its network?"""
-    for one in past:
-        if one in ("*", address) or address.endswith(f".{one}"):
-            return True
-        with contextlib.suppress(ValueError):
-            if ipaddress.ip_address(address) in ipaddress.ip_network(one, strict=False):
-                return True
-    return False
 
 
 def _direct(cluster: Cluster, path: TrafficPath) -> t.Iterator[Direct]:

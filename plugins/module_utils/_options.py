@@ -495,6 +495,7 @@ def _question(
         forge=params["forge"],
         namespace=params["backend_namespace"] or "",
         unready=tuple(params["unready_backends"] or ()),
+        other_nodes=tuple(params["other_nodes"] or ()),
         namesakes=frozenset(params["namesakes"] or ()),
         unread=(*_unread(params["bypass"] or {}),),
     )

@@ -326,8 +326,9 @@ def colour(found: Data) -> str:
 
 
 def line(host: str, result: Data) -> str:
-    """The one line that scripts look for."""
-    warnings = len(result.get("warnings_found") or [])
+    """The one line that scripts look for. Of what is well among many nothing else is shown."""
+    well = result["verdict"] == VERDICTS[-1]
+    warnings = len(result.get("warnings_found") or []) if well else 0
     told = [phrase("; warnings: {count}", count=warnings)] if warnings else []
     head = f"real_ip: {host} {result['verdict']} {result['code'] or '-'} "
     return joined("", [head, result["reason"], *told])

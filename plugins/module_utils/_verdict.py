@@ -187,6 +187,7 @@ class Question(NamedTuple):
     ``proxied``: addresses of load balancers that kube-proxy leaves alone (``ipMode: Proxy``);
     ``load_balancer``: a class of BALANCERS; ``forge``: whether to send forged headers as well;
     ``unready``: names of pods that will answer, and aren't ready yet;
+    ``other_nodes``: names of nodes that have none of the backends;
     ``namespace``: of the backends; ``namesakes``: names of theirs that other pods may have as well;
     ``unread``: names in UNSOUGHT of what was not looked for;
     ``met``: of the answer at hand it is known that it came through the load balancer on layer 7;
@@ -209,6 +210,7 @@ class Question(NamedTuple):
     forge: bool = False
     namespace: str = ""
     unready: tuple[str, ...] = ()
+    other_nodes: tuple[str, ...] = ()
     namesakes: frozenset[str] = frozenset()
     unread: tuple[str, ...] = ()
     met: bool = False
@@ -253,7 +255,7 @@ class Sample(NamedTuple):
     ``first``: the address in the first line of a single header that stands in several, empty where
     none stands there;
     ``fooled``: numbers of the CANDIDATES that give a forged address;
-    ``other``: an expected address that stands on the client's side of ``seen``.
+    ``other``: an address on the client's side of ``seen``, if nothing was forged.
     """
 
     code: str
@@ -355,6 +357,12 @@ def _is_outside(address: Address, question: Question) -> bool:
     return question.cluster.complete and (not private or own)
 
 
+def _is_masked(address: Address) -> bool:
+    """Whether an address ends in zeros, as one from which who it belongs to was taken away."""
+    host = 8 if address.version == 4 else 64
+    return int(address) % (1 << host) == 0
+
+
 def _compare(seen: Endpoint, network: Network, question: Question, path: Path) -> str | None:
     """The code of an address that matches, None for one that doesn't.
 
@@ -368,7 +376,7 @@ def _compare(seen: Endpoint, network: Network, question: Question, path: Path) -
     doubt = _doubt(seen.address, question, path)
     if is_single(network):
         return doubt or "V001"
-    if doubt is None and not _is_outside(seen.address, question):
+    if doubt is None and (_is_masked(seen.address) or not _is_outside(seen.address, question)):
         return "V413"
     # A range never stands for an address that isn't the client's for another reason.
     return "V001" if doubt is None else doubt if doubt == "V405" else None
@@ -544,8 +552,10 @@ def read(
         first=_first(echo, strategy.source) if not as_list else None,
         fooled=_fooled(echo, forgery) if forgery else frozenset(),
     )
-    listed = elements(echo.headers, strategy.list_header)[-_MAX_PROXIES:]
-    sample = sample._replace(other=_another(sample.seen, listed, expected))
+    # What is forged stands there too.
+    if forgery is None:
+        listed = elements(echo.headers, strategy.list_header)[-_MAX_PROXIES:]
+        sample = sample._replace(other=_another(sample.seen, listed, expected))
     code = "V420" if hidden else _code(sample, expected, question, path)
     lost = CODES[code].verdict == "lost" and question.layer == "l7"
     return sample._replace(
@@ -558,14 +568,19 @@ def read(
 def _another(
     seen: str | None, listed: Sequence[str | None], expected: Iterable[Network]
 ) -> str | None:
-    """The nearest expected address on the client's side of the one that was seen, if any.
+    """The nearest address on the client's side of the one that was seen, that no network inside has
+    or that is expected too; of a list without the one that was seen only the latter.
 
-    The prober writes none: whoever did stands between, and may be what was seen.
+    The prober sends none: who wrote it speaks of his own client, who need not be what was seen.
     """
     networks, places = [*expected], [place for place, one in enumerate(listed) if one == seen]
     for text in reversed(listed[: places[-1]] if places else listed):
         found = parse_address(text or "")
-        if found and text != seen and any(found.address in network for network in networks):
+        if found is None or text == seen:
+            continue
+        if any(found.address in network for network in networks):
+            return text
+        if places and not is_private(found.address):
             return text
     return None
 
@@ -1089,9 +1104,11 @@ def _not_tested(
     met = {sample.pod for _forgery, sample in aimed}
     unmet = [sample for sample in answers if sample.pod and sample.pod not in met]
     waited = _listed(question.unready)
+    others = _listed(question.other_nodes) if question.layer == "l4" else ""
     left = [
         *([phrase("vantage not checked")] if not question.standpoint.checked else []),
         *([phrase("not ready, and not asked: {pods}", pods=waited)] if waited else []),
+        *([phrase("nodes without its pods: {nodes}", nodes=others)] if others else []),
         *starmap(_not_looked_for, unsought(question.unread, unnamed).items()),
         *([partly] if tested and refused else []),
         *([phrase("no forgery tested on {pods}", pods=_pods(unmet))] if tested and unmet else []),
@@ -1236,7 +1253,7 @@ def judge(
         code=code,
         reason=with_doubt(statement.reason, doubt),
         fix=statement.fix,
-        warnings=_warnings(code, question, answers, facts, titles),
+        warnings=_warnings(code, question, answers, facts, titles, forged),
         coverage=known,
         detail=printable(facts["header"] if code == "V209" else facts["detail"]),
         # What became of one header is told by the requests that have no other.
@@ -1261,7 +1278,12 @@ def _rivals(sample: Sample, strategy: Strategy) -> Iterable[tuple[str, str]]:
 
 
 def _warnings(
-    code: str, question: Question, answers: Sequence[Sample], facts: Facts, titles: str
+    code: str,
+    question: Question,
+    answers: Sequence[Sample],
+    facts: Facts,
+    titles: str,
+    forged: Forged,
 ) -> list[str]:
     found: list[tuple[str, Facts]] = []
     verdict = CODES[code].verdict
@@ -1272,6 +1294,14 @@ def _warnings(
             seen = sample.seen or phrase("no address")
             for name, rival in _rivals(sample, question.strategy):
                 found.append((name, {"rival": rival, "seen": seen}))
+    arrived = [
+        forgery.header
+        for forgery, sample in forged
+        if "_" in forgery.header and is_of(forgery, question.strategy.source)
+        if is_answer(sample) and sample.fate in ("passed_through", "appended")
+    ]
+    if question.layer == "l7" and arrived:
+        found.append(("underscored", {"name": arrived[0]}))
     if question.layer == "l4" and lines:
         found.append(("forwarded_at_layer_4", {"header": _listed(lines)}))
     own = [sample.local for sample in answers if sample.seen and sample.seen == sample.local]

@@ -14,6 +14,7 @@ from itertools import chain
 from ansible_collections.kestrel.real_ip.plugins.module_utils._addresses import (
     collect,
     namesakes,
+    other_nodes,
     receiving_pods,
     shown_whole,
     unready_pods,
@@ -315,6 +316,7 @@ def read_way(cluster: Cluster, namespace: str, options: t.Mapping[str, t.Any]) -
         "rivals": _union(rivals(ingress, others, *one) for one in forms if ingress),
         "ready_pods": ready,
         "unready_pods": unready_pods(pods, ready),
+        "other_nodes": other_nodes(nodes or [], pods, ready),
         "namesakes": namesakes(ready, pods, every_pod),
         "kept_by": kept_by(ingress, service),
         "cluster_addresses": known,

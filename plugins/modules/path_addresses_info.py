@@ -139,6 +139,12 @@ unready_pods:
   returned: success
   type: list
   elements: str
+other_nodes:
+  description: Names of the cluster's nodes that are ready and have none of RV(ready_pods), without
+    those of the control plane.
+  returned: success
+  type: list
+  elements: str
 namesakes:
   description: As the option of the same name of M(kestrel.real_ip.source_ip_info), of
     RV(ready_pods). Where the cluster's pods may not be listed, those whose names don't end in what

@@ -348,6 +348,13 @@ options:
     type: list
     elements: str
     default: []
+  other_nodes:
+    description:
+      - Names of nodes that have none of O(expect_backends). On layer 4 a node can translate what it
+        hands to its pods, and a verdict that doesn't speak of them says so.
+    type: list
+    elements: str
+    default: []
   namesakes:
     description:
       - Those of O(expect_backends) whose names pods of other namespaces have as well, or may have.
@@ -748,6 +755,7 @@ targets:
   sample: []
 """
 
+import os
 from functools import partial
 from time import monotonic
 from typing import Any, Callable
@@ -792,6 +800,7 @@ from ansible_collections.kestrel.real_ip.plugins.module_utils._probe import (
     await_echo,
     resolve,
 )
+from ansible_collections.kestrel.real_ip.plugins.module_utils._proxies import passed_by
 from ansible_collections.kestrel.real_ip.plugins.module_utils._queries import NAMES
 from ansible_collections.kestrel.real_ip.plugins.module_utils._vantage import PLACES, network
 from ansible_collections.kestrel.real_ip.plugins.module_utils._verdict import (
@@ -858,6 +867,7 @@ ARGUMENTS: dict[str, dict[str, Any]] = {
     "expect_backends": {**TEXTS, "default": []},
     "backend_namespace": {"type": "str"},
     "unready_backends": {**TEXTS, "default": []},
+    "other_nodes": {**TEXTS, "default": []},
     "namesakes": {**TEXTS, "default": []},
     "max_samples": {"type": "int", "default": 200},
     "concurrency": {"type": "int", "default": 16},
@@ -970,6 +980,7 @@ def run(params: dict[str, Any]) -> dict[str, Any]:
     total = summarize(found, times)
     warnings += bypass.not_looked_for(todo.around, total["coverage"])
     warnings += bypass.not_asked(todo.around)
+    warnings += passed_by(os.environ, (target.url for target in todo.targets))
     return {
         **total,
         "warnings_found": [*total["warnings_found"], *warnings],

@@ -10,6 +10,7 @@ import pytest
 from ansible_collections.kestrel.real_ip.plugins.module_utils._addresses import (
     collect,
     namesakes,
+    other_nodes,
     ready_pods,
     receiving_pods,
     unready_pods,
@@ -51,6 +52,25 @@ def test_ready_pods() -> None:
     assert ready_pods(pods) == ["a", "b"]
     assert receiving_pods({"spec": {}}, pods) == ["a", "b"]
     assert unready_pods(pods, ["a", "b"]) == ["c", "e"]
+
+
+def test_nodes_without_its_pods() -> None:
+    ready = {"status": {"conditions": [{"type": "Ready", "status": "True"}]}}
+    nodes = [
+        {"metadata": {"name": name, "labels": labels}, **status}
+        for name, labels, status in (
+            ("n3", {}, ready),
+            ("n2", {}, ready),
+            ("n1", {}, ready),
+            ("plane", {"node-role.kubernetes.io/control-plane": ""}, ready),
+            ("down", {}, {"status": {"conditions": [{"type": "Ready", "status": "Unknown"}]}}),
+        )
+    ]
+    pods = [
+        {**a_pod("a"), "spec": {"nodeName": "n1"}},
+        {**a_pod("b", "False"), "spec": {"nodeName": "n2"}},
+    ]
+    assert other_nodes(nodes, pods, ["a"]) == ["n2", "n3"]
 
 
 def test_pods_that_are_not_ready_may_get_requests_too() -> None:

@@ -329,7 +329,7 @@ def test_backends_are_named_where_they_tell_more(
 def test_what_either_verdict_does_not_rest_on_is_noted(
     before: str, after: str, notes: tuple[str, ...]
 ) -> None:
-    documents = [made({"a": "preserved"}, probe()) for _ in range(2)]
+    documents = [made({"a": "preserved"}, probe()) for _side in range(2)]
     for one, reason in zip(documents, (before, after)):
         one["real_ip_results"]["a"]["reason"] = reason
     [change] = compare(*documents)

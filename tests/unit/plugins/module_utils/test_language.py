@@ -205,6 +205,7 @@ KEPT = re.compile(
 )
 #: Plain words in lower case that are names here
 NAMES = [
+    "gunicorn",
     "backend",
     "backends",
     "bundled",

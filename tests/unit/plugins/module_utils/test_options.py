@@ -51,6 +51,7 @@ DEFAULTS: dict[str, Any] = {
     "expect_backends": [],
     "backend_namespace": None,
     "unready_backends": [],
+    "other_nodes": [],
     "namesakes": [],
     "max_samples": 200,
     "concurrency": 16,

@@ -11,6 +11,7 @@ from typing import Any, NamedTuple
 import pytest
 from ansible_collections.kestrel.real_ip.plugins.module_utils import _diagnosis
 from ansible_collections.kestrel.real_ip.plugins.module_utils._checks import diagnose
+from ansible_collections.kestrel.real_ip.plugins.module_utils._codes import kind_of
 from ansible_collections.kestrel.real_ip.plugins.module_utils._kubernetes import (
     ClusterError,
     NoConfiguration,
@@ -22,6 +23,11 @@ from ansible_collections.kestrel.real_ip.plugins.module_utils._path import (
     keep_node,
     keep_object,
     read_path,
+)
+from ansible_collections.kestrel.real_ip.plugins.module_utils._proxies import (
+    passed_by,
+    proxies_of,
+    proxy_for,
 )
 
 Json = dict[str, Any]
@@ -536,7 +542,26 @@ def test_a_server_that_goes_away_meanwhile_is_no_list_that_fails(
     ],
 )
 def test_proxies(environment: dict[str, str], expected: dict[str, str]) -> None:
-    assert _diagnosis.proxies_of(environment, ["198.51.100.1"]) == expected
+    assert proxies_of(environment, ["198.51.100.1"]) == expected
+
+
+@pytest.mark.parametrize(
+    ("environment", "variable"),
+    [
+        ({}, ""),
+        ({"http_proxy": "http://p"}, "http_proxy"),
+        ({"https_proxy": "http://p"}, ""),
+        ({"ALL_PROXY": "http://p", "https_proxy": "http://p"}, "all_proxy"),
+        ({"http_proxy": "http://p", "no_proxy": "198.51.100.1"}, ""),
+    ],
+)
+def test_a_proxy_that_a_probe_goes_past_is_told(environment: dict[str, str], variable: str) -> None:
+    """Clients that use it arrive with its address, and a probe never does."""
+    url = "http://198.51.100.1/"
+    assert proxy_for(environment, url) == variable
+    told = passed_by(environment, [url, url])
+    assert [kind_of(one) for one in told] == (["proxied"] if variable else [])
+    assert all(variable in one and url in one for one in told)
 
 
 def test_who_asked_for_direct_access() -> None:

@@ -89,10 +89,12 @@ def test_line_has_a_dash_for_a_missing_code() -> None:
 
 def test_the_line_counts_the_warnings_that_stand_elsewhere() -> None:
     """Among many, it may be all that is said of a host that is well."""
-    assert line("a", entry(PROBE, None, FACTS)).endswith("; warnings: 1")
-    quiet = entry({**PROBE, "warnings_found": []}, None, FACTS)
-    assert line("a", quiet).endswith(quiet["reason"])
-    assert chinese(line("a", entry(PROBE, None, FACTS))).endswith("；警告：1")
+    well = entry({**GOOD, "warnings_found": ["one", "other"]}, None, FACTS)
+    assert line("a", well).endswith("; warnings: 2")
+    assert chinese(line("a", well)).endswith("；警告：2")
+    quiet = entry({**GOOD, "warnings_found": []}, None, FACTS)
+    for told in (quiet, entry(PROBE, None, FACTS)):
+        assert line("a", told).endswith(told["reason"])
 
 
 def test_no_vantage_point_hides_the_warning_of_another() -> None:

@@ -111,6 +111,7 @@ class Case(NamedTuple):
     balancer: str = ""
     unread: tuple[str, ...] = ()
     unready: tuple[str, ...] = ()
+    other_nodes: tuple[str, ...] = ()
     namespace: str = ""
     namesakes: tuple[str, ...] = ()
     #: Forged header and value, and what was answered; PROXY for that protocol's line.
@@ -138,6 +139,7 @@ class Case(NamedTuple):
             forge=bool(self.forged),
             unread=self.unread,
             unready=self.unready,
+            other_nodes=self.other_nodes,
             namespace=self.namespace,
             namesakes=frozenset(self.namesakes),
         )
@@ -495,6 +497,14 @@ ROWS = (
         {"answers": (answer("172.19.0.2"),), "local": "172.19.0.2"},
         "V001",
     ),
+    # Of a whole network a proxy that tells nobody's address leaves that of the network.
+    Row(
+        "V413",
+        Case((answer("8.8.4.0"),), ("8.8.0.0/16",), local="192.168.7.7", cluster=CLUSTER),
+        {"answers": (answer("8.8.4.1"),)},
+        "V001",
+        ("8.8.4.0",),
+    ),
     Row("V404", Case((answer(CDN),), ("169.254.0.0/16",)), {"expected": (PUBLIC,)}, "V207"),
     Row(
         "V405",
@@ -839,7 +849,7 @@ ROWS = (
             local="192.168.7.7",
             cluster=CLUSTER,
         ),
-        {"answers": (answer("8.8.8.77, 8.8.4.82"),)},
+        {"answers": (answer("8.8.4.77"),)},
         "V001",
         ("8.8.4.82", "8.8.4.77"),
     ),
@@ -848,6 +858,14 @@ ROWS = (
         Case((answer(f"{CLIENT}, {NAT}"),), expected=(CLIENT, NAT), local="192.168.7.7"),
         {"local": NAT, "expected": (NAT,)},
         "V001",
+    ),
+    # The prober's own network may write what its proxies see inside, and nobody else has that.
+    Row(
+        "V430",
+        Case((answer("8.8.8.77, 8.8.4.4"),), expected=("8.8.4.4",), local="192.168.7.7"),
+        {"answers": (answer("192.168.7.7, 8.8.4.4"),)},
+        "V001",
+        ("8.8.4.4", "8.8.8.77"),
     ),
     Row("V429", Case(local=BALANCER), {"local": CLIENT}, "V001", (BALANCER, CLIENT)),
     # --- answers to forged requests, which are as good as any on layer 4 -------------------------
@@ -1033,12 +1051,24 @@ def test_from_inside_nothing_counts_without_the_balancer(
 
 def test_pods_that_are_not_ready_yet_are_said() -> None:
     """As those of a rollout, of which a verdict about the former ones says nothing."""
-    case = Case((answer(pod=A),) * 3, backends=(A,), forged=APPENDED)
+    forged = ((XFF, "6.6.6.6", answer(f"6.6.6.6, {CLIENT}", pod=A)),)
+    case = Case((answer(pod=A),) * 3, backends=(A,), forged=forged)
     assert case.judge().reason.endswith(f"showed {CLIENT} as the rightmost X-Forwarded-For entry")
     found = case._replace(unready=(B,)).judge()
     assert (found.code, found.coverage) == ("V001", "complete")
     assert found.reason.endswith(f"; not ready, and not asked: {B}")
     assert reservations(found.reason) == ["pods that weren't ready not asked"]
+
+
+@pytest.mark.parametrize(("layer", "told"), [("l4", True), ("l7", False)])
+def test_nodes_without_its_pods_are_said_on_layer_4(layer: str, told: bool) -> None:
+    """A node can translate what it hands to its own pods, and nothing but these shows it."""
+    peer = {"peer": CLIENT} if layer == "l4" else {}
+    case = Case((answer(pod=A, **peer),), layer=layer, backends=(A,), other_nodes=("n2", "n3"))
+    found = case.judge()
+    assert found.code == "V001"
+    assert ("; nodes without its pods: n2, n3" in found.reason) is told
+    assert ("nodes without its pods" in reservations(found.reason)) is told
 
 
 def test_what_was_not_tested_is_said_last() -> None:
@@ -1260,6 +1290,30 @@ def test_forwarded_at_layer_4_is_said() -> None:
     assert any("X-Forwarded-For arrived" in text for text in case.judge().warnings)
     case = Case((answer(None, peer=CLIENT),), layer="l4")
     assert case.judge().warnings == []
+
+
+@pytest.mark.parametrize(
+    ("layer", "name", "arrives", "warned"),
+    [
+        ("l7", "X_Forwarded_For", True, True),
+        ("l7", "X_Forwarded_For", False, False),
+        # Of another header than the one that is read
+        ("l7", "X_Real_IP", True, False),
+        # With dashes it is the header itself, which is judged.
+        ("l7", "X-Forwarded-For", False, False),
+        ("l4", "X_Forwarded_For", True, False),
+    ],
+)
+def test_a_name_with_underscores_that_arrives_is_told(
+    layer: str, name: str, arrives: bool, warned: bool
+) -> None:
+    """Gunicorn before 22 and uWSGI make one variable of both names."""
+    peer = {"peer": CLIENT} if layer == "l4" else {}
+    told = answer(headers=((name, "6.6.6.6"),) if arrives else (), **peer)
+    case = Case((answer(**peer),), layer=layer, forged=((name, "6.6.6.6", told),))
+    finding = case.judge()
+    assert finding.verdict == "preserved"
+    assert any(f"{name} arrives as a client sends it" in one for one in finding.warnings) is warned
 
 
 @pytest.mark.parametrize(

@@ -163,7 +163,9 @@ def test_preserved(form: str) -> None:
         (None, {}, "V209"),
         (f"{CLIENT}, {NODE}", {}, "V208"),
         (f"{CLIENT}, {NODE}", {"trusted_count": 2}, "V001"),
-        (f"6.6.6.6, {CLIENT}", {}, "V001"),
+        # Nothing was forged: somebody on the way was asked from another address.
+        (f"6.6.6.6, {CLIENT}", {}, "V430"),
+        (f"10.1.1.1, {CLIENT}", {}, "V001"),
         (f"{CLIENT}, 6.6.6.6", {"trusted_ranges": ["6.0.0.0/8"]}, "V001"),
         (NAT, {"expected_source": ["local"]}, "V404"),
         (CLIENT, {"expected_source": []}, "V401"),
