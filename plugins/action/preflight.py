@@ -28,7 +28,7 @@ from ansible_collections.kestrel.real_ip.plugins.plugin_utils._direct import (
     module_of,
 )
 from ansible_collections.kestrel.real_ip.plugins.plugin_utils._files import unusable
-from ansible_collections.kestrel.real_ip.plugins.plugin_utils._run import settings
+from ansible_collections.kestrel.real_ip.plugins.plugin_utils._run import mistaken, settings
 
 display = Display()
 
@@ -43,7 +43,9 @@ class ActionModule(DirectAction):
         result: dict[str, t.Any] = super().run(tmp, task_vars)
         variables = task_vars or {}
         given = settings(self._templar, variables)
-        wrong = _wrong(given)
+        host = variables.get("inventory_hostname", "")
+        # Without those that the roles themselves have.
+        wrong = _wrong(given) + mistaken(variables.get("hostvars", {}).get(host, {}))
         for point in variables.get("groups", {}).get("real_ip_vantages", []):
             own = _wrong(settings(self._templar, variables["hostvars"][point]))
             wrong += [f"{point}: {text}" for text in own if text not in wrong]
@@ -72,7 +74,7 @@ class ActionModule(DirectAction):
             context = f"context {result['context']}, " if result["context"] else ""
             switches = [f"{one} {value}" for one, value in result["switches"].items() if value]
             display.display(
-                f"[{variables.get('inventory_hostname', '')}] {' and '.join(args['purposes'])}: "
+                f"[{host}] {' and '.join(args['purposes'])}: "
                 f"{context}{result['server']} ({result['version']}), "
                 + ", ".join([f"namespace {args['namespace']}", *switches])
             )

@@ -88,7 +88,7 @@ class ActionModule(ActionBase):
             found = combined({name: vantage_entry(one, now) for name, one in vantages.items()})
             probe = everywhere(vantages[worst(found["vantages"])], vantages.values())
         elif way and not failure and arguments["diagnosis"]:
-            found = diagnosed(way, now)
+            found = diagnosed(way, now, probe)
         else:
             found = entry(probe, failure, now)
         changes = arguments["applied"], arguments["switches"]

@@ -303,6 +303,10 @@ PHRASES: Mapping[str, str] = {
     # --- The page: sentences
     "CAUSE {code}": "原因 {code}",
     "NOTHING WRONG": "未发现问题",
+    "NO CAUSE FOUND": "未找到原因",
+    "no cause was found, and whose address arrives was not seen": (
+        "未找到原因，也没有看到到达的是谁的地址"
+    ),
     "not probed": "未探测",
     "no answer": "没有应答",
     "The host was not reached": "未能连接到该主机",

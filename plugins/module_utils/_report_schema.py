@@ -149,6 +149,7 @@ SCHEMA: Schema = {
                 "type": ["object", "null"],
             },
             diagnosed={**_FLAG, "description": "Nothing but a diagnosis was asked for"},
+            arrives={**_FLAG, "description": "Of a diagnosis: the expected address was seen"},
             vantages=_named(_definition("entry")),
             verifications=_each(_definition("entry")),
         ),

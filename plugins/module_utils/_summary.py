@@ -130,17 +130,21 @@ def _one_line(text: object) -> str:
     return Text(english, other)
 
 
-def diagnosed(way: Data, facts: Data) -> dict[str, t.Any]:
-    """The entry of a host that was only diagnosed; ``way``: the result of traffic_path_info."""
+def diagnosed(way: Data, facts: Data, probe: Data | None = None) -> dict[str, t.Any]:
+    """The entry of a host that was only diagnosed; ``way``: the result of traffic_path_info.
+
+    ``probe``: what a client gets. An app that is no echo app doesn't tell whose address arrives.
+    """
     found = entry(None, {"task": "Diagnose", "msg": ""}, facts)
-    cause = way.get("cause")
-    reason = (
-        joined(": ", [cause["object"], cause["cause"]])
-        if cause
-        else phrase("nothing is wrong with the way")
-    )
+    cause, arrives = way.get("cause"), (probe or {}).get("verdict") == VERDICTS[-1]
+    if cause:
+        reason = joined(": ", [cause["object"], cause["cause"]])
+    elif arrives:
+        reason = phrase("nothing is wrong with the way")
+    else:
+        reason = phrase("no cause was found, and whose address arrives was not seen")
     told = phrase("{reason} (diagnosed only, so that no verdict was drawn)", reason=reason)
-    return {**found, "reason": told, "diagnosed": True}
+    return {**found, "reason": told, "diagnosed": True, "arrives": arrives}
 
 
 def with_cause(found: Data, way: Data | None) -> dict[str, t.Any]:
@@ -682,8 +686,9 @@ def _probed(probe: Data) -> str:
 
 def _title(result: Data) -> str:
     if is_diagnosis(result):
-        found = phrase("CAUSE {code}", code=result["code"])
-        return found if result["code"] else phrase("NOTHING WRONG")
+        if result["code"]:
+            return phrase("CAUSE {code}", code=result["code"])
+        return phrase("NOTHING WRONG") if result["arrives"] else phrase("NO CAUSE FOUND")
     code = f" ({result['code']})" if result["code"] else ""
     return f"{str(result['verdict']).upper()}{code}"
 

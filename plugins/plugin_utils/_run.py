@@ -9,8 +9,12 @@
 from __future__ import annotations
 
 import datetime
+import functools
+import re
 import typing as t
+from pathlib import Path
 
+import yaml
 from ansible.release import __version__ as ansible_version
 from ansible_collections.kestrel.real_ip.plugins.module_utils._version import VERSION
 
@@ -36,3 +40,33 @@ def settings(templar: t.Any, variables: t.Mapping[str, t.Any]) -> dict[str, t.An
     return {
         name: templar.template(variables[name]) for name in variables if name.startswith("real_ip_")
     }
+
+
+#: Roles whose options have names that an inventory can have for something else
+_GENERAL = ("namespace", "deployment", "service", "ingress")
+
+
+@functools.cache
+def role_options() -> t.Mapping[str, str]:
+    """Option of a role that deploys → the variable of the playbooks that gives it, empty for none.
+
+    A variable of the inventory with such a name would take its place without having been judged.
+    """
+    roles = Path(__file__).parents[2] / "roles"
+    found = {}
+    for role in _GENERAL:
+        defaults = yaml.safe_load((roles / role / "defaults" / "main.yml").read_text("utf-8"))
+        for name, value in defaults.items():
+            variable = re.match(r"{{ (real_ip_\w+)", str(value))
+            found[name] = variable.group(1) if variable else ""
+    return found
+
+
+def mistaken(names: t.Iterable[str]) -> list[str]:
+    """What is wrong with variables of these names, since roles would take them for their own."""
+    told = []
+    for name in sorted({*role_options()} & {*names}):
+        instead = role_options()[name]
+        meant = f"expected {instead} for that, or" if instead else "expected"
+        told.append(f"{name}: a role would take it for its option: {meant} another name")
+    return told

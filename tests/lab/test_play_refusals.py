@@ -265,6 +265,20 @@ def test_a_group_that_nobody_reads_is_refused(
     assert run.line.startswith("real_ip: one not_run"), run.output
 
 
+def test_variables_that_roles_would_take_for_their_options_are_refused(
+    playbooks: Playbooks, tmp_path: Path
+) -> None:
+    inventory = tmp_path / "inventory.yml"
+    own = {"ansible_connection": "local", "ingress_class": "nginx", "service_port": 443}
+    inventory.write_text(yaml.safe_dump({"all": {"hosts": {"localhost": own}}}))
+    run = playbooks.run("site", "-i", str(inventory))
+    assert (run.status, run.verdict) == (2, "not_run"), run.output
+    for name in ("ingress_class", "service_port"):
+        told = f"{name}: a role would take it for its option: expected real_ip_{name} for that"
+        assert told in run.line
+    assert "Nothing was changed" in run.line
+
+
 @pytest.mark.parametrize("content", [None, "", "real_ip_clusters: [}"])
 def test_an_inventory_that_can_not_be_read_is_refused(
     playbooks: Playbooks, tmp_path: Path, content: str | None

@@ -366,14 +366,22 @@ def test_a_diagnosis_draws_no_verdict() -> None:
     assert line("a", found).startswith("real_ip: a not_run P206 Service echo: No pod carries")
     text = page("a", found, rows(found, PROBE, [], WAY))
     assert text.startswith("a: CAUSE P206\n  probe    lost V201: ")
-    fine = with_cause(diagnosed(HEALTHY, FACTS), HEALTHY)
+    fine = with_cause(diagnosed(HEALTHY, FACTS, {"verdict": "preserved"}), HEALTHY)
     assert page("a", fine, rows(fine, {}, [], HEALTHY)).startswith("a: NOTHING WRONG\n")
     assert line("a", fine).startswith("real_ip: a not_run - nothing is wrong with the way")
 
 
+@pytest.mark.parametrize("probe", [{}, {"skipped": True}, PROBE, {**PROBE, "verdict": "unproven"}])
+def test_what_no_app_told_is_not_called_well(probe: dict[str, t.Any]) -> None:
+    """As of an application that is no echo app: whose address arrives isn't known."""
+    found = with_cause(diagnosed(HEALTHY, FACTS, probe), HEALTHY)
+    assert page("a", found, rows(found, {}, [], HEALTHY)).startswith("a: NO CAUSE FOUND\n")
+    assert "whose address arrives was not seen" in line("a", found)
+
+
 def test_a_diagnosis_never_says_preserved() -> None:
-    found = with_cause(diagnosed(HEALTHY, FACTS), HEALTHY)
     good = {**PROBE, "verdict": "preserved", "code": "V001", "reason": "all 9 answers showed it"}
+    found = with_cause(diagnosed(HEALTHY, FACTS, good), HEALTHY)
     text = page("a", found, rows(found, good, [], HEALTHY))
     assert text.startswith("a: NOTHING WRONG\n  probe    all 9 answers showed it\n")
     assert "preserved" not in text
