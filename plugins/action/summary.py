@@ -73,6 +73,7 @@ class ActionModule(ActionBase):
                 "diagnosis": {"type": "bool", "default": False},
                 "earlier": {"type": "list", "elements": "dict", "default": []},
                 "ephemeral": {"type": "bool", "default": False},
+                "deployment": {"type": "str"},
                 "kubernetes_version": {"type": "str"},
                 "accept": {"type": "list", "elements": "str", "default": []},
                 "hosts": {"type": "int", "default": 1},
@@ -83,6 +84,7 @@ class ActionModule(ActionBase):
         probe, failure, way = arguments["probe"] or {}, arguments["failure"], arguments["way"]
         now = facts()
         now["versions"]["kubernetes"] = arguments["kubernetes_version"] or None
+        now["deployment"] = arguments["deployment"]
         vantages = {} if failure else told_apart(arguments["vantages"])
         if vantages:
             found = combined({name: vantage_entry(one, now) for name, one in vantages.items()})

@@ -26,6 +26,7 @@ from ansible_collections.kestrel.real_ip.plugins.module_utils._derive import (
     parse_address,
     parse_ranges,
 )
+from ansible_collections.kestrel.real_ip.plugins.module_utils._fleet import FEW
 from ansible_collections.kestrel.real_ip.plugins.module_utils._forgery import telling
 from ansible_collections.kestrel.real_ip.plugins.module_utils._report import (
     RESULTS,
@@ -67,13 +68,15 @@ _COUNTED = {
 }
 
 _NAME = 80
+_LISTED = 200
 
 
 class Change(t.NamedTuple):
     """What became of a place; ``vantage`` and ``backend`` are empty where all of them are meant.
 
     ``change``: one of CHANGES; ``before`` and ``after``: verdict and code, or for a backend what it
-    saw; empty where it isn't there; ``notes``: what else differs.
+    saw; empty where it isn't there; ``notes``: what else differs; ``asked``: addresses that were
+    asked both times.
     """
 
     cluster: str
@@ -83,6 +86,7 @@ class Change(t.NamedTuple):
     before: str
     after: str
     notes: tuple[str, ...] = ()
+    asked: str = ""
 
     @property
     def fails(self) -> bool:
@@ -126,22 +130,24 @@ def _of_host(host: str, before: Document, after: Document) -> t.Iterator[Change]
         change = became if CHANGES[became] else fewer or became
         notes = (
             *(_counts(old, new) if fewer else ()),
-            *_expectations(old, new),
+            *_differing(old, new),
             *_reserved(old, new),
         )
-        yield Change(host, "", "", change, _told(old), _told(new), notes)
+        asked = _both_times(old, new)
+        yield Change(host, "", "", change, _told(old), _told(new), notes, asked)
     for vantage in dict.fromkeys([*old_places, *new_places]):
         one, other = old_places.get(vantage), new_places.get(vantage)
         became = _became(one, other)
         probes = [seen(document, vantage) for document in (before, after)]
         if (one or other) and (vantage or {*old_places} == {*new_places} or not (old and new)):
-            both = (*_expectations(one, other), *_reserved(one, other), *_notes(*probes))
+            both = (*_differing(one, other), *_reserved(one, other), *_notes(*probes))
             notes = both if one and other else ()
             fewer = _fewer(*(_addresses(*each) for each in zip((one, other), probes)))
             # What fails already says more.
             change = became if CHANGES[became] else fewer or became
             notes = (*_counts(one, other), *notes) if fewer else notes
-            yield Change(host, vantage, "", change, _told(one), _told(other), notes)
+            asked = _both_times(one, other)
+            yield Change(host, vantage, "", change, _told(one), _told(other), notes, asked)
         yield from _backends(host, vantage, became, *probes)
 
 
@@ -266,10 +272,30 @@ def _saw(found: Data) -> str:
 # --- What else differs ----------------------------------------------------------------------------
 
 
-def _expectations(before: Data | None, after: Data | None) -> tuple[str, ...]:
-    """That another address was expected: then the two verdicts answer different questions."""
-    old, new = (", ".join(map(str, (one or {}).get("expected") or [])) for one in (before, after))
-    return (f"expected {old}, now {new}",) if old and new and old != new else ()
+#: What a verdict speaks of: with another one, two verdicts answer different questions
+_ASKED = {"expected": "expected", "address": "asked at", "deployment": "of the deployment"}
+
+
+def _asked(found: Data | None, field: str) -> str:
+    told = (found or {}).get(field) or []
+    several = [told] if isinstance(told, str) else told
+    return printable(", ".join(sorted(map(str, several))), _LISTED)
+
+
+def _differing(before: Data | None, after: Data | None) -> t.Iterator[str]:
+    """That another address was expected, or something else asked."""
+    for field, words in _ASKED.items():
+        old, new = (_asked(one, field) for one in (before, after))
+        if old and new and old != new:
+            yield f"{words} {old}, now {new}"
+
+
+def _both_times(before: Data | None, after: Data | None) -> str:
+    """The addresses where they are the same: of a load balancer that was to be another one, the
+    former has answered.
+    """
+    old, new = (_asked(one, "address") for one in (before, after))
+    return old if old == new else ""
 
 
 def _reserved(before: Data | None, after: Data | None) -> t.Iterator[str]:
@@ -314,7 +340,10 @@ def page(
     for change, several in _grouped(changes).items():
         # What is well as before needs no line of its own.
         if change == "same":
-            table.append(("same", ", ".join(map(_place, several))))
+            asked = {one: f" (at {one.asked} both times)" for one in several if one.asked}
+            few = asked if len(several) <= FEW else {}
+            told = ", ".join(f"{_place(one)}{few.get(one, '')}" for one in several)
+            table.append(("same", told))
             continue
         for one in several:
             table.append((change, f"{_place(one)}: {_verdicts(one)}"))

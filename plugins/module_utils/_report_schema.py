@@ -141,6 +141,10 @@ SCHEMA: Schema = {
             doubt=_DOUBT,
             time=_TEXT,
             versions=_VERSIONS,
+            deployment={
+                **_TEXT_OR_NONE,
+                "description": "Which one it is: cluster, namespace, prefix of names",
+            },
             cause={
                 **_object(
                     "code object cause fix fix_kind",

@@ -91,4 +91,8 @@ changes:
         header.
       type: list
       elements: str
+    asked:
+      description: The addresses that were asked, where they were the same both times. Of a load
+        balancer that was to be another one, the former has answered then.
+      type: str
 """

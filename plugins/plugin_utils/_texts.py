@@ -158,6 +158,16 @@ _METRICS = {
 }
 
 
+_TIME = "real_ip_last_run_timestamp_seconds"
+
+
+def is_newer(text: str, found: Data) -> bool:
+    """Whether a file of metrics is of a later run than an entry."""
+    before = re.search(rf"^{_TIME}{{.*}} (\d+)$", text, re.MULTILINE)
+    when = _seconds(found.get("time"))
+    return bool(before and when and int(before.group(1)) > when)
+
+
 def prometheus(host: str, found: Data) -> str:
     """A cluster's metrics, for a file of the node exporter's textfile collector."""
     cluster = {"cluster": host}
@@ -171,7 +181,7 @@ def prometheus(host: str, found: Data) -> str:
             for sample in _states({**cluster, "vantage": vantage}, one)
         ],
         "real_ip_code_info": [({**cluster, "code": found.get("code") or "", "cause": cause}, 1)],
-        "real_ip_last_run_timestamp_seconds": [(cluster, when)] if when else [],
+        _TIME: [(cluster, when)] if when else [],
     }
     lines = []
     for name, several in samples.items():

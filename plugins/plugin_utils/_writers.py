@@ -24,6 +24,7 @@ from ansible_collections.kestrel.real_ip.plugins.module_utils._report import (
 from ansible_collections.kestrel.real_ip.plugins.plugin_utils._files import located, write
 from ansible_collections.kestrel.real_ip.plugins.plugin_utils._html import html
 from ansible_collections.kestrel.real_ip.plugins.plugin_utils._texts import (
+    is_newer,
     junit,
     markdown,
     prometheus,
@@ -64,13 +65,24 @@ def collected(host: str) -> str:
     return f"real_ip-{name}.prom"
 
 
+def _is_outdated(one: t.Mapping[str, t.Any], file: Path) -> bool:
+    """Whether a file of metrics is of a later run than an entry: documents that are merged can be
+    of yesterday.
+    """
+    try:
+        return is_newer(file.read_text("utf-8", "replace"), one)
+    except OSError:
+        return False
+
+
 def write_report(found: Document, directory: Path) -> tuple[str, list[str]]:
     """Write all files of a document: their common name, and the names of all. Raises OSError."""
     directory.mkdir(parents=True, exist_ok=True)
     name = stem(found)
     files = {f"{name}.{ending}": writer(found) for ending, writer in WRITERS.items()}
     for host, one in found[RESULTS].items():
-        files[collected(host)] = prometheus(host, one)
+        if not _is_outdated(one, directory / collected(host)):
+            files[collected(host)] = prometheus(host, one)
     for file, text in files.items():
         write(directory, file, text)
     return f"{name}.{{{','.join(WRITERS)}}}", [*files]

@@ -29,6 +29,7 @@ from ansible_collections.kestrel.real_ip.plugins.module_utils._report_schema imp
 from ansible_collections.kestrel.real_ip.plugins.plugin_utils import _files as files
 from ansible_collections.kestrel.real_ip.plugins.plugin_utils._html import SIGNS, html
 from ansible_collections.kestrel.real_ip.plugins.plugin_utils._texts import (
+    is_newer,
     junit,
     markdown,
     prometheus,
@@ -375,6 +376,21 @@ def test_each_cluster_has_a_file_of_its_own(hostile: str, tmp_path: Path) -> Non
         assert re.fullmatch(r"real_ip-[\w.~%\\-]*\.prom", name, re.ASCII), name
         files.write(tmp_path, name, "x")
     assert sorted(path.name for path in tmp_path.iterdir()) == sorted(names)
+
+
+def test_metrics_of_a_later_run_stay(tmp_path: Path) -> None:
+    """Documents that are merged can be of yesterday, and what is bad today isn't theirs to mend."""
+    late, early, none = (
+        {**entry("lost", "r"), "time": f"2026-01-02T03:04:{second}+00:00"}
+        for second in ("07", "05", "x")
+    )
+    text = prometheus("a", late)
+    assert [is_newer(text, one) for one in (late, early, none)] == [False, True, False]
+    assert [is_newer(one, early) for one in ("", "garbage")] == [False, False]
+    for one, stays in ((late, True), (early, True), (late, True)):
+        made = {**worst(""), "real_ip_results": {"a": one}, "evidence": {"a": evidence("")}}
+        write_report(made, tmp_path)
+        assert ((tmp_path / collected("a")).read_text() == text) is stays
 
 
 # --- Files ----------------------------------------------------------------------------------------

@@ -303,6 +303,31 @@ def test_backends_are_named_where_they_tell_more(
 
 
 @pytest.mark.parametrize(
+    ("own", "note", "asked"),
+    [
+        ({}, None, ""),
+        ({"address": ["198.51.100.1"]}, None, "198.51.100.1"),
+        ({"address": ["198.51.100.9"]}, "asked at 198.51.100.1, now 198.51.100.9", ""),
+        ({"address": ["198.51.100.1"], "deployment": "u/next/real-ip"}, None, "198.51.100.1"),
+    ],
+)
+def test_whether_the_same_was_asked_is_told(own: t.Any, note: str | None, asked: str) -> None:
+    """A load balancer that wasn't moved to gets no credit of the former one."""
+    documents = [made({"a": "preserved"}, probe()) for _side in range(2)]
+    if own:
+        documents[0]["real_ip_results"]["a"]["address"] = ["198.51.100.1"]
+    documents[1]["real_ip_results"]["a"].update(own)
+    [change] = compare(*documents)
+    assert (change.notes, change.asked) == ((note,) if note else (), asked)
+    text = page(("x", "y"), (documents[0], documents[1]), [change])
+    assert (" a (at 198.51.100.1 both times)" in text) is (asked != "")
+    documents[0]["real_ip_results"]["a"]["deployment"] = "u/shop/real-ip"
+    [change] = compare(*documents)
+    told = "of the deployment u/shop/real-ip, now u/next/real-ip"
+    assert (told in change.notes) is ("deployment" in own)
+
+
+@pytest.mark.parametrize(
     ("before", "after", "notes"),
     [
         ("r", "r", ()),
