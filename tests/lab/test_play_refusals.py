@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 import yaml
 
-from tests.lab.playbooks import LAB_SERVER, Playbooks, elsewhere
+from tests.lab.playbooks import LAB_SERVER, NAMESPACE, Playbooks, configuration, elsewhere
 
 READER = """
 apiVersion: v1
@@ -159,6 +159,32 @@ def test_a_server_that_accepts_and_stays_silent(playbooks: Playbooks, tmp_path: 
     assert run.status == 2
     assert "doesn't answer" in run.line
     assert run.seconds < 90
+
+
+def test_a_context_that_is_switched_meanwhile_changes_nothing(
+    playbooks: Playbooks, tmp_path: Path
+) -> None:
+    """As by somebody in another terminal, after the cluster was named and before it is read."""
+    file = tmp_path / "kubeconfig"
+    found = configuration(playbooks, LAB_SERVER)
+    [here] = found["contexts"]
+    dead = {"name": "dead", "cluster": {"server": "https://127.0.0.1:9"}}
+    there = {"name": "there", "context": {**here["context"], "cluster": "dead"}}
+    found["clusters"].append(dead)
+    found["contexts"].append(there)
+    file.write_text(json.dumps(found))
+    switched = tmp_path / "switched"
+    switched.write_text(json.dumps({**found, "current-context": "there"}))
+    # Read by the role alone, which comes after the preflight.
+    switch = f"{{{{ lookup('ansible.builtin.pipe', 'cp {switched} {file}') or '{NAMESPACE}' }}}}"
+    given = {"real_ip_kubeconfig": str(file), "verify_namespace": switch}
+    run = playbooks.run("verify", "-e", json.dumps(given))
+    assert file.read_text() == switched.read_text()
+    assert (run.status, run.verdict) == (2, "not_run"), run.output
+    assert "seen no such Ingress" in run.line
+    # Without having been told before, nothing is known of the former one.
+    run = playbooks.run("verify", "-e", f"real_ip_kubeconfig={file}")
+    assert "https://127.0.0.1:9 doesn't answer" in run.line
 
 
 def test_wrong_token(playbooks: Playbooks, tmp_path: Path) -> None:
