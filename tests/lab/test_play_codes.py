@@ -499,7 +499,7 @@ PROBES = (
             Row(
                 "V430",
                 _to("http://{client2}/other", GATEWAY, OTHER),
-                (f"{OTHER} arrived", f"so is {GATEWAY} in"),
+                (f"{OTHER} arrived", f"in the same answers {GATEWAY} stands"),
             ),
             Row("V001", _to("http://{client2}/other", OTHER)),
             Row("V419", _to("http://{balancer}/"), ("showed {client}", f"told {GATEWAY}")),
