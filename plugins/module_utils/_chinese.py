@@ -304,8 +304,8 @@ PHRASES: Mapping[str, str] = {
     "CAUSE {code}": "原因 {code}",
     "NOTHING WRONG": "未发现问题",
     "NO CAUSE FOUND": "未找到原因",
-    "no cause was found, and whose address arrives was not seen": (
-        "未找到原因，也没有看到到达的是谁的地址"
+    "no cause was found, and it is not shown that the client's address arrives": (
+        "未找到原因，也没有证明客户端的地址会到达"
     ),
     "not probed": "未探测",
     "no answer": "没有应答",

@@ -142,7 +142,7 @@ def diagnosed(way: Data, facts: Data, probe: Data | None = None) -> dict[str, t.
     elif arrives:
         reason = phrase("nothing is wrong with the way")
     else:
-        reason = phrase("no cause was found, and whose address arrives was not seen")
+        reason = phrase("no cause was found, and it is not shown that the client's address arrives")
     told = phrase("{reason} (diagnosed only, so that no verdict was drawn)", reason=reason)
     return {**found, "reason": told, "diagnosed": True, "arrives": arrives}
 

@@ -161,6 +161,11 @@ context:
   description: The context of the kubeconfig, V(none) where the connection doesn't come from one.
   returned: success
   type: str
+lasting_context:
+  description: The same, for what comes later in a run, also where somebody makes another one the
+    current context meanwhile. V(none) where the environment's C(K8S_AUTH_*) lead to the cluster.
+  returned: success
+  type: str
 version:
   description: The version of Kubernetes.
   returned: success
@@ -246,6 +251,7 @@ way:
   type: dict
 """
 
+import os
 import typing as t
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
@@ -502,10 +508,13 @@ def main() -> None:
             "kubectl apply -f docs/rbac/deploy.yml, or ignore this if there never was another one"
         )
     identity = system["metadata"]["uid"] if system else cluster.server
+    context = contexts_of(module.params)[0]
     module.exit_json(
         changed=False,
         server=cluster.server,
-        context=contexts_of(module.params)[0],
+        context=context,
+        # An option would take the place of these variables, all of them.
+        lasting_context=None if any(one.startswith("K8S_AUTH_") for one in os.environ) else context,
         version=version,
         cluster=identity,
         deployment=f"{identity}/{namespace}/{prefix}",

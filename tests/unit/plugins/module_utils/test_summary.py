@@ -373,10 +373,10 @@ def test_a_diagnosis_draws_no_verdict() -> None:
 
 @pytest.mark.parametrize("probe", [{}, {"skipped": True}, PROBE, {**PROBE, "verdict": "unproven"}])
 def test_what_no_app_told_is_not_called_well(probe: dict[str, t.Any]) -> None:
-    """As of an application that is no echo app: whose address arrives isn't known."""
+    """As of an application that is no echo app, or without an expected address."""
     found = with_cause(diagnosed(HEALTHY, FACTS, probe), HEALTHY)
     assert page("a", found, rows(found, {}, [], HEALTHY)).startswith("a: NO CAUSE FOUND\n")
-    assert "whose address arrives was not seen" in line("a", found)
+    assert "it is not shown that the client's address arrives" in line("a", found)
 
 
 def test_a_diagnosis_never_says_preserved() -> None:
