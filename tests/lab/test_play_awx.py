@@ -114,8 +114,7 @@ def test_from_a_clone_to_a_verdict(awx: Awx, playbooks: Playbooks) -> None:
     assert "\nreal_ip: shop " in job.output
     job = awx.launch("Real IP one cluster: diagnose")
     assert job.status == "successful", job.output
-    # Nothing is expected there, so that nothing is shown to arrive.
-    assert "localhost: NO CAUSE FOUND" in job.output
+    assert "localhost: NOTHING WRONG" in job.output
 
     service = ("service", "real-ip-service", "-n", NAMESPACE)
     playbooks.kubectl("patch", *service, "-p", '{"spec": {"selector": {"app": "another-app"}}}')

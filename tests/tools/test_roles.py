@@ -398,6 +398,7 @@ def whose(tmp_path_factory: pytest.TempPathFactory) -> dict[str, list[list[str]]
         name: {
             "verify_way": {"ready_pods": [], "bypass": {"load_balancer": [OWN]}},
             "verify_url": "",
+            "verify_wait": False,
             "real_ip_accept": accepted,
             "__verify_probe": {"skipped": True},
             "__verify_probes": {"results": results},
@@ -437,12 +438,16 @@ WAYS: dict[str, tuple[dict[str, object], bool]] = {
 
 def test_a_second_probe_goes_by_all_that_was_read_again(tmp_path: Path) -> None:
     first = _way("a", "b")
+    # Of what has been there for a while, and of what may have been made only just now
     cases = {
-        name: {"verify_way": first, "__verify_after": after}
+        f"{name}{wait}": {"verify_way": first, "__verify_after": after, "verify_wait": wait}
         for name, (after, _taken) in WAYS.items()
+        for wait in (False, True)
     }
     assert values(tmp_path, "__verify_way", cases) == {
-        name: after if taken else first for name, (after, taken) in WAYS.items()
+        f"{name}{wait}": after if taken or (wait and name == "all are there") else first
+        for name, (after, taken) in WAYS.items()
+        for wait in (False, True)
     }
 
 
