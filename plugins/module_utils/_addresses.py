@@ -21,16 +21,20 @@ from ansible_collections.kestrel.real_ip.plugins.module_utils._shapes import (
 Object = t.Mapping[str, t.Any]
 
 
+def _is_ready(one: Object) -> bool:
+    """Whether a pod or a node says of itself that it is ready."""
+    return any(
+        condition.get("type") == "Ready" and condition.get("status") == "True"
+        for condition in one.get("status", {}).get("conditions") or []
+    )
+
+
 def ready_pods(pods: t.Iterable[Object]) -> list[str]:
     """Names of the pods that are ready and not about to end, sorted."""
     return sorted(
         pod["metadata"]["name"]
         for pod in pods
-        if not pod["metadata"].get("deletionTimestamp")
-        and any(
-            condition.get("type") == "Ready" and condition.get("status") == "True"
-            for condition in pod.get("status", {}).get("conditions") or []
-        )
+        if not pod["metadata"].get("deletionTimestamp") and _is_ready(pod)
     )
 
 
@@ -77,10 +81,7 @@ def other_nodes(
         for node in nodes
         if node["metadata"]["name"] not in used
         and not {*_CONTROL_PLANE} & {*(node["metadata"].get("labels") or {})}
-        and any(
-            condition.get("type") == "Ready" and condition.get("status") == "True"
-            for condition in node.get("status", {}).get("conditions") or []
-        )
+        and _is_ready(node)
     )
 
 

@@ -61,14 +61,13 @@ def diagnosis(module: t.Any) -> Result:
     try:
         cluster = Cluster(module)
         path = read_path(cluster, params["namespace"], params, params["probe"])
-        now = time.time()
+        path = path._replace(now=time.time())
         context, others = contexts_of(params)
         path = path._replace(
             context=Context(cluster.server, context or "", others),
             proxies=proxies_of(os.environ, addresses(path.front or {})),
             direct=tuple(_direct(cluster, path)),
-            logs=tuple(_logs(cluster, path._replace(now=now), params["show_logs"])),
-            now=now,
+            logs=tuple(_logs(cluster, path, params["show_logs"])),
         )
         findings = diagnose(path)
     except ClusterError as error:

@@ -12,6 +12,7 @@ import contextlib
 import ipaddress
 import re
 import typing as t
+from itertools import islice
 from urllib.parse import urlsplit
 
 from ansible_collections.kestrel.real_ip.plugins.module_utils._codes import warn
@@ -53,5 +54,9 @@ def proxy_for(environment: t.Mapping[str, str], url: str) -> str:
 
 def passed_by(environment: t.Mapping[str, str], urls: t.Iterable[str]) -> list[str]:
     """A warning where a proxy is named for one of the URLs, which a probe goes past."""
-    told = ((proxy_for(environment, url), url) for url in urls)
-    return [warn("proxied", {"variable": name, "url": url}) for name, url in told if name][:1]
+    # There can be thousands of URLs, and mostly there is no proxy.
+    if not proxies_of(environment, []):
+        return []
+    named = ((proxy_for(environment, url), url) for url in urls)
+    told = (warn("proxied", {"variable": name, "url": url}) for name, url in named if name)
+    return [*islice(told, 1)]

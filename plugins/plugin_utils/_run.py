@@ -44,6 +44,7 @@ def settings(templar: t.Any, variables: t.Mapping[str, t.Any]) -> dict[str, t.An
 
 #: Roles whose options have names that an inventory can have for something else
 _GENERAL = ("namespace", "deployment", "service", "ingress")
+_PREFIXES = tuple(f"{role}_" for role in _GENERAL)
 
 
 @functools.cache
@@ -65,8 +66,10 @@ def role_options() -> t.Mapping[str, str]:
 def mistaken(names: t.Iterable[str]) -> list[str]:
     """What is wrong with variables of these names, since roles would take them for their own."""
     told = []
-    for name in sorted({*role_options()} & {*names}):
-        instead = role_options()[name]
-        meant = f"expected {instead} for that, or" if instead else "expected"
-        told.append(f"{name}: a role would take it for its option: {meant} another name")
+    # Most inventories have none, and then the roles' files need not be read for each host.
+    for name in sorted(one for one in names if one.startswith(_PREFIXES)):
+        instead = role_options().get(name)
+        if instead is not None:
+            meant = f"expected {instead} for that, or" if instead else "expected"
+            told.append(f"{name}: a role would take it for its option: {meant} another name")
     return told

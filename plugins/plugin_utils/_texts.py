@@ -150,15 +150,13 @@ def _case(suite: ElementTree.Element, host: str, vantage: str, found: Data) -> N
 
 # --- Prometheus -----------------------------------------------------------------------------------
 
+_TIME = "real_ip_last_run_timestamp_seconds"
 _METRICS = {
     "real_ip_verdict": "Whether this is the verdict of the cluster, 1 of one and 0 of all others.",
     "real_ip_vantage_verdict": "Whether this is the verdict from a vantage point.",
     "real_ip_code_info": "Code of the verdict and of its cause, always 1.",
-    "real_ip_last_run_timestamp_seconds": "When the cluster was looked at last.",
+    _TIME: "When the cluster was looked at last.",
 }
-
-
-_TIME = "real_ip_last_run_timestamp_seconds"
 
 
 def is_newer(text: str, found: Data) -> bool:

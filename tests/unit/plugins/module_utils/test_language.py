@@ -205,7 +205,6 @@ KEPT = re.compile(
 )
 #: Plain words in lower case that are names here
 NAMES = [
-    "gunicorn",
     "backend",
     "backends",
     "bundled",
@@ -221,6 +220,7 @@ NAMES = [
     "false",
     "finalizer",
     "finalizers",
+    "gunicorn",
     "format",
     "group",
     "header",
