@@ -17,6 +17,7 @@ import threading
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
+from datetime import UTC, datetime
 from functools import partial
 from http import HTTPStatus
 from pathlib import Path
@@ -35,7 +36,7 @@ from lab import (
     shell,
 )
 from lab.api import Unanswered, api
-from lab.settings import API_PORT, API_URL, MASTER, NODES, Lab
+from lab.settings import API_PORT, API_URL, MASTER, NODES, Host, Lab
 from lab.shell import LabError, run
 
 Json = dict[str, Any]
@@ -981,11 +982,24 @@ def _api_server(lab: Lab) -> parts.Part:
     return next(part for part in cluster.control_plane(lab) if part.name == "kube-apiserver")
 
 
+def _is_ready(lab: Lab, host: Host, since: datetime | None = None) -> bool:
+    """Whether a node is ready, and, with ``since``, has reported later than that."""
+    try:
+        node.readiness(lab, host)
+        return since is None or node.renewed(lab, host) > since
+    except Unanswered:
+        return False
+
+
 @dataclass(frozen=True)
 class ApiServer(Step):
     """The API server has ended, or, ``halted``, takes connections and says nothing."""
 
     halted: bool = False
+
+    def plan(self, place: Place) -> Json:
+        """Return the nodes that were ready."""
+        return {"ready": [each.name for each in NODES if _is_ready(place.lab, each)]}
 
     def do(self, place: Place, record: Json) -> Facts:
         """End or halt it. The lab's ``up`` would bring it back, too."""
@@ -996,10 +1010,22 @@ class ApiServer(Step):
         return {}
 
     def undo(self, place: Place, record: Json) -> None:
-        """Continue or start it, and wait until it is well."""
+        """Continue or start it, and wait until it and the nodes that were ready are well.
+
+        Who was away for 50 s counts as not ready as soon as the API server is back, and says that
+        it is well up to a minute later. Until a node has renewed its lease, ready is what it was.
+        """
         if self.halted:
             self._signal(place, signal.SIGCONT)
         parts.bring_up(place.lab, _api_server(place.lab), threading.Event())
+        since = datetime.now(UTC)
+        for each in NODES:
+            if each.name in record.get("ready", ()):
+                until(
+                    f"{each.name} is ready again",
+                    partial(_is_ready, place.lab, each, since),
+                    parts.START_TIMEOUT,
+                )
 
     @staticmethod
     def _signal(place: Place, number: signal.Signals) -> None:

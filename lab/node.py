@@ -7,6 +7,7 @@ import json
 import tarfile
 from collections.abc import Iterable
 from dataclasses import dataclass
+from datetime import datetime
 from pathlib import Path
 from typing import Any, Final
 
@@ -330,6 +331,12 @@ def readiness(lab: Lab, node: Host) -> str:
     if taints:
         raise Unanswered(f"tainted {', '.join(sorted(taints))}")
     return f"Ready, {found['status']['nodeInfo']['kubeletVersion']}"
+
+
+def renewed(lab: Lab, node: Host) -> datetime:
+    """Return when the kubelet has renewed the node's lease; raises Unanswered without an answer."""
+    path = f"/apis/coordination.k8s.io/v1/namespaces/kube-node-lease/leases/{node.name}"
+    return datetime.fromisoformat(api(lab, path)["spec"]["renewTime"])
 
 
 @dataclass(frozen=True)

@@ -230,7 +230,7 @@ def test_an_api_server_that_ends_half_way(lab: Lab) -> None:
     own.switch("address_delay=600")
     try:
         with ThreadPoolExecutor(max_workers=1) as pool:
-            running = pool.submit(own.run, "site", *MINE)
+            running = pool.submit(own.run, "site", *MINE, "-e", "real_ip_wait_timeout=20")
             end = time.monotonic() + PATIENCE
             while own.execute(
                 "operator", "kubectl", "get", "ingress/real-ip-ingress", "-n", own.namespace
