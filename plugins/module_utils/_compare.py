@@ -189,20 +189,28 @@ def _fewer(old: t.Mapping[str, Data], new: t.Mapping[str, Data]) -> str:
     and by their number: a load balancer that is made anew has others. Where none is the same, and
     all are preserved, other ones were chosen.
     """
+    if not old or not new:
+        return ""
     bad = VERDICTS[:-1]
     # One address can be of two targets, of which one was bad before.
     if _names(old, [PRESERVED]) & (_names(new, bad) - _names(old, bad)):
         return "worse"
-    if not old or not new or _count(new, [PRESERVED]) >= _count(old, [PRESERVED]):
-        return ""
-    if _count(new, bad) > _count(old, bad):
+    fewer = _count(new, [PRESERVED]) < _count(old, [PRESERVED])
+    if fewer and _count(new, bad) > _count(old, bad):
         return "worse"
-    were, are = _names(old, old), _names(new, new)
+    were, are, tried = _names(old, old), _names(new, new), _names(new, VERDICTS)
+    left = _names(old, [PRESERVED]) - tried if _all_named(old) and _all_named(new) else set()
+    if not fewer and len(left) <= len(tried - were):
+        return ""
     return "missing" if were & are or {*new} != {PRESERVED} else ""
 
 
 def _names(rows: t.Mapping[str, Data], verdicts: t.Iterable[str]) -> set[t.Any]:
     return {name for one in verdicts if one in rows for name in rows[one].get("addresses") or []}
+
+
+def _all_named(rows: t.Mapping[str, Data]) -> bool:
+    return all(len(row.get("addresses") or ()) == row.get("count") for row in rows.values())
 
 
 def _count(rows: t.Mapping[str, Data], verdicts: t.Iterable[str]) -> int:

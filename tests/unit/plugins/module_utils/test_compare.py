@@ -124,6 +124,9 @@ def addresses(verdict: str, **rows: str) -> dict[str, t.Any]:
         # Another one that was mended makes not up for it.
         ({"lost": "a", "preserved": "b"}, {"lost": "b", "preserved": "a"}, "worse"),
         ({"no_answer": "a", "preserved": "b"}, {"lost": "b", "preserved": "a c"}, "worse"),
+        ({"lost": "a", "preserved": "b"}, {"preserved": "a", "untested": "b"}, "missing"),
+        ({"lost": "a", "preserved": "b"}, {"preserved": "a"}, "missing"),
+        ({"lost": "a", "preserved": "b"}, {"preserved": "a c"}, "mended"),
         # Of two targets at one address
         ({"lost": "a", "preserved": "a"}, {"lost": "a", "preserved": "a"}, "bad"),
         # Kept by a release that didn't tell
