@@ -19,6 +19,7 @@ from ansible_collections.kestrel.real_ip.plugins.module_utils._scenarios import 
     SCENARIOS,
 )
 from ansible_collections.kestrel.real_ip.plugins.module_utils._settings import (
+    misspelt,
     problems,
     values_of,
 )
@@ -45,21 +46,23 @@ class ActionModule(DirectAction):
         given = settings(self._templar, variables)
         host = variables.get("inventory_hostname", "")
         # Without those that the roles themselves have.
-        wrong = _wrong(given) + mistaken(variables.get("hostvars", {}).get(host, {}))
+        names = [*variables.get("hostvars", {}).get(host, {})]
+        wrong = _wrong(given) + mistaken(names) + misspelt(names)
         for point in variables.get("groups", {}).get("real_ip_vantages", []):
             own = _wrong(settings(self._templar, variables["hostvars"][point]))
+            own += misspelt([*variables["hostvars"][point]])
             wrong += [f"{point}: {text}" for text in own if text not in wrong]
         if wrong:
             result.update(failed=True, msg="Nothing was changed. " + "; ".join(wrong))
             return result
-        names = (
+        passed = (
             *("namespace", "name_prefix", "echo", "scenario"),
             *("direct_access", "manage_cluster_switches", "ephemeral", "require_tls"),
         )
         values = values_of(given)
         purposes = self._task.args.get("purposes") or []
         args = {
-            **{name: values[f"real_ip_{name}"] for name in names},
+            **{name: values[f"real_ip_{name}"] for name in passed},
             **({"way": _way(values)} if "verify" in purposes and "deploy" not in purposes else {}),
             "load_balancer": front_of(SCENARIOS[values["real_ip_scenario"]].front, values),
             "certificate": values[variable("qcloud_cert_id")] is not None,

@@ -230,6 +230,21 @@ def problems(given: Mapping[str, t.Any]) -> list[str]:
     return found or _contradictions(values_of(given))
 
 
+_BEGINNING = re.compile("^realip_")
+
+
+def misspelt(names: t.Iterable[str]) -> list[str]:
+    """What is wrong with variables that nobody reads, and whose names are as those of this
+    collection but for case, hyphens and a ``realip``. Those of others may begin like that.
+    """
+    meant = {name: _BEGINNING.sub("real_ip_", name.lower().replace("-", "_")) for name in names}
+    return [
+        f"{name}: no such variable: did you mean {meant[name]}?"
+        for name in sorted(meant)
+        if meant[name] != name and meant[name] in SETTINGS
+    ]
+
+
 def _contradictions(values: Mapping[str, t.Any]) -> list[str]:
     found = []
     wanted = values["real_ip_ingress_class"]

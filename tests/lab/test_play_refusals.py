@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import json
+import re
 import subprocess
 from collections.abc import Iterator
 from pathlib import Path
@@ -11,7 +12,14 @@ from pathlib import Path
 import pytest
 import yaml
 
-from tests.lab.playbooks import LAB_SERVER, NAMESPACE, Playbooks, configuration, elsewhere
+from tests.lab.playbooks import (
+    LAB_SERVER,
+    NAMESPACE,
+    REPOSITORY,
+    Playbooks,
+    configuration,
+    elsewhere,
+)
 
 READER = """
 apiVersion: v1
@@ -273,7 +281,7 @@ def test_an_empty_group_of_clusters_is_refused(playbooks: Playbooks, tmp_path: P
     assert "real_ip_clusters is empty" in run.output
 
 
-@pytest.mark.parametrize("name", ["real_ip_vantage", "real_ip_cluster"])
+@pytest.mark.parametrize("name", ["real_ip_vantage", "real-ip-clusters", "Real_IP_clusters"])
 def test_a_group_that_nobody_reads_is_refused(
     playbooks: Playbooks, tmp_path: Path, name: str
 ) -> None:
@@ -303,6 +311,40 @@ def test_variables_that_roles_would_take_for_their_options_are_refused(
         told = f"{name}: a role would take it for its option: expected real_ip_{name} for that"
         assert told in run.line
     assert "Nothing was changed" in run.line
+    run = playbooks.run("verify", "-e", "real-ip-url=http://192.0.2.1/")
+    assert (run.status, run.verdict) == (2, "not_run"), run.output
+    assert "real-ip-url: no such variable: did you mean real_ip_url?" in run.line
+
+
+OWN_PLAY = """
+- name: Verify in a play of one's own
+  hosts: real_ip_clusters
+  connection: local
+  gather_facts: false
+  vars:
+    ansible_python_interpreter: "{{ ansible_playbook_python }}"
+  tasks:
+    - name: Verify
+      ansible.builtin.import_role:
+        name: kestrel.real_ip.verify
+"""
+
+
+def test_a_role_in_ones_own_play_goes_to_the_cluster_that_its_host_names(
+    playbooks: Playbooks, tmp_path: Path
+) -> None:
+    kubeconfig = elsewhere(playbooks, tmp_path, "https://127.0.0.1:9")[1].partition("=")[2]
+    hosts = {"here": {}, "there": {"real_ip_kubeconfig": kubeconfig}}
+    (tmp_path / "inventory.yml").write_text(yaml.safe_dump({"real_ip_clusters": {"hosts": hosts}}))
+    (tmp_path / "own.yml").write_text(OWN_PLAY)
+    run = playbooks.run(
+        str(tmp_path / "own.yml"),
+        *("-i", str(tmp_path / "inventory.yml"), "-e", "verify_wait=false"),
+        environment={"ANSIBLE_COLLECTIONS_PATH": str(REPOSITORY / "playbooks" / "collections")},
+    )
+    told = dict(re.findall(r"^fatal: \[(\w+)\]: .*?\"msg\": \"(.*?)\"", run.output, re.MULTILINE))
+    assert "127.0.0.1:9" in told["there"], run.output
+    assert "127.0.0.1:9" not in told.get("here", ""), run.output
 
 
 @pytest.mark.parametrize("content", [None, "", "real_ip_clusters: [}"])
@@ -320,6 +362,28 @@ def test_an_inventory_that_can_not_be_read_is_refused(
     )
     # As it is where nothing is named
     assert playbooks.run("verify", "-i", "/dev/null").line.startswith("real_ip: localhost ")
+
+
+@pytest.mark.parametrize("together", [True, False], ids=["in a directory", "one by one"])
+def test_an_inventory_of_which_a_part_can_not_be_read_is_refused(
+    playbooks: Playbooks, tmp_path: Path, together: bool
+) -> None:
+    """Ansible warns, and goes on with those that the others have: without vantage points, here."""
+    clusters, groups, vantages = (
+        tmp_path / f"{one}.yml" for one in ("clusters", "groups", "vantages")
+    )
+    clusters.write_text("real_ip_clusters: {hosts: {one: {ansible_connection: local}}}")
+    # Has no host of its own, which is no fault.
+    groups.write_text("production: {hosts: {one: {}}, vars: {real_ip_max_samples: 20}}")
+    vantages.write_text("real_ip_vantages: {hosts: {office: {ansible_host: office.example}")
+    named = [tmp_path] if together else [clusters, groups, vantages]
+    given = [f"--inventory={one}" for one in named]
+    run = playbooks.run("verify", *given)
+    assert run.status == 2, run.output
+    assert f"The inventory {vantages} can't be read" in " ".join(run.output.split())
+    vantages.write_text("")
+    rest = playbooks.run("verify", *given)
+    assert rest.line.startswith("real_ip: one "), rest.output
 
 
 @pytest.mark.parametrize("given", ["real_ip_ingress=shop", "real_ip_service=shop"])

@@ -557,9 +557,13 @@ def test_what_is_not_ours_stays(runs: Runs) -> None:
         ({"awx_project_url": ""}, "awx_project_url '', awx_project_path ''"),
         ({"awx_project_path": "real_ip"}, "awx_project_path 'real_ip'"),
         ({"state": "gone"}, "state 'gone'"),
+        # Without a word, there would be no hosts to probe from.
+        ({"awx_vantage": "[]", "awx_job_id": "1"}, "No such setting: awx_vantage."),
     ],
 )
-def test_settings_that_are_missing(runs: Runs, variables: dict[str, str], words: str) -> None:
+def test_settings_that_are_missing_or_misspelt(
+    runs: Runs, variables: dict[str, str], words: str
+) -> None:
     with pytest.raises(AssertionError, match=re.escape(words)):
         runs.run(**variables)
 

@@ -8,6 +8,7 @@ import pytest
 from ansible_collections.kestrel.real_ip.plugins.module_utils._settings import (
     SETTINGS,
     SettingError,
+    misspelt,
     problems,
     value_of,
 )
@@ -129,6 +130,24 @@ def test_every_default_is_a_value_of_its_own_variable(name: str) -> None:
     assert value_of(name, None) == default
     if default is not None:
         assert value_of(name, default) == default
+
+
+@pytest.mark.parametrize(
+    ("name", "meant"),
+    [
+        ("real-ip-url", "real_ip_url"),
+        ("realip_url", "real_ip_url"),
+        ("REAL_IP_URL", "real_ip_url"),
+        ("real_ip_url", None),
+        # Somebody else's
+        ("realip_from", None),
+        ("url", None),
+        ("ansible_host", None),
+    ],
+)
+def test_a_name_of_another_spelling(name: str, meant: str | None) -> None:
+    told = [f"{name}: no such variable: did you mean {meant}?"] if meant else []
+    assert misspelt([name, "inventory_hostname"]) == told
 
 
 PROBLEMS = [
