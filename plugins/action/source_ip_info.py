@@ -34,6 +34,7 @@ class ActionModule(DirectAction):
     """Calls the module until every target answers as an echo app or the time is up."""
 
     MODULE = module_of("source_ip_info")
+    OF_A_CLUSTER = False
 
     def run(self, tmp: t.Any = None, task_vars: t.Any = None) -> dict[str, t.Any]:
         """The module's last result, with what those before it saw and it didn't."""

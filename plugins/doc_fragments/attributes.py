@@ -24,8 +24,11 @@ attributes:
       - This assumes that the system controlled or queried by the module has not changed in a
         relevant way.
   action_group:
-    description: Use C(group/kestrel.real_ip.k8s) in C(module_defaults) to set defaults for this
-      module.
+    description:
+      - Use C(group/kestrel.real_ip.k8s) in C(module_defaults) to set defaults for this module.
+      - Where neither these nor the task have a kubeconfig, context, host or API key, the
+        variables C(real_ip_kubeconfig), C(real_ip_context), C(real_ip_api_host) and
+        C(real_ip_api_key) of the host give them.
     membership:
       - kestrel.real_ip.k8s
 """

@@ -38,16 +38,30 @@ _CORE = ".".join(__version__.split(".")[:2])
 _PROFILE = "legacy"
 
 
+#: Option of a module → the variable of a host that gives it
+_CONNECTION = {
+    "kubeconfig": "real_ip_kubeconfig",
+    "context": "real_ip_context",
+    "host": "real_ip_api_host",
+    "api_key": "real_ip_api_key",
+}
+
+
 class DirectAction(ActionBase):
     """An action whose module is called where it stands, if that makes no difference.
 
     ``MODULE``: the module; None where it can't be imported, which it then says itself.
+    ``OF_A_CLUSTER``: whether it talks to the API server of the host's cluster.
     """
 
     MODULE: t.ClassVar[ModuleType | None] = None
+    OF_A_CLUSTER: t.ClassVar[bool] = True
 
     def _execute_module(self, *unnamed: t.Any, **named: t.Any) -> dict[str, t.Any]:
         task_vars = named.get("task_vars") or {}
+        if self.OF_A_CLUSTER:
+            given = named.get("module_args") or self._task.args
+            named["module_args"] = self._connected(given, task_vars)
         if unnamed or not self._is_here(task_vars):
             found: dict[str, t.Any] = super()._execute_module(*unnamed, **named)
             return found
@@ -63,6 +77,26 @@ class DirectAction(ActionBase):
         # The last line, like Ansible: what a library prints comes before.
         result = json.loads(printed.getvalue().strip().rpartition("\n")[2], **_form("decoder"))
         return dict(result)
+
+    def _connected(
+        self, args: t.Mapping[str, t.Any], task_vars: t.Mapping[str, t.Any]
+    ) -> dict[str, t.Any]:
+        """The arguments, with the connection that the host's variables name where they name none.
+
+        A role in somebody's own play has nothing else that tells one host's cluster from another's.
+        Which context a playbook has found first holds for its whole run, also where somebody
+        switches the current one meanwhile.
+        """
+        if any(args.get(option) for option in _CONNECTION):
+            return dict(args)
+        found = {
+            option: self._templar.template(task_vars.get(variable) or None)
+            for option, variable in _CONNECTION.items()
+        }
+        found["context"] = found["context"] or (task_vars.get("__real_ip_preflight") or {}).get(
+            "lasting_context"
+        )
+        return {**args, **{option: value for option, value in found.items() if value}}
 
     def _is_here(self, task_vars: t.Mapping[str, t.Any]) -> bool:
         """Whether the module would run as this user, by this Python, on this machine."""
