@@ -14,9 +14,11 @@ any more is not known to be preserved.
 from __future__ import annotations
 
 import typing as t
+from collections import Counter
 
 from ansible_collections.kestrel.real_ip.plugins.module_utils._codes import (
     VERDICTS,
+    kind_of,
     printable,
     reservations,
 )
@@ -69,6 +71,7 @@ _COUNTED = {
 
 _NAME = 80
 _LISTED = 200
+_SENTENCE = 500
 
 
 class Change(t.NamedTuple):
@@ -132,6 +135,7 @@ def _of_host(host: str, before: Document, after: Document) -> t.Iterator[Change]
             *(_counts(old, new) if fewer else ()),
             *_differing(old, new),
             *_reserved(old, new),
+            *_warned(old, new),
         )
         asked = _both_times(old, new)
         yield Change(host, "", "", change, _told(old), _told(new), notes, asked)
@@ -140,7 +144,12 @@ def _of_host(host: str, before: Document, after: Document) -> t.Iterator[Change]
         became = _became(one, other)
         probes = [seen(document, vantage) for document in (before, after)]
         if (one or other) and (vantage or {*old_places} == {*new_places} or not (old and new)):
-            both = (*_differing(one, other), *_reserved(one, other), *_notes(*probes))
+            both = (
+                *_differing(one, other),
+                *_reserved(one, other),
+                *_warned(one, other),
+                *_notes(*probes),
+            )
             notes = both if one and other else ()
             fewer = _fewer(*(_addresses(*each) for each in zip((one, other), probes)))
             # What fails already says more.
@@ -312,6 +321,24 @@ def _reserved(before: Data | None, after: Data | None) -> t.Iterator[str]:
     old, new = (reservations(reason, OF_THE_RUN) for reason in reasons)
     yield from (f"{'still' if text in old else 'now'} {text}" for text in new)
     yield from (f"before {text}" for text in old if text not in new)
+
+
+def _warned(before: Data | None, after: Data | None) -> t.Iterator[str]:
+    """Warnings of which there are more of a kind now, in their words: addresses and numbers in
+    them can be others than before where nothing has changed.
+    """
+    if not (before and after) or "warnings_found" not in before:
+        return
+    old, new = (
+        {str(text): kind_of(text) for text in one.get("warnings_found") or []}
+        for one in (before, after)
+    )
+    counts = Counter(new.values())
+    counts.subtract(old.values())
+    for text in (one for one in new if one not in old):
+        if counts[new[text]] > 0:
+            counts[new[text]] -= 1
+            yield f"now warned: {printable(text, _SENTENCE)}"
 
 
 def _notes(before: Data, after: Data) -> t.Iterator[str]:

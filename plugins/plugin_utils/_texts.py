@@ -18,13 +18,17 @@ from collections import Counter
 from datetime import datetime
 from xml.etree import ElementTree
 
-from ansible_collections.kestrel.real_ip.plugins.module_utils._codes import VERDICTS, visible
+from ansible_collections.kestrel.real_ip.plugins.module_utils._codes import (
+    VERDICTS,
+    reservations,
+    visible,
+)
 from ansible_collections.kestrel.real_ip.plugins.module_utils._report import (
     RESULTS,
     Document,
     places,
 )
-from ansible_collections.kestrel.real_ip.plugins.module_utils._summary import NOT_RUN
+from ansible_collections.kestrel.real_ip.plugins.module_utils._summary import NOT_RUN, OF_THE_RUN
 
 Data = t.Mapping[str, t.Any]
 
@@ -134,7 +138,10 @@ def _element(parent: ElementTree.Element, tag: str, **values: object) -> Element
 def _case(suite: ElementTree.Element, host: str, vantage: str, found: Data) -> None:
     name = f"client address from {vantage}" if vantage else "client address"
     case = _element(suite, "testcase", classname=f"real_ip.{host}", name=name, time=0)
+    warnings = [f"warning: {text}" for text in found.get("warnings_found") or []]
     if found["verdict"] == PRESERVED:
+        # What it doesn't rest on stands in the reason.
+        _element(case, "system-out").text = _lines([found["reason"], *warnings])
         return
     tag = "error" if found["verdict"] == NOT_RUN else "failure"
     code = f" {found['code']}" if found.get("code") else ""
@@ -145,7 +152,13 @@ def _case(suite: ElementTree.Element, host: str, vantage: str, found: Data) -> N
     bad = _element(
         case, tag, type=f"{found['verdict']}{code}", message=f"{found['verdict']}: {lines[0]}"
     )
-    bad.text = "\n".join(map(visible, lines))
+    bad.text = _lines(lines)
+    if warnings:
+        _element(case, "system-out").text = _lines(warnings)
+
+
+def _lines(texts: t.Iterable[object]) -> str:
+    return "\n".join(map(visible, texts))
 
 
 # --- Prometheus -----------------------------------------------------------------------------------
@@ -155,6 +168,8 @@ _METRICS = {
     "real_ip_verdict": "Whether this is the verdict of the cluster, 1 of one and 0 of all others.",
     "real_ip_vantage_verdict": "Whether this is the verdict from a vantage point.",
     "real_ip_code_info": "Code of the verdict and of its cause, always 1.",
+    "real_ip_reservation_info": "What the verdict does not rest on, always 1.",
+    "real_ip_warnings": "How many warnings stand beside the verdict.",
     _TIME: "When the cluster was looked at last.",
 }
 
@@ -179,6 +194,11 @@ def prometheus(host: str, found: Data) -> str:
             for sample in _states({**cluster, "vantage": vantage}, one)
         ],
         "real_ip_code_info": [({**cluster, "code": found.get("code") or "", "cause": cause}, 1)],
+        "real_ip_reservation_info": [
+            ({**cluster, "reservation": one}, 1)
+            for one in reservations(str(found.get("reason") or ""), OF_THE_RUN)
+        ],
+        "real_ip_warnings": [(cluster, len(found.get("warnings_found") or []))],
         _TIME: [(cluster, when)] if when else [],
     }
     lines = []

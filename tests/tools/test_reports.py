@@ -321,6 +321,23 @@ def test_junit_is_read_by_a_parser(hostile: str) -> None:
     assert told["good"].timestamp == "2026-01-02T03:04:05"
 
 
+@pytest.mark.parametrize("verdict", ["preserved", "lost", "not_run"])
+def test_what_a_verdict_does_not_speak_of_is_in_the_xml_and_the_metrics(verdict: str) -> None:
+    reason = "all well; forgery not tested (forge is false)"
+    kept = {**entry(verdict, reason), "warnings_found": ["mind the gap", "and the doors"]}
+    [suite] = JUnitXml.fromstring(junit(document({"a": (kept, {})}, run("x"))).encode())
+    [case] = suite
+    told = str(case.system_out).splitlines()
+    assert told[-2:] == ["warning: mind the gap", "warning: and the doors"]
+    assert told[:-2] == [reason] * (verdict == "preserved")
+    metrics = prometheus("a", kept)
+    assert 'real_ip_warnings{cluster="a"} 2\n' in metrics
+    assert 'real_ip_reservation_info{cluster="a",reservation="forgery not tested"} 1\n' in metrics
+    none = prometheus("a", entry(verdict, "all well"))
+    assert 'real_ip_warnings{cluster="a"} 0\n' in none
+    assert "reservation" not in none
+
+
 # --- Markdown -------------------------------------------------------------------------------------
 
 

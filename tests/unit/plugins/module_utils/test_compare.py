@@ -7,6 +7,7 @@ from __future__ import annotations
 import typing as t
 
 import pytest
+from ansible_collections.kestrel.real_ip.plugins.module_utils._codes import warn
 from ansible_collections.kestrel.real_ip.plugins.module_utils._compare import (
     CHANGES,
     compare,
@@ -32,6 +33,7 @@ def made(hosts: dict[str, t.Any], probes: t.Any = None) -> dict[str, t.Any]:
     return document(told, {"playbook": "verify", "time": "t", "versions": {}})
 
 
+WARNED = warn("unaddressed", {"name": "a", "command": "c"})
 VERDICT_ORDER = ("no_answer", "lost", "mixed", "forgeable", "unproven", "preserved", "untested")
 VERDICTS = [
     # before, after, what that is
@@ -232,6 +234,42 @@ def test_an_address_of_many_is_lost_and_another_one_mended(told: bool, change: s
         )
     [one] = compare(*documents)
     assert (one.change, one.fails) == (change, told)
+
+
+@pytest.mark.parametrize(
+    ("before", "after", "told"),
+    [
+        ([], [], []),
+        (["X leads there"], ["X leads there"], []),
+        ([], ["X leads there"], ["X leads there"]),
+        (["X leads there"], [], []),
+        # The same of another address
+        ([warn("unaddressed", {"name": "b", "command": "c"})], [WARNED], []),
+        ([], [WARNED], [WARNED]),
+        (
+            [WARNED],
+            [WARNED, warn("unaddressed", {"name": "b", "command": "c"})],
+            [warn("unaddressed", {"name": "b", "command": "c"})],
+        ),
+        # Kept by a release that didn't tell
+        (None, ["X leads there"], []),
+    ],
+)
+@pytest.mark.parametrize("vantage", ["", "office"])
+def test_new_warnings_are_noted(
+    before: list[str] | None, after: list[str], told: list[str], vantage: str
+) -> None:
+    entries = [
+        {**found("preserved"), **({} if some is None else {"warnings_found": some})}
+        for some in (before, after)
+    ]
+    both = [{**one, "vantages": {vantage: one}} if vantage else one for one in entries]
+    nothing: dict[str, t.Any] = {"probes": {}, "path": [], "findings": []}
+    run = {"playbook": "verify", "time": "t", "versions": {}}
+    changes = compare(*(document({"a": (one, nothing)}, run) for one in both))
+    [one] = [each for each in changes if each.vantage == vantage]
+    assert one.change == "same"
+    assert [*one.notes] == [f"now warned: {text}" for text in told]
 
 
 def test_the_names_of_another_verification_are_not_those_of_the_entry() -> None:
