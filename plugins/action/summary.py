@@ -47,6 +47,7 @@ from ansible_collections.kestrel.real_ip.plugins.module_utils._summary import (
     with_playbooks,
     worst,
 )
+from ansible_collections.kestrel.real_ip.plugins.module_utils._vantage import network
 from ansible_collections.kestrel.real_ip.plugins.plugin_utils._run import facts
 
 display = Display()
@@ -85,7 +86,7 @@ class ActionModule(ActionBase):
         now = facts()
         now["versions"]["kubernetes"] = arguments["kubernetes_version"] or None
         now["deployment"] = arguments["deployment"]
-        vantages = {} if failure else told_apart(arguments["vantages"])
+        vantages = {} if failure else told_apart(arguments["vantages"], network())
         if vantages:
             found = combined({name: vantage_entry(one, now) for name, one in vantages.items()})
             probe = everywhere(vantages[worst(found["vantages"])], vantages.values())

@@ -65,7 +65,7 @@ def unready_pods(pods: t.Iterable[Object], ready: t.Container[str]) -> list[str]
     )
 
 
-#: By which Kubernetes keeps what isn't its own off a node
+#: By which Kubernetes keeps what isn't its own off a node, as a taint
 _CONTROL_PLANE = ("node-role.kubernetes.io/control-plane", "node-role.kubernetes.io/master")
 
 
@@ -73,14 +73,15 @@ def other_nodes(
     nodes: t.Iterable[Object], pods: t.Iterable[Object], ready: t.Container[str]
 ) -> list[str]:
     """Names of the nodes that are ready and have none of the ``ready`` pods, sorted; without those
-    of the control plane.
+    that are the control plane's alone.
     """
     used = _used_nodes(pod for pod in pods if pod["metadata"]["name"] in ready)
     return sorted(
         node["metadata"]["name"]
         for node in nodes
         if node["metadata"]["name"] not in used
-        and not {*_CONTROL_PLANE} & {*(node["metadata"].get("labels") or {})}
+        and not {*_CONTROL_PLANE}
+        & {taint["key"] for taint in node.get("spec", {}).get("taints") or []}
         and _is_ready(node)
     )
 

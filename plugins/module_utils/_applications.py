@@ -351,7 +351,9 @@ _TABLE = (
                 Way(
                     "uvicorn --proxy-headers --forwarded-allow-ips='<ranges>' main:app\n",
                     "Networks are understood from 0.31 on; before, every request "
-                    "from a network that is written so keeps the peer's address. Never '*': that "
+                    "from a network that is written so keeps the peer's address. Versions before "
+                    "this one can read the last of several lines alone, so that each proxy must "
+                    "append to one. Never '*': that "
                     "takes the leftmost element. X-Forwarded-Proto is trusted as well.",
                     language="sh",
                 ),

@@ -12,7 +12,7 @@ from __future__ import annotations
 import ssl
 from collections.abc import Iterable, Mapping, Sequence
 from itertools import chain
-from typing import Any, NamedTuple
+from typing import Any, Callable, NamedTuple
 
 from ansible_collections.kestrel.real_ip.plugins.module_utils._codes import (
     CODES,
@@ -29,7 +29,9 @@ from ansible_collections.kestrel.real_ip.plugins.module_utils._derive import (
     Address,
     canonical,
     elements,
+    in_ranges,
     parse_address,
+    parse_ranges,
 )
 from ansible_collections.kestrel.real_ip.plugins.module_utils._forgery import CANDIDATES
 from ansible_collections.kestrel.real_ip.plugins.module_utils._language import phrase
@@ -79,9 +81,13 @@ class Around(NamedTuple):
     unaddressed: Mapping[str, str] = {}
 
 
+#: The kind of a way that leads through a proxy on the prober's own machine, and past nothing
+OWN = "own"
+
+
 class Way(NamedTuple):
-    """One way around: ``kind`` as returned; ``of``: the numbers of the targets past which it leads,
-    of which ``target`` is made from the first.
+    """One way around: ``kind`` as returned, or OWN; ``of``: the numbers of the targets past which
+    it leads, of which ``target`` is made from the first.
     """
 
     kind: str
@@ -108,6 +114,50 @@ def _secured(target: Target, asked: Endpoint, around: Around) -> Target:
     """The target with TLS, which names the same host as where it was ``asked`` before."""
     name = asked.server_name or asked.label
     return target._replace(endpoint=target.endpoint._replace(tls=around.tls, server_name=name))
+
+
+def through_here(
+    visits: Sequence[Visit],
+    around: Around,
+    known: Mapping[Address, Sequence[str]],
+    is_own: Callable[[str], bool],
+) -> list[Way]:
+    """For each target whose pods saw an address of the prober's machine, what to ask there.
+
+    A proxy that runs on it sends with that address too, whoever its client is. The target need not
+    have the proxy's own address, which can be translated, or that of what stands in front. That of
+    a load balancer is none. ``known``: as for :func:`ways`.
+    """
+    found = []
+    balancers = _own(around, known)
+    for number, visit in enumerate(visits):
+        named = visit.target.question.cluster.load_balancers or parse_ranges([])
+        front = [
+            one.result
+            for one in visit.stations
+            if one.address.remote not in balancers and not in_ranges(one.address.remote, named)
+        ]
+        good = [result for result in front if result["verdict"] == "preserved"]
+        for address in dict.fromkeys(text for one in good for text in one["observed"]):
+            own = parse_address(address)
+            # Over loopback it may be a tunnel that ends elsewhere.
+            if own and not own.address.is_loopback and is_own(address):
+                for target in _listeners(visit.target, address, around, forge=False):
+                    found.append(Way(OWN, (number,), target))
+    return found
+
+
+def sent_from_here(walked: Iterable[tuple[Way, Visit]]) -> dict[int, Result]:
+    """For each target past which such a way leads to the pods what that says of it."""
+    found: dict[int, Result] = {}
+    for way, visit in walked:
+        own = next((str(one.path) for one in visit.stations if _answers(one)), None)
+        if own is not None:
+            facts = {"address": way.target.url, "own": own}
+            where = way.target.question.strategy.where
+            facts |= {"seen": way.target.endpoint.host, "where": where}
+            found.update(dict.fromkeys(way.of, _told("V429", facts)))
+    return found
 
 
 def ways(
@@ -210,14 +260,14 @@ def _unmet(visits: Iterable[Visit], known: Mapping[Address, Sequence[str]]) -> s
     }
 
 
-def _listeners(target: Target, host: str, around: Around) -> list[Target]:
+def _listeners(target: Target, host: str, around: Around, forge: bool = True) -> list[Target]:
     """The target on each port that the load balancer listens on, or may: what stands in front need
     not use its own.
     """
     same = (target.endpoint.port, target.endpoint.tls is not None)
     found = []
     for port, secured in dict.fromkeys([same, *around.listeners, (80, False), (443, True)]):
-        there = _to(target, host, port, forge=True)
+        there = _to(target, host, port, forge=forge)
         found.append(_secured(there, target.endpoint, around) if secured else _plain(there))
     return found
 
@@ -421,6 +471,12 @@ def without_unsafe(result: Result, fooled: Mapping[int, str]) -> Result:
 _DECEIVES = {"load_balancer": "V103", "service": "V105"}
 
 
+def _told(code: str, facts: Mapping[str, Any]) -> Result:
+    said = say(code, facts)
+    verdict = CODES[code].verdict
+    return {"verdict": verdict, "code": code, "reason": said.reason, "fix": said.fix}
+
+
 def judge(
     walked: Sequence[tuple[Way, Visit]], at: Standpoint
 ) -> tuple[list[Result], dict[int, Result]]:
@@ -430,13 +486,6 @@ def judge(
         reachable, facts = _outcome(way, visit.stations)
         entries.append(_entry(way, reachable, at))
         if facts is not None:
-            code = _DECEIVES[way.kind]
-            statement = say(code, {**facts, "address": way.target.url})
-            told = {
-                "verdict": CODES[code].verdict,
-                "code": code,
-                "reason": statement.reason,
-                "fix": statement.fix,
-            }
+            told = _told(_DECEIVES[way.kind], {**facts, "address": way.target.url})
             deceptions.update(dict.fromkeys(way.of, told))
     return entries, deceptions

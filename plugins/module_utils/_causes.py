@@ -1084,7 +1084,7 @@ _TABLE = (
         "client",
         "the prober runs on the proxy in front",
         "V429.",
-        "The target is an address of the prober's own machine ({detail})",
+        "The prober's own machine leads to the pods ({detail})",
         "Run the playbook from another machine, or name other hosts in real_ip_vantages",
         "console",
         "ansible-playbook kestrel.real_ip.explain -e real_ip_code=V429",

@@ -549,7 +549,7 @@ CAUSES_ZH: Mapping[str, CauseTexts] = {
     "P518": CauseTexts(
         "探测端运行在前置代理上",
         "V429。",
-        "目标是探测端自己机器的地址（{detail}）",
+        "探测端自己的机器也通向 Pod（{detail}）",
         "请从另一台机器运行 playbook，或在 real_ip_vantages 中列出其他主机",
     ),
 }

@@ -601,9 +601,10 @@ _TABLE = (
     Code(
         "V429",
         "unproven",
-        "the target is the prober's own machine",
-        "{address} is an address of the prober's own machine, so that what stands on it speaks to "
-        "the load balancer with the prober's address; the answers showed {seen} as {where}",
+        "the prober's own machine leads to the pods",
+        "the prober's own machine leads to the pods, at {own}: what stands on it speaks to the "
+        "load balancer with the prober's address, and may have sent what came through {address}, "
+        "which showed {seen} as {where}",
         "The prober runs on the proxy in front. The address that arrives is the machine's, whether "
         "the proxy passes clients' addresses on or not.",
         "Probe from another machine, for example as one of real_ip_vantages",
@@ -915,6 +916,8 @@ WARNINGS: Mapping[str, str] = {
 
 _AROUND = "ways around not looked for"
 _RIVAL = "others that may answer not looked for"
+#: Said of a vantage point, by the machine from which Ansible runs
+FROM_HERE = "probed from where Ansible runs"
 
 #: What a reason says that its verdict doesn't rest on, and by which words it is found in one of
 #: either language
@@ -923,14 +926,21 @@ RESERVATIONS: Mapping[str, tuple[str, ...]] = {
     "forgery not tested": ("forgery not tested", "未测试伪造"),
     "no forgery tested on some pods": ("no forgery tested on", "上测试伪造"),
     "forgery tested in part": ("forgery tested in part", "只测试了部分伪造"),
+    "any expected address counts": ("any expected address counts", "任何预期地址均算"),
     "pods that weren't ready not asked": ("not ready, and not asked: ", "尚未就绪，未探测："),
     "nodes without its pods": ("nodes without its pods: ", "没有其 Pod 的节点："),
+    "nodes without its pods not known": (
+        "nodes without its pods not known",
+        "是否有节点没有其 Pod 未知",
+    ),
+    "addresses without a route not tested": ("not tested, no route: ", "没有路由而未测试："),
     "the echo app doesn't name its pod": (
         "the echo app doesn't name its pod",
         "回显应用不报告 Pod 名称",
     ),
     _AROUND: (_AROUND, "未查找绕行途径"),
     _RIVAL: (_RIVAL, "未查找可能代为应答者"),
+    FROM_HERE: (FROM_HERE, "从运行 Ansible 的机器探测"),
 }
 
 

@@ -179,6 +179,10 @@ def settle(results: Sequence[Result], paths: Sequence[Path]) -> Sequence[Result]
     return settled
 
 
+#: Addresses that are named of those that were not tested
+_NAMED = 3
+
+
 def summarize(results: Sequence[Result], times: Iterable[Sequence[float]]) -> Result:
     """The verdict of a run: the worst of its addresses', with what was seen through all of them.
 
@@ -196,10 +200,18 @@ def summarize(results: Sequence[Result], times: Iterable[Sequence[float]]) -> Re
     safe = _common([result["safe_strategy"] for result in decided])
     deciding = deciding if safe == deciding["safe_strategy"] else without_advice(deciding)
     warnings = dict.fromkeys(text for one in (deciding, *results) for text in one["warnings_found"])
+    reason = with_reservations(deciding["reason"], others)
+    left = [printable(one["address"]) for one in results if one["verdict"] == UNTESTED]
+    if left:
+        more = [phrase("{count} more", count=len(left) - _NAMED)] if len(left) > _NAMED else []
+        shown = joined(", ", [*left[:_NAMED], *more])
+        reason = phrase(
+            "{reason}; not tested, no route: {addresses}", reason=reason, addresses=shown
+        )
     return {
         "address": deciding["address"],
         **{key: deciding[key] for key in told},
-        "reason": with_reservations(deciding["reason"], others),
+        "reason": reason,
         "warnings_found": list(warnings)[:_MAX_WARNINGS],
         "observed": _sum(result["observed"] for result in results),
         "coverage": min((result["coverage"] for result in decided), key=_COVERAGES.index),

@@ -55,6 +55,7 @@ from ansible_collections.kestrel.real_ip.plugins.module_utils._queries import (
 from ansible_collections.kestrel.real_ip.plugins.module_utils._vantage import (
     Standpoint,
     find,
+    is_contained,
     is_own,
 )
 from ansible_collections.kestrel.real_ip.plugins.module_utils._verdict import (
@@ -334,7 +335,8 @@ def _standpoint(params: Params, cluster: Cluster) -> Standpoint:
         single = _single(cluster.pods)
         pods = None if single is None else {**dict.fromkeys(single, ""), **_pod_names(params)}
     starting = (params["cluster_addresses"] or {}).get("starting_pods") or ()
-    return find(params["vantage"], _single(cluster.nodes), pods, starting)
+    found = find(params["vantage"], _single(cluster.nodes), pods, starting)
+    return found._replace(contained=is_contained())
 
 
 # More than the largest that belong to one holder

@@ -14,6 +14,7 @@ import shlex
 import typing as t
 
 from ansible_collections.kestrel.real_ip.plugins.module_utils._codes import (
+    FROM_HERE,
     UNTESTED,
     VERDICTS,
     printable,
@@ -172,10 +173,17 @@ def vantage_entry(probe: Data, facts: Data) -> dict[str, t.Any]:
     return entry(None, {"task": _NOT_PROBED, "msg": message}, facts)
 
 
-def told_apart(vantages: t.Mapping[str, Data]) -> dict[str, Data]:
+#: Names that nobody gives to another machine
+_HERE = ("localhost", "127.0.0.1", "::1")
+
+
+def told_apart(vantages: t.Mapping[str, Data], here: str) -> dict[str, Data]:
     """What came of source_ip_info at each vantage point, without a result where that ran on a
     machine that an earlier one is: a connection that is shared, or the same address given twice,
     leads there, and what is seen says nothing of the place that was meant.
+
+    ``here``: the network of where Ansible runs. What was asked there says so, since a connection
+    that is set for all hosts, ``local``, leads there too.
     """
     firsts: dict[str, str] = {}
     found = {}
@@ -187,6 +195,8 @@ def told_apart(vantages: t.Mapping[str, Data]) -> dict[str, Data]:
             other=printable(first),
         )
         found[name] = probe if first == name else {"msg": told}
+        if here and probe.get("network") == here and name not in _HERE and "reason" in found[name]:
+            found[name] = _adding(probe, phrase(FROM_HERE))
     return found
 
 

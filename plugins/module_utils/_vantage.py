@@ -23,12 +23,14 @@ PLACES = ("auto", "outside", "vpc", "node", "pod")
 class Standpoint(NamedTuple):
     """``place``: one of PLACES but ``auto``.
 
-    ``checked``: nodes and pods are known and were compared; ``said``: the operator named a place.
+    ``checked``: nodes and pods are known and were compared; ``said``: the operator named a place;
+    ``contained``: the prober is a container that Docker or Podman runs.
     """
 
     place: str = "outside"
     checked: bool = True
     said: bool = False
+    contained: bool = False
 
     @property
     def inside(self) -> bool:
@@ -53,6 +55,28 @@ def is_own(address: str) -> bool:
             return bool(probe.getsockname()[0] == address)
     except OSError:
         return False
+
+
+#: What Docker and Podman put into each container
+_MARKS = (Path("/.dockerenv"), Path("/run/.containerenv"))
+
+
+def is_contained(marks: Iterable[Path] = _MARKS, interfaces: Path = Path("/sys/class/net")) -> bool:
+    """Whether this is a container of Docker or Podman with a network of its own.
+
+    There each interface has its other end elsewhere. In the machine's own network one has none.
+    """
+    if not any(mark.exists() for mark in marks):
+        return False
+    try:
+        ends = {
+            one.name: [(one / end).read_text("ascii").strip() for end in ("ifindex", "iflink")]
+            for one in interfaces.iterdir()
+            if one.name != "lo" and (one / "iflink").exists()
+        }
+    except (OSError, UnicodeDecodeError):
+        return False
+    return bool(ends) and all(here != there for here, there in ends.values())
 
 
 def network(

@@ -302,6 +302,12 @@ _OF_GUESTS = parse_ranges(
     ["10.0.2.0/24", "172.17.0.0/16", "192.168.65.0/24", "10.88.0.0/16", "192.168.122.0/24"]
 )
 
+# And these, of which it is known that the prober is in one: Docker's and Podman's further networks.
+_OF_CONTAINERS = parse_ranges(["172.16.0.0/12", "192.168.0.0/16", "10.89.0.0/16", "10.90.0.0/15"])
+
+#: Where ingress-nginx keeps the list that it was sent, and writes a new one
+_REPLACED = "X-Original-Forwarded-For"
+
 _CARRIERS = ("x-forwarded-for", "x-real-ip", "forwarded")
 _MAX_PROXIES = 32
 _MAX_LINES = 8
@@ -318,6 +324,12 @@ def _lines(headers: Iterable[tuple[str, str]], *names: str) -> list[tuple[str, s
     return [(name, value) for name, value in headers if name.lower() in wanted]
 
 
+def _is_of_guests(address: Address, question: Question) -> bool:
+    """Whether containers or virtual machines elsewhere have the prober's address as well."""
+    contained = question.standpoint.contained and in_ranges(address, _OF_CONTAINERS)
+    return contained or in_ranges(address, _OF_GUESTS)
+
+
 def _doubt(address: Address, question: Question, path: Path) -> str | None:
     """Why seeing this address would prove nothing, as a code."""
     # On layer 4 an address translation to the prober's own node looks like the prober.
@@ -326,13 +338,21 @@ def _doubt(address: Address, question: Question, path: Path) -> str | None:
         return "V403"
     # Who names it says whose it is.
     unsaid = not question.expectation.refutes
-    if in_ranges(address, _EVERYWHERE) or (unsaid and in_ranges(address, _OF_GUESTS)):
+    if in_ranges(address, _EVERYWHERE) or (unsaid and _is_of_guests(address, question)):
         return "V404"
     if address == path.remote:
         return "V416"
-    if is_private(address) and not is_private(path.remote) and not question.met:
+    if is_private(address) and not is_private(path.remote) and not _is_met_there(question, path):
         return "V405"
     return None
+
+
+def _is_met_there(question: Question, path: Path) -> bool:
+    """Whether an answer came through the load balancer with nothing in front, where that is known:
+    what stands in front is met at another address, and speaks to it in the prober's place.
+    """
+    balancers = question.cluster.load_balancers
+    return question.met and (balancers is None or in_ranges(path.remote, balancers))
 
 
 def is_single(network: Network) -> bool:
@@ -353,7 +373,7 @@ def _is_outside(address: Address, question: Question) -> bool:
     gateways and what stands between its networks. But none of these is the prober's own.
     """
     private = is_private(_untranslated(address))
-    own = str(address) == question.own and not in_ranges(address, _OF_GUESTS)
+    own = str(address) == question.own and not _is_of_guests(address, question)
     return question.cluster.complete and (not private or own)
 
 
@@ -554,8 +574,11 @@ def read(
     )
     # What is forged stands there too.
     if forgery is None:
-        listed = elements(echo.headers, strategy.list_header)[-_MAX_PROXIES:]
-        sample = sample._replace(other=_another(sample.seen, listed, expected))
+        kept = [(DEFAULT_HEADER, value) for _name, value in _lines(echo.headers, _REPLACED)]
+        before = [*elements(kept, DEFAULT_HEADER), sample.seen]
+        lists = (elements(echo.headers, strategy.list_header), before)
+        others = (_another(sample.seen, one[-_MAX_PROXIES:], expected) for one in lists)
+        sample = sample._replace(other=next(filter(None, others), None))
     code = "V420" if hidden else _code(sample, expected, question, path)
     lost = CODES[code].verdict == "lost" and question.layer == "l7"
     return sample._replace(
@@ -1083,12 +1106,23 @@ def _safe(
     return next((one for one in candidates if one == declared), next(iter(candidates), None))
 
 
+def _not_told_apart(question: Question, family: int, answers: Iterable[Sample]) -> list[str]:
+    """The addresses that were seen and are expected as one of several, of which it isn't known that
+    they are the prober's.
+    """
+    networks = [one for one in question.expectation.networks if one.version == family]
+    if len(networks) < 2 and all(map(is_single, networks)):
+        return []
+    seen = dict.fromkeys(one.seen for one in answers if one.seen and one.seen != one.local)
+    return [*seen]
+
+
 def _not_tested(
-    question: Question, answers: Iterable[Sample], forged: Forged, unnamed: bool
+    question: Question, family: int, answers: Sequence[Sample], forged: Forged, unnamed: bool
 ) -> str:
     """What the verdict doesn't rest on, as the end of the reason.
 
-    ``unnamed``: it is drawn from pods that don't name themselves.
+    ``family``: 4 or 6; ``unnamed``: it is drawn from pods that don't name themselves.
     """
     # Of any header: who believes another one writes what it says into the strategy's. The PROXY
     # protocol is refused by most.
@@ -1103,12 +1137,18 @@ def _not_tested(
     aimed = [one for one in forged if is_tested(question.strategy, [one])]
     met = {sample.pod for _forgery, sample in aimed}
     unmet = [sample for sample in answers if sample.pod and sample.pod not in met]
+    any_of = _listed(_not_told_apart(question, family, answers))
     waited = _listed(question.unready)
-    others = _listed(question.other_nodes) if question.layer == "l4" else ""
+    on_layer_4 = question.layer == "l4"
+    others = _listed(question.other_nodes) if on_layer_4 else ""
+    # Who was told of some has read the nodes.
+    unknown = on_layer_4 and question.backends and not others and question.cluster.nodes is None
     left = [
         *([phrase("vantage not checked")] if not question.standpoint.checked else []),
+        *([phrase("any expected address counts, seen {seen}", seen=any_of)] if any_of else []),
         *([phrase("not ready, and not asked: {pods}", pods=waited)] if waited else []),
         *([phrase("nodes without its pods: {nodes}", nodes=others)] if others else []),
+        *([phrase("nodes without its pods not known")] if unknown else []),
         *starmap(_not_looked_for, unsought(question.unread, unnamed).items()),
         *([partly] if tested and refused else []),
         *([phrase("no forgery tested on {pods}", pods=_pods(unmet))] if tested and unmet else []),
@@ -1219,6 +1259,7 @@ def judge(
         "expected_any": _listed(expected, " or "),
         "expected_from": phrase(question.expectation.source),
         "local": _listed(sample.local for sample in group),
+        "own": path,
         "seen": _seen(group),
         "pod": phrase(" (pod {pods})", pods=_listed(pods)) if pods else "",
         "peer": _counted(sample.peer or phrase("not told") for sample in group),
@@ -1236,7 +1277,7 @@ def judge(
         "unanswered": phrase(" (of {planned} requests {titles})", planned=planned, titles=titles)
         if titles
         else "",
-        "not_tested": _not_tested(question, answers, forged, known != "complete"),
+        "not_tested": _not_tested(question, family, answers, forged, known != "complete"),
         "place": phrase(_PLACE.get(question.standpoint.place, "outside")),
         "marks": _listed(question.marks, " and ") or phrase("none are known"),
         "balancer": question.load_balancer or phrase("no class is given"),

@@ -802,7 +802,11 @@ from ansible_collections.kestrel.real_ip.plugins.module_utils._probe import (
 )
 from ansible_collections.kestrel.real_ip.plugins.module_utils._proxies import passed_by
 from ansible_collections.kestrel.real_ip.plugins.module_utils._queries import NAMES
-from ansible_collections.kestrel.real_ip.plugins.module_utils._vantage import PLACES, network
+from ansible_collections.kestrel.real_ip.plugins.module_utils._vantage import (
+    PLACES,
+    is_own,
+    network,
+)
 from ansible_collections.kestrel.real_ip.plugins.module_utils._verdict import (
     Expectation,
     Sample,
@@ -929,11 +933,13 @@ def walk_around(
                 known.setdefault(address.remote, []).append(host)
         except NoAnswer:
             unknown.append(host)
+    here = [] if todo.standpoint.inside else bypass.through_here(visits, todo.around, known, is_own)
     ways = bypass.ways(visits, todo.around, known, todo.standpoint)
-    targets = [way.target for way in ways]
+    targets = [way.target for way in (*here, *ways)]
     visited = survey(targets=targets, finish=bypass.evidence, until=until, family="any").run()
-    walked = [*zip(ways, visited)]
+    walked = [*zip(ways, visited[len(here) :])]
     entries, deceptions = bypass.judge(walked, todo.standpoint)
+    deceptions = {**bypass.sent_from_here(zip(here, visited)), **deceptions}
     unsafe = bypass.unsafe(walked)
     seen = {of: [one.result for one in visit.stations] for of, visit in enumerate(visits)}
     fronts = bypass.fronts(ways, todo.around, seen)

@@ -67,6 +67,8 @@ PRIVATE, PRIVATE_FRONT = "192.168.7.7", "2001:db8:113::2007"
 GATEWAY = "203.0.113.77"
 #: Another one of the proxy in front
 OTHER = "203.0.113.78"
+#: One that is translated to it
+ELASTIC = "203.0.113.79"
 FORBIDDEN = str(VIPS_IPV4[250])
 
 #: Ports of the layer-4 load balancer: what its nodes put in the place of a client's address.
@@ -273,6 +275,19 @@ def _gateway(place: Place) -> Iterator[None]:
 
 
 @contextmanager
+def _elastic(place: Place) -> Iterator[None]:
+    """The proxy in front behind an address that is translated to its machine's own."""
+    chain = f"""
+    chain translate {{{{
+        type nat hook output priority -100
+        ip daddr {ELASTIC} dnat to {{client2}}
+    }}}}
+    """
+    with _front(place), ruled(place.lab, CLIENT2.name, chain.format_map(place.facts)):
+        yield
+
+
+@contextmanager
 def _in_the_vpc(place: Place) -> Iterator[None]:
     """The operator's way to the load balancer begins in the nodes' network."""
     way = "route add {balancer}/32 via {clb} dev vpc src {operator_vpc}"
@@ -464,10 +479,17 @@ PROBES = (
         "on the proxy in front itself",
         (
             Row("V429", _to("http://{client2}/", "{client2}"), ("showed {client2} as",)),
+            Row("V429", _to(f"http://{ELASTIC}/", "{client2}"), ("to the pods, at {client2}:80",)),
             Row("V001", _to("http://{balancer}/", "{client2}")),
         ),
-        {"forge": False, **WAITING},
-        _front,
+        # Asked directly, it is the load balancer that sees the prober.
+        {
+            "cluster_addresses": {"load_balancers": ["{balancer}"]},
+            "vantage": "outside",
+            "forge": False,
+            **WAITING,
+        },
+        _elastic,
         CLIENT2.name,
     ),
     Probe(

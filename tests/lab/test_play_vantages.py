@@ -96,6 +96,20 @@ def test_each_is_seen_as_itself(verify: Verify) -> None:
     assert len(_lines(run)) == 2
 
 
+def test_what_is_asked_from_here_is_said(verify: Verify) -> None:
+    """A connection that is set for all hosts, and no name of another machine, leads there."""
+    local = {
+        "ansible_connection": "local",
+        "ansible_python_interpreter": "{{ ansible_playbook_python }}",
+        "real_ip_expected_source": EXPECTED,
+    }
+    run = verify({"office": local})
+    assert run.status == 0, run.output
+    assert "; probed from where Ansible runs" in run.line
+    run = verify(_expecting())
+    assert "from where Ansible runs" not in run.output
+
+
 def test_one_wrong_expectation_loses_and_is_named(verify: Verify) -> None:
     run = verify(_expecting(client2={"real_ip_expected_source": "203.0.113.77"}))
     assert run.status == 2

@@ -57,13 +57,13 @@ def test_ready_pods() -> None:
 def test_nodes_without_its_pods() -> None:
     ready = {"status": {"conditions": [{"type": "Ready", "status": "True"}]}}
     nodes = [
-        {"metadata": {"name": name, "labels": labels}, **status}
-        for name, labels, status in (
-            ("n3", {}, ready),
-            ("n2", {}, ready),
-            ("n1", {}, ready),
-            ("plane", {"node-role.kubernetes.io/control-plane": ""}, ready),
-            ("down", {}, {"status": {"conditions": [{"type": "Ready", "status": "Unknown"}]}}),
+        {"metadata": {"name": name}, "spec": {"taints": [{"key": key} for key in taints]}, **status}
+        for name, taints, status in (
+            ("n3", ("dedicated",), ready),
+            ("n2", (), ready),
+            ("n1", (), ready),
+            ("plane", ("node-role.kubernetes.io/control-plane",), ready),
+            ("down", (), {"status": {"conditions": [{"type": "Ready", "status": "Unknown"}]}}),
         )
     ]
     pods = [
@@ -71,6 +71,10 @@ def test_nodes_without_its_pods() -> None:
         {**a_pod("b", "False"), "spec": {"nodeName": "n2"}},
     ]
     assert other_nodes(nodes, pods, ["a"]) == ["n2", "n3"]
+    # A server of k3s takes pods, and clients' requests, as any other node.
+    label = {"node-role.kubernetes.io/control-plane": "true"}
+    server = {"metadata": {"name": "server", "labels": label}, **ready}
+    assert other_nodes([server], pods, ["a"]) == ["server"]
 
 
 def test_pods_that_are_not_ready_may_get_requests_too() -> None:

@@ -8,7 +8,12 @@ import socket
 import ssl
 
 import pytest
-from ansible_collections.kestrel.real_ip.plugins.module_utils._bypass import Around, ways
+from ansible_collections.kestrel.real_ip.plugins.module_utils._bypass import (
+    Around,
+    sent_from_here,
+    through_here,
+    ways,
+)
 from ansible_collections.kestrel.real_ip.plugins.module_utils._derive import Address
 from ansible_collections.kestrel.real_ip.plugins.module_utils._probe import (
     Endpoint,
@@ -21,6 +26,7 @@ from ansible_collections.kestrel.real_ip.plugins.module_utils._vantage import St
 from ansible_collections.kestrel.real_ip.plugins.module_utils._verdict import (
     Expectation,
     Question,
+    Sample,
     Strategy,
 )
 
@@ -186,3 +192,46 @@ def test_each_name_of_the_status_is_tried_as_host() -> None:
     found = ways([visit(CDN)], around, known(status), Standpoint("outside"))
     hosts = [way.target.endpoint.host_header for way in found if way.target.endpoint.port == 80]
     assert hosts == ["www.example.com", VIP, "cdn.example.com"]
+
+
+@pytest.mark.parametrize(
+    ("status", "met", "verdict", "observed", "asked"),
+    [
+        # What stands in front may be this machine, behind an address that is translated.
+        ([VIP], CDN, "preserved", "10.0.0.20", True),
+        ([], CDN, "preserved", "10.0.0.20", True),
+        (["cdn.example.com", VIP], CDN, "preserved", "10.0.0.20", True),
+        # The load balancer, in front of which nothing stands
+        ([VIP], VIP, "preserved", "10.0.0.20", False),
+        (["lb.example.com"], VIP, "preserved", "10.0.0.20", False),
+        # Another machine's, as behind an address translation
+        ([VIP], CDN, "preserved", "203.0.113.20", False),
+        ([VIP], CDN, "lost", "10.0.0.20", False),
+        # A tunnel may end elsewhere.
+        ([VIP], CDN, "preserved", "127.0.0.1", False),
+    ],
+)
+def test_a_proxy_on_the_probers_own_machine_is_looked_for(
+    status: list[str], met: str, verdict: str, observed: str, asked: bool
+) -> None:
+    of = visit(met)
+    of.stations[0].result = {"verdict": verdict, "observed": {observed: 10}}
+    own = {"10.0.0.20", "127.0.0.1"}
+    found = through_here([of], Around(load_balancer=status), known(status), own.__contains__)
+    places = [(way.target.endpoint.host, way.target.endpoint.port) for way in found]
+    assert places == [("10.0.0.20", 80), ("10.0.0.20", 443)] * asked
+    assert not any(way.target.forgeries for way in found), "nothing is forged there"
+
+
+@pytest.mark.parametrize(("code", "told"), [("V001", True), ("V507", False), ("V407", False)])
+def test_what_answers_on_the_probers_own_machine(code: str, told: bool) -> None:
+    of = visit(CDN)
+    of.stations[0].result = {"verdict": "preserved", "observed": {"10.0.0.20": 10}}
+    [way, *__] = through_here([of], Around(), {}, lambda _address: True)
+    there = visit("10.0.0.20")
+    there.stations[0].result = ([Sample(code)], [])
+    found = sent_from_here([(way, there)])
+    assert [*found] == [0] * told
+    if told:
+        assert (found[0]["code"], found[0]["verdict"]) == ("V429", "unproven")
+        assert "10.0.0.20:80" in found[0]["reason"]

@@ -8,7 +8,10 @@ import json
 from typing import Any
 
 import pytest
-from ansible_collections.kestrel.real_ip.plugins.module_utils._codes import VERDICTS
+from ansible_collections.kestrel.real_ip.plugins.module_utils._codes import (
+    VERDICTS,
+    reservations,
+)
 from ansible_collections.kestrel.real_ip.plugins.module_utils._derive import parse_ranges
 from ansible_collections.kestrel.real_ip.plugins.module_utils._evidence import (
     describe,
@@ -168,6 +171,11 @@ def test_an_address_without_a_route(targets: Any, codes: list[str]) -> None:
         assert address in one["reason"]
         assert one["requests"]["sent"] == 1
     total = summarize(settled, [])
+    left = [one["address"] for one in settled if one["verdict"] == "untested"]
+    told = f"; not tested, no route: {', '.join(left)}" if left else ""
+    assert total["reason"].partition("; not tested")[1:] == told.partition("; not tested")[1:]
+    named = ["addresses without a route not tested"] if left else []
+    assert [one for one in reservations(total["reason"]) if "route" in one] == named
     assert total["verdict"] == min(
         (one["verdict"] for one in settled if one["verdict"] != "untested"), key=VERDICTS.index
     )
@@ -198,6 +206,15 @@ def test_the_worst_address_decides() -> None:
 def test_the_first_of_the_worst_decides() -> None:
     both = [result(WRONG), result(WRONG, address="198.51.100.11")]
     assert summarize(both, [])["address"] == BALANCER
+
+
+def test_of_many_addresses_without_a_route_some_are_named() -> None:
+    many = [
+        {**result(UNROUTED, address=f"2001:db8::{number}"), "verdict": "untested"}
+        for number in range(1, 6)
+    ]
+    reason = summarize([result(GOOD, OTHER), *many], [])["reason"]
+    assert reason.endswith("no route: 2001:db8::1, 2001:db8::2, 2001:db8::3, 2 more")
 
 
 PARTLY = "; forgery tested in part (2 of 60 forged requests not answered)"

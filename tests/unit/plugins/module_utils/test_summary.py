@@ -790,7 +790,7 @@ def test_what_was_diagnosed_is_diagnosed_again(
 
 def test_two_vantage_points_on_one_machine_are_one() -> None:
     here, there = {**GOOD, "network": "a"}, {**GOOD, "network": "b"}
-    alike = told_apart({"x": here, "y": {**PROBE, "network": "a"}, "z": there, "q": REFUSED})
+    alike = told_apart({"x": here, "y": {**PROBE, "network": "a"}, "z": there, "q": REFUSED}, "c")
     assert [one for one in alike if "verdict" in alike[one]] == ["x", "z"]
     assert "that x is as well" in alike["y"]["msg"]
     found = _combined(alike)
@@ -802,4 +802,26 @@ def test_two_vantage_points_on_one_machine_are_one() -> None:
     assert "同一台" in chinese(found["vantages"]["y"]["reason"])
     # What doesn't tell its network, as another system than Linux, is believed.
     unknown = {name: {**GOOD, "network": ""} for name in "xy"}
-    assert told_apart(unknown) == unknown
+    assert told_apart(unknown, "") == unknown
+
+
+@pytest.mark.parametrize(
+    ("name", "here", "told"),
+    [
+        ("office", "a", True),
+        ("localhost", "a", False),
+        ("office", "b", False),
+        ("office", "", False),
+    ],
+)
+def test_a_vantage_point_that_is_where_ansible_runs_says_so(
+    name: str, here: str, told: bool
+) -> None:
+    [(of, probe)] = told_apart({name: {**GOOD, "network": "a"}}, here).items()
+    found = _combined({of: probe})
+    words = "probed from where Ansible runs"
+    assert (words in found["reason"]) is told
+    assert reservations(found["reason"]) == [words] * told
+    assert ("运行 Ansible" in chinese(found["reason"])) is told
+    # Who doesn't answer has said nothing of its machine.
+    assert told_apart({name: REFUSED}, here) == {name: REFUSED}

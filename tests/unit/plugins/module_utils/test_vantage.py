@@ -11,6 +11,7 @@ from ansible_collections.kestrel.real_ip.plugins.module_utils._vantage import (
     PLACES,
     Standpoint,
     find,
+    is_contained,
     is_own,
     network,
 )
@@ -104,3 +105,29 @@ def test_a_network_is_told_apart_from_those_of_other_machines_and_containers(
     assert all(re.fullmatch("[0-9a-f]{16}", one) for one in told)
     assert network(boots[0], spaces[0]) == network(boots[0], spaces[0])
     assert network(tmp_path / "none", spaces[0]) == network(boots[0], tmp_path / "none") == ""
+
+
+@pytest.mark.parametrize(
+    ("mark", "interfaces", "contained"),
+    [
+        (True, {"lo": (1, 1), "eth0": (2, 17)}, True),
+        # In the machine's own network, beside what leads into other containers
+        (True, {"lo": (1, 1), "eth0": (2, 2), "veth0": (5, 2)}, False),
+        (True, {"lo": (1, 1)}, False),
+        (False, {"lo": (1, 1), "eth0": (2, 17)}, False),
+    ],
+)
+def test_a_container_is_told_by_its_mark_and_its_interfaces(
+    tmp_path: Path, mark: bool, interfaces: dict[str, tuple[int, int]], contained: bool
+) -> None:
+    if mark:
+        (tmp_path / ".dockerenv").touch()
+    for name, (own, other) in interfaces.items():
+        (tmp_path / "net" / name).mkdir(parents=True)
+        (tmp_path / "net" / name / "ifindex").write_text(f"{own}\n")
+        (tmp_path / "net" / name / "iflink").write_text(f"{other}\n")
+    # As bonding_masters, which is a file
+    (tmp_path / "net" / "masters").touch()
+    marks = [tmp_path / ".dockerenv", tmp_path / "none"]
+    assert is_contained(marks, tmp_path / "net") is contained
+    assert is_contained(marks, tmp_path / "none") is False

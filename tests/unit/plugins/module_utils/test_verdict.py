@@ -1069,6 +1069,83 @@ def test_nodes_without_its_pods_are_said_on_layer_4(layer: str, told: bool) -> N
     assert found.code == "V001"
     assert ("; nodes without its pods: n2, n3" in found.reason) is told
     assert ("nodes without its pods" in reservations(found.reason)) is told
+    # Where nodes may not be listed
+    unknown = case._replace(other_nodes=()).judge().reason
+    assert ("; nodes without its pods not known" in unknown) is told
+    assert ("nodes without its pods not known" in reservations(unknown)) is told
+    known = case._replace(other_nodes=(), cluster={"nodes": [NODE]}).judge().reason
+    assert "nodes without" not in known
+
+
+@pytest.mark.parametrize(
+    ("expected", "local", "told"),
+    [
+        # Behind an address translation, a proxy of the same network would count as well.
+        (("8.8.4.0/24",), "192.168.7.7", True),
+        ((PUBLIC, "8.8.8.77"), "192.168.7.7", True),
+        ((PUBLIC,), "192.168.7.7", False),
+        (("8.8.4.0/24",), PUBLIC, False),
+        # One of each family
+        ((PUBLIC, CLIENT_6), "192.168.7.7", False),
+    ],
+)
+def test_any_of_several_expected_addresses_counts_and_that_is_said(
+    expected: tuple[str, ...], local: str, told: bool
+) -> None:
+    cluster = {kind: [] for kind in ("nodes", "pods", "services", "load_balancers")}
+    found = Case((answer(PUBLIC),), expected, local=local, cluster=cluster).judge()
+    assert found.code == "V001", found.reason
+    assert (f"; any expected address counts, seen {PUBLIC}" in found.reason) is told
+    assert ("any expected address counts" in reservations(found.reason)) is told
+
+
+@pytest.mark.parametrize(
+    ("own", "contained", "code"),
+    [
+        ("172.18.0.2", True, "V404"),
+        ("192.168.16.2", True, "V404"),
+        ("10.89.0.2", True, "V404"),
+        # A virtual machine's, or a pod's of another cluster
+        ("172.18.0.2", False, "V001"),
+        ("10.0.0.5", True, "V001"),
+        # Of which somebody has said that it is the client's
+        ("172.18.0.2", None, "V001"),
+    ],
+)
+def test_a_containers_own_address_proves_nothing(
+    own: str, contained: bool | None, code: str
+) -> None:
+    given = {"expected": (own,)} if contained is None else {"source": "local"}
+    at = Standpoint(contained=contained is not False)
+    case = Case((answer(own),), local=own, remote="10.0.0.100", standpoint=at, **given)
+    assert case.judge().code == code
+
+
+@pytest.mark.parametrize(
+    ("balancers", "code"),
+    [([BALANCER], "V405"), ([PUBLIC], "V001"), (None, "V001")],
+    ids=["in front", "the load balancer", "not known"],
+)
+def test_the_marks_speak_for_the_load_balancers_own_address(
+    balancers: list[str] | None, code: str
+) -> None:
+    """What stands in front of it has another one, and is its client."""
+    cluster = {} if balancers is None else {"load_balancers": balancers}
+    marked = answer("10.0.0.5", headers=LB_HEADERS)
+    case = Case((marked,), ("10.0.0.5",), remote=PUBLIC, balancer="qcloud", cluster=cluster)
+    assert case.judge().code == code
+
+
+def test_the_list_that_ingress_nginx_has_replaced_shows_a_proxy() -> None:
+    kept = (("X-Original-Forwarded-For", "8.8.8.77"),)
+    case = Case((answer("8.8.4.4", kept),), ("8.8.4.4",), local="192.168.7.7")
+    found = case.judge()
+    assert found.code == "V430"
+    assert "8.8.8.77 stands on the client's side" in found.reason
+    # A proxy of the prober's own network, or one that has the prober's address for its client
+    for text in ("192.168.7.7", "8.8.4.4"):
+        again = (answer("8.8.4.4", (("X-Original-Forwarded-For", text),)),)
+        assert case._replace(answers=again).judge().code == "V001"
 
 
 def test_what_was_not_tested_is_said_last() -> None:
