@@ -817,8 +817,7 @@ def test_two_vantage_points_on_one_machine_are_one() -> None:
 def test_a_vantage_point_that_is_where_ansible_runs_says_so(
     name: str, here: str, told: bool
 ) -> None:
-    [(of, probe)] = told_apart({name: {**GOOD, "network": "a"}}, here).items()
-    found = _combined({of: probe})
+    found = _combined(told_apart({name: {**GOOD, "network": "a"}}, here))
     words = "probed from where Ansible runs"
     assert (words in found["reason"]) is told
     assert reservations(found["reason"]) == [words] * told
