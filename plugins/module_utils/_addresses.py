@@ -69,6 +69,12 @@ def unready_pods(pods: t.Iterable[Object], ready: t.Container[str]) -> list[str]
 _CONTROL_PLANE = ("node-role.kubernetes.io/control-plane", "node-role.kubernetes.io/master")
 
 
+def is_control_plane(node: Object) -> bool:
+    """Whether a node takes nothing but the control plane."""
+    taints = node.get("spec", {}).get("taints") or []
+    return any(taint["key"] in _CONTROL_PLANE for taint in taints)
+
+
 def other_nodes(
     nodes: t.Iterable[Object], pods: t.Iterable[Object], ready: t.Container[str]
 ) -> list[str]:
@@ -79,10 +85,7 @@ def other_nodes(
     return sorted(
         node["metadata"]["name"]
         for node in nodes
-        if node["metadata"]["name"] not in used
-        and not {*_CONTROL_PLANE}
-        & {taint["key"] for taint in node.get("spec", {}).get("taints") or []}
-        and _is_ready(node)
+        if node["metadata"]["name"] not in used and not is_control_plane(node) and _is_ready(node)
     )
 
 

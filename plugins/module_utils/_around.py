@@ -16,7 +16,12 @@ from itertools import zip_longest
 from ansible_collections.kestrel.real_ip.plugins.module_utils._addresses import (
     full_name,
     has_ended,
+    is_control_plane,
     labels_match,
+)
+from ansible_collections.kestrel.real_ip.plugins.module_utils._derive import (
+    is_private,
+    parse_address,
 )
 from ansible_collections.kestrel.real_ip.plugins.module_utils._listeners import (
     Listener,
@@ -97,7 +102,7 @@ def around(
     # What its load balancer writes, as the PROXY protocol, nobody does at its external addresses.
     own = {**service, "status": {}} if service and service is front else service
     behind = [own, *others] if own else []
-    some = list(nodes)[:_NODES]
+    some = sorted(nodes, key=is_control_plane)[:_NODES]
     rules = (front or {}).get("spec", {}).get("rules") or []
     asked = [(node, port) for node in some for port in node_port(service or {}, rules)]
     more = [(node, port) for node in some for one in behind[1:] for port in node_port(one, rules)]
@@ -109,10 +114,13 @@ def around(
         external = kinds.get("ExternalIP")
         address = (external or kinds.get("InternalIP") or [""])[0]
         if address:
-            key = "node_ports" if external else "internal_node_ports"
+            # One that everybody can have for his own is asked from where it belongs.
+            told = parse_address(address)
+            open_to_all = external or (told and not is_private(told.address))
+            key = "node_ports" if open_to_all else "internal_node_ports"
             found[key].append(f"{bracketed(address)}:{port}")
-    told = (host for host, _paths in every_rule(front or {}, service))
-    called = [host for host in told if _NAME.fullmatch(host)]
+    named_by = (host for host, _paths in every_rule(front or {}, service))
+    called = [host for host in named_by if _NAME.fullmatch(host)]
     named = [*dict.fromkeys(map(_one_of, called))][:_HOSTS]
     listening = [f"{scheme}:{port}" for scheme, port in every_listener(front or {})]
     return {

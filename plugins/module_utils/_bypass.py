@@ -42,7 +42,10 @@ from ansible_collections.kestrel.real_ip.plugins.module_utils._probe import (
     Visit,
     to_knock_with,
 )
-from ansible_collections.kestrel.real_ip.plugins.module_utils._vantage import Standpoint
+from ansible_collections.kestrel.real_ip.plugins.module_utils._vantage import (
+    Standpoint,
+    own_towards,
+)
 from ansible_collections.kestrel.real_ip.plugins.module_utils._verdict import (
     TOO_MANY,
     deceived,
@@ -120,43 +123,49 @@ def through_here(
     visits: Sequence[Visit],
     around: Around,
     known: Mapping[Address, Sequence[str]],
-    is_own: Callable[[str], bool],
+    towards: Callable[[str], str] = own_towards,
 ) -> list[Way]:
-    """For each target whose pods saw an address of the prober's machine, what to ask there.
+    """For each target whose pods saw what is expected, what to ask at the prober's own addresses.
 
-    A proxy that runs on it sends with that address too, whoever its client is. The target need not
-    have the proxy's own address, which can be translated, or that of what stands in front. That of
-    a load balancer is none. ``known``: as for :func:`ways`.
+    A proxy that runs there sends with the prober's address too, whoever its client is. The target
+    need not have the proxy's own address, which can be translated, or that of what stands in front.
+    That of a load balancer is none. ``known``: as for :func:`ways`; ``towards``: from which address
+    the prober speaks to another one.
     """
     found = []
     balancers = _own(around, known)
     for number, visit in enumerate(visits):
         named = visit.target.question.cluster.load_balancers or parse_ranges([])
-        front = [
-            one.result
+        good = [
+            one
             for one in visit.stations
-            if one.address.remote not in balancers and not in_ranges(one.address.remote, named)
+            if one.result["verdict"] in ("preserved", "forgeable")
+            and one.address.remote not in balancers
+            and not in_ranges(one.address.remote, named)
         ]
-        good = [result for result in front if result["verdict"] == "preserved"]
-        for address in dict.fromkeys(text for one in good for text in one["observed"]):
+        seen = [text for one in good for text in one.result["observed"] if towards(text) == text]
+        used = [towards(str(one.address.remote)) for one in good]
+        for address in dict.fromkeys([*seen, *used]):
             own = parse_address(address)
             # Over loopback it may be a tunnel that ends elsewhere.
-            if own and not own.address.is_loopback and is_own(address):
+            if own and not own.address.is_loopback:
                 for target in _listeners(visit.target, address, around, forge=False):
                     found.append(Way(OWN, (number,), target))
     return found
 
 
-def sent_from_here(walked: Iterable[tuple[Way, Visit]]) -> dict[int, Result]:
-    """For each target past which such a way leads to the pods what that says of it."""
+def sent_from_here(
+    walked: Iterable[tuple[Way, Visit]], visits: Sequence[Visit]
+) -> dict[int, Result]:
+    """For each target whose pods are reached by such a way what that says of it."""
     found: dict[int, Result] = {}
     for way, visit in walked:
         own = next((str(one.path) for one in visit.stations if _answers(one)), None)
-        if own is not None:
-            facts = {"address": way.target.url, "own": own}
+        for of in way.of if own else ():
+            seen = {text for one in visits[of].stations for text in one.result["observed"]}
             where = way.target.question.strategy.where
-            facts |= {"seen": way.target.endpoint.host, "where": where}
-            found.update(dict.fromkeys(way.of, _told("V429", facts)))
+            facts = {"address": way.target.url, "own": own, "where": where}
+            found[of] = _told("V429", {**facts, "seen": ", ".join(sorted(seen))})
     return found
 
 
@@ -267,6 +276,8 @@ def _listeners(target: Target, host: str, around: Around, forge: bool = True) ->
     same = (target.endpoint.port, target.endpoint.tls is not None)
     found = []
     for port, secured in dict.fromkeys([same, *around.listeners, (80, False), (443, True)]):
+        if secured and around.tls is None:
+            continue
         there = _to(target, host, port, forge=forge)
         found.append(_secured(there, target.endpoint, around) if secured else _plain(there))
     return found

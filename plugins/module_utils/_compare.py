@@ -324,10 +324,11 @@ def _reserved(before: Data | None, after: Data | None) -> t.Iterator[str]:
 
 
 def _warned(before: Data | None, after: Data | None) -> t.Iterator[str]:
-    """Warnings of which there are more of a kind now, in their words: addresses and numbers in
-    them can be others than before where nothing has changed.
+    """Warnings of which there are more of a kind beside what is preserved now, in their words:
+    addresses and numbers in them can be others than before where nothing has changed.
     """
-    if not (before and after) or "warnings_found" not in before:
+    # Of what is bad the verdict says more.
+    if not (before and after) or after["verdict"] != PRESERVED or "warnings_found" not in before:
         return
     old, new = (
         {str(text): kind_of(text) for text in one.get("warnings_found") or []}

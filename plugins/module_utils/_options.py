@@ -645,9 +645,10 @@ def plan(params: Params) -> Plan:
     )
     _refuse_expected(request.headers, targets)
     around = _around(params["bypass"] or {})
-    if around.load_balancer or around.service:
+    targets = [*_secured(targets, params)]
+    if around.load_balancer or around.service or any(one.endpoint.tls for one in targets):
         around = around._replace(tls=_target_tls({**params, "validate_certs": False}))
-    return Plan(_secured(targets, params), request, _own_address(params), standpoint, around)
+    return Plan(targets, request, _own_address(params), standpoint, around)
 
 
 #: Options on whose values neither targets nor the cluster have a say

@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import hashlib
 import socket
+import uuid
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Callable, NamedTuple
@@ -42,19 +43,26 @@ class Standpoint(NamedTuple):
         return self.inside or self.checked or self.said
 
 
-def is_own(address: str) -> bool:
-    """Whether an interface of this machine has the address.
+def own_towards(address: str) -> str:
+    """From which of its addresses this machine speaks to another one; empty without a route.
 
-    To an address of its own a machine speaks from that very address. Connecting a datagram socket
-    asks the routing table and sends nothing.
+    Connecting a datagram socket asks the routing table and sends nothing.
     """
     family = socket.AF_INET6 if ":" in address else socket.AF_INET
     try:
         with socket.socket(family, socket.SOCK_DGRAM) as probe:
             probe.connect((address, 9))
-            return bool(probe.getsockname()[0] == address)
+            return str(probe.getsockname()[0])
     except OSError:
-        return False
+        return ""
+
+
+def is_own(address: str) -> bool:
+    """Whether an interface of this machine has the address.
+
+    To an address of its own a machine speaks from that very address.
+    """
+    return own_towards(address) == address
 
 
 #: What Docker and Podman put into each container
@@ -82,13 +90,14 @@ def is_contained(marks: Iterable[Path] = _MARKS, interfaces: Path = Path("/sys/c
 def network(
     boot: Path = Path("/proc/sys/kernel/random/boot_id"), space: Path = Path("/proc/self/ns/net")
 ) -> str:
-    """What tells this machine's network, or a container's own, from any other; empty where the
-    system doesn't say. Two vantage points with the same one are one.
+    """What tells this machine's network, or a container's own, from any other. Two vantage points
+    with the same one are one.
     """
     try:
         told = f"{boot.read_text('ascii').strip()} {space.stat().st_ino}"
     except (OSError, UnicodeDecodeError):
-        return ""
+        # No Linux, and so no network of a container's own
+        told = f"{socket.gethostname()} {uuid.getnode()}"
     return hashlib.sha256(told.encode()).hexdigest()[:16]
 
 

@@ -17,7 +17,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from ipaddress import ip_network
-from itertools import starmap
+from itertools import groupby, starmap
 from typing import Any, NamedTuple
 
 from ansible_collections.kestrel.real_ip.plugins.module_utils._balancers import BALANCERS
@@ -255,7 +255,8 @@ class Sample(NamedTuple):
     ``first``: the address in the first line of a single header that stands in several, empty where
     none stands there;
     ``fooled``: numbers of the CANDIDATES that give a forged address;
-    ``other``: an address on the client's side of ``seen``, if nothing was forged.
+    ``other``: an address on the client's side of ``seen``, if nothing was forged;
+    ``twice``: beyond that one ``seen`` stands once more, so that its machine is also on the path.
     """
 
     code: str
@@ -275,6 +276,7 @@ class Sample(NamedTuple):
     first: str | None = None
     fooled: frozenset[int] = frozenset()
     other: str | None = None
+    twice: bool = False
 
 
 # --- One answer -----------------------------------------------------------------------------------
@@ -505,7 +507,8 @@ def _code(sample: Sample, expected: tuple[Network, ...], question: Question, pat
     if matched == "V001" and _is_neighbour(sample, expected):
         return "V428"
     # Clients share what is seen then, unless it is the prober's own.
-    if matched == "V001" and not on_layer_4 and sample.other and sample.seen != sample.local:
+    shared = sample.seen != sample.local or sample.twice
+    if matched == "V001" and not on_layer_4 and sample.other and shared:
         return "V430"
     if matched is not None:
         return matched
@@ -576,9 +579,13 @@ def read(
     if forgery is None:
         kept = [(DEFAULT_HEADER, value) for _name, value in _lines(echo.headers, _REPLACED)]
         before = [*elements(kept, DEFAULT_HEADER), sample.seen]
-        lists = (elements(echo.headers, strategy.list_header), before)
-        others = (_another(sample.seen, one[-_MAX_PROXIES:], expected) for one in lists)
-        sample = sample._replace(other=next(filter(None, others), None))
+        whole = (elements(echo.headers, strategy.list_header), before)
+        lists = [one[-_MAX_PROXIES:] for one in whole]
+        others = (_another(sample.seen, one, expected) for one in lists)
+        sample = sample._replace(
+            other=next(filter(None, others), None),
+            twice=any(_stands_twice(sample.seen, one) for one in lists),
+        )
     code = "V420" if hidden else _code(sample, expected, question, path)
     lost = CODES[code].verdict == "lost" and question.layer == "l7"
     return sample._replace(
@@ -606,6 +613,12 @@ def _another(
         if places and not is_private(found.address):
             return text
     return None
+
+
+def _stands_twice(seen: str | None, listed: Sequence[str | None]) -> bool:
+    """Whether an address stands in a list again, with another one between."""
+    alike = [text for text, _group in groupby(listed)]
+    return seen is not None and alike.count(seen) > 1
 
 
 def _is_told_twice(echo: Echo) -> bool:

@@ -756,7 +756,7 @@ targets:
 """
 
 import os
-from functools import partial
+from functools import partial, reduce
 from time import monotonic
 from typing import Any, Callable
 
@@ -766,6 +766,7 @@ from ansible_collections.kestrel.real_ip.plugins.module_utils._codes import (
     UNSOUGHT,
     doubt_of,
     with_doubt,
+    without_advice,
 )
 from ansible_collections.kestrel.real_ip.plugins.module_utils._derive import (
     STRATEGIES,
@@ -804,7 +805,6 @@ from ansible_collections.kestrel.real_ip.plugins.module_utils._proxies import pa
 from ansible_collections.kestrel.real_ip.plugins.module_utils._queries import NAMES
 from ansible_collections.kestrel.real_ip.plugins.module_utils._vantage import (
     PLACES,
-    is_own,
     network,
 )
 from ansible_collections.kestrel.real_ip.plugins.module_utils._verdict import (
@@ -920,9 +920,12 @@ def results(visit: Visit) -> list[dict[str, Any]]:
 
 def walk_around(
     survey: Callable[..., Survey], visits: list[Visit], todo: Plan, until: float
-) -> tuple[list[dict[str, Any]], dict[int, dict[str, Any]], dict[int, dict[int, str]], list[str]]:
+) -> tuple[
+    list[dict[str, Any]], dict[int, list[dict[str, Any]]], dict[int, dict[int, str]], list[str]
+]:
     """Try the ways around what stands in front of the pods, see :func:`bypass.judge` and
-    :func:`bypass.unsafe`; and the warnings that come of them.
+    :func:`bypass.unsafe`, and through the prober's own machine, see :func:`bypass.sent_from_here`;
+    and the warnings that come of them.
     """
     known: dict[Address, list[str]] = {}
     unknown = [host for host, _port in todo.around.service if todo.standpoint.inside]
@@ -933,26 +936,33 @@ def walk_around(
                 known.setdefault(address.remote, []).append(host)
         except NoAnswer:
             unknown.append(host)
-    here = [] if todo.standpoint.inside else bypass.through_here(visits, todo.around, known, is_own)
+    here = [] if todo.standpoint.inside else bypass.through_here(visits, todo.around, known)
     ways = bypass.ways(visits, todo.around, known, todo.standpoint)
     targets = [way.target for way in (*here, *ways)]
     visited = survey(targets=targets, finish=bypass.evidence, until=until, family="any").run()
     walked = [*zip(ways, visited[len(here) :])]
     entries, deceptions = bypass.judge(walked, todo.standpoint)
-    deceptions = {**bypass.sent_from_here(zip(here, visited)), **deceptions}
+    sent = bypass.sent_from_here(zip(here, visited), visits)
+    both = {of: [*filter(None, (sent.get(of), deceptions.get(of)))] for of in {*sent, *deceptions}}
     unsafe = bypass.unsafe(walked)
     seen = {of: [one.result for one in visit.stations] for of, visit in enumerate(visits)}
     fronts = bypass.fronts(ways, todo.around, seen)
-    return entries, deceptions, unsafe, [*bypass.warnings(walked, entries, unknown), *fronts]
+    return entries, both, unsafe, [*bypass.warnings(walked, entries, unknown), *fronts]
 
 
-def with_bypass(result: dict[str, Any], deception: dict[str, Any] | None) -> dict[str, Any]:
-    """An address' result, its verdict taken back where clients can walk around its proxy."""
-    if not (deception and worsens(deception["code"], result["code"])):
+def with_bypass(result: dict[str, Any], found: dict[str, Any]) -> dict[str, Any]:
+    """An address' result, its verdict taken back where clients can walk around its proxy, or where
+    what arrived may be that of a proxy on the prober's machine; ``found``: what says so.
+    """
+    if worsens(found["code"], result["code"]):
+        doubt = doubt_of(result["code"])
+        reason = with_doubt(found["reason"], doubt)
+        return {**result, **found, "reason": reason, "doubt": doubt, "safe_strategy": None}
+    doubt = doubt_of(found["code"])
+    if doubt is None or result["verdict"] != "forgeable" or result["doubt"]:
         return result
-    doubt = doubt_of(result["code"])
-    reason = with_doubt(deception["reason"], doubt)
-    return {**result, **deception, "reason": reason, "doubt": doubt, "safe_strategy": None}
+    reason = with_doubt(result["reason"], doubt)
+    return {**without_advice(result), "reason": reason, "doubt": doubt}
 
 
 def run(params: dict[str, Any]) -> dict[str, Any]:
@@ -979,7 +989,9 @@ def run(params: dict[str, Any]) -> dict[str, Any]:
     visits = survey(targets=targets, finish=finish, until=until).run()
     entries, deceptions, unsafe, warnings = walk_around(survey, visits, todo, until + BYPASS_TIME)
     found = [
-        bypass.without_unsafe(with_bypass(one, deceptions.get(number)), unsafe.get(number, {}))
+        bypass.without_unsafe(
+            reduce(with_bypass, deceptions.get(number, ()), one), unsafe.get(number, {})
+        )
         for number, visit in enumerate(visits)
         for one in results(visit)
     ]

@@ -153,6 +153,8 @@ PORTS = {"spec": {"ports": [{"port": 80, "nodePort": 30080}]}}
             [],
         ),
         ([_node(Hostname=["n"], InternalIP=["2001:db8::1"])], PORTS, [], ["[2001:db8::1]:30080"]),
+        # A rented server has nothing but its public one.
+        ([_node(InternalIP=["8.8.4.4"])], PORTS, ["8.8.4.4:30080"], []),
         (
             [_node(InternalIP=[f"10.0.0.{n}"]) for n in range(9)],
             PORTS,
@@ -417,3 +419,11 @@ def test_around_where_the_load_balancer_listens(
 ) -> None:
     found = around([], None, front)["listeners"]
     assert (len(found) if isinstance(expected, int) else found) == expected
+
+
+def test_node_ports_of_the_control_plane_are_asked_last() -> None:
+    nodes = [_node(InternalIP=[f"10.0.0.{n}"]) for n in range(1, 6)]
+    for node in nodes[:3]:
+        node["spec"] = {"taints": [{"key": "node-role.kubernetes.io/control-plane"}]}
+    found = around(nodes, PORTS, None)["internal_node_ports"]
+    assert found == ["10.0.0.4:30080", "10.0.0.5:30080", "10.0.0.1:30080"]

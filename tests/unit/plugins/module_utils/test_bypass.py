@@ -194,21 +194,28 @@ def test_each_name_of_the_status_is_tried_as_host() -> None:
     assert hosts == ["www.example.com", VIP, "cdn.example.com"]
 
 
+#: Where the prober stands, behind an address that is translated
+INNER, OUTER = "10.0.0.20", "203.0.113.20"
+
+
+def towards(address: str) -> str:
+    """From which address the prober speaks to another one."""
+    return address if address in (INNER, "127.0.0.1") else INNER
+
+
 @pytest.mark.parametrize(
     ("status", "met", "verdict", "observed", "asked"),
     [
         # What stands in front may be this machine, behind an address that is translated.
-        ([VIP], CDN, "preserved", "10.0.0.20", True),
-        ([], CDN, "preserved", "10.0.0.20", True),
-        (["cdn.example.com", VIP], CDN, "preserved", "10.0.0.20", True),
+        ([VIP], CDN, "preserved", INNER, True),
+        ([VIP], CDN, "preserved", OUTER, True),
+        ([VIP], CDN, "forgeable", OUTER, True),
+        ([], CDN, "preserved", INNER, True),
+        (["cdn.example.com", VIP], CDN, "preserved", INNER, True),
         # The load balancer, in front of which nothing stands
-        ([VIP], VIP, "preserved", "10.0.0.20", False),
-        (["lb.example.com"], VIP, "preserved", "10.0.0.20", False),
-        # Another machine's, as behind an address translation
-        ([VIP], CDN, "preserved", "203.0.113.20", False),
-        ([VIP], CDN, "lost", "10.0.0.20", False),
-        # A tunnel may end elsewhere.
-        ([VIP], CDN, "preserved", "127.0.0.1", False),
+        ([VIP], VIP, "preserved", INNER, False),
+        (["lb.example.com"], VIP, "preserved", INNER, False),
+        ([VIP], CDN, "lost", INNER, False),
     ],
 )
 def test_a_proxy_on_the_probers_own_machine_is_looked_for(
@@ -216,22 +223,30 @@ def test_a_proxy_on_the_probers_own_machine_is_looked_for(
 ) -> None:
     of = visit(met)
     of.stations[0].result = {"verdict": verdict, "observed": {observed: 10}}
-    own = {"10.0.0.20", "127.0.0.1"}
-    found = through_here([of], Around(load_balancer=status), known(status), own.__contains__)
+    around = Around(load_balancer=status, tls=ssl.create_default_context())
+    found = through_here([of], around, known(status), towards)
     places = [(way.target.endpoint.host, way.target.endpoint.port) for way in found]
-    assert places == [("10.0.0.20", 80), ("10.0.0.20", 443)] * asked
+    assert places == [(INNER, 80), (INNER, 443)] * asked
+    assert [bool(way.target.endpoint.tls) for way in found] == [False, True] * asked
     assert not any(way.target.forgeries for way in found), "nothing is forged there"
+
+
+def test_over_loopback_a_tunnel_may_end_elsewhere() -> None:
+    of = visit(CDN)
+    of.stations[0].result = {"verdict": "preserved", "observed": {"127.0.0.1": 10}}
+    assert through_here([of], Around(), {}, lambda _address: "127.0.0.1") == []
 
 
 @pytest.mark.parametrize(("code", "told"), [("V001", True), ("V507", False), ("V407", False)])
 def test_what_answers_on_the_probers_own_machine(code: str, told: bool) -> None:
     of = visit(CDN)
-    of.stations[0].result = {"verdict": "preserved", "observed": {"10.0.0.20": 10}}
-    [way, *__] = through_here([of], Around(), {}, lambda _address: True)
-    there = visit("10.0.0.20")
+    of.stations[0].result = {"verdict": "preserved", "observed": {OUTER: 10}}
+    [way, *__] = through_here([of], Around(), {}, towards)
+    there = visit(INNER)
     there.stations[0].result = ([Sample(code)], [])
-    found = sent_from_here([(way, there)])
+    found = sent_from_here([(way, there)], [of])
     assert [*found] == [0] * told
     if told:
         assert (found[0]["code"], found[0]["verdict"]) == ("V429", "unproven")
-        assert "10.0.0.20:80" in found[0]["reason"]
+        assert f"{INNER}:80" in found[0]["reason"]
+        assert f"showed {OUTER} as" in found[0]["reason"]

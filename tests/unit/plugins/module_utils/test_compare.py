@@ -272,6 +272,14 @@ def test_new_warnings_are_noted(
     assert [*one.notes] == [f"now warned: {text}" for text in told]
 
 
+def test_warnings_beside_what_is_lost_are_its_own_affair() -> None:
+    before, after = found("preserved", warnings_found=[]), found("lost", warnings_found=[WARNED])
+    nothing: dict[str, t.Any] = {"probes": {}, "path": [], "findings": []}
+    run = {"playbook": "verify", "time": "t", "versions": {}}
+    [one] = compare(*(document({"a": (entry, nothing)}, run) for entry in (before, after)))
+    assert (one.change, one.notes) == ("worse", ())
+
+
 def test_the_names_of_another_verification_are_not_those_of_the_entry() -> None:
     """A run that verified twice has the worst entry, and the last one's evidence."""
     run = {"playbook": "verify", "time": "t", "versions": {}}

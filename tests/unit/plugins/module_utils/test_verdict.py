@@ -1136,6 +1136,25 @@ def test_the_marks_speak_for_the_load_balancers_own_address(
     assert case.judge().code == code
 
 
+@pytest.mark.parametrize(
+    ("listed", "kept", "code"),
+    [
+        # From here to what stands in front, from there to a proxy here, and from it to the last one
+        ("8.8.4.4, 151.101.1.140, 8.8.4.4", None, "V430"),
+        ("8.8.4.4", "8.8.4.4, 151.101.1.140", "V430"),
+        ("8.8.4.4", "8.8.4.4", "V001"),
+        ("8.8.4.4, 8.8.4.4", None, "V001"),
+        ("151.101.1.140, 8.8.4.4", None, "V001"),
+    ],
+)
+def test_a_list_that_has_the_probers_own_address_twice_has_passed_its_machine(
+    listed: str, kept: str | None, code: str
+) -> None:
+    lines = (("X-Original-Forwarded-For", kept),) if kept else ()
+    case = Case((answer(listed, lines),), ("8.8.4.4",), local="8.8.4.4")
+    assert case.judge().code == code
+
+
 def test_the_list_that_ingress_nginx_has_replaced_shows_a_proxy() -> None:
     kept = (("X-Original-Forwarded-For", "8.8.8.77"),)
     case = Case((answer("8.8.4.4", kept),), ("8.8.4.4",), local="192.168.7.7")

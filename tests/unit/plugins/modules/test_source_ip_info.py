@@ -11,6 +11,7 @@ import sys
 import threading
 import time
 from contextlib import ExitStack
+from functools import reduce
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -18,6 +19,7 @@ import pytest
 import yaml
 from ansible.module_utils.common.arg_spec import ModuleArgumentSpecValidator
 from ansible_collections.kestrel.real_ip.plugins.module_utils import _probe
+from ansible_collections.kestrel.real_ip.plugins.module_utils._codes import CODES
 from ansible_collections.kestrel.real_ip.plugins.module_utils._language import in_language
 from ansible_collections.kestrel.real_ip.plugins.module_utils._options import WrongArgument
 from ansible_collections.kestrel.real_ip.plugins.modules import source_ip_info
@@ -1250,3 +1252,35 @@ def test_a_large_answer_costs_little_memory(tmp_path: Path) -> None:
     assert done.result["requests"]["sent"] == 32
     # Python with Ansible's modules has 30 MB of it; one of the answers would have 100.
     assert done.memory < 80_000
+
+
+FROM_HERE = {"verdict": "unproven", "code": "V429", "reason": "a proxy here", "fix": "elsewhere"}
+AROUND = {"verdict": "forgeable", "code": "V103", "reason": "walked around", "fix": "close it"}
+
+
+@pytest.mark.parametrize(
+    ("code", "found", "shown", "doubt"),
+    [
+        ("V001", [FROM_HERE], "V429", None),
+        ("V001", [AROUND], "V103", None),
+        # What a client can choose hides no doubt about whose address arrived.
+        ("V001", [FROM_HERE, AROUND], "V103", "V429"),
+        ("V101", [FROM_HERE], "V101", "V429"),
+        ("V201", [FROM_HERE, AROUND], "V201", None),
+    ],
+)
+def test_what_is_found_elsewhere_takes_a_verdict_back(
+    code: str, found: list[dict[str, str]], shown: str, doubt: str | None
+) -> None:
+    one = {
+        "verdict": CODES[code].verdict,
+        "code": code,
+        "reason": "r",
+        "fix": "",
+        "doubt": None,
+        "safe_strategy": {"strategy": "peer"},
+    }
+    result = reduce(source_ip_info.with_bypass, found, one)
+    assert (result["code"], (result["doubt"] or {}).get("code")) == (shown, doubt)
+    assert (result["safe_strategy"] is None) is (code != "V201")
+    assert ("V429" in result["reason"]) is (doubt is not None)
