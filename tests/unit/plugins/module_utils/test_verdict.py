@@ -1123,8 +1123,8 @@ def test_a_containers_own_address_proves_nothing(
 
 @pytest.mark.parametrize(
     ("balancers", "code"),
-    [([BALANCER], "V405"), ([PUBLIC], "V001"), (None, "V001")],
-    ids=["in front", "the load balancer", "not known"],
+    [([BALANCER], "V405"), ([PUBLIC], "V001"), ([], "V001"), (None, "V001")],
+    ids=["in front", "the load balancer", "a name alone", "not known"],
 )
 def test_the_marks_speak_for_the_load_balancers_own_address(
     balancers: list[str] | None, code: str
