@@ -16,6 +16,7 @@ description:
     Whoever is in it is left out then.
   - Likewise of a key of a group in YAML that is none of C(hosts), C(vars) and C(children). Those
     that are nearly one of these, or begin with C(real_ip), are told.
+  - Of files with a comma between them Ansible makes hosts that have these names.
 options:
   _terms:
     description: The sources, C(ansible_inventory_sources). Of a directory each file is one.
@@ -56,6 +57,7 @@ from ansible.errors import AnsibleError
 from ansible.inventory.manager import InventoryManager
 from ansible.plugins.lookup import LookupBase
 
+_SUFFIXES = (".yml", ".yaml", ".json", ".ini")
 _SECTIONS = ("hosts", "vars", "children")
 #: How alike two names are that may be one, of 1; as in difflib
 _CLOSE = 0.75
@@ -85,8 +87,9 @@ class _Sources(InventoryManager):
         return parsed
 
     def _skipped(self, source: str) -> list[str]:
-        is_yaml = Path(source).suffix in C.config.get_config_value("YAML_FILENAME_EXTENSIONS")
-        if not is_yaml or not self._loader.is_file(source):
+        # A file without one can be YAML, too.
+        suffixes = ["", *C.config.get_config_value("YAML_FILENAME_EXTENSIONS")]
+        if Path(source).suffix not in suffixes or not self._loader.is_file(source):
             return []
         try:
             return [*skipped(self._loader.load_from_file(source))]
@@ -112,7 +115,11 @@ def unparsed(loader: t.Any, sources: t.Iterable[str], read: t.Iterable[str] = ()
     """Paths of files, as the lookup returns them."""
     found = _Sources(loader, read)
     for source in sources:
-        found.parse_source(source)
+        # A comma makes names of hosts of what stands around it.
+        if "," not in source:
+            found.parse_source(source)
+        elif {Path(one).suffix for one in source.split(",")} & {*_SUFFIXES}:
+            found.unparsed.append(source)
     return found.unparsed
 
 

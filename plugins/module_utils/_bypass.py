@@ -150,7 +150,9 @@ def through_here(
             # Over loopback it may be a tunnel that ends elsewhere.
             if own and not own.address.is_loopback:
                 for target in _listeners(visit.target, address, around, forge=False):
-                    found.append(Way(OWN, (number,), target))
+                    # What stands in front can ask for another name than the target's.
+                    asked = _hosts(target, around.hosts)
+                    found += [Way(OWN, (number,), one) for one in asked]
     return found
 
 

@@ -39,6 +39,7 @@ BAD = "all: {hosts: {one: {}}"
             {"a.yml": "all: {children: {real_ip_clusters: {real_ip_vantages: {hosts: {x: {}}}}}}"},
             ["a.yml (real_ip_vantages in the group real_ip_clusters)"],
         ),
+        ({"a": "all: {hosts: {one: {}}, var: {x: y}}"}, ["a (var in the group all)"]),
         ({"a.yml": "all: {hosts: {one: {}}, description: mine}"}, []),
         ({"a.yml": "all: {hosts: [one]}"}, ["a.yml"]),
         ({"a.yml": "all:"}, []),
@@ -64,3 +65,11 @@ def test_what_can_not_be_read(
 def test_what_is_not_there(tmp_path: Path) -> None:
     missing = str(tmp_path / "missing.yml")
     assert unparsed(DataLoader(), [missing]) == [missing]
+
+
+@pytest.mark.parametrize(
+    ("source", "bad"),
+    [("a.yml,b.yml", True), ("/etc/a.ini,", True), ("one,two.example.com", False), ("one,", False)],
+)
+def test_files_with_a_comma_between_them_are_names_of_hosts(source: str, bad: bool) -> None:
+    assert unparsed(DataLoader(), [source]) == [source] * bad

@@ -223,11 +223,13 @@ def test_a_proxy_on_the_probers_own_machine_is_looked_for(
 ) -> None:
     of = visit(met)
     of.stations[0].result = {"verdict": verdict, "observed": {observed: 10}}
-    around = Around(load_balancer=status, tls=ssl.create_default_context())
+    tls = ssl.create_default_context()
+    around = Around(load_balancer=status, hosts=["app.example.com"], tls=tls)
     found = through_here([of], around, known(status), towards)
-    places = [(way.target.endpoint.host, way.target.endpoint.port) for way in found]
-    assert places == [(INNER, 80), (INNER, 443)] * asked
-    assert [bool(way.target.endpoint.tls) for way in found] == [False, True] * asked
+    places = {(one.host, one.port, bool(one.tls)) for one in (way.target.endpoint for way in found)}
+    assert places == ({(INNER, 80, False), (INNER, 443, True)} if asked else set())
+    names = {way.target.endpoint.host_header.partition(":")[0] for way in found}
+    assert names == ({"www.example.com", "app.example.com", INNER} if asked else set())
     assert not any(way.target.forgeries for way in found), "nothing is forged there"
 
 
