@@ -488,3 +488,31 @@ def test_what_a_service_in_front_writes_is_written_by_others_who_get_past_it(lay
     refused = {path: _forbidden(path) for path in (EVERYWHERE, HERE)}
     way = read_way(Answering({**ANSWERS, **answers, **refused}), "ns", options)
     assert [*way["bypass"]["unread"]] == ["service"]
+
+
+def test_the_node_ports_of_nodes_with_pods_are_asked_first() -> None:
+    """With externalTrafficPolicy Local, others don't answer."""
+    status = {"conditions": [{"type": "Ready", "status": "True"}]}
+    nodes = [
+        {
+            "metadata": {"name": f"n{number}"},
+            "status": {
+                **status,
+                "addresses": [{"type": "ExternalIP", "address": f"203.0.113.{number}"}],
+            },
+        }
+        for number in range(1, 6)
+    ]
+    pod = {**_pod("ns", "own"), "spec": {"nodeName": "n5"}}
+    own = _service("own", ports=[{"port": 80, "nodePort": 30080}])
+    answers = {
+        f"{IN_NS}/services/own": own,
+        f"{IN_NS}/pods": {"items": [pod]},
+        "/api/v1/nodes": {"items": nodes},
+        EVERYWHERE: {"items": [KEPT, own]},
+        "/api/v1/pods": {"items": [pod]},
+    }
+    way = read_way(Answering({**ANSWERS, **answers}), "ns", OPTIONS)
+    assert way["other_nodes"] == ["n1", "n2", "n3", "n4"]
+    ports = [f"203.0.113.{number}:30080" for number in (5, 1, 2)]
+    assert way["bypass"]["node_ports"] == ports
