@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import ssl
 from collections.abc import Iterable, Mapping, Sequence
+from functools import cache
 from itertools import chain
 from typing import Any, Callable, NamedTuple
 
@@ -133,6 +134,8 @@ def through_here(
     the prober speaks to another one.
     """
     found = []
+    # Many targets show the same addresses, and each time the system would be asked.
+    towards = cache(towards)
     balancers = _own(around, known)
     for number, visit in enumerate(visits):
         named = visit.target.question.cluster.load_balancers or parse_ranges([])

@@ -698,7 +698,6 @@ vantage_checked:
 network:
   description: What tells the network that was probed from apart from those of other machines, and
     of containers with one of their own. Where two vantage points have the same one, they are one.
-    Empty where the system doesn't tell it.
   returned: success
   type: str
   sample: 5f0c6d5e8a1b2c3d
