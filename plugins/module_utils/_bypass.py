@@ -59,7 +59,7 @@ Result = dict[str, Any]
 
 
 class Around(NamedTuple):
-    """What to try. ``node_ports``: host and port; ``internal``: likewise, only from the inside.
+    """What to try. ``node_ports``: host and port; ``internal``: likewise, from the nodes' network.
 
     ``service``: likewise, where the Service has a load balancer of its own; ``load_balancer``: the
     load balancer's addresses and names, as its status gives them; ``hosts``, ``paths``: those that
@@ -103,6 +103,26 @@ class Way(NamedTuple):
 _TRIES = 3
 
 
+#: The ranges that networks of one's own have, between which some route: RFC 1918, 4193 and 6598
+_ROUTED = parse_ranges(
+    ["10.0.0.0/8", "172.16.0.0/12", "192.168.0.0/16", "100.64.0.0/10", "fc00::/7"]
+)
+
+
+def _good(visit: Visit) -> list[Station]:
+    """The addresses behind which pods saw what is expected."""
+    return [one for one in visit.stations if one.result["verdict"] in ("preserved", "forgeable")]
+
+
+def _is_routed_there(visits: Iterable[Visit]) -> bool:
+    """Whether the nodes' own addresses may be routed here: a target has an address of that kind, or
+    the prober's own was of that kind when it arrived.
+    """
+    seen = [str(one.address.remote) for visit in visits for one in visit.stations]
+    seen += [text for visit in visits for one in _good(visit) for text in one.result["observed"]]
+    return any(one and in_ranges(one.address, _ROUTED) for one in map(parse_address, seen))
+
+
 def _to(target: Target, host: str, port: int, forge: bool) -> Target:
     endpoint = target.endpoint._replace(host=host, port=port, label=host)
     question = target.question._replace(samples=_TRIES, backends=())
@@ -141,10 +161,8 @@ def through_here(
         named = visit.target.question.cluster.load_balancers or parse_ranges([])
         good = [
             one
-            for one in visit.stations
-            if one.result["verdict"] in ("preserved", "forgeable")
-            and one.address.remote not in balancers
-            and not in_ranges(one.address.remote, named)
+            for one in _good(visit)
+            if one.address.remote not in balancers and not in_ranges(one.address.remote, named)
         ]
         seen = [text for one in good for text in one.result["observed"] if towards(text) == text]
         used = [towards(str(one.address.remote)) for one in good]
@@ -182,13 +200,14 @@ def ways(
     The load balancer is asked directly where a target's name leads elsewhere as well: of two
     families one can lead past what stands in front. An address of its status that no target leads
     to is asked in any case: of several, one can be that of what stands in front. A node's internal
-    address is asked from where it belongs only: outside, somebody else may have it. The Service's
-    own address is not asked from the cluster, where kube-proxy answers at it, whether anybody else
-    gets there or not; it is asked with TLS as well, which a cloud's load balancer can end there.
+    address is asked from where it may be routed only: elsewhere somebody else can have it. The
+    Service's own address is not asked from the cluster, where kube-proxy answers at it, whether
+    anybody else gets there or not; it is asked with TLS as well, which a cloud's load balancer can
+    end there.
     ``known``: each address that the load balancer's addresses and names give, to those that do.
     """
     found = []
-    from_within = at.inside or at.place == "vpc"
+    from_within = at.inside or at.place == "vpc" or _is_routed_there(visits)
     own = _own(around, known)
     called = [name for name in around.load_balancer if not parse_address(name)]
     for host, port in (*around.node_ports, *(around.internal if from_within else ())):

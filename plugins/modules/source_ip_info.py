@@ -193,7 +193,8 @@ options:
         elements: str
       internal_node_ports:
         description: Likewise, tried only from where they belong. O(vantage=vpc), V(node) and V(pod)
-          are such places.
+          are such places, and where a target's address, or the client's as it arrives, is of a
+          network of one's own (RFC 1918, 4193 and 6598), since that may reach the nodes.
         type: list
         elements: str
       service:

@@ -43,13 +43,14 @@ def _secrets(own: Playbooks) -> str:
     return own.kubectl("get", "secrets", "-n", own.namespace, "-o", "name").strip()
 
 
-def _preserved(own: Playbooks, place: str, *given: str) -> None:
-    """Deployed, preserved at ``place``, and deployed again without a change."""
+def _preserved(own: Playbooks, place: str, *given: str) -> str:
+    """Deployed, preserved at ``place``, and deployed again without a change. What it said."""
     run = own.run("site", *given)
     assert (run.status, run.verdict) == (0, "preserved"), run.output
     assert place in run.line
     again = own.run("deploy", *given)
     assert (again.status, again.changed) == (0, 0), again.output
+    return run.output
 
 
 def _removed(own: Playbooks, *given: str) -> None:
@@ -147,8 +148,10 @@ def test_redirect(own: Playbooks, secured: dict[str, Any]) -> None:
 def test_an_internal_load_balancer(own: Playbooks, kind: str, more: dict[str, Any]) -> None:
     [subnet] = [name for name, has_addresses in by_hand.SUBNETS.items() if has_addresses]
     given = _given(INSIDE, subnet_id=subnet, **more)
-    _preserved(own, f"showed {INSIDE}", *given)
+    said = _preserved(own, f"showed {INSIDE}", *given)
     assert _address(own, kind).startswith("10.255.0.")
+    # Who is in its network gets to the nodes as well.
+    assert "node port" in said
     _removed(own, *given)
 
 

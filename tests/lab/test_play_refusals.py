@@ -386,6 +386,49 @@ def test_an_inventory_of_which_a_part_can_not_be_read_is_refused(
     assert rest.line.startswith("real_ip: one "), rest.output
 
 
+IMPORTED = """
+- name: Verify
+  ansible.builtin.import_playbook: kestrel.real_ip.verify
+"""
+
+
+def test_variables_beside_a_playbook_that_imports_ours_are_refused(
+    playbooks: Playbooks, tmp_path: Path
+) -> None:
+    """Ansible reads those beside the collection's own playbook, and these without a word not."""
+    where = {"ANSIBLE_COLLECTIONS_PATH": str(REPOSITORY / "playbooks" / "collections")}
+    own = tmp_path / "own.yml"
+    own.write_text(IMPORTED)
+    for name in ("group_vars", "host_vars", "inventory/group_vars"):
+        (tmp_path / name).mkdir(parents=True)
+    inventory = tmp_path / "inventory" / "hosts.yml"
+    hosts = {"one": {"ansible_connection": "local"}}
+    inventory.write_text(yaml.safe_dump({"real_ip_clusters": {"hosts": hosts}}))
+    file = tmp_path / "group_vars" / "real_ip_clusters.yml"
+    file.write_text("real_ip_url: http://192.0.2.1/\nreal_ip_samples: none\n")
+    given = (str(own), "-i", str(inventory))
+    run = playbooks.run(*given, environment=where)
+    assert run.status == 2, run.output
+    told = " ".join(run.output.split())
+    assert f"Ansible doesn't read {tmp_path} (real_ip_url, real_ip_samples): expected" in told
+    assert "real_ip:" not in run.output
+    # By -e, or beside the inventory, they hold.
+    some = ("-e", "real_ip_url=http://192.0.2.1/")
+    run = playbooks.run(*given, *some, environment=where)
+    assert f"Ansible doesn't read {tmp_path} (real_ip_samples)" in " ".join(run.output.split())
+    run = playbooks.run(*given, *some, "-e", "real_ip_samples=none", environment=where)
+    assert (run.status, run.verdict) == (2, "not_run"), run.output
+    file.rename(inventory.parent / "group_vars" / file.name)
+    run = playbooks.run(*given, environment=where)
+    assert (run.status, run.verdict) == (2, "not_run"), run.output
+    # There under a name that is no group's
+    moved = inventory.parent / "group_vars" / file.name
+    misspelt = moved.rename(moved.with_name("real_ip_cluster.yml"))
+    run = playbooks.run("verify", "-i", str(inventory))
+    assert run.status == 2, run.output
+    assert f"Ansible doesn't read {misspelt}: expected" in " ".join(run.output.split())
+
+
 @pytest.mark.parametrize("given", ["real_ip_ingress=shop", "real_ip_service=shop"])
 def test_what_only_a_diagnosis_looks_at_is_not_taken_for_what_is_verified(
     playbooks: Playbooks, given: str

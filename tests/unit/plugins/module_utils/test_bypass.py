@@ -38,6 +38,8 @@ VIP, VIP2, VIP_6, CDN, CDN2 = (
     "192.0.2.1",
     "192.0.2.2",
 )
+#: Where the prober stands, behind an address that is translated
+INNER, OUTER = "10.0.0.20", "203.0.113.20"
 QUESTION = Question(Expectation("inferred"), Strategy("rightmost_trusted_count", trusted_count=1))
 #: Where names lead that a status gives
 NAMES: dict[str, list[str]] = {
@@ -60,7 +62,9 @@ def visit(*addresses: str) -> Visit:
     for text in addresses:
         remote = ipaddress.ip_address(text)
         family = socket.AF_INET6 if remote.version == 6 else socket.AF_INET
-        found.stations.append(Station(target, SocketAddress(family, (text, 80), remote)))
+        station = Station(target, SocketAddress(family, (text, 80), remote))
+        station.result = {"verdict": "lost", "observed": {"10.244.0.1": 10}}
+        found.stations.append(station)
     return found
 
 
@@ -194,8 +198,31 @@ def test_each_name_of_the_status_is_tried_as_host() -> None:
     assert hosts == ["www.example.com", VIP, "cdn.example.com"]
 
 
-#: Where the prober stands, behind an address that is translated
-INNER, OUTER = "10.0.0.20", "203.0.113.20"
+@pytest.mark.parametrize(
+    ("place", "met", "verdict", "observed", "asked"),
+    [
+        ("vpc", VIP, "lost", OUTER, True),
+        ("node", VIP, "lost", OUTER, True),
+        ("outside", VIP, "preserved", OUTER, False),
+        # The load balancer is in a network of one's own, or the prober is, as on premises.
+        ("outside", "10.0.0.80", "lost", OUTER, True),
+        ("outside", "fd00::80", "preserved", "fd01::20", True),
+        ("outside", VIP, "preserved", INNER, True),
+        ("outside", VIP, "forgeable", INNER, True),
+        # The address that arrives is of the cluster, and tells nothing of the prober's network.
+        ("outside", VIP, "lost", "10.244.0.1", False),
+        # A tunnel can end anywhere.
+        ("outside", "127.0.0.1", "lost", OUTER, False),
+    ],
+)
+def test_a_nodes_own_address_is_asked_from_where_it_may_be_routed(
+    place: str, met: str, verdict: str, observed: str, asked: bool
+) -> None:
+    of = visit(met)
+    of.stations[0].result = {"verdict": verdict, "observed": {observed: 10}}
+    around = Around(internal=[("10.0.0.11", 30080)])
+    found = [way.target.endpoint.host for way in ways([of], around, {}, Standpoint(place))]
+    assert found == ["10.0.0.11"] * asked
 
 
 def towards(address: str) -> str:
