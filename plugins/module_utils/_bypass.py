@@ -130,6 +130,16 @@ def _to(target: Target, host: str, port: int, forge: bool) -> Target:
     return target._replace(endpoint=endpoint, question=question, forgeries=forgeries, knocks=forge)
 
 
+def _opened(target: Target) -> Target:
+    """The target with nothing forged but what opens it, where that answers proxies only."""
+    return target._replace(forgeries=[one for one in target.trials if one.opens])
+
+
+def _once(target: Target) -> Target:
+    """The target asked once: who awaits no TLS may be silent until time is over, each time."""
+    return target._replace(question=target.question._replace(samples=1), forgeries=())
+
+
 def _plain(target: Target) -> Target:
     return target._replace(endpoint=target.endpoint._replace(tls=None, server_name=""))
 
@@ -211,8 +221,9 @@ def ways(
     own = _own(around, known)
     called = [name for name in around.load_balancer if not parse_address(name)]
     for host, port in (*around.node_ports, *(around.internal if from_within else ())):
-        asked = _to(_plain(visits[0].target), host, port, forge=False)
-        found.append(Way("node_port", (0,), asked))
+        there = _opened(_to(visits[0].target, host, port, forge=True))
+        secured = [_secured(_once(there), there.endpoint, around)] if around.tls else []
+        found += [Way("node_port", (0,), one) for one in (_plain(there), *secured)]
     rewritten: list[Way] = []
     for numbers in () if at.inside or not around.service else _alike(visits):
         target = visits[numbers[0]].target
@@ -362,6 +373,7 @@ def _entry(way: Way, reachable: bool | None, at: Standpoint) -> Result:
         "port": endpoint.port,
         "host_header": printable(endpoint.host_header),
         "path": printable(endpoint.path),
+        "tls": endpoint.tls is not None,
         "reachable": reachable,
         "vantage": at.place,
     }
@@ -520,7 +532,7 @@ def judge(
     for way, visit in walked:
         reachable, facts = _outcome(way, visit.stations)
         entries.append(_entry(way, reachable, at))
-        if facts is not None:
+        if facts is not None and way.kind in _DECEIVES:
             told = _told(_DECEIVES[way.kind], {**facts, "address": way.target.url})
             deceptions.update(dict.fromkeys(way.of, told))
     return entries, deceptions

@@ -646,7 +646,8 @@ def plan(params: Params) -> Plan:
     _refuse_expected(request.headers, targets)
     around = _around(params["bypass"] or {})
     targets = [*_secured(targets, params)]
-    if around.load_balancer or around.service or any(one.endpoint.tls for one in targets):
+    asked = (around.load_balancer, around.service, around.node_ports, around.internal)
+    if any(asked) or any(one.endpoint.tls for one in targets):
         around = around._replace(tls=_target_tls({**params, "validate_certs": False}))
     return Plan(targets, request, _own_address(params), standpoint, around)
 

@@ -204,6 +204,7 @@ SCHEMA: Schema = {
                     port=_COUNT,
                     host_header=_TEXT,
                     path=_TEXT,
+                    tls={"type": "boolean"},
                     reachable={"type": ["boolean", "null"]},
                     vantage=_TEXT_OR_NONE,
                 )

@@ -186,9 +186,9 @@ options:
     suboptions:
       node_ports:
         description:
-          - Addresses with ports of nodes, as V(203.0.113.5:30080). One that answers is worth a
-            sentence in RV(warnings_found) and never changes the verdict, since some load balancers
-            need them open for clients.
+          - Addresses with ports of nodes, as V(203.0.113.5:30080). They are asked without TLS and
+            with it. One that answers is worth a sentence in RV(warnings_found) and never changes
+            the verdict, since some load balancers need them open for clients.
         type: list
         elements: str
       internal_node_ports:
@@ -675,6 +675,11 @@ bypass:
       returned: success
       type: str
       sample: /
+    tls:
+      description: Whether it was asked with TLS.
+      returned: success
+      type: bool
+      sample: false
     reachable:
       description: Whether the echo app answered there. None if there was no time or no route to
         ask.

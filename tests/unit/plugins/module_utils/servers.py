@@ -29,6 +29,10 @@ _SIGNATURE = b"\r\n\r\n\0\r\nQUIT\n"
 SECOND = "PROXY v2"
 
 
+#: How TLS begins: to who awaits HTTP it is no request, and has a bare line feed
+_HELLO = b"\x16\x03"
+
+
 class Connection:
     """One accepted connection, its request read up to the empty line if the behaviour wants it."""
 
@@ -60,6 +64,8 @@ class Connection:
             if not received:
                 break
             data += received
+            if data.startswith(_HELLO):
+                raise ConnectionAbortedError
         if data.startswith(_SIGNATURE + b"\x21\x11"):
             sender = ipaddress.ip_address(data[16:20])
             data = b"%s %s\r\n%s" % (SECOND.encode(), str(sender).encode(), data[28:])

@@ -1084,25 +1084,32 @@ def test_no_strategy_is_called_safe_where_too_many_requests_were_refused(
     assert "forgery tested in part" in result["reason"]
 
 
-#: Modes of a load balancer that refuses some or all for too many requests, and which ways answer
+#: Which of two ways answer: where so many requests are answered and no more, what is forged on one
+#: can come before what is honest on the other.
+BOTH, NEITHER, SOME = (
+    ([True, True],),
+    ([False, False],),
+    ([True, True], [True, False], [False, True]),
+)
+#: Modes of a load balancer that refuses some or all for too many requests
 LIMITED = {
-    "0 then 429 Too Many Requests": [False, False],
-    "40 then 429 Too Many Requests": [True, True],
-    "40 then 503 Service Unavailable": [True, True],
+    "0 then 429 Too Many Requests": NEITHER,
+    "40 then 429 Too Many Requests": SOME,
+    "40 then 503 Service Unavailable": SOME,
 }
 
 
 @pytest.mark.parametrize(
     ("directly", "leads_to", "options", "reachable"),
     [
-        ("replace", "127.0.0.1", {}, [True, True]),
-        (None, "127.0.0.1", {}, [False, False]),
-        ("refuse", "127.0.0.1", {}, [True, True]),
-        ("silent", "127.0.0.1", {"timeout": 1.5}, [False, False]),
-        ("0 then 404 Not Found", "127.0.0.1", {}, [False, False]),
+        ("replace", "127.0.0.1", {}, BOTH),
+        (None, "127.0.0.1", {}, NEITHER),
+        ("refuse", "127.0.0.1", {}, BOTH),
+        ("silent", "127.0.0.1", {"timeout": 1.5}, NEITHER),
+        ("0 then 404 Not Found", "127.0.0.1", {}, NEITHER),
         *((directly, "127.0.0.1", {}, reachable) for directly, reachable in LIMITED.items()),
-        ("append", "127.0.0.1", {"bypass": None}, []),
-        ("append", "127.0.0.1", {"bypass": {"load_balancer": ["127.0.0.1"]}}, []),
+        ("append", "127.0.0.1", {"bypass": None}, ([],)),
+        ("append", "127.0.0.1", {"bypass": {"load_balancer": ["127.0.0.1"]}}, ([],)),
     ],
 )
 def test_a_load_balancer_that_can_not_be_deceived_directly(
@@ -1110,12 +1117,12 @@ def test_a_load_balancer_that_can_not_be_deceived_directly(
     directly: str | None,
     leads_to: str,
     options: dict[str, Any],
-    reachable: list[bool],
+    reachable: tuple[list[bool], ...],
 ) -> None:
     result = around(monkeypatch, directly, leads_to, **options)
     assert (result["verdict"], result["code"]) == ("preserved", "V001"), result["reason"]
     there = [entry for entry in result["bypass"] if entry["port"] not in (80, 443)]
-    assert [entry["reachable"] for entry in there] == reachable
+    assert [entry["reachable"] for entry in there] in reachable
     # Who refuses what is forged, or everything for a while, has shown nothing.
     told = [text for text in result["warnings_found"] if OWN in text and "not tested" in text]
     assert len(told) == int(directly in ("refuse", *LIMITED)), told
@@ -1164,9 +1171,28 @@ def test_node_ports_are_a_warning_only(option: str, vantage: str, tried: bool) -
             url=balancer.url, expected_source=[CLIENT], vantage=vantage, bypass={option: ports}
         )
     assert result["verdict"] == "preserved"
-    assert [entry["reachable"] for entry in result["bypass"]] == ([True, False] if tried else [])
+    # Without TLS, and with it
+    assert [entry["reachable"] for entry in result["bypass"]] == [True, False, False, False] * tried
     named = [text for text in result["warnings_found"] if node.authority in text]
     assert len(named) == int(tried)
+
+
+def test_a_node_port_that_answers_only_tls_or_what_came_through_a_proxy_is_open(
+    tmp_path: Path,
+) -> None:
+    tls = server_tls(certificate(tmp_path, "elsewhere.example.com"))
+    with (
+        Server(proxied("append", CLIENT)) as balancer,
+        Server(echo(None), tls=tls) as secured,
+        Server(only_with("Via", echo(None))) as believing,
+        Server(takes_proxy_lines(None)) as told,
+    ):
+        ports = [secured.authority, believing.authority, told.authority]
+        given = {"node_ports": ports}
+        result = probe(url=balancer.url, expected_source=[CLIENT], forge=True, bypass=given)
+    assert result["verdict"] == "preserved"
+    for port in ports:
+        assert any("node port" in text and port in text for text in result["warnings_found"]), port
 
 
 # --- The program ----------------------------------------------------------------------------------
