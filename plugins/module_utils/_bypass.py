@@ -123,11 +123,10 @@ def _is_routed_there(visits: Iterable[Visit]) -> bool:
     return any(one and in_ranges(one.address, _ROUTED) for one in map(parse_address, seen))
 
 
-def _to(target: Target, host: str, port: int, forge: bool) -> Target:
+def _to(target: Target, host: str, port: int) -> Target:
     endpoint = target.endpoint._replace(host=host, port=port, label=host)
     question = target.question._replace(samples=_TRIES, backends=())
-    forgeries = target.forgeries if forge else ()
-    return target._replace(endpoint=endpoint, question=question, forgeries=forgeries, knocks=forge)
+    return target._replace(endpoint=endpoint, question=question, knocks=True)
 
 
 def _opened(target: Target) -> Target:
@@ -180,9 +179,9 @@ def through_here(
             own = parse_address(address)
             # Over loopback it may be a tunnel that ends elsewhere.
             if own and not own.address.is_loopback:
-                for target in _listeners(visit.target, address, around, forge=False):
+                for target in _listeners(visit.target, address, around):
                     # What stands in front can ask for another name than the target's.
-                    asked = _hosts(target, around.hosts)
+                    asked = _hosts(_opened(target), around.hosts)
                     found += [Way(OWN, (number,), one) for one in asked]
     return found
 
@@ -221,14 +220,14 @@ def ways(
     own = _own(around, known)
     called = [name for name in around.load_balancer if not parse_address(name)]
     for host, port in (*around.node_ports, *(around.internal if from_within else ())):
-        there = _opened(_to(visits[0].target, host, port, forge=True))
+        there = _opened(_to(visits[0].target, host, port))
         secured = [_secured(_once(there), there.endpoint, around)] if around.tls else []
         found += [Way("node_port", (0,), one) for one in (_plain(there), *secured)]
     rewritten: list[Way] = []
     for numbers in () if at.inside or not around.service else _alike(visits):
         target = visits[numbers[0]].target
         for host, port in around.service:
-            there = _to(target, host, port, forge=True)
+            there = _to(target, host, port)
             secured = _secured(there, target.endpoint, around)
             asked_there = [Way("service", numbers, one) for one in (_plain(there), secured)]
             found += asked_there
@@ -304,7 +303,7 @@ def _unmet(visits: Iterable[Visit], known: Mapping[Address, Sequence[str]]) -> s
     }
 
 
-def _listeners(target: Target, host: str, around: Around, forge: bool = True) -> list[Target]:
+def _listeners(target: Target, host: str, around: Around) -> list[Target]:
     """The target on each port that the load balancer listens on, or may: what stands in front need
     not use its own.
     """
@@ -313,7 +312,7 @@ def _listeners(target: Target, host: str, around: Around, forge: bool = True) ->
     for port, secured in dict.fromkeys([same, *around.listeners, (80, False), (443, True)]):
         if secured and around.tls is None:
             continue
-        there = _to(target, host, port, forge=forge)
+        there = _to(target, host, port)
         found.append(_secured(there, target.endpoint, around) if secured else _plain(there))
     return found
 

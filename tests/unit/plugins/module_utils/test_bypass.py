@@ -14,7 +14,8 @@ from ansible_collections.kestrel.real_ip.plugins.module_utils._bypass import (
     through_here,
     ways,
 )
-from ansible_collections.kestrel.real_ip.plugins.module_utils._derive import Address
+from ansible_collections.kestrel.real_ip.plugins.module_utils._derive import Address, parse_ranges
+from ansible_collections.kestrel.real_ip.plugins.module_utils._forgery import forgeries
 from ansible_collections.kestrel.real_ip.plugins.module_utils._probe import (
     Endpoint,
     SocketAddress,
@@ -249,6 +250,9 @@ def test_a_proxy_on_the_probers_own_machine_is_looked_for(
     status: list[str], met: str, verdict: str, observed: str, asked: bool
 ) -> None:
     of = visit(met)
+    of.target = of.target._replace(
+        forgeries=[*forgeries("X-Forwarded-For", parse_ranges([]), None)]
+    )
     of.stations[0].result = {"verdict": verdict, "observed": {observed: 10}}
     tls = ssl.create_default_context()
     around = Around(load_balancer=status, hosts=["app.example.com"], tls=tls)
@@ -257,7 +261,9 @@ def test_a_proxy_on_the_probers_own_machine_is_looked_for(
     assert places == ({(INNER, 80, False), (INNER, 443, True)} if asked else set())
     names = {way.target.endpoint.host_header.partition(":")[0] for way in found}
     assert names == ({"www.example.com", "app.example.com", INNER} if asked else set())
-    assert not any(way.target.forgeries for way in found), "nothing is forged there"
+    sent = [one for way in found for one in way.target.forgeries]
+    assert all(one.opens for one in sent), "nothing else is forged there"
+    assert any(sent) == asked
 
 
 def test_over_loopback_a_tunnel_may_end_elsewhere() -> None:
@@ -266,13 +272,24 @@ def test_over_loopback_a_tunnel_may_end_elsewhere() -> None:
     assert through_here([of], Around(), {}, lambda _address: "127.0.0.1") == []
 
 
-@pytest.mark.parametrize(("code", "told"), [("V001", True), ("V507", False), ("V407", False)])
-def test_what_answers_on_the_probers_own_machine(code: str, told: bool) -> None:
+@pytest.mark.parametrize(
+    ("code", "opened", "told"),
+    [
+        ("V001", "", True),
+        ("V507", "", False),
+        ("V407", "", False),
+        # It wants the PROXY protocol, or a header of what stands in front of it.
+        ("V508", "V001", True),
+        ("V508", "V508", False),
+    ],
+)
+def test_what_answers_on_the_probers_own_machine(code: str, opened: str, told: bool) -> None:
     of = visit(CDN)
     of.stations[0].result = {"verdict": "preserved", "observed": {OUTER: 10}}
     [way, *__] = through_here([of], Around(), {}, towards)
     there = visit(INNER)
-    there.stations[0].result = ([Sample(code)], [])
+    [opening, *__] = (one for one in forgeries(None, parse_ranges([]), None) if one.opens)
+    there.stations[0].result = ([Sample(code)], [(opening, Sample(opened))] if opened else [])
     found = sent_from_here([(way, there)], [of])
     assert [*found] == [0] * told
     if told:
