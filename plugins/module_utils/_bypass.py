@@ -85,6 +85,10 @@ class Around(NamedTuple):
     unaddressed: Mapping[str, str] = {}
 
 
+#: The code of a deception by the kind of the way on which it succeeds; that a node port answers is
+#: told, whatever becomes of what is forged there.
+_DECEIVES = {"load_balancer": "V103", "service": "V105"}
+
 #: The kind of a way that leads through a proxy on the prober's own machine, and past nothing
 OWN = "own"
 
@@ -413,7 +417,7 @@ def warnings(
     untried = [
         one["address"]
         for (way, visit), one in zip(walked, entries)
-        if one["reachable"] is None or _is_left(way, visit.stations)
+        if one["reachable"] is None or (way.kind in _DECEIVES and _is_left(way, visit.stations))
     ]
     return [
         *(warn("bypass", {"address": name}) for name in dict.fromkeys([*untried, *unknown])),
@@ -494,7 +498,7 @@ def unsafe(walked: Iterable[tuple[Way, Visit]]) -> dict[int, dict[int, str]]:
     """
     found: dict[int, dict[int, str]] = {}
     for way, visit in walked:
-        for station in visit.stations:
+        for station in visit.stations if way.kind in _DECEIVES else ():
             _honest, forged = station.result
             fooled = {n for _one, sample in forged if is_answer(sample) for n in sample.fooled}
             for of in way.of:
@@ -511,10 +515,6 @@ def without_unsafe(result: Result, fooled: Mapping[int, str]) -> Result:
         return result
     told = warn("unsafe", {"around": places[0], "advice": setting_of(safe)})
     return {**without_advice(result), "warnings_found": [*result["warnings_found"], told]}
-
-
-#: The code of a deception by the kind of the way on which it succeeds
-_DECEIVES = {"load_balancer": "V103", "service": "V105"}
 
 
 def _told(code: str, facts: Mapping[str, Any]) -> Result:
