@@ -69,10 +69,43 @@ def unready_pods(pods: t.Iterable[Object], ready: t.Container[str]) -> list[str]
 _CONTROL_PLANE = ("node-role.kubernetes.io/control-plane", "node-role.kubernetes.io/master")
 
 
-def is_control_plane(node: Object) -> bool:
+def _is_control_plane(node: Object) -> bool:
     """Whether a node takes nothing but the control plane."""
     taints = node.get("spec", {}).get("taints") or []
-    return any(taint["key"] in _CONTROL_PLANE for taint in taints)
+    return any(
+        taint["key"] in _CONTROL_PLANE and taint.get("effect") != "PreferNoSchedule"
+        for taint in taints
+    )
+
+
+#: What says of a node that it is no machine and has no kube-proxy: virtual-kubelet's, TKE's super
+#: nodes, EKS' Fargate
+_VIRTUAL = (
+    ("type", "virtual-kubelet"),
+    ("node.kubernetes.io/instance-type", "eklet"),
+    ("eks.amazonaws.com/compute-type", "fargate"),
+)
+
+
+def _is_virtual(node: Object) -> bool:
+    labels = node.get("metadata", {}).get("labels") or {}
+    return any(labels.get(name) == value for name, value in _VIRTUAL)
+
+
+def by_use(
+    nodes: t.Iterable[Object], pods: t.Iterable[Object], ready: t.Container[str]
+) -> list[Object]:
+    """The nodes, first those whose node ports are the likeliest to answer.
+
+    With externalTrafficPolicy Local only those answer that have one of the ``ready`` pods.
+    """
+    used = _used_nodes(pod for pod in pods if pod["metadata"]["name"] in ready)
+
+    def weight(node: Object) -> tuple[bool, ...]:
+        has_pods = name_of(node) in used
+        return (_is_virtual(node), not has_pods, not _is_ready(node), _is_control_plane(node))
+
+    return sorted(nodes, key=weight)
 
 
 def other_nodes(
@@ -85,7 +118,7 @@ def other_nodes(
     return sorted(
         node["metadata"]["name"]
         for node in nodes
-        if node["metadata"]["name"] not in used and not is_control_plane(node) and _is_ready(node)
+        if node["metadata"]["name"] not in used and not _is_control_plane(node) and _is_ready(node)
     )
 
 

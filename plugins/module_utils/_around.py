@@ -16,8 +16,9 @@ from itertools import zip_longest
 from ansible_collections.kestrel.real_ip.plugins.module_utils._addresses import (
     full_name,
     has_ended,
-    is_control_plane,
     labels_match,
+    of_nodes,
+    pod_addresses,
 )
 from ansible_collections.kestrel.real_ip.plugins.module_utils._derive import (
     is_private,
@@ -75,6 +76,7 @@ def led_by_nodes(services: t.Iterable[Object]) -> list[Object]:
 
 # Enough to show that node ports are open, and that a host is served; more would be a scan.
 _NODES = 3
+_PODS = 2
 _HOSTS = 3
 _PATHS = 3
 # Each can have rules of its own, as to which clients it believes.
@@ -86,47 +88,55 @@ _NAME = re.compile(r"(\*\.)?[\w-]+(\.[\w-]+)*", re.ASCII)
 
 
 def around(
-    nodes: t.Iterable[Object],
+    nodes: t.Sequence[Object],
+    pods: t.Iterable[Object],
     service: Object | None,
     front: Object | None,
     others: t.Sequence[Object] = (),
-) -> dict[str, list[str]]:
-    """``bypass`` as source_ip_info takes it: the Service's node port on a few nodes, where the
-    Service behind an Ingress, or behind its own load balancer, is reached by itself, the balancer's
-    own addresses, the hosts of its rules, the paths of those that lead to the Service, and where it
-    listens.
+) -> dict[str, t.Any]:
+    """``bypass`` as source_ip_info takes it: the Service's node port on a few nodes, its port on
+    a few ``pods``, where the Service behind an Ingress, or behind its own load balancer, is reached
+    by itself, the balancer's own addresses, the hosts of its rules, the paths of those that lead to
+    the Service, and where it listens.
 
-    ``others``: as :func:`led_by_nodes` leaves them of those beside it. They are ways around what is
-    in front, as the Service is around an Ingress.
+    ``nodes``, ``pods``: those to be asked first come first; ``others``: as :func:`led_by_nodes`
+    leaves them of those beside it. They are ways around what is in front, as the Service is around
+    an Ingress.
     """
     # What its load balancer writes, as the PROXY protocol, nobody does at its external addresses.
     own = {**service, "status": {}} if service and service is front else service
     behind = [own, *others] if own else []
-    some = sorted(nodes, key=is_control_plane)[:_NODES]
+    some = nodes[:_NODES]
     rules = (front or {}).get("spec", {}).get("rules") or []
     asked = [(node, port) for node in some for port in node_port(service or {}, rules)]
     more = [(node, port) for node in some for one in behind[1:] for port in node_port(one, rules)]
     found: dict[str, list[str]] = {"node_ports": [], "internal_node_ports": []}
     for node, port in [*asked, *more[:_OTHERS]]:
-        kinds: dict[str, list[str]] = {}
         for one in node.get("status", {}).get("addresses") or []:
-            kinds.setdefault(one.get("type", ""), []).append(one["address"])
-        external = kinds.get("ExternalIP")
-        address = (external or kinds.get("InternalIP") or [""])[0]
-        if address:
+            told = parse_address(one["address"])
+            if told is None or one.get("type") not in ("ExternalIP", "InternalIP"):
+                continue
             # One that everybody can have for his own is asked from where it belongs.
-            told = parse_address(address)
-            open_to_all = external or (told and not is_private(told.address))
+            open_to_all = one["type"] == "ExternalIP" or not is_private(told.address)
             key = "node_ports" if open_to_all else "internal_node_ports"
-            found[key].append(f"{bracketed(address)}:{port}")
+            found[key].append(f"{bracketed(one['address'])}:{port}")
+    balancers = addresses(front or {})
     named_by = (host for host, _paths in every_rule(front or {}, service))
     called = [host for host in named_by if _NAME.fullmatch(host)]
     named = [*dict.fromkeys(map(_one_of, called))][:_HOSTS]
     listening = [f"{scheme}:{port}" for scheme, port in every_listener(front or {})]
     return {
         **found,
+        # Where a node is the load balancer, what is probed can be a node's address that no node's
+        # status tells, as a translated one.
+        "node_ports_of_targets": (
+            [*dict.fromkeys(port for _node, port in [*asked, *more])][:_OTHERS]
+            if not balancers or {*balancers} & {*of_nodes(nodes)[0]}
+            else []
+        ),
+        "pods": _pod_ports(pods, service or {}, rules),
         "service": _by_themselves(behind, rules),
-        "load_balancer": addresses(front or {}),
+        "load_balancer": balancers,
         "hosts": named,
         "paths": paths_to(service, rules)[:_PATHS],
         "listeners": listening[:_LISTENERS],
@@ -141,6 +151,20 @@ def _one_of(host: str) -> str:
 def node_port(service: Object, rules: t.Iterable[Object] = ()) -> list[int]:
     """The first node port of a Service that has one, of those that the rules send to if any."""
     return [port["nodePort"] for port in _ports(service, rules) if port.get("nodePort")][:1]
+
+
+def _pod_ports(pods: t.Iterable[Object], service: Object, rules: t.Iterable[Object]) -> list[str]:
+    """Where a few pods answer to what is sent to the Service."""
+    port = next(iter(_ports(service, rules)), {})
+    target = port.get("targetPort", port.get("port"))
+    found = []
+    for pod in [*pods][:_PODS]:
+        containers = pod.get("spec", {}).get("containers") or []
+        own = [one for container in containers for one in container.get("ports") or []]
+        named = [one["containerPort"] for one in own if one.get("name") == target]
+        numbers = named[:1] if isinstance(target, str) else [target] if target else []
+        found += [f"{bracketed(one)}:{port}" for one in pod_addresses(pod) for port in numbers]
+    return found
 
 
 def _ports(service: Object, rules: t.Iterable[Object]) -> list[Object]:

@@ -9,9 +9,11 @@ Who gets past the proxies that an application counts on writes their headers him
 
 from __future__ import annotations
 
+import re
 import ssl
 from collections.abc import Iterable, Mapping, Sequence
 from functools import cache
+from ipaddress import ip_address
 from itertools import chain
 from typing import Any, Callable, NamedTuple
 
@@ -31,6 +33,7 @@ from ansible_collections.kestrel.real_ip.plugins.module_utils._derive import (
     canonical,
     elements,
     in_ranges,
+    is_private,
     parse_address,
     parse_ranges,
 )
@@ -41,6 +44,7 @@ from ansible_collections.kestrel.real_ip.plugins.module_utils._probe import (
     Station,
     Target,
     Visit,
+    is_connected,
     to_knock_with,
 )
 from ansible_collections.kestrel.real_ip.plugins.module_utils._vantage import (
@@ -59,20 +63,24 @@ Result = dict[str, Any]
 
 
 class Around(NamedTuple):
-    """What to try. ``node_ports``: host and port; ``internal``: likewise, from the nodes' network.
+    """What to try. ``node_ports``: host and port; ``internal``: likewise, from the nodes' network;
+    ``of_targets``: node ports to ask at the targets' own addresses; ``pods``: host and port, from
+    anywhere but the cluster, where each pod gets to each.
 
-    ``service``: likewise, where the Service has a load balancer of its own; ``load_balancer``: the
-    load balancer's addresses and names, as its status gives them; ``hosts``, ``paths``: those that
-    it has rules for; ``listeners``: its ports and whether each has TLS; ``tls``: that accepts any
-    certificate, since who walks around doesn't mind; ``unread``: names in UNSOUGHT of what was not
-    looked for, to the command that gives the right for it; ``ingresses``: others that lead to the
-    same pods at addresses of their own, to the command that asks there; ``routes``: likewise
-    HTTPRoutes with Gateways; ``unaddressed``: what has the load balancer and tells no address of
-    it, to the command that shows it.
+    ``service``: host and port, where the Service has a load balancer of its own;
+    ``load_balancer``: the load balancer's addresses and names, as its status gives them; ``hosts``,
+    ``paths``: those that it has rules for; ``listeners``: its ports and whether each has TLS;
+    ``tls``: that accepts any certificate, since who walks around doesn't mind; ``unread``: names in
+    UNSOUGHT of what was not looked for, to the command that gives the right for it; ``ingresses``:
+    others that lead to the same pods at addresses of their own, to the command that asks there;
+    ``routes``: likewise HTTPRoutes with Gateways; ``unaddressed``: what has the load balancer and
+    tells no address of it, to the command that shows it.
     """
 
     node_ports: Sequence[tuple[str, int]] = ()
     internal: Sequence[tuple[str, int]] = ()
+    of_targets: Sequence[int] = ()
+    pods: Sequence[tuple[str, int]] = ()
     service: Sequence[tuple[str, int]] = ()
     load_balancer: Sequence[str] = ()
     hosts: Sequence[str] = ()
@@ -85,8 +93,7 @@ class Around(NamedTuple):
     unaddressed: Mapping[str, str] = {}
 
 
-#: The code of a deception by the kind of the way on which it succeeds; that a node port answers is
-#: told, whatever becomes of what is forged there.
+#: The code of a deception by the kind of the way on which it succeeds
 _DECEIVES = {"load_balancer": "V103", "service": "V105"}
 
 #: The kind of a way that leads through a proxy on the prober's own machine, and past nothing
@@ -119,8 +126,8 @@ def _good(visit: Visit) -> list[Station]:
 
 
 def _is_routed_there(visits: Iterable[Visit]) -> bool:
-    """Whether the nodes' own addresses may be routed here: a target has an address of that kind, or
-    the prober's own was of that kind when it arrived.
+    """Whether private addresses of nodes and pods may be routed here: a target has such a one, or
+    the prober's own was such a one when it arrived.
     """
     seen = [str(one.address.remote) for visit in visits for one in visit.stations]
     seen += [text for visit in visits for one in _good(visit) for text in one.result["observed"]]
@@ -136,11 +143,6 @@ def _to(target: Target, host: str, port: int) -> Target:
 def _opened(target: Target) -> Target:
     """The target with nothing forged but what opens it, where that answers proxies only."""
     return target._replace(forgeries=[one for one in target.trials if one.opens])
-
-
-def _once(target: Target) -> Target:
-    """The target asked once: who awaits no TLS may be silent until time is over, each time."""
-    return target._replace(question=target.question._replace(samples=1), forgeries=())
 
 
 def _plain(target: Target) -> Target:
@@ -185,7 +187,7 @@ def through_here(
             if own and not own.address.is_loopback:
                 for target in _listeners(visit.target, address, around):
                     # What stands in front can ask for another name than the target's.
-                    asked = _hosts(_opened(target), around.hosts)
+                    asked = _hosts(_opened(target), _called(target, around.hosts))
                     found += [Way(OWN, (number,), one) for one in asked]
     return found
 
@@ -221,42 +223,73 @@ def ways(
     """
     found = []
     from_within = at.inside or at.place == "vpc" or _is_routed_there(visits)
+    at_targets = [] if at.inside else _at_targets(visits, around.of_targets)
+    pods = [
+        (host, port)
+        for host, port in (() if at.inside else around.pods)
+        if from_within or not is_private(ip_address(host))
+    ]
     own = _own(around, known)
     called = [name for name in around.load_balancer if not parse_address(name)]
-    for host, port in (*around.node_ports, *(around.internal if from_within else ())):
-        there = _opened(_to(visits[0].target, host, port))
-        secured = [_secured(_once(there), there.endpoint, around)] if around.tls else []
-        found += [Way("node_port", (0,), one) for one in (_plain(there), *secured)]
+    internal = around.internal if from_within else ()
+    for kind, places in (
+        ("node_port", [*around.node_ports, *internal, *at_targets]),
+        ("pod", pods),
+    ):
+        for host, port in dict.fromkeys(places):
+            there = _to(_plain(visits[0].target), host, port)
+            found.append(Way(kind, (0,), there._replace(forgeries=())))
     rewritten: list[Way] = []
     for numbers in () if at.inside or not around.service else _alike(visits):
         target = visits[numbers[0]].target
         for host, port in around.service:
             there = _to(target, host, port)
             secured = _secured(there, target.endpoint, around)
-            asked_there = [Way("service", numbers, one) for one in (_plain(there), secured)]
+            both = (_plain(there), secured)
+            # What stands in front can ask for another name than the target's, and so can the load
+            # balancer.
+            named = [one for each in both for one in _hosts(each, around.hosts)]
+            asked_there = [Way("service", numbers, one) for one in named]
             found += asked_there
-            rewritten += _elsewhere(asked_there, _ends(target.endpoint.path))
+            rewritten += _elsewhere(asked_there, _ends(target.endpoint.path, around.paths))
     unmet, to_balancer = _unmet(visits, known), []
     for number, visit in enumerate(visits):
         front = {station.address.remote for station in visit.stations} - own
         for address in (one for one in known if one not in front if front or one in unmet):
             names = [*around.hosts, *known[address], *called]
             for target in _listeners(visit.target, str(address), around):
-                for one in _hosts(target, names):
+                for one in _hosts(target, _called(target, names)):
                     to_balancer.append(Way("load_balancer", (number,), one))
     # Last, since there may be no time for all.
     return [*found, *to_balancer, *rewritten, *_elsewhere(to_balancer, around.paths)]
 
 
 # More would be a scan.
-_ENDS = 2
+_ENDS = 3
+#: How the path of a rule begins that may be a pattern
+_LITERAL = re.compile(r"[\w/.~%-]*", re.ASCII)
 
 
-def _ends(path: str) -> list[str]:
-    """What an Ingress may leave of a path that it rewrites: the application knows that alone."""
+def _ends(path: str, rules: Iterable[str]) -> list[str]:
+    """What an Ingress may leave of a path that it rewrites: the application knows that alone.
+
+    That is what stands behind the path of its rule, or behind the first part of it.
+    """
     own = path.partition("?")[0]
+    begun = [match[0].rstrip("/") for match in map(_LITERAL.match, rules) if match]
+    known = [own[len(begin) :] for begin in begun if begin and own.startswith(f"{begin}/")]
     shorter = [own[place:] for place, letter in enumerate(own) if letter == "/" and place]
-    return [*dict.fromkeys([*shorter[: _ENDS - 1], "/"])]
+    return [*dict.fromkeys([*[*known, *shorter[:1]][: _ENDS - 1], "/"])]
+
+
+def _at_targets(visits: Iterable[Visit], ports: Sequence[int]) -> list[tuple[str, int]]:
+    """Node ports at the targets' own addresses."""
+    return [
+        (str(station.address.remote), port)
+        for visit in visits
+        for station in visit.stations
+        for port in ports
+    ]
 
 
 def _elsewhere(asked: Sequence[Way], paths: Iterable[str]) -> Iterable[Way]:
@@ -321,24 +354,28 @@ def _listeners(target: Target, host: str, around: Around) -> list[Target]:
     return found
 
 
+def _called(target: Target, names: Iterable[str]) -> list[str]:
+    """What a load balancer may be called: as the target is, by these names, or by its address."""
+    asked = target.endpoint.host_header
+    return [canonical(asked) or asked.partition(":")[0], *names, target.endpoint.host]
+
+
 def _hosts(target: Target, names: Iterable[str]) -> Iterable[Target]:
-    """The target with each Host that the load balancer may know: what stands in front can change
-    it, and who walks around tries what works: that of a rule, or where no rule has one, its own
-    name. TLS names the same host then, since some answer to nothing else.
+    """The target, and with each of these names as Host: what stands in front can change it, and who
+    walks around tries what works. TLS names the same host then, since some answer to nothing else.
     """
     yield target
-    host, port, secured = target.endpoint.host, target.endpoint.port, bool(target.endpoint.tls)
+    port, secured = target.endpoint.port, bool(target.endpoint.tls)
     same = (target.endpoint.host_header, target.endpoint.server_name)
-    asked = target.endpoint.host_header
-    every = [canonical(asked) or asked.partition(":")[0], *names, host]
-    for name in dict.fromkeys(canonical(name) or name for name in every):
+    usual = port == (443 if secured else 80)
+    for name in dict.fromkeys(canonical(name) or name for name in names):
         literal = f"[{name}]" if ":" in name else name
-        own = literal if port == (443 if secured else 80) else f"{literal}:{port}"
         server_name = name if secured else ""
-        if (own, server_name) != same:
-            yield target._replace(
-                endpoint=target.endpoint._replace(host_header=own, server_name=server_name)
-            )
+        # Who knows a host by its name alone may not know it with a port, and the other way round.
+        for own in (literal,) if usual else (f"{literal}:{port}", literal):
+            if (own, server_name) != same:
+                endpoint = target.endpoint._replace(host_header=own, server_name=server_name)
+                yield target._replace(endpoint=endpoint)
 
 
 def evidence(station: Station) -> Any:
@@ -349,6 +386,12 @@ def evidence(station: Station) -> Any:
 def _answers(station: Station) -> bool:
     samples, forged = station.result
     return any(map(is_answer, [*samples, *(sample for _forgery, sample in forged)]))
+
+
+def _is_open(stations: Iterable[Station]) -> bool:
+    """Whether connections are taken, whatever was answered there."""
+    sent = [sample for station in stations for sample in station.result[0]]
+    return any(map(is_connected, sent))
 
 
 def _outcome(way: Way, stations: Sequence[Station]) -> tuple[bool | None, Result | None]:
@@ -408,8 +451,8 @@ def _is_left(way: Way, stations: Sequence[Station]) -> bool:
 def warnings(
     walked: Sequence[tuple[Way, Visit]], entries: Sequence[Result], unknown: Iterable[str]
 ) -> list[str]:
-    """A sentence for each node port that answers, and for each way that could not be tried, or not
-    to its end.
+    """A sentence for each node port that is open and each pod that answers, and for each way that
+    could not be tried, or not to its end.
 
     ``entries``: what :func:`judge` made of ``walked``; ``unknown``: names of the load balancer that
     gave no address.
@@ -417,18 +460,17 @@ def warnings(
     untried = [
         one["address"]
         for (way, visit), one in zip(walked, entries)
-        if one["reachable"] is None or (way.kind in _DECEIVES and _is_left(way, visit.stations))
+        if one["reachable"] is None or _is_left(way, visit.stations)
     ]
-    return [
-        *(warn("bypass", {"address": name}) for name in dict.fromkeys([*untried, *unknown])),
-    ] + [
-        warn(
-            "node_port",
-            {"address": f"{one['address']}:{one['port']}", "place": phrase(one["vantage"])},
-        )
-        for one in entries
-        if one["reachable"] and one["way"] == "node_port"
-    ]
+    told = [warn("bypass", {"address": name}) for name in dict.fromkeys([*untried, *unknown])]
+    # By the way's kind and whether the echo app answered there, or connections are taken alone
+    names = {("node_port", True): "node_port", ("node_port", False): "open", ("pod", True): "pod"}
+    for (way, visit), one in zip(walked, entries):
+        name = names.get((way.kind, bool(one["reachable"])))
+        if name and (one["reachable"] or _is_open(visit.stations)):
+            place = {"address": f"{one['address']}:{one['port']}", "place": phrase(one["vantage"])}
+            told.append(warn(name, place))
+    return told
 
 
 def not_looked_for(around: Around, coverage: str) -> list[str]:
@@ -498,7 +540,7 @@ def unsafe(walked: Iterable[tuple[Way, Visit]]) -> dict[int, dict[int, str]]:
     """
     found: dict[int, dict[int, str]] = {}
     for way, visit in walked:
-        for station in visit.stations if way.kind in _DECEIVES else ():
+        for station in visit.stations:
             _honest, forged = station.result
             fooled = {n for _one, sample in forged if is_answer(sample) for n in sample.fooled}
             for of in way.of:
@@ -531,7 +573,7 @@ def judge(
     for way, visit in walked:
         reachable, facts = _outcome(way, visit.stations)
         entries.append(_entry(way, reachable, at))
-        if facts is not None and way.kind in _DECEIVES:
+        if facts is not None:
             told = _told(_DECEIVES[way.kind], {**facts, "address": way.target.url})
             deceptions.update(dict.fromkeys(way.of, told))
     return entries, deceptions

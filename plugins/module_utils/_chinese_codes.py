@@ -414,7 +414,8 @@ CODES_ZH: Mapping[str, CodeTexts] = {
         "在它靠客户端的一侧还有 {other}，而探测端没有发送任何地址：看到的可能是代理的地址",
         "预期的是链路上某个代理的地址，或者网段、列表也包含它。",
         "在 expected_source 中只给出本探测端流量到达第一个代理时的那一个地址，"
-        "并数清代理（trusted_count）",
+        "并数清代理（trusted_count）。若两者都正确，则是某个代理在另一个之后又写入了一次客户端"
+        "（如开启 real_ip_recursive 的 nginx）：请声明由它写入的单值请求头",
     ),
     # --- no_answer
     "V501": CodeTexts(
@@ -636,6 +637,14 @@ WARNINGS_ZH: Mapping[str, str] = {
     "node_port": (
         "{address} 不经过负载均衡就能应答（从 {place} 看）：能访问它的人可以自己写入所有请求头。"
         "非直连的 CLB 需要对客户端放通节点端口"
+    ),
+    "open": (
+        "{address} 不经过负载均衡就接受连接（从 {place} 看），但回显应用没有应答所发的请求："
+        "知道该请求什么的人可以自己写入所有请求头。非直连的 CLB 需要对客户端放通节点端口"
+    ),
+    "pod": (
+        "{address} 是 Pod 的地址，不经过负载均衡就能应答（从 {place} 看）：能访问它的人可以自己写入"
+        "所有请求头。可用安全组或 NetworkPolicy 只放通负载均衡"
     ),
     "forwarded_at_layer_4": (
         "在 layer: l4 时经 {address} 收到了 {header}：由某个代理添加，或是伪造的"

@@ -618,7 +618,9 @@ _TABLE = (
         "was seen may be a proxy's",
         "What is expected is the address of a proxy on the path, or a range or list holds it too.",
         "Give the one address with which this prober's traffic meets the first proxy as "
-        "expected_source, and count the proxies (trusted_count)",
+        "expected_source, and count the proxies (trusted_count). Where both are right, a proxy "
+        "lists the client once more behind another one (nginx with real_ip_recursive): declare a "
+        "single header that it writes",
     ),
     # --- no_answer --------------------------------------------------------------------------------
     Code(
@@ -907,6 +909,16 @@ WARNINGS: Mapping[str, str] = {
     "node_port": (
         "{address} answers without the load balancer (seen from {place}): who reaches it writes "
         "all headers himself. CLB without direct access needs the node ports open for clients"
+    ),
+    "open": (
+        "{address} takes connections without the load balancer (seen from {place}), though the "
+        "echo app answered nothing there that was asked: who knows what to ask writes all headers "
+        "himself. CLB without direct access needs the node ports open for clients"
+    ),
+    "pod": (
+        "{address} is a pod's and answers without the load balancer (seen from {place}): who "
+        "reaches it writes all headers himself. A security group or a NetworkPolicy can admit the "
+        "load balancer only"
     ),
     "forwarded_at_layer_4": (
         "{header} arrived through {address} at layer: l4: a proxy added it, or it was forged"

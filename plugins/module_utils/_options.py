@@ -597,6 +597,7 @@ def _around(given: Params) -> Around:
     def ports(name: str) -> list[tuple[str, int]]:
         return [_host_and_port(f"bypass.{name}", text) for text in given.get(name) or ()]
 
+    of_targets = given.get("node_ports_of_targets") or ()
     service = [_name_and_port("bypass.service", text) for text in given.get("service") or ()]
     paths = [_path(text) for text in given.get("paths") or ()]
 
@@ -606,6 +607,8 @@ def _around(given: Params) -> Around:
     return Around(
         node_ports=ports("node_ports"),
         internal=ports("internal_node_ports"),
+        of_targets=[_port("bypass.node_ports_of_targets", one, str(one), 0) for one in of_targets],
+        pods=ports("pods"),
         service=service,
         load_balancer=own,
         hosts=hosts,
@@ -646,8 +649,7 @@ def plan(params: Params) -> Plan:
     _refuse_expected(request.headers, targets)
     around = _around(params["bypass"] or {})
     targets = [*_secured(targets, params)]
-    asked = (around.load_balancer, around.service, around.node_ports, around.internal)
-    if any(asked) or any(one.endpoint.tls for one in targets):
+    if around.load_balancer or around.service or any(one.endpoint.tls for one in targets):
         around = around._replace(tls=_target_tls({**params, "validate_certs": False}))
     return Plan(targets, request, _own_address(params), standpoint, around)
 

@@ -440,6 +440,12 @@ class Target(NamedTuple):
 # There is no connection that anything could be sent over. Who takes one and then says nothing may
 # still answer to what came through a proxy.
 _UNCONNECTED = ("V503", "V504", "V506", "V601")
+_TOO_LATE = NoAnswer("V525")
+
+
+def is_connected(sample: Sample) -> bool:
+    """Whether a connection was taken over which something could be sent."""
+    return sample.code not in (*_UNCONNECTED, "V505", _TOO_LATE.number)
 
 
 def to_knock_with(
@@ -502,9 +508,6 @@ class Station:
             if forgery.repeated and any(map(is_answer, tried)):
                 return [forgery] * min(wanted(question, tried), most)
         return []
-
-
-_TOO_LATE = NoAnswer("V525")
 
 
 class Visit:

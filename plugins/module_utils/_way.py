@@ -12,6 +12,7 @@ import typing as t
 from itertools import chain
 
 from ansible_collections.kestrel.real_ip.plugins.module_utils._addresses import (
+    by_use,
     collect,
     namesakes,
     other_nodes,
@@ -299,9 +300,8 @@ def read_way(cluster: Cluster, namespace: str, options: t.Mapping[str, t.Any]) -
     forms = [(host, form) for host, sent in asked.places for form in read_as(sent)]
     usually = [(host, asked.path) for host in asked.hosts], [one["url"] for one in asked.targets]
     reachable = front and (not url or may_listen(front, service, url))
-    without = other_nodes(nodes or [], pods, ready)
-    # Where a pod is, its node port answers with externalTrafficPolicy Local as well.
-    nearest = sorted(nodes or [], key=lambda one: one["metadata"]["name"] in without)
+    asked_first = by_use(nodes or [], pods, ready)
+    receiving = [pod for pod in pods if pod["metadata"]["name"] in ready]
     return {
         "found": front is not None,
         "addresses": asked.addresses,
@@ -319,13 +319,13 @@ def read_way(cluster: Cluster, namespace: str, options: t.Mapping[str, t.Any]) -
         "rivals": _union(rivals(ingress, others, *one) for one in forms if ingress),
         "ready_pods": ready,
         "unready_pods": unready_pods(pods, ready),
-        "other_nodes": without,
+        "other_nodes": other_nodes(nodes or [], pods, ready),
         "namesakes": namesakes(ready, pods, every_pod),
         "kept_by": kept_by(ingress, service),
         "cluster_addresses": known,
         "bypass": {
             "unaddressed": _unaddressed(front) if url and not asked.addresses else {},
-            **around(nearest, service, front, reached),
+            **around(asked_first, receiving, service, front, reached),
             "ingresses": elsewhere(front or {}, led_to, others),
             "routes": by_gateway(front or {}, led_to, routes, gateways),
             "unread": unread,

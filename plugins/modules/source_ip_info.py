@@ -186,15 +186,26 @@ options:
     suboptions:
       node_ports:
         description:
-          - Addresses with ports of nodes, as V(203.0.113.5:30080). They are asked without TLS and
-            with it. One that answers is worth a sentence in RV(warnings_found) and never changes
-            the verdict, since some load balancers need them open for clients.
+          - Addresses with ports of nodes, as V(203.0.113.5:30080). One that answers, or only takes
+            the connection, is worth a sentence in RV(warnings_found) and never changes the verdict,
+            since some load balancers need them open for clients.
         type: list
         elements: str
       internal_node_ports:
         description: Likewise, tried only from where they belong. O(vantage=vpc), V(node) and V(pod)
           are such places, and where a target's address, or the client's as it arrives, is of a
           network of one's own (RFC 1918, 4193 and 6598), since that may reach the nodes.
+        type: list
+        elements: str
+      node_ports_of_targets:
+        description: Node ports that are asked likewise at the targets' own addresses, which can be
+          a node's. Not tried from the cluster.
+        type: list
+        elements: int
+      pods:
+        description: Addresses with ports of pods, as V(10.0.1.7:8080), likewise for those that
+          answer. Private ones are tried where O(bypass.internal_node_ports) are, and none from the
+          cluster, where each pod gets to each.
         type: list
         elements: str
       service:
@@ -650,7 +661,7 @@ bypass:
   elements: dict
   contains:
     way:
-      description: V(node_port), V(service) or V(load_balancer).
+      description: V(node_port), V(pod), V(service) or V(load_balancer).
       returned: success
       type: str
       sample: node_port
@@ -844,6 +855,8 @@ BYPASS_TIME = 10
 BYPASS: dict[str, dict[str, Any]] = {
     "node_ports": TEXTS,
     "internal_node_ports": TEXTS,
+    "node_ports_of_targets": {"type": "list", "elements": "int"},
+    "pods": TEXTS,
     "service": TEXTS,
     "load_balancer": TEXTS,
     "hosts": TEXTS,

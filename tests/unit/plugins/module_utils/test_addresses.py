@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 from ansible_collections.kestrel.real_ip.plugins.module_utils._addresses import (
+    by_use,
     collect,
     namesakes,
     other_nodes,
@@ -52,6 +53,31 @@ def test_ready_pods() -> None:
     assert ready_pods(pods) == ["a", "b"]
     assert receiving_pods({"spec": {}}, pods) == ["a", "b"]
     assert unready_pods(pods, ["a", "b"]) == ["c", "e"]
+
+
+def test_whose_node_ports_are_likely_to_answer() -> None:
+    ready = {"conditions": [{"type": "Ready", "status": "True"}]}
+    plane = {"taints": [{"key": "node-role.kubernetes.io/control-plane", "effect": "NoSchedule"}]}
+    made = (
+        ("eklet", {"node.kubernetes.io/instance-type": "eklet"}, {}, ready),
+        ("down", {}, {}, {"conditions": [{"type": "Ready", "status": "Unknown"}]}),
+        ("plane", {}, plane, ready),
+        ("server", {}, {"taints": [{**plane["taints"][0], "effect": "PreferNoSchedule"}]}, ready),
+        ("n1", {}, {}, ready),
+        ("n2", {}, {}, ready),
+        ("busy", {}, plane, ready),
+    )
+    nodes = [
+        {"metadata": {"name": name, "labels": labels}, "spec": spec, "status": status}
+        for name, labels, spec, status in made
+    ]
+    pods = [
+        {**a_pod(name), "spec": {"nodeName": node}}
+        for name, node in (("a", "busy"), ("b", "n2"), ("c", "eklet"), ("d", "n1"))
+    ]
+    found = [one["metadata"]["name"] for one in by_use(nodes, pods, ["a", "b", "c"])]
+    # Where a pod is, it answers with externalTrafficPolicy Local as well; on a virtual node nobody.
+    assert found == ["n2", "busy", "server", "n1", "plane", "down", "eklet"]
 
 
 def test_nodes_without_its_pods() -> None:

@@ -150,7 +150,13 @@ PORTS = {"spec": {"ports": [{"port": 80, "nodePort": 30080}]}}
             [_node(InternalIP=["10.0.0.1"], ExternalIP=["203.0.113.5"])],
             PORTS,
             ["203.0.113.5:30080"],
-            [],
+            ["10.0.0.1:30080"],
+        ),
+        (
+            [_node(InternalIP=["10.0.0.1", "2600:1f18::1"])],
+            PORTS,
+            ["[2600:1f18::1]:30080"],
+            ["10.0.0.1:30080"],
         ),
         ([_node(Hostname=["n"], InternalIP=["2001:db8::1"])], PORTS, [], ["[2001:db8::1]:30080"]),
         # A rented server has nothing but its public one.
@@ -172,20 +178,20 @@ def test_around(
     external: list[str],
     internal: list[str],
 ) -> None:
-    found = around(nodes, service, FRONT)
+    found = around(nodes, [], service, FRONT)
     assert (found["node_ports"], found["internal_node_ports"]) == (external, internal)
     assert found["load_balancer"] == ["198.51.100.1", "a.example"], (
         "names are looked up by the probe"
     )
     assert found["hosts"] == []
-    nothing = around(nodes, service, None)
+    nothing = around(nodes, [], service, None)
     assert (nothing["load_balancer"], nothing["hosts"]) == ([], [])
 
 
 def test_around_by_the_hosts_of_the_rules() -> None:
     named = ["a.example", None, "*.example", "a.example", "b.example", "c.example"]
     front = {"spec": {"rules": [{"host": host} if host else {} for host in named]}}
-    assert around([], None, front)["hosts"] == ["a.example", "real-ip.example", "b.example"]
+    assert around([], [], None, front)["hosts"] == ["a.example", "real-ip.example", "b.example"]
 
 
 def test_around_by_the_hosts_that_lead_to_the_service_first() -> None:
@@ -194,7 +200,7 @@ def test_around_by_the_hosts_that_lead_to_the_service_first() -> None:
     own = a_rule("own.example", ("/", "Prefix", "own"))
     aliases = {ALIAS: "alias.example, ~^b+[.]example$, c.*, a b, .c"}
     front = ingress_at("front", *others, own, annotations=aliases)
-    asked = around([], {"metadata": {"name": "own"}}, front)["hosts"]
+    asked = around([], [], {"metadata": {"name": "own"}}, front)["hosts"]
     assert asked == ["own.example", "alias.example", "a.example"]
 
 
@@ -221,8 +227,8 @@ def test_around_by_the_hosts_that_lead_to_the_service_first() -> None:
 )
 def test_around_by_the_paths_of_the_rules(rules: list[dict[str, Any]], expected: list[str]) -> None:
     service = {"metadata": {"name": "own"}}
-    assert around([], service, {"spec": {"rules": rules}})["paths"] == expected
-    assert around([], None, {"spec": {"rules": rules}})["paths"] == []
+    assert around([], [], service, {"spec": {"rules": rules}})["paths"] == expected
+    assert around([], [], None, {"spec": {"rules": rules}})["paths"] == []
 
 
 BALANCED = {
@@ -248,10 +254,10 @@ BALANCED = {
 def test_around_by_the_services_own_address(
     service: dict[str, Any] | None, expected: list[str]
 ) -> None:
-    assert around([], service, FRONT)["service"] == expected
+    assert around([], [], service, FRONT)["service"] == expected
     # Where the Service itself is in front, its status is no way around it.
     external = ["[2001:db8::7]:80", "[2001:db8::7]:443"] if service is BALANCED else []
-    assert around([], service, service)["service"] == external
+    assert around([], [], service, service)["service"] == external
 
 
 def _service(
@@ -337,10 +343,10 @@ def test_a_service_that_selects_nothing_has_none_beside_it() -> None:
 def test_around_by_the_addresses_of_other_services(
     own: dict[str, Any], others: list[dict[str, Any]], expected: list[str]
 ) -> None:
-    assert around([], own, FRONT, others)["service"] == expected
+    assert around([], [], own, FRONT, others)["service"] == expected
     # Its own status is what stands in front then.
     addresses = [text for text in expected if "198.51.100.7" not in text]
-    assert [text for text in around([], own, own, others)["service"] if text in addresses] == (
+    assert [text for text in around([], [], own, own, others)["service"] if text in addresses] == (
         addresses
     )
 
@@ -362,7 +368,7 @@ def test_around_by_the_node_ports_of_other_services(
 ) -> None:
     nodes = [_node(InternalIP=[f"10.0.0.{n}"]) for n in (1, 2)]
     own = _service("own", ports=[{"port": 80, "nodePort": 30000}])
-    found = around(nodes, own, FRONT, others)["internal_node_ports"]
+    found = around(nodes, [], own, FRONT, others)["internal_node_ports"]
     asked = [("1", 30000), ("2", 30000), *expected]
     assert found == [f"10.0.0.{node}:{port}" for node, port in asked]
 
@@ -377,8 +383,8 @@ def test_the_node_port_that_the_rules_send_to_is_asked() -> None:
     rule["http"]["paths"][0]["backend"]["service"]["port"] = {"name": "http"}
     nodes = [_node(ExternalIP=["203.0.113.5"])]
     own = _service("own", ports=ports)
-    assert around(nodes, own, ingress_at("own", rule))["node_ports"] == ["203.0.113.5:30080"]
-    assert around(nodes, own, own)["node_ports"] == ["203.0.113.5:30090"]
+    assert around(nodes, [], own, ingress_at("own", rule))["node_ports"] == ["203.0.113.5:30080"]
+    assert around(nodes, [], own, own)["node_ports"] == ["203.0.113.5:30090"]
 
 
 @pytest.mark.parametrize("port", [{"number": 8080}, {"name": "http"}])
@@ -396,7 +402,7 @@ def test_the_port_that_the_rules_send_to_is_asked_first(port: dict[str, Any]) ->
     }
     rule = a_rule("", ("/", "Prefix", "own"))
     rule["http"]["paths"][0]["backend"]["service"]["port"] = port
-    found = around([], service, {"spec": {"rules": [rule]}})["service"]
+    found = around([], [], service, {"spec": {"rules": [rule]}})["service"]
     assert [text.rpartition(":")[2] for text in found] == ["8080", "9001", "9002", "9003", "9004"]
 
 
@@ -417,13 +423,46 @@ def test_the_port_that_the_rules_send_to_is_asked_first(port: dict[str, Any]) ->
 def test_around_where_the_load_balancer_listens(
     front: dict[str, Any], expected: list[str] | int
 ) -> None:
-    found = around([], None, front)["listeners"]
+    found = around([], [], None, front)["listeners"]
     assert (len(found) if isinstance(expected, int) else found) == expected
 
 
-def test_node_ports_of_the_control_plane_are_asked_last() -> None:
-    nodes = [_node(InternalIP=[f"10.0.0.{n}"]) for n in range(1, 6)]
-    for node in nodes[:3]:
-        node["spec"] = {"taints": [{"key": "node-role.kubernetes.io/control-plane"}]}
-    found = around(nodes, PORTS, None)["internal_node_ports"]
-    assert found == ["10.0.0.4:30080", "10.0.0.5:30080", "10.0.0.1:30080"]
+@pytest.mark.parametrize(
+    ("status", "expected"),
+    [
+        # A node is the load balancer, as in k3s, or it isn't known what is.
+        (["10.0.0.1"], [30080]),
+        ([], [30080]),
+        (["198.51.100.1"], []),
+        (["lb.example"], []),
+    ],
+)
+def test_node_ports_at_the_probed_addresses(status: list[str], expected: list[int]) -> None:
+    """A node's address can be translated, and no status tells by which one."""
+    entries = [{"hostname" if one[0] == "l" else "ip": one} for one in status]
+    front = {"status": {"loadBalancer": {"ingress": entries}}}
+    nodes = [_node(InternalIP=["10.0.0.1"])]
+    assert around(nodes, [], PORTS, front)["node_ports_of_targets"] == expected
+
+
+def _pod(*addresses: str, **ports: int) -> dict[str, Any]:
+    named = [{"name": name, "containerPort": port} for name, port in ports.items()]
+    return {
+        "spec": {"containers": [{}, {"ports": named}]},
+        "status": {"podIPs": [{"ip": one} for one in addresses]},
+    }
+
+
+@pytest.mark.parametrize(
+    ("port", "expected"),
+    [
+        ({"port": 80}, ["10.1.0.1:80", "[fd00::1]:80", "10.1.0.2:80"]),
+        ({"port": 80, "targetPort": 8080}, ["10.1.0.1:8080", "[fd00::1]:8080", "10.1.0.2:8080"]),
+        # A name can be another port in each pod.
+        ({"port": 80, "targetPort": "web"}, ["10.1.0.1:5000", "[fd00::1]:5000"]),
+    ],
+)
+def test_the_pods_own_addresses(port: dict[str, Any], expected: list[str]) -> None:
+    pods = [_pod("10.1.0.1", "fd00::1", web=5000), _pod("10.1.0.2"), _pod("10.1.0.3", web=5000)]
+    assert around([], pods, {"spec": {"ports": [port]}}, FRONT)["pods"] == expected
+    assert around([], pods, None, FRONT)["pods"] == []
