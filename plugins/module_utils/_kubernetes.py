@@ -123,9 +123,11 @@ class Cluster:
             self.client = get_api_client(module=module)
         except Exception as error:  # a configuration can fail in as many ways as its format has
             raise _explain(error, module.params) from error
-        self.server: str = self.client.configuration.host
+        configuration = self.client.client.configuration
+        _keep_host(configuration, _create_auth_spec(module).get("host"))
+        self.server: str = configuration.host
         #: What is to be said of a server that isn't verified, or None.
-        self.unverified = unverified(self.client.configuration, module.params, os.environ)
+        self.unverified = unverified(configuration, module.params, os.environ)
         self._counting = threading.Lock()
         #: How many requests were made by this object; those of the client's discovery don't count.
         self.requests = 0
@@ -253,6 +255,23 @@ def unverified(
         "certificate-authority-data in the kubeconfig, or in AWX's credential, which without one "
         "switches the verification off"
     )
+
+
+def _keep_host(configuration: t.Any, host: str | None) -> None:
+    """Ask the server that was named, with the credentials of a kubeconfig's user as well.
+
+    The client takes a token anew before each request, and the kubeconfig's own server with it.
+    """
+    taken_anew = configuration.refresh_api_key_hook
+    if not host or not taken_anew:
+        return
+
+    def take_anew(of: t.Any) -> None:
+        taken_anew(of)
+        of.host = host.rstrip("/")
+
+    configuration.refresh_api_key_hook = take_anew
+    configuration.host = host.rstrip("/")
 
 
 def _refuse_unverified(configuration: t.Any, params: t.Mapping[str, t.Any]) -> None:

@@ -161,9 +161,14 @@ context:
   description: The context of the kubeconfig, V(none) where the connection doesn't come from one.
   returned: success
   type: str
+kubeconfig:
+  description: The path of the kubeconfig that was named, V(none) where none was, or its contents.
+  returned: success
+  type: str
 lasting_context:
-  description: The same, for what comes later in a run, also where somebody makes another one the
-    current context meanwhile. V(none) where the environment's C(K8S_AUTH_*) lead to the cluster.
+  description: The same as RV(context), for what comes later in a run, also where somebody makes
+    another one the current context meanwhile. V(none) where the environment's C(K8S_AUTH_*) lead to
+    the cluster.
   returned: success
   type: str
 version:
@@ -508,11 +513,13 @@ def main() -> None:
             "kubectl apply -f docs/rbac/deploy.yml, or ignore this if there never was another one"
         )
     identity = system["metadata"]["uid"] if system else cluster.server
-    context = contexts_of(module.params)[0]
+    context, kubeconfig = contexts_of(module.params)[0], module.params["kubeconfig"]
     module.exit_json(
         changed=False,
         server=cluster.server,
         context=context,
+        # Of what file that is, unless it is its contents.
+        kubeconfig=kubeconfig if isinstance(kubeconfig, str) else None,
         # An option would take the place of these variables, all of them.
         lasting_context=None if any(one.startswith("K8S_AUTH_") for one in os.environ) else context,
         version=version,

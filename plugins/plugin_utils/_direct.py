@@ -47,6 +47,11 @@ _CONNECTION = {
 }
 
 
+def _names_a_cluster(variable: str) -> bool:
+    """Whether a variable of the environment says which cluster is meant."""
+    return variable == "KUBECONFIG" or variable.startswith("K8S_AUTH_")
+
+
 class DirectAction(ActionBase):
     """An action whose module is called where it stands, if that makes no difference.
 
@@ -59,17 +64,17 @@ class DirectAction(ActionBase):
 
     def _execute_module(self, *unnamed: t.Any, **named: t.Any) -> dict[str, t.Any]:
         task_vars = named.get("task_vars") or {}
+        environment: dict[str, str] = {}
+        untyped: t.Any = self
+        untyped._compute_environment_string(environment)
         if self.OF_A_CLUSTER:
             given = named.get("module_args") or self._task.args
-            named["module_args"] = self._connected(given, task_vars)
-        if unnamed or not self._is_here(task_vars):
+            named["module_args"] = self._connected(given, task_vars, environment)
+        if unnamed or not self._is_here(task_vars, environment):
             found: dict[str, t.Any] = super()._execute_module(*unnamed, **named)
             return found
         args = dict(named.get("module_args") or self._task.args)
         self._update_module_args(named.get("module_name") or self._task.action, args, task_vars)
-        environment: dict[str, str] = {}
-        untyped: t.Any = self
-        untyped._compute_environment_string(environment)
         printed = io.StringIO()
         # SystemExit is how modules end; whatever else they raise is told by Ansible.
         with _started_with(args, environment), redirect_stdout(printed), suppress(SystemExit):
@@ -79,26 +84,33 @@ class DirectAction(ActionBase):
         return dict(result)
 
     def _connected(
-        self, args: t.Mapping[str, t.Any], task_vars: t.Mapping[str, t.Any]
+        self,
+        args: t.Mapping[str, t.Any],
+        task_vars: t.Mapping[str, t.Any],
+        environment: t.Mapping[str, str],
     ) -> dict[str, t.Any]:
         """The arguments, with the connection that the host's variables name where they name none.
 
         A role in somebody's own play has nothing else that tells one host's cluster from another's.
         Which context a playbook has found first holds for its whole run, also where somebody
-        switches the current one meanwhile.
+        switches the current one meanwhile; but not where a later play names something else.
         """
         if any(args.get(option) for option in _CONNECTION):
             return dict(args)
-        found = {
+        variables = {
             option: self._templar.template(task_vars.get(variable) or None)
             for option, variable in _CONNECTION.items()
         }
-        found["context"] = found["context"] or (task_vars.get("__real_ip_preflight") or {}).get(
-            "lasting_context"
-        )
-        return {**args, **{option: value for option, value in found.items() if value}}
+        named = {option: value for option, value in variables.items() if value}
+        before = task_vars.get("__real_ip_preflight") or {}
+        lasting = before.get("lasting_context")
+        named_before = {"kubeconfig": before["kubeconfig"]} if before.get("kubeconfig") else {}
+        by_environment = any(map(_names_a_cluster, filter(environment.get, environment)))
+        if lasting and not by_environment and named == named_before:
+            named["context"] = lasting
+        return {**args, **named}
 
-    def _is_here(self, task_vars: t.Mapping[str, t.Any]) -> bool:
+    def _is_here(self, task_vars: t.Mapping[str, t.Any], environment: t.Mapping[str, str]) -> bool:
         """Whether the module would run as this user, by this Python, on this machine."""
         elsewhere = (
             self.MODULE is None,
@@ -109,6 +121,8 @@ class DirectAction(ActionBase):
             self._connection.become,
             # Who keeps the files wants to run them by hand.
             C.config.get_config_value("DEFAULT_KEEP_REMOTE_FILES"),
+            # The Kubernetes client reads it once, where it is imported.
+            "KUBECONFIG" in environment,
         )
         if any(elsewhere):
             return False

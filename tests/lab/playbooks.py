@@ -163,10 +163,11 @@ class Playbooks:
     def run(self, name: str, *arguments: str, environment: Mapping[str, str] | None = None) -> Run:
         """Run a playbook; ``name`` as for ``playbook``."""
         start = time.monotonic()
+        # Within the namespace, where KUBECONFIG is set by itself.
+        given = {"ANSIBLE_NOCOLOR": "1", **(environment or {})}
+        variables = [f"{name}={value}" for name, value in given.items()]
         status, output = self.execute(
-            "operator",
-            *self.playbook(name, *arguments),
-            environment={"ANSIBLE_NOCOLOR": "1", **(environment or {})},
+            "operator", "env", *variables, *self.playbook(name, *arguments)
         )
         assert "Traceback" not in output, output
         return Run(status, output, time.monotonic() - start)

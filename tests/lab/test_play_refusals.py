@@ -347,6 +347,56 @@ def test_a_role_in_ones_own_play_goes_to_the_cluster_that_its_host_names(
     assert "127.0.0.1:9" not in told.get("here", ""), run.output
 
 
+@pytest.mark.parametrize("first", [[], ["teardown"]], ids=["alone", "behind another playbook"])
+@pytest.mark.parametrize(
+    "chosen",
+    [
+        {"environment": {"KUBECONFIG": "{other}"}},
+        {"environment": {"K8S_AUTH_KUBECONFIG": "{other}"}},
+        {"environment": {"K8S_AUTH_CONTEXT": "there"}},
+        {"vars": {"real_ip_kubeconfig": "{other}"}},
+        {"vars": {"real_ip_context": "there"}},
+        {"vars": {"real_ip_api_host": "https://127.0.0.1:9"}},
+        {"environment": {"K8S_AUTH_HOST": "https://127.0.0.1:9"}},
+    ],
+    ids=json.dumps,
+)
+def test_a_role_in_ones_own_play_goes_to_the_cluster_that_the_play_names(
+    playbooks: Playbooks, tmp_path: Path, chosen: dict[str, dict[str, str]], first: list[str]
+) -> None:
+    """Whatever was the cluster of a playbook before it in the same run."""
+    found = configuration(playbooks, LAB_SERVER)
+    [here] = found["contexts"]
+    found["clusters"].append({"name": "dead", "cluster": {"server": "https://127.0.0.1:9"}})
+    there = {"name": "there", "context": {**here["context"], "cluster": "dead"}}
+    found["contexts"].append(there)
+    for name, current in (("mine", here["name"]), ("other", "there")):
+        (tmp_path / name).write_text(json.dumps({**found, "current-context": current}))
+    text = json.dumps(chosen).replace("{other}", str(tmp_path / "other"))
+    [own] = yaml.safe_load(OWN_PLAY)
+    named = json.loads(text)
+    variables = {**own["vars"], **named.get("vars", {})}
+    play = {**own, "hosts": "localhost", **named, "vars": variables}
+    before = [{"import_playbook": f"kestrel.real_ip.{name}"} for name in first]
+    (tmp_path / "own.yml").write_text(yaml.safe_dump([*before, play]))
+    collections = str(REPOSITORY / "playbooks" / "collections")
+    where = {"ANSIBLE_COLLECTIONS_PATH": collections, "KUBECONFIG": str(tmp_path / "mine")}
+    run = playbooks.run(str(tmp_path / "own.yml"), "-e", "verify_wait=false", environment=where)
+    assert run.status == 2, run.output
+    assert "https://127.0.0.1:9 doesn't answer" in " ".join(run.output.split())
+
+
+def test_a_server_that_is_named_is_asked_with_the_token_of_a_kubeconfig(
+    playbooks: Playbooks,
+) -> None:
+    """The client takes the token anew before each request, and the kubeconfig's server with it."""
+    run = playbooks.run("verify", "-e", "real_ip_api_host=https://127.0.0.1:9")
+    assert (run.status, run.verdict) == (2, "not_run"), run.output
+    assert "https://127.0.0.1:9 doesn't answer" in run.line
+    run = playbooks.run("deploy", "--check", "-e", f"real_ip_api_host={LAB_SERVER}/")
+    assert run.status == 0, run.output
+
+
 @pytest.mark.parametrize("content", [None, "", "real_ip_clusters: [}"])
 def test_an_inventory_that_can_not_be_read_is_refused(
     playbooks: Playbooks, tmp_path: Path, content: str | None
