@@ -15,7 +15,8 @@ description:
   - Ansible only warns of a source that no inventory plugin can read, and goes on with the others.
     Whoever is in it is left out then.
   - Likewise of a key of a group in YAML that is none of C(hosts), C(vars) and C(children). Those
-    that are nearly one of these, or begin with C(real_ip), are told.
+    that are nearly one of these, or begin with C(real_ip), are told, and one of these at a host,
+    of which Ansible makes a variable of that name.
   - Of files with a comma between them Ansible makes hosts that have these names.
 options:
   _terms:
@@ -103,12 +104,20 @@ def skipped(groups: t.Any) -> t.Iterator[str]:
     if not isinstance(groups, t.Mapping) or "plugin" in groups:
         return
     for group, members in groups.items():
-        for key in members if isinstance(members, t.Mapping) else ():
+        if not isinstance(members, t.Mapping):
+            continue
+        for key in members:
             name = str(key)
             near = difflib.get_close_matches(name, _SECTIONS, n=1, cutoff=_CLOSE)
             if name not in _SECTIONS and (near or name.startswith("real_ip")):
                 yield f"{name} in the group {group}"
-        yield from skipped(members.get("children") if isinstance(members, t.Mapping) else None)
+        hosts = members.get("hosts")
+        for host, given in hosts.items() if isinstance(hosts, t.Mapping) else ():
+            # A host has its variables without a word before them.
+            for key in (one for one in _SECTIONS if isinstance(given, t.Mapping) and one in given):
+                if isinstance(given[key], t.Mapping):
+                    yield f"{key} at the host {host}"
+        yield from skipped(members.get("children"))
 
 
 def unparsed(loader: t.Any, sources: t.Iterable[str], read: t.Iterable[str] = ()) -> list[str]:

@@ -14,11 +14,17 @@ author: The kestrel.real_ip contributors (!UNKNOWN)
 description:
   - Of C(group_vars) and C(host_vars) Ansible reads those beside the inventory, and those beside the
     playbook that a play stands in. Where the play is a collection's, that is the collection's own
-    directory, and neither that of a playbook which imports it, nor the one in which its name is
-    typed. Told is what stands there, begins with C(real_ip_), and isn't the host's as well.
-  - Beside the inventory, a file that has the name of no group or host is for nobody. Told is one
-    whose name is nearly C(real_ip_clusters) or C(real_ip_vantages), and one of a group among those
-    for hosts, or of a host among those for groups, that has a variable which begins so.
+    directory, and none of a playbook that imports it, nor the one in which its name is typed.
+    Neither are those read that stand in a directory above or below the inventory's, or where a link
+    to it leads. Told are variables of this collection that stand there and that a host has from
+    nowhere.
+  - Beside the inventory, a file is passed over that has the name of no group or host, another
+    ending, or the name of a directory beside it. Told is one that has the name of a group or host
+    all the same, one of a group among those for hosts, or of a host among those for groups, and one
+    whose name is nearly C(real_ip_clusters) or C(real_ip_vantages), if it has a variable of this
+    collection or is encrypted.
+  - Hosts are told that have the name of a variable, and where there is no C(real_ip_clusters),
+    those that name a cluster of their own.
 options:
   _terms:
     description: The hosts that are looked at.
@@ -40,17 +46,17 @@ EXAMPLES = r"""
 
 RETURN = r"""
 _raw:
-  description: Paths of files or of their directories, with names of variables in brackets where it
-    is only these.
+  description: Paths of files or directories, and hosts, with the names of variables in brackets.
   type: list
   elements: str
 """
 
+import difflib
 import re
 import typing as t
+from itertools import chain
 from pathlib import Path
 
-from ansible import constants as C
 from ansible import context
 from ansible.errors import AnsibleError
 from ansible.inventory.group import Group
@@ -58,101 +64,171 @@ from ansible.inventory.host import Host
 from ansible.plugins.loader import vars_loader
 from ansible.plugins.lookup import LookupBase
 from ansible.utils.vars import load_extra_vars
+from ansible_collections.kestrel.real_ip.plugins.module_utils._settings import SETTINGS
 
 Vars = t.Mapping[str, t.Any]
+Groups = t.Mapping[str, t.Collection[str]]
 
 _KINDS = ("group_vars", "host_vars")
-_READ = ("real_ip_clusters", "real_ip_vantages")
-_NEARLY = re.compile(r"real[-_.]?ip[-_.]", re.IGNORECASE)
+_CLUSTERS, _VANTAGES = "real_ip_clusters", "real_ip_vantages"
+_CLUSTER = ("real_ip_context", "real_ip_kubeconfig", "real_ip_api_host")
+#: How alike two names are that may be one, of 1; as in difflib
+_CLOSE = 0.8
+#: How a file may end that is meant. Others are copies and examples.
+_ENDS = ("", ".yml", ".yaml", ".json", ".ini", ".txt", ".cfg", ".conf", ".toml")
+_ENCRYPTED = b"$ANSIBLE_VAULT"
+
+
+def _of_sources(sources: t.Iterable[str]) -> list[Path]:
+    return [Path(one) for one in sources if "," not in one and Path(one).exists()]
 
 
 def beside(sources: t.Iterable[str]) -> list[Path]:
     """The directories where Ansible looks for variables of an inventory's sources."""
-    paths = [Path(one) for one in sources if "," not in one]
+    paths = _of_sources(sources)
     return [*dict.fromkeys((one if one.is_dir() else one.parent).resolve() for one in paths)]
 
 
-def passed_over(playbooks: t.Iterable[str], here: Path, read: t.Iterable[Path]) -> list[Path]:
-    """The directories where somebody may have expected that: beside playbooks, and where their
-    names are typed.
+def imported(playbooks: t.Iterable[Path], load: t.Callable[[str], t.Any]) -> list[Path]:
+    """The files of playbooks, and of those that they import, each once."""
+    left, found = [*playbooks], dict[Path, None]()
+    while left:
+        path = left.pop(0).resolve()
+        if path in found or not path.is_file():
+            continue
+        found[path] = None
+        try:
+            plays = load(str(path))
+        except AnsibleError:
+            continue
+        for play in plays if isinstance(plays, list) else []:
+            entries = play.items() if isinstance(play, t.Mapping) else ()
+            names = [value for key, value in entries if key.endswith("import_playbook")]
+            left += [path.parent / name for name in names if isinstance(name, str)]
+    return [*found]
+
+
+def passed_over(playbooks: t.Iterable[Path], here: Path, sources: t.Iterable[str]) -> list[Path]:
+    """The directories that have files for groups or hosts, where somebody may have expected that
+    they are read: beside playbooks, where names are typed, and around the inventory's sources.
     """
-    typed = [here, *(Path(one).parent.resolve() for one in playbooks if Path(one).is_file())]
-    there = [one for one in dict.fromkeys(typed) if one not in {*read}]
+    read, paths = beside(sources), _of_sources(sources)
+    above = [one for path in read for one in path.parents if here in one.parents]
+    linked = [one.resolve().parent for one in paths if one.is_symlink() and one.is_file()]
+    below = [
+        found.parent.resolve()
+        for path in paths
+        for kind in _KINDS
+        if path.is_dir()
+        for found in sorted(path.rglob(kind))
+    ]
+    expected = [here, *(one.parent for one in playbooks), *above, *linked, *below]
+    there = [one for one in dict.fromkeys(expected) if one not in read]
     return [one for one in there if any((one / kind).is_dir() for kind in _KINDS)]
 
 
-def _given(loader: t.Any, directory: Path, groups: t.Iterable[str], host: str) -> list[Vars]:
-    """What files of a directory would give a host, those of the least weight first."""
+def _given(loader: t.Any, directory: Path, groups: t.Iterable[str], host: str) -> list[str]:
+    """The names of this collection's variables that files of a directory would give a host."""
     plugin = vars_loader.get("ansible.builtin.host_group_vars")
     entities: list[t.Any] = [*map(Group, dict.fromkeys(["all", *groups])), Host(host)]
-    found = []
+    found: dict[str, t.Any] = {}
     for entity in entities:
         try:
-            found.append(plugin.get_vars(loader, str(directory), [entity]))
+            found.update(plugin.get_vars(loader, str(directory), [entity]))
         except AnsibleError:
             # Ansible reads it as little: it may be encrypted, for other plays.
             continue
-    return found
-
-
-def not_given(files: t.Sequence[Vars], has: Vars, stronger: t.Collection[str]) -> list[str]:
-    """Names of the variables in ``files`` that a host doesn't have, or has from elsewhere.
-
-    ``stronger``: those that are given in a way that counts more than any file.
-    """
-    names = dict.fromkeys(name for one in files for name in one if name.startswith("real_ip_"))
-    return [
-        name
-        for name in names
-        if name not in stronger
-        and (name not in has or not any(one.get(name) == has[name] for one in files))
-    ]
+    return [name for name in found if name in SETTINGS]
 
 
 def _is_ours(path: Path) -> bool:
-    files = path.rglob("*") if path.is_dir() else [path]
-    return any(b"real_ip_" in one.read_bytes() for one in files if one.is_file())
+    try:
+        files = [one for one in (path.rglob("*") if path.is_dir() else [path]) if one.is_file()]
+        contents = [one.read_bytes() for one in files]
+    except OSError:
+        return False
+    return any(b"real_ip_" in one or one.startswith(_ENCRYPTED) for one in contents)
 
 
-def for_nobody(directory: Path, groups: t.Mapping[str, t.Collection[str]]) -> list[str]:
-    """Files beside an inventory that are for no group or host, though somebody has meant one."""
-    hosts = {host for members in groups.values() for host in members}
-    known = {"group_vars": {*groups, *_READ}, "host_vars": hosts}
-    other = {"group_vars": hosts, "host_vars": {*groups, *_READ}}
-    return [
-        str(path)
-        for kind in _KINDS
-        if (directory / kind).is_dir()
-        for path in sorted((directory / kind).iterdir())
-        if not {path.name, path.stem} & known[kind]
-        and ({path.name, path.stem} & other[kind] or _NEARLY.match(path.name))
-        and not path.name.endswith(tuple(C.INVENTORY_IGNORE_EXTS))
-        and _is_ours(path)
-    ]
+def _is_nearly(name: str) -> bool:
+    """Whether a name is one of the two groups', or may be meant for it."""
+    plain = re.sub("[-_.]", "", name).lower()
+    meant = [re.sub("_", "", one) for one in (_CLUSTERS, _VANTAGES)]
+    return plain == "realip" or bool(difflib.get_close_matches(plain, meant, 1, _CLOSE))
+
+
+def for_nobody(
+    directory: Path, groups: Groups, find: t.Callable[[str, str], t.Iterable[t.Any]]
+) -> list[str]:
+    """Files beside an inventory that are for no group or host, though somebody has meant one.
+
+    ``find``: which files of a directory Ansible reads by a name.
+    """
+    hosts = {*chain.from_iterable(groups.values())}
+    # Another inventory in the same directory can have vantage points.
+    known = {"group_vars": {*groups, _VANTAGES}, "host_vars": hosts}
+    other = {"group_vars": hosts, "host_vars": {*groups, _CLUSTERS, _VANTAGES}}
+    found = []
+    for kind in _KINDS:
+        place = directory / kind
+        try:
+            entries = sorted(one for one in place.iterdir() if not one.name.startswith("."))
+        except OSError:
+            continue
+        names = [name for name in known[kind] if "/" not in name]
+        read = {Path(str(one)) for name in names for one in find(str(place), name)}
+        for path in entries:
+            called = {path.name, path.stem, path.name.partition(".")[0]}
+            if path in read or any(path in one.parents for one in read):
+                continue
+            meant = called & {*known[kind], *other[kind]} or any(map(_is_nearly, called))
+            if meant and path.suffix.lower() in _ENDS:
+                found += [str(path)] if _is_ours(path) else []
+    return found
+
+
+def for_nothing(groups: Groups, of: t.Callable[[str], Vars]) -> list[str]:
+    """Hosts that are variables by mistake, and those whose cluster nobody looks at."""
+    hosts = dict.fromkeys(chain.from_iterable(groups.values()))
+    found = [f"host {host}" for host in hosts if host.partition("=")[0].strip() in SETTINGS]
+    if _CLUSTERS in groups:
+        return found
+    apart = {*hosts} - {"localhost", *groups.get(_VANTAGES, ())}
+    here = of("localhost") if apart else {}
+    for host in (one for one in hosts if one in apart):
+        has = of(host)
+        names = [name for name in _CLUSTER if has.get(name) and has[name] != here.get(name)]
+        found += [f"host {host} ({', '.join(names)})"] if names else []
+    return found
 
 
 class LookupModule(LookupBase):
     """The lookup."""
 
     def run(self, terms: list[str], variables: t.Any = None, **kwargs: t.Any) -> list[str]:
-        """Paths of files or directories."""
+        """Paths of files or directories, and hosts."""
         untyped: t.Any = self
         untyped.set_options(var_options=variables, direct=kwargs)
-        read = beside(untyped.get_option("sources"))
-        found = [path for one in read for path in for_nobody(one, variables["groups"])]
-        places = passed_over(context.CLIARGS.get("args", ()), Path.cwd(), read)
+        loader: t.Any = self._loader
+        groups, of = variables["groups"], variables["hostvars"].raw_get
+        sources = untyped.get_option("sources")
+        found = for_nothing(groups, of)
+        for one in beside(sources):
+            found += for_nobody(one, groups, loader.find_vars_files)
+        typed = [Path(one) for one in context.CLIARGS.get("args", ())]
+        places = passed_over(imported(typed, loader.load_from_file), Path.cwd(), sources)
         if not places:
             return found
-        raw = variables["hostvars"].raw_get
-        hosts = {host: raw(host) for host in terms}
-        # What a play has and its host has not is given where the play is imported.
-        of_play = {*variables} - {*raw(variables["inventory_hostname"])}
-        stronger = {*load_extra_vars(self._loader), *of_play}
+        hosts = {host: of(host) for host in terms}
+        # Given where the play is imported, or with -e
+        stronger = {*variables, *load_extra_vars(loader)}
         for place in places:
-            names: dict[str, None] = {}
-            for host, has in hosts.items():
-                files = _given(self._loader, place, has["group_names"], host)
-                names.update(dict.fromkeys(not_given(files, has, stronger)))
+            names = dict.fromkeys(
+                name
+                for host, has in hosts.items()
+                for name in _given(loader, place, has["group_names"], host)
+                if name not in has and name not in stronger
+            )
             if names:
                 found.append(f"{place} ({', '.join(names)})")
         return found

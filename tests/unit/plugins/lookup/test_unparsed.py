@@ -39,6 +39,11 @@ BAD = "all: {hosts: {one: {}}"
             {"a.yml": "all: {children: {real_ip_clusters: {real_ip_vantages: {hosts: {x: {}}}}}}"},
             ["a.yml (real_ip_vantages in the group real_ip_clusters)"],
         ),
+        (
+            {"a.yml": "all: {hosts: {one: {vars: {real_ip_url: x}}}}"},
+            ["a.yml (vars at the host one)"],
+        ),
+        ({"a.yml": "all: {hosts: {one: {hosts: 3}}}"}, []),
         ({"a": "all: {hosts: {one: {}}, var: {x: y}}"}, ["a (var in the group all)"]),
         ({"a.yml": "all: {hosts: {one: {}}, description: mine}"}, []),
         ({"a.yml": "all: {hosts: [one]}"}, ["a.yml"]),

@@ -10,50 +10,36 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from ansible.parsing.dataloader import DataLoader
 from ansible_collections.kestrel.real_ip.plugins.lookup.unread_vars import (
     beside,
     for_nobody,
-    not_given,
+    for_nothing,
+    imported,
     passed_over,
 )
 
-URL = {"real_ip_url": "http://192.0.2.1/"}
 GROUPS = {"all": ["one", "office"], "real_ip_clusters": ["one"], "prod": ["one"]}
-
-
-@pytest.mark.parametrize(
-    ("files", "has", "stronger", "names"),
-    [
-        ([URL], {}, [], ["real_ip_url"]),
-        ([URL], URL, [], []),
-        # The inventory has another one, and that holds.
-        ([URL], {"real_ip_url": "http://192.0.2.2/"}, [], ["real_ip_url"]),
-        # Given with -e, or where the playbook is imported
-        ([URL], {"real_ip_url": "http://192.0.2.2/"}, ["real_ip_url"], []),
-        # What a stronger file says is enough.
-        ([{"real_ip_url": "http://192.0.2.2/"}, URL], URL, [], []),
-        ([{"shop_url": "http://192.0.2.1/"}], {}, [], []),
-        ([], {}, [], []),
-    ],
-)
-def test_what_a_host_is_not_given(
-    files: list[dict[str, Any]], has: dict[str, Any], stronger: list[str], names: list[str]
-) -> None:
-    assert not_given(files, has, stronger) == names
+LINK = "current.yml"
 
 
 @pytest.mark.parametrize(
     ("playbooks", "sources", "found"),
     [
-        (["site.yml"], ["inventories/prod/hosts.yml"], ["."]),
+        (["site.yml"], ["inventories/prod/hosts.yml"], [".", "inventories"]),
         # A name of a collection's, typed there
-        (["kestrel.real_ip.verify"], ["inventories/prod/hosts.yml"], ["."]),
-        (["deeper/own.yml"], ["inventories/prod"], [".", "deeper"]),
+        (["kestrel.real_ip.verify"], ["inventories/prod/hosts.yml"], [".", "inventories"]),
+        (["deeper/own.yml"], ["inventories/prod"], [".", "deeper", "inventories"]),
+        # Imported by a playbook that is imported
+        (["outer.yml"], ["hosts.yml"], ["deeper"]),
         # Ansible reads what is beside the inventory, whatever else is there.
         (["site.yml"], ["hosts.yml"], []),
-        (["site.yml"], ["."], []),
         (["site.yml"], ["one,two"], ["."]),
         (["bare/own.yml"], ["hosts.yml"], []),
+        # Of a directory it reads the files below, and not what is beside these
+        (["bare/own.yml"], ["inventories"], [".", "inventories/prod"]),
+        # Where a link leads
+        (["site.yml"], [LINK], ["inventories/prod"]),
     ],
 )
 def test_where_variables_are_passed_over(
@@ -65,39 +51,93 @@ def test_where_variables_are_passed_over(
 ) -> None:
     for name in ("group_vars", "inventories/prod/group_vars", "deeper/host_vars", "bare"):
         (tmp_path / name).mkdir(parents=True)
-    for name in ("site.yml", "hosts.yml", "inventories/prod/hosts.yml"):
+    (tmp_path / "inventories" / "group_vars").mkdir()
+    for name in ("hosts.yml", "inventories/prod/hosts.yml", "bare/own.yml", "deeper/own.yml"):
         (tmp_path / name).touch()
-    for name in ("deeper/own.yml", "bare/own.yml"):
-        (tmp_path / name).touch()
+    (tmp_path / LINK).symlink_to(tmp_path / "inventories/prod/hosts.yml")
+    (tmp_path / "site.yml").write_text("- import_playbook: kestrel.real_ip.verify\n")
+    (tmp_path / "outer.yml").write_text("- ansible.builtin.import_playbook: bare/inner.yml\n")
+    (tmp_path / "bare/inner.yml").write_text("- import_playbook: ../deeper/own.yml\n")
     monkeypatch.chdir(tmp_path)
-    places = passed_over(playbooks, Path.cwd(), beside(sources))
+    books = imported(map(Path, playbooks), DataLoader().load_from_file)
+    places = passed_over(books, Path.cwd(), sources)
     assert places == [(tmp_path / one).resolve() for one in found]
+    assert not {*places} & {*beside(sources)}
 
 
 @pytest.mark.parametrize(
-    ("file", "told"),
+    ("files", "told"),
     [
-        ("group_vars/real_ip_cluster.yml", True),
-        ("group_vars/Real-IP-Clusters.yml", True),
-        ("group_vars/real_ip_vantages/main.yml", False),
-        ("group_vars/real_ip_vantage/main.yml", True),
+        (["group_vars/real_ip_cluster.yml"], True),
+        (["group_vars/Real-IP-Clusters.yml"], True),
+        (["group_vars/real_ip_vantages/main.yml"], False),
+        (["group_vars/real_ip_vantage/main.yml"], True),
+        # A directory of the same name is read in its place, and what ends otherwise not at all.
+        (["group_vars/prod.yml", "group_vars/prod/vault.yml"], True),
+        (["group_vars/prod/main.yml", "group_vars/prod/vault.yml"], False),
+        (["group_vars/real_ip_clusters.ini"], True),
+        (["group_vars/real_ip_clusters.yml.txt"], True),
+        (["host_vars/one.YAML"], True),
         # Of a host among those for groups, and the other way round
-        ("group_vars/one.yml", True),
-        ("host_vars/real_ip_clusters.yml", True),
-        ("host_vars/prod.yml", True),
-        ("group_vars/prod.yml", False),
-        ("group_vars/all", False),
-        ("host_vars/office.yml", False),
+        (["group_vars/one.yml"], True),
+        (["host_vars/real_ip_clusters.yml"], True),
+        (["host_vars/prod.yml"], True),
+        (["group_vars/prod.yml"], False),
+        (["group_vars/all"], False),
+        (["host_vars/office.yml"], False),
         # Of another inventory that stands beside this one
-        ("group_vars/staging.yml", False),
-        ("host_vars/two.yml", False),
-        ("group_vars/real_ip_cluster.yml.bak", False),
+        (["group_vars/staging.yml"], False),
+        (["group_vars/real_ip_staging.yml"], False),
+        (["host_vars/two.yml"], False),
+        # Copies and examples
+        (["group_vars/real_ip_cluster.yml.bak"], False),
+        (["group_vars/real_ip_clusters.yml.example"], False),
+        (["group_vars/.real_ip_cluster.yml.swp"], False),
     ],
 )
-def test_files_that_are_for_nobody(tmp_path: Path, file: str, told: bool) -> None:
-    (tmp_path / file).parent.mkdir(parents=True)
-    (tmp_path / file).write_text("real_ip_url: http://192.0.2.1/\n")
-    top = tmp_path / Path(*Path(file).parts[:2])
-    assert for_nobody(tmp_path, GROUPS) == [str(top)] * told
-    (tmp_path / file).write_text("shop_url: http://192.0.2.1/\n")
-    assert not for_nobody(tmp_path, GROUPS), "it has nothing of ours"
+def test_files_that_are_for_nobody(tmp_path: Path, files: list[str], told: bool) -> None:
+    for file in files:
+        (tmp_path / file).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / file).write_text("real_ip_url: http://192.0.2.1/\n")
+    find = DataLoader().find_vars_files
+    top = tmp_path / Path(*Path(files[0]).parts[:2])
+    assert for_nobody(tmp_path, GROUPS, find) == [str(top)] * told
+    (tmp_path / files[0]).write_text("$ANSIBLE_VAULT;1.1;AES256\n")
+    assert for_nobody(tmp_path, GROUPS, find) == [str(top)] * told
+    (tmp_path / files[0]).write_text("shop_url: http://192.0.2.1/\n")
+    assert not for_nobody(tmp_path, GROUPS, find), "it has nothing of ours"
+
+
+def test_a_group_of_clusters_that_is_missing_has_no_file(tmp_path: Path) -> None:
+    file = tmp_path / "group_vars" / "real_ip_clusters.yml"
+    file.parent.mkdir()
+    file.write_text("real_ip_url: http://192.0.2.1/\n")
+    find = DataLoader().find_vars_files
+    assert for_nobody(tmp_path, {"all": ["one"]}, find) == [str(file)]
+    assert for_nobody(tmp_path, GROUPS, find) == []
+
+
+CONTEXT = {"real_ip_context": "other"}
+
+
+@pytest.mark.parametrize(
+    ("groups", "variables", "told"),
+    [
+        ({"all": ["one"]}, {"one": CONTEXT}, ["host one (real_ip_context)"]),
+        # The current context is looked at, and that is the one.
+        ({"all": ["one"]}, {"one": CONTEXT, "localhost": CONTEXT}, []),
+        ({"all": ["one"]}, {"one": {"ansible_host": "192.0.2.1"}}, []),
+        ({"all": ["localhost"]}, {"localhost": CONTEXT}, []),
+        ({"all": ["one"], "real_ip_vantages": ["one"]}, {"one": CONTEXT}, []),
+        # Where there are clusters, others may be of other plays.
+        ({"all": ["one", "two"], "real_ip_clusters": ["two"]}, {"one": CONTEXT}, []),
+        # A section [vars], or variables where hosts belong
+        ({"vars": ["real_ip_url=http://x/"]}, {}, ["host real_ip_url=http://x/"]),
+        ({"real_ip_clusters": ["real_ip_url"]}, {}, ["host real_ip_url"]),
+        ({"real_ip_clusters": ["real_ip_shanghai"]}, {}, []),
+    ],
+)
+def test_hosts_that_are_for_nothing(
+    groups: dict[str, list[str]], variables: dict[str, Any], told: list[str]
+) -> None:
+    assert for_nothing(groups, lambda host: variables.get(host, {})) == told
