@@ -212,56 +212,69 @@ def ways(
 ) -> list[Way]:
     """What to ask, after the targets themselves were asked.
 
-    The load balancer is asked directly where a target's name leads elsewhere as well: of two
-    families one can lead past what stands in front. An address of its status that no target leads
-    to is asked in any case: of several, one can be that of what stands in front. A node's internal
-    address is asked from where it may be routed only: elsewhere somebody else can have it. The
-    Service's own address is not asked from the cluster, where kube-proxy answers at it, whether
-    anybody else gets there or not; it is asked with TLS as well, which a cloud's load balancer can
-    end there.
     ``known``: each address that the load balancer's addresses and names give, to those that do.
     """
-    found = []
-    from_within = at.inside or at.place == "vpc" or _is_routed_there(visits)
-    at_targets = [] if at.inside else _at_targets(visits, around.of_targets)
-    pods = [
-        (host, port)
-        for host, port in (() if at.inside else around.pods)
-        if from_within or not is_private(ip_address(host))
+    services = [] if at.inside else _to_services(visits, around)
+    balancer = _to_balancer(visits, around, known)
+    # What is asked elsewhere comes last, since there may be no time for all.
+    rewritten = [*_rewritten(services, around.paths), *_elsewhere(balancer, around.paths)]
+    return [*_to_nodes_and_pods(visits, around, at), *services, *balancer, *rewritten]
+
+
+def _to_nodes_and_pods(visits: Sequence[Visit], around: Around, at: Standpoint) -> list[Way]:
+    """Nodes and pods, at private addresses only from where such may be routed: elsewhere somebody
+    else can have them. In the cluster everybody gets to each pod.
+    """
+    is_near = at.inside or at.place == "vpc" or _is_routed_there(visits)
+    nodes = [*around.node_ports, *(around.internal if is_near else ())]
+    pods = [one for one in around.pods if is_near or not is_private(ip_address(one[0]))]
+    if at.inside:
+        pods = []
+    else:
+        stations = [station for visit in visits for station in visit.stations]
+        nodes += [(str(one.address.remote), port) for one in stations for port in around.of_targets]
+    # Nothing is forged there: that it answers is told.
+    target = _plain(visits[0].target)._replace(forgeries=())
+    return [
+        Way(kind, (0,), _to(target, host, port))
+        for kind, places in (("node_port", nodes), ("pod", pods))
+        for host, port in dict.fromkeys(places)
     ]
-    own = _own(around, known)
-    called = [name for name in around.load_balancer if not parse_address(name)]
-    internal = around.internal if from_within else ()
-    for kind, places in (
-        ("node_port", [*around.node_ports, *internal, *at_targets]),
-        ("pod", pods),
-    ):
-        for host, port in dict.fromkeys(places):
-            there = _to(_plain(visits[0].target), host, port)
-            found.append(Way(kind, (0,), there._replace(forgeries=())))
-    rewritten: list[Way] = []
-    for numbers in () if at.inside or not around.service else _alike(visits):
+
+
+def _to_services(visits: Sequence[Visit], around: Around) -> list[Way]:
+    """The Services' own addresses, but from the cluster, where kube-proxy answers at them, whether
+    anybody else gets there or not. With TLS as well, which a cloud's load balancer can end there,
+    and with the hosts of rules, since what stands in front can ask for another than the target's.
+    """
+    found = []
+    for numbers in _alike(visits) if around.service else ():
         target = visits[numbers[0]].target
         for host, port in around.service:
             there = _to(target, host, port)
-            secured = _secured(there, target.endpoint, around)
-            both = (_plain(there), secured)
-            # What stands in front can ask for another name than the target's, and so can the load
-            # balancer.
-            named = [one for each in both for one in _hosts(each, around.hosts)]
-            asked_there = [Way("service", numbers, one) for one in named]
-            found += asked_there
-            rewritten += _elsewhere(asked_there, _ends(target.endpoint.path, around.paths))
-    unmet, to_balancer = _unmet(visits, known), []
+            for one in (_plain(there), _secured(there, target.endpoint, around)):
+                found += [Way("service", numbers, named) for named in _hosts(one, around.hosts)]
+    return found
+
+
+def _to_balancer(
+    visits: Sequence[Visit], around: Around, known: Mapping[Address, Sequence[str]]
+) -> list[Way]:
+    """The load balancer, where a target's name leads elsewhere as well: of two families one can
+    lead past what stands in front. An address of its status that no target leads to is asked in any
+    case: of several, one can be that of what stands in front.
+    """
+    own, unmet = _own(around, known), _unmet(visits, known)
+    called = [name for name in around.load_balancer if not parse_address(name)]
+    found = []
     for number, visit in enumerate(visits):
         front = {station.address.remote for station in visit.stations} - own
         for address in (one for one in known if one not in front if front or one in unmet):
             names = [*around.hosts, *known[address], *called]
             for target in _listeners(visit.target, str(address), around):
                 for one in _hosts(target, _called(target, names)):
-                    to_balancer.append(Way("load_balancer", (number,), one))
-    # Last, since there may be no time for all.
-    return [*found, *to_balancer, *rewritten, *_elsewhere(to_balancer, around.paths)]
+                    found.append(Way("load_balancer", (number,), one))
+    return found
 
 
 # More would be a scan.
@@ -282,14 +295,11 @@ def _ends(path: str, rules: Iterable[str]) -> list[str]:
     return [*dict.fromkeys([*[*known, *shorter[:1]][: _ENDS - 1], "/"])]
 
 
-def _at_targets(visits: Iterable[Visit], ports: Sequence[int]) -> list[tuple[str, int]]:
-    """Node ports at the targets' own addresses."""
-    return [
-        (str(station.address.remote), port)
-        for visit in visits
-        for station in visit.stations
-        for port in ports
-    ]
+def _rewritten(asked: Sequence[Way], rules: Sequence[str]) -> Iterable[Way]:
+    """The same at what an Ingress may leave of each path."""
+    for path in dict.fromkeys(way.target.endpoint.path for way in asked):
+        same = [way for way in asked if way.target.endpoint.path == path]
+        yield from _elsewhere(same, _ends(path, rules))
 
 
 def _elsewhere(asked: Sequence[Way], paths: Iterable[str]) -> Iterable[Way]:
