@@ -79,6 +79,8 @@ def entry(probe: Data | None, failure: Data | None, facts: Data) -> dict[str, t.
     # A name can give several addresses, and one that was waited for can stand there twice.
     found["address"] = [*dict.fromkeys(one.get("name") for one in targets)]
     found["vantage"] = told.get("vantage")
+    # What is preserved for one way of reading the address need not be so for another.
+    found["declared"] = [*(told.get("declared") or [])]
     # Of what is well among many there is no page, and a warning may be all that tells of a way in.
     found["warnings_found"] = [*(told.get("warnings_found") or [])]
     doubt = {"doubt": told["doubt"]} if told.get("doubt") else {}

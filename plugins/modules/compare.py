@@ -87,8 +87,8 @@ changes:
       description: Likewise.
       type: str
     notes:
-      description: What else differs, as which address was expected, and what became of a forged
-        header.
+      description: What else differs, as which address was expected, which strategy declared, and
+        what became of a forged header.
       type: list
       elements: str
     asked:

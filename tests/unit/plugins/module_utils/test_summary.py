@@ -51,6 +51,7 @@ PROBE: dict[str, t.Any] = {
     "targets": [
         {"name": "198.51.100.1", "verdict": "untested", "code": "V601", "reason": "no route"}
     ],
+    "declared": [{"layer": "l4", "strategy": "peer"}],
     "warnings_found": ["X-Real-IP differs"],
     "backends": [{"name": "pod-a", "observed": {"10.255.0.12": 10}}],
 }
@@ -80,6 +81,7 @@ def test_entry(probe: t.Any, failure: t.Any, verdict: str, code: str | None, wor
     assert words in found["reason"]
     assert "\n" not in found["reason"]
     assert found["time"] == FACTS["time"]
+    assert found["declared"] == (PROBE["declared"] if found["verdict"] == "lost" else [])
 
 
 def test_line_has_a_dash_for_a_missing_code() -> None:
