@@ -26,9 +26,14 @@ from ansible_collections.kestrel.real_ip.plugins.module_utils._codes import (
 from ansible_collections.kestrel.real_ip.plugins.module_utils._report import (
     RESULTS,
     Document,
+    further,
     places,
 )
-from ansible_collections.kestrel.real_ip.plugins.module_utils._summary import NOT_RUN, OF_THE_RUN
+from ansible_collections.kestrel.real_ip.plugins.module_utils._summary import (
+    NOT_RUN,
+    OF_THE_RUN,
+    worst,
+)
 
 Data = t.Mapping[str, t.Any]
 
@@ -68,8 +73,9 @@ def markdown(found: Document) -> str:
 
 def _warnings(found: Document, host: str) -> list[str]:
     """Of what a host's verdict doesn't speak, once, wherever that was seen from."""
-    probes = found["evidence"].get(host, {}).get("probes", {}).values()
-    return [*dict.fromkeys(text for probe in probes for text in probe.get("warnings_found") or [])]
+    probes = found["evidence"].get(host, {}).get("probes", {})
+    seen = [text for probe in probes.values() for text in probe.get("warnings_found") or []]
+    return [*dict.fromkeys([*seen, *further(found[RESULTS][host], probes)])]
 
 
 def _row(cells: t.Iterable[str]) -> str:
@@ -124,8 +130,11 @@ def junit(found: Document) -> str:
             time=0,
             timestamp=re.sub(r"[+]00:00$", "", str(one.get("time") or "")),
         )
+        more = {worst(cases): further(one, cases)}
         for vantage, case in cases.items():
-            _case(suite, host, vantage, {"cause": one.get("cause"), **case})
+            told = [*(case.get("warnings_found") or []), *more.get(vantage, [])]
+            shown = {"cause": one.get("cause"), **case, "warnings_found": told}
+            _case(suite, host, vantage, shown)
     ElementTree.indent(root)
     return ElementTree.tostring(root, encoding="unicode", xml_declaration=False) + "\n"
 

@@ -338,6 +338,32 @@ def test_what_a_verdict_does_not_speak_of_is_in_the_xml_and_the_metrics(verdict:
     assert "reservation" not in none
 
 
+@pytest.mark.parametrize("kept", [True, False])
+@pytest.mark.parametrize("vantages", [(), ("v1", "v2")])
+def test_each_form_tells_what_one_of_several_documents_warns_of(
+    vantages: tuple[str, ...], kept: bool
+) -> None:
+    """Also where these are artifacts of AWX, of which no evidence was kept."""
+    documents = {}
+    for day, warnings in ((2, []), (3, ["mind the gap"])):
+        one = entry("preserved", "well", time=f"2026-01-0{day}", warnings_found=warnings)
+        told = {**one, "vantages": dict.fromkeys(vantages, one)} if vantages else one
+        probe = {"verdict": "preserved", "reason": "well", "warnings_found": warnings}
+        probes = dict.fromkeys(vantages or [""], probe) if kept else {}
+        rests_on = {"probes": probes, "path": [], "findings": []}
+        documents[str(day)] = document({"a": (told, rests_on)}, run("x"))
+    merged = merge(documents, run("x"))
+    times = len(vantages) or 1
+    assert html(merged).count("mind the gap") == times
+    assert markdown(merged).count("**a**, warning: ") == times
+    [suite] = JUnitXml.fromstring(junit(merged).encode())
+    assert [str(case.system_out).count("warning: mind the gap") for case in suite] == [1] * times
+    metrics = prometheus("a", merged["real_ip_results"]["a"])
+    assert f'real_ip_warnings{{cluster="a"}} {times}\n' in metrics
+    none = merge({"1": documents["2"], "2": documents["2"]}, run("x"))
+    assert "arning:" not in html(none) + markdown(none) + junit(none)
+
+
 # --- Markdown -------------------------------------------------------------------------------------
 
 
