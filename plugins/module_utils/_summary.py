@@ -247,7 +247,7 @@ def _with_others(found: Data, others: t.Iterable[tuple[str, str]]) -> list[str]:
 
 
 def named(vantage: str, warning: str) -> str:
-    """A warning as the entry of all vantage points has it; the name is empty where there is none."""
+    """A warning as the entry of all vantage points has it; without one the name is empty."""
     if not vantage:
         return warning
     return phrase("from {name}: {reason}", name=printable(vantage), reason=warning)

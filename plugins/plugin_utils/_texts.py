@@ -32,6 +32,7 @@ from ansible_collections.kestrel.real_ip.plugins.module_utils._report import (
 from ansible_collections.kestrel.real_ip.plugins.module_utils._summary import (
     NOT_RUN,
     OF_THE_RUN,
+    is_diagnosis,
     worst,
 )
 
@@ -112,21 +113,21 @@ def _plain(text: object) -> str:
 def junit(found: Document) -> str:
     """A suite for each cluster, and in it a case for each vantage point.
 
-    A bad verdict is a failure, whatever ``real_ip_accept`` holds; none at all is an error.
+    A bad verdict is a failure, whatever ``real_ip_accept`` holds; none at all is an error, unless
+    none was asked for.
     """
     root = ElementTree.Element("testsuites", name="kestrel.real_ip")
     for host, one in found[RESULTS].items():
         cases = places(one)
-        verdicts = Counter(case["verdict"] for case in cases.values())
-        errors, failures = verdicts[NOT_RUN], len(cases) - verdicts[NOT_RUN] - verdicts[PRESERVED]
+        tags = Counter(_tag({**one, **case}) for case in cases.values())
         suite = _element(
             root,
             "testsuite",
             name=host,
             tests=len(cases),
-            failures=failures,
-            errors=errors,
-            skipped=0,
+            failures=tags["failure"],
+            errors=tags["error"],
+            skipped=tags["skipped"],
             time=0,
             timestamp=re.sub(r"[+]00:00$", "", str(one.get("time") or "")),
         )
@@ -144,6 +145,15 @@ def _element(parent: ElementTree.Element, tag: str, **values: object) -> Element
     return ElementTree.SubElement(parent, tag, shown)
 
 
+def _tag(found: Data) -> str:
+    """What a case has where it isn't preserved. A diagnosis draws no verdict, and that it names no
+    cause is no error.
+    """
+    if found["verdict"] != NOT_RUN:
+        return "failure" if found["verdict"] != PRESERVED else ""
+    return "skipped" if is_diagnosis(found) and not found.get("cause") else "error"
+
+
 def _case(suite: ElementTree.Element, host: str, vantage: str, found: Data) -> None:
     name = f"client address from {vantage}" if vantage else "client address"
     case = _element(suite, "testcase", classname=f"real_ip.{host}", name=name, time=0)
@@ -152,14 +162,16 @@ def _case(suite: ElementTree.Element, host: str, vantage: str, found: Data) -> N
         # What it doesn't rest on stands in the reason.
         _element(case, "system-out").text = _lines([found["reason"], *warnings])
         return
-    tag = "error" if found["verdict"] == NOT_RUN else "failure"
     code = f" {found['code']}" if found.get("code") else ""
     cause = found["cause"]
     lines = [found["reason"]]
     if cause:
         lines += [f"{cause['code']} {cause['object']}: {cause['cause']}", cause["fix"]]
     bad = _element(
-        case, tag, type=f"{found['verdict']}{code}", message=f"{found['verdict']}: {lines[0]}"
+        case,
+        _tag(found),
+        type=f"{found['verdict']}{code}",
+        message=f"{found['verdict']}: {lines[0]}",
     )
     bad.text = _lines(lines)
     if warnings:

@@ -436,6 +436,57 @@ def test_metrics_of_a_later_run_stay(tmp_path: Path) -> None:
         assert ((tmp_path / collected("a")).read_text() == text) is stays
 
 
+DIAGNOSED = {"diagnosed": True, "code": None}
+CAUSE = {**dict.fromkeys(("code", "object", "cause", "fix"), "x"), "fix_kind": "command"}
+
+
+@pytest.mark.parametrize(
+    ("playbook", "own", "replaced"),
+    [
+        ("verify", {}, True),
+        ("site", DIAGNOSED, False),
+        ("diagnose", DIAGNOSED, False),
+        ("diagnose", {**DIAGNOSED, "cause": CAUSE}, False),
+        # It has failed, which says nothing of the verdict either.
+        ("diagnose", {}, False),
+    ],
+)
+def test_a_diagnosis_takes_no_metrics_back(
+    tmp_path: Path, playbook: str, own: dict[str, Any], replaced: bool
+) -> None:
+    good = entry("preserved", "r", time="2026-01-02T03:04:05+00:00")
+    write_report(document({"a": (good, evidence(""))}, run("")), tmp_path)
+    kept = (tmp_path / collected("a")).read_text()
+    later = entry("not_run", "r", time="2026-01-02T03:04:09+00:00", **own)
+    told = {"a": (later, evidence("")), "new": (later, evidence(""))}
+    _name, names = write_report(document(told, {**run(""), "playbook": playbook}), tmp_path)
+    assert ((tmp_path / collected("a")).read_text() != kept) is replaced
+    assert (tmp_path / collected("new")).exists() is replaced
+    assert (collected("a") in names) is replaced
+
+
+@pytest.mark.parametrize(
+    ("own", "tag"),
+    [
+        ({}, "error"),
+        (DIAGNOSED, "skipped"),
+        # Somebody has to look at it.
+        ({**DIAGNOSED, "cause": CAUSE}, "error"),
+    ],
+)
+def test_a_diagnosis_without_a_cause_is_no_error(own: dict[str, Any], tag: str) -> None:
+    one = entry("not_run", "nothing is wrong with the way", **own)
+    [suite] = JUnitXml.fromstring(junit(document({"a": (one, {})}, run("x"))).encode())
+    assert {"error": suite.errors, "skipped": suite.skipped, "failure": suite.failures} == {
+        **dict.fromkeys(("error", "skipped", "failure"), 0),
+        tag: 1,
+    }
+    [case] = suite
+    [told] = case.result
+    assert told._tag == tag
+    assert "nothing is wrong with the way" in told.message
+
+
 # --- Files ----------------------------------------------------------------------------------------
 
 
