@@ -17,7 +17,7 @@ from ansible_collections.kestrel.real_ip.plugins.module_utils._compare import (
     verdict,
 )
 from ansible_collections.kestrel.real_ip.plugins.module_utils._report import Unreadable
-from ansible_collections.kestrel.real_ip.plugins.plugin_utils._files import document
+from ansible_collections.kestrel.real_ip.plugins.plugin_utils._files import document, located
 
 display = Display()
 
@@ -39,8 +39,11 @@ class ActionModule(ActionBase):
             return {**result, "failed": True, "msg": _MISSING.format(" and ".join(missing))}
         try:
             before, after = (document(name) for name in names)
-        except Unreadable as error:
+            same = located(names[0]).samefile(located(names[1]))
+        except (Unreadable, OSError) as error:
             return {**result, "failed": True, "msg": str(error)}
+        if same:
+            return {**result, "failed": True, "msg": _SAME.format(*names)}
         if swapped(before, after):
             return {**result, "failed": True, "msg": _SWAPPED.format(*names)}
         changes = compare(before, after)
@@ -60,6 +63,10 @@ _MISSING = (
     "{}: expected a file: a report in JSON that real_ip_report_dir has kept, or the artifacts of "
     "an AWX job. Next: ansible-playbook kestrel.real_ip.compare -e real_ip_before=FILE "
     "-e real_ip_after=FILE"
+)
+_SAME = (
+    "real_ip_after: expected another file than real_ip_before names, {0}, seen the same one, {1}: "
+    "compared with itself nothing is ever worse. Next: name the report of the run after the change"
 )
 _SWAPPED = (
     "real_ip_after: {1} is older than {0}, which real_ip_before names: what got worse would be "

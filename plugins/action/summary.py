@@ -103,7 +103,7 @@ class ActionModule(ActionBase):
         found = in_language(with_cause(found, way), language)
         # A diagnosis draws no verdict, so that it takes none back either.
         verifications = [*arguments["earlier"], *([] if arguments["diagnosis"] else [found])]
-        published = over_all(verifications or [found])
+        published = in_language(over_all(verifications or [found]), language)
         host = (task_vars or {}).get("inventory_hostname", "localhost")
         excused = not failure and bool(arguments["diagnosis"] or not probe or probe.get("skipped"))
         accept = {"preserved", *arguments["accept"]}

@@ -327,6 +327,7 @@ PHRASES: Mapping[str, str] = {
     ),
     "nothing is wrong with the way": "链路没有问题",
     "{reason} (diagnosed only, so that no verdict was drawn)": "{reason}（只做诊断，没有得出结论）",
+    "another verification": "另一次验证",
     "from {name}: {reason}": "从 {name}：{reason}",
     ", from {name}": "，从 {name}",
     "{verdict} from {names}": "从 {names}：{verdict}",

@@ -29,7 +29,11 @@ from ansible_collections.kestrel.real_ip.plugins.module_utils._derive import (
     parse_ranges,
 )
 from ansible_collections.kestrel.real_ip.plugins.module_utils._fleet import FEW
-from ansible_collections.kestrel.real_ip.plugins.module_utils._forgery import telling
+from ansible_collections.kestrel.real_ip.plugins.module_utils._forgery import (
+    CANDIDATES,
+    is_same,
+    telling,
+)
 from ansible_collections.kestrel.real_ip.plugins.module_utils._report import (
     RESULTS,
     Document,
@@ -290,21 +294,29 @@ def _saw(found: Data) -> str:
 
 
 #: What a verdict speaks of: with another one, two verdicts answer different questions
-_ASKED = {"expected": "expected", "address": "asked at", "deployment": "of the deployment"}
+_ASKED = {
+    "expected": "expected",
+    "address": "asked at",
+    "deployment": "of the deployment",
+    "declared": "declared",
+}
 
 
 def _asked(found: Data | None, field: str) -> str:
     told = (found or {}).get(field) or []
     several = [told] if isinstance(told, str) else told
-    return printable(", ".join(sorted(map(str, several))), _LISTED)
+    texts = (_setting(one) if isinstance(one, t.Mapping) else str(one) for one in several)
+    return ", ".join(sorted(texts))
 
 
 def _differing(before: Data | None, after: Data | None) -> t.Iterator[str]:
     """That another address was expected, or something else asked."""
     for field, words in _ASKED.items():
         old, new = (_asked(one, field) for one in (before, after))
-        if old and new and old != new:
-            yield f"{words} {old}, now {new}"
+        # The name of a header has no case.
+        case = str.lower if field == "declared" else str
+        if old and new and case(old) != case(new):
+            yield f"{words} {printable(old, _LISTED)}, now {printable(new, _LISTED)}"
 
 
 def _both_times(before: Data | None, after: Data | None) -> str:
@@ -312,7 +324,7 @@ def _both_times(before: Data | None, after: Data | None) -> str:
     former has answered.
     """
     old, new = (_asked(one, "address") for one in (before, after))
-    return old if old == new else ""
+    return printable(old, _LISTED) if old == new else ""
 
 
 def _reserved(before: Data | None, after: Data | None) -> t.Iterator[str]:
@@ -349,7 +361,11 @@ def _notes(before: Data, after: Data) -> t.Iterator[str]:
             yield f"a forged {header} was {old[header]}, and is {new[header]} now"
     was, now = (one.get("safe_strategy") for one in (before, after))
     if was and now and was != now:
-        yield f"an application could use {_setting(was)}, and must use {_setting(now)} now"
+        yield f"an application could use {_setting(was)}, and " + (
+            f"must use {_setting(now)} now"
+            if _is_ruled_out(was, now, after)
+            else f"can use {_setting(now)} now, which doesn't say whether the former still holds"
+        )
     told = [
         {one["name"] for one in probe.get("backends") or [] if one.get("name")}
         for probe in (before, after)
@@ -358,8 +374,28 @@ def _notes(before: Data, after: Data) -> t.Iterator[str]:
         yield f"backends: {len(told[0] - told[1])} gone, {len(told[1] - told[0])} new"
 
 
+def _is_ruled_out(was: Data, now: Data, probe: Data) -> bool:
+    """Whether a strategy that was safe isn't any more, since another one is told to be.
+
+    Of several that are safe the declared one is told, else the first of CANDIDATES.
+    """
+    if (probe.get("forgery") or {}).get(was.get("header")) == "passed_through":
+        return True
+    told = probe.get("declared") or []
+    declared = [{key: one[key] for key in one if key != "layer"} for one in told]
+    if any(is_same(one, was) for one in declared):
+        return True
+    order = [*CANDIDATES]
+    if not declared or any(is_same(one, now) for one in declared):
+        return False
+    return was in order and now in order and order.index(was) < order.index(now)
+
+
 def _setting(strategy: Data) -> str:
-    return " ".join(str(value) for value in strategy.values())
+    return " ".join(
+        ", ".join(map(str, value)) if isinstance(value, list) else str(value)
+        for value in strategy.values()
+    )
 
 
 # --- The page -------------------------------------------------------------------------------------

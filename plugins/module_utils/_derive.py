@@ -145,10 +145,7 @@ class Ranges(tuple[Network, ...]):
     """
 
     def __init__(self, networks: Iterable[Network]) -> None:
-        merged: dict[int, list[Network]] = {
-            4: [*ipaddress.collapse_addresses(n for n in self if n.version == 4)],
-            6: [*ipaddress.collapse_addresses(n for n in self if n.version == 6)],
-        }
+        merged = dict(zip((4, 6), self.apart()))
         self._index = {
             version: (
                 [int(network.network_address) for network in disjoint],
@@ -156,6 +153,13 @@ class Ranges(tuple[Network, ...]):
             )
             for version, disjoint in merged.items()
         }
+
+    def apart(self) -> tuple[list[Network], list[Network]]:
+        """What they hold of IPv4 and of IPv6, in their order and without what another one holds."""
+        return (
+            [*ipaddress.collapse_addresses(n for n in self if n.version == 4)],
+            [*ipaddress.collapse_addresses(n for n in self if n.version == 6)],
+        )
 
     def hold(self, address: Address) -> bool:
         """Whether one of the networks, of the address' own family, holds it."""

@@ -411,6 +411,15 @@ CANDIDATES: tuple[Mapping[str, Any], ...] = (
 )
 
 
+def is_same(strategy: Mapping[str, Any], other: Mapping[str, Any]) -> bool:
+    """Whether two of such arguments mean the same: a header's name has no case."""
+    one, another = (
+        {key: str(value).lower() if key == "header" else value for key, value in each.items()}
+        for each in (strategy, other)
+    )
+    return one == another
+
+
 def safe(
     honest: Sequence[frozenset[int]],
     forged: Sequence[tuple[str, frozenset[int]]],

@@ -17,6 +17,11 @@ import typing as t
 
 from ansible_collections.kestrel.real_ip.plugins.module_utils._codes import VERDICTS, printable
 from ansible_collections.kestrel.real_ip.plugins.module_utils._fleet import worst_first
+from ansible_collections.kestrel.real_ip.plugins.module_utils._language import (
+    DEFAULT_LANGUAGE,
+    chinese,
+    in_language,
+)
 from ansible_collections.kestrel.real_ip.plugins.module_utils._report_schema import (
     FORMAT,
     mismatch,
@@ -26,7 +31,9 @@ from ansible_collections.kestrel.real_ip.plugins.module_utils._summary import (
     badness,
     by_verdict,
     everywhere,
+    named,
     over_all,
+    warned,
     worst,
 )
 
@@ -46,6 +53,17 @@ class Unreadable(ValueError):
 def places(found: Data) -> dict[str, Data]:
     """The entries of an entry's vantage points; its own under the empty name without any."""
     return {**(found.get("vantages") or {"": found})}
+
+
+def further(found: Data, told: t.Mapping[str, Data]) -> list[str]:
+    """The warnings of an entry that stand at none of its places, as those of another verification.
+
+    ``told``: vantage point to what has warnings; the empty name for the controller.
+    """
+    there = warned({"vantages": told})
+    forms = {form for one in there for form in (one[1], named(*one))}
+    known = {text for form in forms for text in (str(form), chinese(form))}
+    return [one for one in found.get("warnings_found") or [] if one not in known]
 
 
 def evidence(probes: t.Mapping[str, Data], way: Data | None) -> dict[str, t.Any]:
@@ -163,9 +181,10 @@ def latest(results: t.Any) -> str:
 def merge(documents: t.Mapping[str, Document], run: Data) -> Document:
     """One document of several, by the name of each.
 
-    A host that stands in several keeps its worst entry, and ``verifications`` has all of them in
-    the order of their times, as in one run that verifies several times: that a later run is good
-    takes nothing back of what an earlier one showed.
+    A host that stands in several keeps its worst entry, with the warnings and reservations of those
+    that have the same verdict. ``verifications`` has all of them in the order of their times, as in
+    one run that verifies several times: that a later run is good takes nothing back of what an
+    earlier one showed.
     """
     entries: dict[str, list[Data]] = {}
     rests_on: dict[str, list[tuple[Data, Data]]] = {}
@@ -177,7 +196,8 @@ def merge(documents: t.Mapping[str, Document], run: Data) -> Document:
     for host, several in entries.items():
         # Of the same run, found in two documents, one is enough.
         distinct = [one for place, one in enumerate(several) if one not in several[:place]]
-        found = over_all(sorted(distinct, key=lambda one: str(one.get("time") or "")))
+        ordered = sorted(distinct, key=lambda one: str(one.get("time") or ""))
+        found = in_language(over_all(ordered), DEFAULT_LANGUAGE)
         told = min(rests_on[host], key=lambda pair: badness(pair[0]))[1]
         hosts[host] = (found, told)
     merged = [
@@ -196,7 +216,13 @@ def judged(documents: t.Iterable[Document], host: str) -> t.Iterator[Data]:
         found = {**one[RESULTS][host]}
         several = found.pop("verifications", None) or []
         yield _completed(found, one["evidence"][host]["probes"])
-        yield from (another for another in several if another != found)
+        yield from (another for another in several if _bare(another) != _bare(found))
+
+
+def _bare(found: Data) -> Data:
+    """An entry without what the one of all verifications has of others."""
+    vantages = {name: _bare(one) for name, one in (found.get("vantages") or {}).items()}
+    return {**found, "vantages": vantages, "reason": "", "warnings_found": []}
 
 
 def _completed(found: Data, probes: t.Mapping[str, Data]) -> Data:

@@ -61,6 +61,13 @@ _DOUBT: Schema = {
     "description": "What honest requests alone would say, where a forgeable hides that",
 }
 
+_DECLARED: Schema = {
+    "type": "array",
+    "items": {"type": "object"},
+    "description": "What the verdict holds for, as it was declared: layer, strategy and what that "
+    "looks at; one, unless targets are on different layers",
+}
+
 #: What was seen of one address, or of all of them together
 _SEEN: dict[str, Schema] = {
     "address": _TEXT_OR_NONE,
@@ -133,6 +140,7 @@ SCHEMA: Schema = {
                 "them, and what is said of the first",
             },
             vantage=_TEXT_OR_NONE,
+            declared=_DECLARED,
             warnings_found={
                 **_TEXTS,
                 "description": "What is worth saying beside the verdict; those of other vantage "
@@ -185,6 +193,7 @@ SCHEMA: Schema = {
                 "can have taken it back",
             },
             **_SEEN,
+            declared=_DECLARED,
             vantage=_TEXT_OR_NONE,
             vantage_checked=_FLAG,
             network={**_TEXT, "description": "What tells the network probed from from any other"},

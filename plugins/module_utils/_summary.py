@@ -79,6 +79,8 @@ def entry(probe: Data | None, failure: Data | None, facts: Data) -> dict[str, t.
     # A name can give several addresses, and one that was waited for can stand there twice.
     found["address"] = [*dict.fromkeys(one.get("name") for one in targets)]
     found["vantage"] = told.get("vantage")
+    # What is preserved for one way of reading the address need not be so for another.
+    found["declared"] = [*(told.get("declared") or [])]
     # Of what is well among many there is no page, and a warning may be all that tells of a way in.
     found["warnings_found"] = [*(told.get("warnings_found") or [])]
     doubt = {"doubt": told["doubt"]} if told.get("doubt") else {}
@@ -223,22 +225,32 @@ def combined(vantages: t.Mapping[str, Data]) -> dict[str, t.Any]:
         if others:
             what = _NOT_PROBED if verdict == NOT_RUN else verdict
             told.append(phrase("{verdict} from {names}", verdict=what, names=others))
-    own = vantages[first].get("warnings_found") or []
-    warnings = [
-        *own,
-        *(
-            phrase("from {name}: {reason}", name=printable(name), reason=warning)
-            for name, one in vantages.items()
-            for warning in one.get("warnings_found") or []
-            if warning not in own
-        ),
-    ]
     return {
         **vantages[first],
         "reason": joined("; ", told),
-        "warnings_found": warnings[:_WARNINGS],
+        "warnings_found": _with_others(vantages[first], warned({"vantages": vantages})),
         "vantages": dict(vantages),
     }
+
+
+def warned(found: Data) -> list[tuple[str, str]]:
+    """Each warning of an entry behind the vantage point that it is of, empty without any."""
+    several = found.get("vantages") or {"": found}
+    return [(name, one) for name in several for one in several[name].get("warnings_found") or []]
+
+
+def _with_others(found: Data, others: t.Iterable[tuple[str, str]]) -> list[str]:
+    """An entry's warnings and those of others that it doesn't have, each once."""
+    own = found.get("warnings_found") or []
+    more = (named(*other) for other in others if other[1] not in own)
+    return [*dict.fromkeys([*own, *more])][:_WARNINGS]
+
+
+def named(vantage: str, warning: str) -> str:
+    """A warning as the entry of all vantage points has it; without one the name is empty."""
+    if not vantage:
+        return warning
+    return phrase("from {name}: {reason}", name=printable(vantage), reason=warning)
 
 
 def worst(vantages: t.Mapping[str, Data]) -> str:
@@ -263,11 +275,40 @@ def badness(found: Data) -> tuple[int, int, int]:
 
 def over_all(verifications: t.Sequence[Data]) -> dict[str, t.Any]:
     """The entry of a host that was verified several times in one run, one or more: the worst of
-    theirs, which a later one doesn't take back. ``verifications``: in their order.
+    theirs, which a later one doesn't take back, with what those of the same verdict say beside
+    theirs. ``verifications``: in their order.
     """
     found = min(verifications, key=badness)
+    others = [one for one in verifications if one is not found]
     several = {"verifications": [*verifications]} if len(verifications) > 1 else {}
-    return {**found, **several}
+    return {**_united(found, others), **several}
+
+
+def _united(found: Data, others: t.Iterable[Data]) -> dict[str, t.Any]:
+    """An entry with the reservations and warnings of those among the others that have its verdict,
+    of each of its vantage points as well.
+    """
+    alike = [one for one in others if one["verdict"] == found["verdict"]]
+    # The verdict of the better ones is another one, and so is what they say beside it.
+    if not alike:
+        return {**found}
+    own = warned(found)
+    more = [told for one in alike for told in warned(one) if told not in own]
+    unnamed = phrase("another verification")
+    reasons = [(printable(one.get("time") or "") or unnamed, one["reason"]) for one in alike]
+    told: dict[str, t.Any] = {"reason": with_reservations(found["reason"], reasons)}
+    if more:
+        told["warnings_found"] = _with_others(found, more)
+    if found.get("vantages"):
+        told["vantages"] = {
+            name: _united(one, [each["vantages"][name] for each in alike if name in _places(each)])
+            for name, one in found["vantages"].items()
+        }
+    return {**found, **told}
+
+
+def _places(found: Data) -> t.Collection[str]:
+    return found.get("vantages") or {}
 
 
 def everywhere(probe: Data, probes: t.Iterable[Data]) -> Data:

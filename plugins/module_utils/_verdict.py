@@ -16,6 +16,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
+from hashlib import sha256
 from ipaddress import ip_network
 from itertools import groupby, starmap
 from typing import Any, NamedTuple
@@ -64,6 +65,7 @@ from ansible_collections.kestrel.real_ip.plugins.module_utils._forgery import (
     fate,
     fates,
     is_of,
+    is_same,
     safe,
 )
 from ansible_collections.kestrel.real_ip.plugins.module_utils._language import (
@@ -86,6 +88,11 @@ _PLACES = {
     "rightmost_non_private": "the rightmost public {header} entry",
     "leftmost_non_private": "the leftmost public {header} entry",
 }
+
+
+_COUNT = "rightmost_trusted_count"
+#: Ranges that are named of those that were declared
+_NAMED = 3
 
 
 class Strategy(NamedTuple):
@@ -111,9 +118,28 @@ class Strategy(NamedTuple):
 
     @property
     def where(self) -> str:
-        if self.strategy == "rightmost_trusted_count" and self.trusted_count == 1:
+        if self.strategy == _COUNT and self.trusted_count == 1:
             return phrase("the rightmost {header} entry", header=self.source)
         return phrase(_PLACES[self.strategy], header=self.source, count=self.trusted_count)
+
+    @property
+    def told(self) -> dict[str, Any]:
+        """The arguments that this strategy looks at, in the form of CANDIDATES; small, however many
+        ranges there are, and the same for those that hold the same.
+        """
+        header = {} if self.strategy == "peer" else {"header": self.source}
+        count = {"trusted_count": self.trusted_count} if self.strategy == _COUNT else {}
+        ranges = {"trusted_ranges": _few(self.trusted_ranges or ())} if self.trusted_ranges else {}
+        return {"strategy": self.strategy, **header, **count, **ranges}
+
+
+def _few(texts: Sequence[str]) -> list[str]:
+    ranges = [network for one in parse_ranges(texts).apart() for network in one]
+    told = [*map(str, ranges)]
+    if len(told) <= _NAMED:
+        return told
+    digest = sha256(" ".join(told).encode()).hexdigest()[:12]
+    return [*told[:_NAMED], f"{len(told) - _NAMED} more (sha256 {digest})"]
 
 
 class Expectation(NamedTuple):
@@ -215,6 +241,11 @@ class Question(NamedTuple):
     unread: tuple[str, ...] = ()
     met: bool = False
     own: str = ""
+
+    @property
+    def declared(self) -> dict[str, Any]:
+        """What a verdict holds for, beside the address that was expected."""
+        return {"layer": self.layer, **self.strategy.told}
 
     @property
     def marks(self) -> tuple[str, ...]:
@@ -875,7 +906,7 @@ def _pods(samples: Iterable[Sample]) -> str:
 
 def _setting(strategy: Strategy, position: int) -> str:
     count = f"trusted_count: {position}"
-    if strategy.strategy == "rightmost_trusted_count":
+    if strategy.strategy == _COUNT:
         return count
     header = "" if strategy.list_header == DEFAULT_HEADER else f", header: {strategy.list_header}"
     return f"strategy: rightmost_trusted_count{header}, {count}"
@@ -1114,10 +1145,9 @@ def _safe(
             if is_answer(sample)
         ],
     )
-    declared = {key: value for key, value in question.strategy._asdict().items() if value}
-    declared.setdefault("header", question.strategy.source)
     candidates = [dict(CANDIDATES[number]) for number in found]
-    return next((one for one in candidates if one == declared), next(iter(candidates), None))
+    declared = (one for one in candidates if is_same(one, question.strategy.told))
+    return next(declared, next(iter(candidates), None))
 
 
 def _not_told_apart(question: Question, family: int, answers: Iterable[Sample]) -> list[str]:

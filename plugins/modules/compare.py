@@ -23,8 +23,8 @@ description:
   - Likewise where fewer addresses of a place are V(preserved) than before, whatever the place's
     verdict is, unless all that are asked now are others than before and V(preserved).
   - What is new is not worse, whatever its verdict.
-  - Fails where a file is none of these, and where O(after) is older than O(before). Never fails for
-    what got worse, which RV(worse) says.
+  - Fails where a file is none of these, where both are the same one, and where O(after) is older
+    than O(before). Never fails for what got worse, which RV(worse) says.
 extends_documentation_fragment:
   - kestrel.real_ip.attributes
   - kestrel.real_ip.attributes.read_only
@@ -87,8 +87,8 @@ changes:
       description: Likewise.
       type: str
     notes:
-      description: What else differs, as which address was expected, and what became of a forged
-        header.
+      description: What else differs, as which address was expected, which strategy declared, and
+        what became of a forged header.
       type: list
       elements: str
     asked:

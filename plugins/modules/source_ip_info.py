@@ -640,6 +640,17 @@ safe_strategy:
   returned: success
   type: dict
   sample: {strategy: rightmost_trusted_count, header: X-Forwarded-For, trusted_count: 1}
+declared:
+  description:
+    - What the verdict holds for, O(layer), and O(strategy), O(header), O(trusted_count) and
+      O(trusted_ranges) as far as the strategy looks at them, with their defaults. One entry, unless
+      targets are on different layers.
+    - Of more than three ranges the others are one text, their number with a digest.
+  returned: success
+  type: list
+  elements: dict
+  sample:
+    - {layer: l7, strategy: rightmost_trusted_count, header: X-Forwarded-For, trusted_count: 1}
 doubt:
   description:
     - What a V(forgeable) hides, its C(verdict), C(code) and C(reason), where honest requests alone
@@ -983,6 +994,12 @@ def with_bypass(result: dict[str, Any], found: dict[str, Any]) -> dict[str, Any]
     return {**without_advice(result), "reason": reason, "doubt": doubt}
 
 
+def declared(targets: list[Target]) -> list[dict[str, Any]]:
+    """Each way in which a target is to tell the address, once."""
+    ways = [target.question.declared for target in targets]
+    return [one for place, one in enumerate(ways) if one not in ways[:place]]
+
+
 def run(params: dict[str, Any]) -> dict[str, Any]:
     """Probe and judge. Raises WrongArgument before the first request, and nothing else."""
     todo, family = plan(params), params["address_family"]
@@ -1020,6 +1037,7 @@ def run(params: dict[str, Any]) -> dict[str, Any]:
     return {
         **total,
         "warnings_found": [*total["warnings_found"], *warnings],
+        "declared": declared(todo.targets),
         "bypass": entries,
         "vantage": todo.standpoint.place,
         "vantage_checked": todo.standpoint.checked,

@@ -113,7 +113,8 @@ result:
   type: dict
 published:
   description: The host's entry in C(real_ip_results). It is the worst of RV(verifications), and
-    where there are several, C(verifications) has them all.
+    where there are several, C(verifications) has them all, and warnings and reservations are those
+    of all that have its verdict.
   returned: always
   type: dict
 verifications:

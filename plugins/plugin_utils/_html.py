@@ -19,6 +19,7 @@ from ansible_collections.kestrel.real_ip.plugins.module_utils._forgery import te
 from ansible_collections.kestrel.real_ip.plugins.module_utils._report import (
     RESULTS,
     Document,
+    further,
 )
 from ansible_collections.kestrel.real_ip.plugins.module_utils._summary import FIXES
 from jinja2 import Environment, StrictUndefined
@@ -66,6 +67,7 @@ def html(found: Document) -> str:
         fixes=FIXES,
         ids={host: f"cluster-{number}" for number, host in enumerate(results, 1)},
         hops=hops,
+        further=further,
         telling=telling,
         expected=lambda one: ", ".join(map(str, one.get("expected") or ())) or "nothing given",
         seen=seen,

@@ -26,9 +26,15 @@ from ansible_collections.kestrel.real_ip.plugins.module_utils._codes import (
 from ansible_collections.kestrel.real_ip.plugins.module_utils._report import (
     RESULTS,
     Document,
+    further,
     places,
 )
-from ansible_collections.kestrel.real_ip.plugins.module_utils._summary import NOT_RUN, OF_THE_RUN
+from ansible_collections.kestrel.real_ip.plugins.module_utils._summary import (
+    NOT_RUN,
+    OF_THE_RUN,
+    is_diagnosis,
+    worst,
+)
 
 Data = t.Mapping[str, t.Any]
 
@@ -68,8 +74,9 @@ def markdown(found: Document) -> str:
 
 def _warnings(found: Document, host: str) -> list[str]:
     """Of what a host's verdict doesn't speak, once, wherever that was seen from."""
-    probes = found["evidence"].get(host, {}).get("probes", {}).values()
-    return [*dict.fromkeys(text for probe in probes for text in probe.get("warnings_found") or [])]
+    probes = found["evidence"].get(host, {}).get("probes", {})
+    seen = [text for probe in probes.values() for text in probe.get("warnings_found") or []]
+    return [*dict.fromkeys([*seen, *further(found[RESULTS][host], probes)])]
 
 
 def _row(cells: t.Iterable[str]) -> str:
@@ -106,26 +113,29 @@ def _plain(text: object) -> str:
 def junit(found: Document) -> str:
     """A suite for each cluster, and in it a case for each vantage point.
 
-    A bad verdict is a failure, whatever ``real_ip_accept`` holds; none at all is an error.
+    A bad verdict is a failure, whatever ``real_ip_accept`` holds; none at all is an error, unless
+    none was asked for.
     """
     root = ElementTree.Element("testsuites", name="kestrel.real_ip")
     for host, one in found[RESULTS].items():
         cases = places(one)
-        verdicts = Counter(case["verdict"] for case in cases.values())
-        errors, failures = verdicts[NOT_RUN], len(cases) - verdicts[NOT_RUN] - verdicts[PRESERVED]
+        tags = Counter(_tag({**one, **case}) for case in cases.values())
         suite = _element(
             root,
             "testsuite",
             name=host,
             tests=len(cases),
-            failures=failures,
-            errors=errors,
-            skipped=0,
+            failures=tags["failure"],
+            errors=tags["error"],
+            skipped=tags["skipped"],
             time=0,
             timestamp=re.sub(r"[+]00:00$", "", str(one.get("time") or "")),
         )
+        more = {worst(cases): further(one, cases)}
         for vantage, case in cases.items():
-            _case(suite, host, vantage, {"cause": one.get("cause"), **case})
+            told = [*(case.get("warnings_found") or []), *more.get(vantage, [])]
+            shown = {"cause": one.get("cause"), **case, "warnings_found": told}
+            _case(suite, host, vantage, shown)
     ElementTree.indent(root)
     return ElementTree.tostring(root, encoding="unicode", xml_declaration=False) + "\n"
 
@@ -133,6 +143,15 @@ def junit(found: Document) -> str:
 def _element(parent: ElementTree.Element, tag: str, **values: object) -> ElementTree.Element:
     shown = {name: visible(value) for name, value in values.items() if value != ""}
     return ElementTree.SubElement(parent, tag, shown)
+
+
+def _tag(found: Data) -> str:
+    """What a case has where it isn't preserved. A diagnosis draws no verdict, and that it names no
+    cause is no error.
+    """
+    if found["verdict"] != NOT_RUN:
+        return "failure" if found["verdict"] != PRESERVED else ""
+    return "skipped" if is_diagnosis(found) and not found.get("cause") else "error"
 
 
 def _case(suite: ElementTree.Element, host: str, vantage: str, found: Data) -> None:
@@ -143,14 +162,16 @@ def _case(suite: ElementTree.Element, host: str, vantage: str, found: Data) -> N
         # What it doesn't rest on stands in the reason.
         _element(case, "system-out").text = _lines([found["reason"], *warnings])
         return
-    tag = "error" if found["verdict"] == NOT_RUN else "failure"
     code = f" {found['code']}" if found.get("code") else ""
     cause = found["cause"]
     lines = [found["reason"]]
     if cause:
         lines += [f"{cause['code']} {cause['object']}: {cause['cause']}", cause["fix"]]
     bad = _element(
-        case, tag, type=f"{found['verdict']}{code}", message=f"{found['verdict']}: {lines[0]}"
+        case,
+        _tag(found),
+        type=f"{found['verdict']}{code}",
+        message=f"{found['verdict']}: {lines[0]}",
     )
     bad.text = _lines(lines)
     if warnings:

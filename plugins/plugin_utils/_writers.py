@@ -21,6 +21,7 @@ from ansible_collections.kestrel.real_ip.plugins.module_utils._report import (
     Document,
     as_json,
 )
+from ansible_collections.kestrel.real_ip.plugins.module_utils._summary import is_diagnosis
 from ansible_collections.kestrel.real_ip.plugins.plugin_utils._files import located, write
 from ansible_collections.kestrel.real_ip.plugins.plugin_utils._html import html
 from ansible_collections.kestrel.real_ip.plugins.plugin_utils._texts import (
@@ -75,13 +76,18 @@ def _is_outdated(one: t.Mapping[str, t.Any], file: Path) -> bool:
         return False
 
 
+def _is_verified(one: t.Mapping[str, t.Any], run: t.Mapping[str, t.Any]) -> bool:
+    """Whether a verdict was asked for: what was known of it stays true where it wasn't."""
+    return not is_diagnosis(one) and run["playbook"] != "diagnose"
+
+
 def write_report(found: Document, directory: Path) -> tuple[str, list[str]]:
     """Write all files of a document: their common name, and the names of all. Raises OSError."""
     directory.mkdir(parents=True, exist_ok=True)
     name = stem(found)
     files = {f"{name}.{ending}": writer(found) for ending, writer in WRITERS.items()}
     for host, one in found[RESULTS].items():
-        if not _is_outdated(one, directory / collected(host)):
+        if _is_verified(one, found["run"]) and not _is_outdated(one, directory / collected(host)):
             files[collected(host)] = prometheus(host, one)
     for file, text in files.items():
         write(directory, file, text)

@@ -338,6 +338,32 @@ def test_what_a_verdict_does_not_speak_of_is_in_the_xml_and_the_metrics(verdict:
     assert "reservation" not in none
 
 
+@pytest.mark.parametrize("kept", [True, False])
+@pytest.mark.parametrize("vantages", [(), ("v1", "v2")])
+def test_each_form_tells_what_one_of_several_documents_warns_of(
+    vantages: tuple[str, ...], kept: bool
+) -> None:
+    """Also where these are artifacts of AWX, of which no evidence was kept."""
+    documents = {}
+    for day, warnings in ((2, []), (3, ["mind the gap"])):
+        one = entry("preserved", "well", time=f"2026-01-0{day}", warnings_found=warnings)
+        told = {**one, "vantages": dict.fromkeys(vantages, one)} if vantages else one
+        probe = {"verdict": "preserved", "reason": "well", "warnings_found": warnings}
+        probes = dict.fromkeys(vantages or [""], probe) if kept else {}
+        rests_on = {"probes": probes, "path": [], "findings": []}
+        documents[str(day)] = document({"a": (told, rests_on)}, run("x"))
+    merged = merge(documents, run("x"))
+    times = len(vantages) or 1
+    assert html(merged).count("mind the gap") == times
+    assert markdown(merged).count("**a**, warning: ") == times
+    [suite] = JUnitXml.fromstring(junit(merged).encode())
+    assert [str(case.system_out).count("warning: mind the gap") for case in suite] == [1] * times
+    metrics = prometheus("a", merged["real_ip_results"]["a"])
+    assert f'real_ip_warnings{{cluster="a"}} {times}\n' in metrics
+    none = merge({"1": documents["2"], "2": documents["2"]}, run("x"))
+    assert "arning:" not in html(none) + markdown(none) + junit(none)
+
+
 # --- Markdown -------------------------------------------------------------------------------------
 
 
@@ -408,6 +434,57 @@ def test_metrics_of_a_later_run_stay(tmp_path: Path) -> None:
         made = {**worst(""), "real_ip_results": {"a": one}, "evidence": {"a": evidence("")}}
         write_report(made, tmp_path)
         assert ((tmp_path / collected("a")).read_text() == text) is stays
+
+
+DIAGNOSED = {"diagnosed": True, "code": None}
+CAUSE = {**dict.fromkeys(("code", "object", "cause", "fix"), "x"), "fix_kind": "command"}
+
+
+@pytest.mark.parametrize(
+    ("playbook", "own", "replaced"),
+    [
+        ("verify", {}, True),
+        ("site", DIAGNOSED, False),
+        ("diagnose", DIAGNOSED, False),
+        ("diagnose", {**DIAGNOSED, "cause": CAUSE}, False),
+        # It has failed, which says nothing of the verdict either.
+        ("diagnose", {}, False),
+    ],
+)
+def test_a_diagnosis_takes_no_metrics_back(
+    tmp_path: Path, playbook: str, own: dict[str, Any], replaced: bool
+) -> None:
+    good = entry("preserved", "r", time="2026-01-02T03:04:05+00:00")
+    write_report(document({"a": (good, evidence(""))}, run("")), tmp_path)
+    kept = (tmp_path / collected("a")).read_text()
+    later = entry("not_run", "r", time="2026-01-02T03:04:09+00:00", **own)
+    told = {"a": (later, evidence("")), "new": (later, evidence(""))}
+    _name, names = write_report(document(told, {**run(""), "playbook": playbook}), tmp_path)
+    assert ((tmp_path / collected("a")).read_text() != kept) is replaced
+    assert (tmp_path / collected("new")).exists() is replaced
+    assert (collected("a") in names) is replaced
+
+
+@pytest.mark.parametrize(
+    ("own", "tag"),
+    [
+        ({}, "error"),
+        (DIAGNOSED, "skipped"),
+        # Somebody has to look at it.
+        ({**DIAGNOSED, "cause": CAUSE}, "error"),
+    ],
+)
+def test_a_diagnosis_without_a_cause_is_no_error(own: dict[str, Any], tag: str) -> None:
+    one = entry("not_run", "nothing is wrong with the way", **own)
+    [suite] = JUnitXml.fromstring(junit(document({"a": (one, {})}, run("x"))).encode())
+    assert {"error": suite.errors, "skipped": suite.skipped, "failure": suite.failures} == {
+        **dict.fromkeys(("error", "skipped", "failure"), 0),
+        tag: 1,
+    }
+    [case] = suite
+    [told] = case.result
+    assert told._tag == tag
+    assert "nothing is wrong with the way" in told.message
 
 
 # --- Files ----------------------------------------------------------------------------------------

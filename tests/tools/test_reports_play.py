@@ -209,6 +209,28 @@ def test_a_limit_can_not_leave_out_where_documents_are_read(
     assert "expected" in told
 
 
+@pytest.mark.parametrize(("after", "same"), [("x.json", True), ("link", True), ("y.json", False)])
+def test_a_file_is_not_compared_with_itself(
+    play: Play, tmp_path: Path, after: str, same: bool
+) -> None:
+    """It would always be as well as before."""
+    for name in ("x.json", "y.json"):
+        told = {"real_ip_results": {"a": {"verdict": "preserved", "reason": "r"}}}
+        (tmp_path / name).write_text(json.dumps(told))
+    (tmp_path / "link").symlink_to("x.json")
+    files = [
+        "-e",
+        f"real_ip_before={tmp_path / 'x.json'}",
+        "-e",
+        f"real_ip_after={tmp_path / after}",
+    ]
+    done = play({"b": LOCAL}, *files, playbook="playbooks/compare.yml")
+    assert (done.returncode != 0) is same, done.stdout
+    said = " ".join(done.stdout.split())
+    assert ("real_ip_after: expected another file than real_ip_before names" in said) is same
+    assert ("1 still preserved" in said) is not same
+
+
 def test_a_merge_is_not_left_out_by_tags(play: Play) -> None:
     done = play({"a": LOCAL}, "--tags", "verify", playbook="playbooks/merge_results.yml")
     assert done.returncode == 2, done.stdout

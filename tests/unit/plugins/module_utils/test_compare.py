@@ -410,6 +410,92 @@ def test_what_either_verdict_does_not_rest_on_is_noted(
     assert change.notes == notes
 
 
+XFF_1 = {"strategy": "rightmost_trusted_count", "header": "X-Forwarded-For", "trusted_count": 1}
+X_REAL_IP = {"strategy": "single_header", "header": "X-Real-IP"}
+RANGES = {
+    "strategy": "rightmost_trusted_range",
+    "header": "Forwarded",
+    "trusted_ranges": ["a", "b"],
+}
+FORMER = "l7 rightmost_trusted_count X-Forwarded-For 1"
+
+
+def declared(*strategies: dict[str, t.Any], layer: str = "l7") -> list[dict[str, t.Any]]:
+    return [{"layer": layer, **one} for one in strategies]
+
+
+@pytest.mark.parametrize(
+    ("now", "note"),
+    [
+        (declared(XFF_1), None),
+        (declared({**XFF_1, "header": "x-forwarded-for"}), None),
+        (declared(X_REAL_IP), f"declared {FORMER}, now l7 single_header X-Real-IP"),
+        (declared({**XFF_1, "trusted_count": 2}), f"declared {FORMER}, now {FORMER[:-1]}2"),
+        (declared({"strategy": "peer"}, layer="l4"), f"declared {FORMER}, now l4 peer"),
+        (
+            declared(RANGES),
+            f"declared {FORMER}, now l7 rightmost_trusted_range Forwarded a, b",
+        ),
+        (
+            [*declared(XFF_1), *declared({"strategy": "peer"}, layer="l4")],
+            f"declared {FORMER}, now l4 peer, {FORMER}",
+        ),
+        # Nothing was probed, or kept by a release that didn't tell
+        ([], None),
+        (None, None),
+    ],
+)
+@pytest.mark.parametrize("vantage", ["", "office"])
+def test_another_strategy_than_before_is_noted(now: t.Any, note: str | None, vantage: str) -> None:
+    """An artifact of AWX has no evidence that would tell."""
+    entries = [
+        found("preserved", **({} if told is None else {"declared": told}))
+        for told in (declared(XFF_1), now)
+    ]
+    both = [{**one, "vantages": {vantage: one}} if vantage else one for one in entries]
+    nothing: dict[str, t.Any] = {"probes": {}, "path": [], "findings": []}
+    run = {"playbook": "verify", "time": "t", "versions": {}}
+    documents = [document({"a": (one, nothing)}, run) for one in both]
+    for pair in (documents, documents[::-1]):
+        changes = compare(*pair)
+        [one] = [each for each in changes if each.vantage == vantage]
+        assert (one.change, len(one.notes)) == ("same", 1 if note else 0)
+    [one] = [each for each in compare(*documents) if each.vantage == vantage]
+    assert one.notes == ((note,) if note else ())
+
+
+@pytest.mark.parametrize(
+    ("was", "now", "told", "fate", "ruled_out"),
+    [
+        # It was declared, and would have been told if it were safe.
+        (XFF_1, X_REAL_IP, declared(XFF_1), "appended", True),
+        # The other one was declared, and is told for that.
+        (XFF_1, X_REAL_IP, declared(X_REAL_IP), "appended", False),
+        (XFF_1, X_REAL_IP, declared({**X_REAL_IP, "header": "x-real-ip"}), "appended", False),
+        (XFF_1, X_REAL_IP, declared(X_REAL_IP), "passed_through", True),
+        # None of the two: the simpler one would have been told.
+        (XFF_1, X_REAL_IP, declared(RANGES), "appended", True),
+        (X_REAL_IP, XFF_1, declared(RANGES), "appended", False),
+        # Kept by a release that didn't tell
+        (XFF_1, X_REAL_IP, None, "appended", False),
+        # What nobody here has written
+        ({"a": 1}, XFF_1, declared({"header": 7}), "appended", False),
+    ],
+)
+def test_an_application_must_change_only_where_its_way_does_not_hold(
+    was: t.Any, now: t.Any, told: t.Any, fate: str, ruled_out: bool
+) -> None:
+    before = {**probe()[""], "safe_strategy": was, "declared": declared(was)}
+    after = {**probe()[""], "safe_strategy": now, "forgery": {"X-Forwarded-For": fate}}
+    if told is not None:
+        after["declared"] = told
+    [one] = compare(*(made({"a": "preserved"}, {"": each}) for each in (before, after)))
+    [note] = one.notes
+    assert note.startswith("an application could use ")
+    assert (" and must use " in note) is ruled_out
+    assert ("doesn't say whether the former still holds" in note) is not ruled_out
+
+
 NOTES = [
     # changes of the entry, changes of the probe, note
     ({"expected": ["192.0.2.0/24"]}, {}, "expected 203.0.113.10, now 192.0.2.0/24"),

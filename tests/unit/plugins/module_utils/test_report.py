@@ -13,6 +13,7 @@ from ansible_collections.kestrel.real_ip.plugins.module_utils._report import (
     as_json,
     document,
     evidence,
+    further,
     in_several,
     judged,
     merge,
@@ -275,6 +276,33 @@ def test_of_a_host_in_two_documents_the_worst_stays(
     assert [each["verdict"] for each in told.get("verifications", [])] == kept
     assert one["evidence"]["a"]["findings"] == [{"code": verdict}], "of the entry that stays"
     assert in_several(documents) == ["a"]
+
+
+@pytest.mark.parametrize("kept", [True, False])
+@pytest.mark.parametrize("vantages", [(), ("office", "away")])
+def test_what_one_of_several_documents_warns_of_is_told_of_all(
+    vantages: tuple[str, ...], kept: bool
+) -> None:
+    documents = {}
+    for name, time, warnings in (("1.json", EARLY, []), ("2.json", LATE, ["mind the gap"])):
+        one = found("preserved", time, warnings_found=warnings, reason="well")
+        probe = {"verdict": "preserved", "reason": "well", "warnings_found": warnings}
+        several = {"vantages": dict.fromkeys(vantages, one)} if vantages else {}
+        probes = dict.fromkeys(vantages or [""], probe) if kept else {}
+        documents[name] = document({"a": ({**one, **several}, {**NOTHING, "probes": probes})}, RUN)
+    merged = merge(documents, RUN)
+    told = merged["real_ip_results"]["a"]
+    assert told["warnings_found"] == [
+        f"from {name}: mind the gap" if name else "mind the gap" for name in vantages or [""]
+    ]
+    assert {*places(told)} == {*(vantages or [""])}
+    assert all(one["warnings_found"] == ["mind the gap"] for one in places(told).values())
+    assert mismatch(merged) is None
+    # Nothing of it is told of a second time.
+    assert len([*judged([merged], "a")]) == 2
+    assert merge({"again.json": merged}, RUN)["real_ip_results"] == merged["real_ip_results"]
+    assert further(told, merged["evidence"]["a"]["probes"]) == told["warnings_found"]
+    assert further(told, places(told)) == []
 
 
 def _rows(verdicts: list[str]) -> list[dict[str, t.Any]]:

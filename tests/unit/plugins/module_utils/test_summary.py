@@ -51,6 +51,7 @@ PROBE: dict[str, t.Any] = {
     "targets": [
         {"name": "198.51.100.1", "verdict": "untested", "code": "V601", "reason": "no route"}
     ],
+    "declared": [{"layer": "l4", "strategy": "peer"}],
     "warnings_found": ["X-Real-IP differs"],
     "backends": [{"name": "pod-a", "observed": {"10.255.0.12": 10}}],
 }
@@ -80,6 +81,7 @@ def test_entry(probe: t.Any, failure: t.Any, verdict: str, code: str | None, wor
     assert words in found["reason"]
     assert "\n" not in found["reason"]
     assert found["time"] == FACTS["time"]
+    assert found["declared"] == (PROBE["declared"] if found["verdict"] == "lost" else [])
 
 
 def test_line_has_a_dash_for_a_missing_code() -> None:
@@ -560,6 +562,87 @@ def test_a_later_verification_takes_back_no_worse_one(
     assert [f"{label} {text}" for label, text in rows_told] == [
         f"{one}{shown['reason']}" for one in told
     ]
+
+
+def _verified(day: int, verdict: str, *warnings: str, reason: str = "r") -> dict[str, t.Any]:
+    own = {"verdict": verdict, "reason": reason, "warnings_found": [*warnings]}
+    return {**entry(GOOD, None, FACTS), **own, "time": f"2026-01-0{day}"}
+
+
+@pytest.mark.parametrize(
+    ("verifications", "warnings", "reason"),
+    [
+        (
+            [_verified(1, "preserved"), _verified(2, "preserved", "a")],
+            ["a"],
+            "r",
+        ),
+        (
+            [_verified(1, "preserved", "a", "b"), _verified(2, "preserved", "c", "b")],
+            ["a", "b", "c"],
+            "r",
+        ),
+        (
+            [
+                _verified(1, "preserved", "a", reason="a long one; vantage not checked"),
+                _verified(2, "preserved", reason="r; forgery not tested"),
+                _verified(3, "preserved", "c", reason="r; forgery not tested"),
+            ],
+            ["a", "c"],
+            "a long one; vantage not checked; forgery not tested (2026-01-02 and 1 more)",
+        ),
+        # Beside another verdict it is another matter.
+        (
+            [
+                _verified(1, "lost", "a"),
+                _verified(2, "preserved", "c", reason="r; forgery not tested"),
+                _verified(3, "lost", "d"),
+            ],
+            ["a", "d"],
+            "r",
+        ),
+        (
+            [_verified(1, "lost"), _verified(2, "preserved", "c")],
+            [],
+            "r",
+        ),
+        (
+            [_verified(1, "preserved", *map(str, range(30))), _verified(2, "preserved", "c")],
+            [*map(str, range(20))],
+            "r",
+        ),
+    ],
+)
+def test_no_verification_hides_the_warning_of_another(
+    verifications: list[dict[str, t.Any]], warnings: list[str], reason: str
+) -> None:
+    found = over_all(verifications)
+    assert (found["warnings_found"], found["reason"]) == (warnings, reason)
+    assert found["verifications"] == verifications
+    alone = over_all(verifications[:1])
+    assert alone == verifications[0]
+
+
+def test_nor_does_it_that_of_a_vantage_point() -> None:
+    half, same = {**HALF, "warnings_found": ["one"]}, {**GOOD, "warnings_found": ["both"]}
+    first = _combined({"a": same, "b": {**GOOD, "warnings_found": ["other"]}})
+    later = {**_combined({"b": half, "a": same, "c": half}), "time": "2026-01-02"}
+    found = over_all([first, later])
+    # "b" decides then, so that its own sentence is another one in the entry.
+    assert found["warnings_found"] == ["one", "from a: both", "from b: other"]
+    told = {name: one["warnings_found"] for name, one in found["vantages"].items()}
+    assert told == {"a": ["both"], "b": ["one", "other"], "c": ["one"]}
+    again = over_all([first, {**first, "reason": f"{first['reason']}, as before"}])
+    assert again["warnings_found"] == first["warnings_found"], "each once"
+
+
+def test_a_reservation_of_a_verification_without_a_time_is_told() -> None:
+    told = [
+        {**GOOD, "reason": text} for text in ("long; vantage not checked", "; forgery not tested")
+    ]
+    found = over_all(told)
+    assert found["reason"] == f"{told[0]['reason']}; forgery not tested (another verification)"
+    assert "另一次验证" in chinese(found["reason"])
 
 
 @pytest.mark.parametrize("better", range(1, len(VERDICTS)))

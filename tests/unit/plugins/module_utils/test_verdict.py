@@ -1343,10 +1343,48 @@ def test_the_declared_strategy_is_preferred_where_it_is_safe() -> None:
     )
     case = Case((answer(CLIENT, both),), forged=tried)
     assert case.judge().safe == CANDIDATES[1]
-    assert case._replace(strategy=X_REAL_IP).judge().safe == {
-        "strategy": "single_header",
-        "header": "X-Real-IP",
-    }
+    # Spelled in another way, and with a count that it doesn't look at
+    for strategy in (X_REAL_IP, X_REAL_IP._replace(header="x-real-ip", trusted_count=2)):
+        assert case._replace(strategy=strategy).judge().safe == {
+            "strategy": "single_header",
+            "header": "X-Real-IP",
+        }
+
+
+@pytest.mark.parametrize(
+    ("strategy", "told"),
+    [
+        (Strategy("peer", "X-Real-IP", 2), {"strategy": "peer"}),
+        (Strategy("rightmost_trusted_count", None, 1), CANDIDATES[1]),
+        (Strategy("single_header", "A", 2, []), {"strategy": "single_header", "header": "A"}),
+        (
+            Strategy("rightmost_trusted_range", trusted_ranges=["10.128.0.0/9", "10.0.0.1/9"]),
+            {
+                "strategy": "rightmost_trusted_range",
+                "header": "X-Forwarded-For",
+                "trusted_ranges": ["10.0.0.0/8"],
+            },
+        ),
+    ],
+)
+def test_what_is_declared_is_told_as_far_as_it_is_looked_at(
+    strategy: Strategy, told: dict[str, Any]
+) -> None:
+    assert strategy.told == told
+
+
+def test_what_is_told_of_many_ranges_stays_small_and_tells_them_apart() -> None:
+    several = [[f"192.0.2.{2 * number}" for number in range(count)] for count in (3, 90, 91)]
+    told = [
+        Strategy("rightmost_trusted_range", trusted_ranges=ranges).told["trusted_ranges"]
+        for one in several
+        for ranges in (one, one[::-1])
+    ]
+    assert told[0] == ["192.0.2.0/32", "192.0.2.2/32", "192.0.2.4/32"]
+    assert told[2][:3] == told[0]
+    assert told[2][3].startswith("87 more (sha256 ")
+    assert told[::2] == told[1::2]
+    assert len({str(one) for one in told}) == 3
 
 
 def test_no_strategy_is_called_safe_that_reads_another_expected_address() -> None:

@@ -356,6 +356,10 @@ def test_the_deadline_holds() -> None:
     assert len(result["targets"]) == 50
 
 
+APPENDED = {"strategy": "rightmost_trusted_count", "header": "X-Forwarded-For", "trusted_count": 1}
+REAL_IP = {"strategy": "single_header", "header": "X-Real-IP"}
+
+
 # --- Documentation --------------------------------------------------------------------------------
 
 
@@ -373,14 +377,29 @@ def test_what_is_returned_is_documented() -> None:
     described = yaml.safe_load(source_ip_info.RETURN)
     documented(result, described)
     [target] = result["targets"]
-    of_the_run = {"targets", "bypass", "vantage", "vantage_checked", "network"}
+    of_the_run = {"targets", "declared", "bypass", "vantage", "vantage_checked", "network"}
     assert {*target} == {*described} - of_the_run | {"name", "url"}
 
 
-# --- Forged headers -------------------------------------------------------------------------------
+@pytest.mark.parametrize(
+    ("layers", "options", "told"),
+    [
+        (["l7"], {}, [{"layer": "l7", **APPENDED}]),
+        (["l7"] * 3, REAL_IP, [{"layer": "l7", **REAL_IP}]),
+        (["l4"], {}, [{"layer": "l4", "strategy": "peer"}]),
+        (["l7", "l4"], {}, [{"layer": "l7", **APPENDED}, {"layer": "l4", "strategy": "peer"}]),
+    ],
+)
+def test_what_was_declared_is_told_once(
+    layers: list[str], options: dict[str, Any], told: list[dict[str, Any]]
+) -> None:
+    with Server(echo()) as running:
+        targets = [{"url": running.url, "layer": layer} for layer in layers]
+        result = probe(targets=targets, expected_source=[CLIENT], samples=1, **options)
+    assert result["declared"] == told
 
-APPENDED = {"strategy": "rightmost_trusted_count", "header": "X-Forwarded-For", "trusted_count": 1}
-REAL_IP = {"strategy": "single_header", "header": "X-Real-IP"}
+
+# --- Forged headers -------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize(
