@@ -17,7 +17,6 @@ from ansible_collections.kestrel.real_ip.plugins.module_utils._addresses import 
     full_name,
     has_ended,
     labels_match,
-    of_nodes,
     pod_addresses,
 )
 from ansible_collections.kestrel.real_ip.plugins.module_utils._derive import (
@@ -31,6 +30,7 @@ from ansible_collections.kestrel.real_ip.plugins.module_utils._listeners import 
     listeners,
     targets,
 )
+from ansible_collections.kestrel.real_ip.plugins.module_utils._load_balancer import MADE
 from ansible_collections.kestrel.real_ip.plugins.module_utils._readiness import addresses
 from ansible_collections.kestrel.real_ip.plugins.module_utils._rules import (
     entries_to,
@@ -39,7 +39,11 @@ from ansible_collections.kestrel.real_ip.plugins.module_utils._rules import (
     paths_to,
     service_name,
 )
-from ansible_collections.kestrel.real_ip.plugins.module_utils._scenarios import INGRESS
+from ansible_collections.kestrel.real_ip.plugins.module_utils._scenarios import INGRESS, TKE_CLASS
+from ansible_collections.kestrel.real_ip.plugins.module_utils._shapes import (
+    annotations_of,
+    class_of,
+)
 
 Object = t.Mapping[str, t.Any]
 
@@ -106,33 +110,22 @@ def around(
     # What its load balancer writes, as the PROXY protocol, nobody does at its external addresses.
     own = {**service, "status": {}} if service and service is front else service
     behind = [own, *others] if own else []
-    some = nodes[:_NODES]
     rules = (front or {}).get("spec", {}).get("rules") or []
-    asked = [(node, port) for node in some for port in node_port(service or {}, rules)]
-    more = [(node, port) for node in some for one in behind[1:] for port in node_port(one, rules)]
-    found: dict[str, list[str]] = {"node_ports": [], "internal_node_ports": []}
-    for node, port in [*asked, *more[:_OTHERS]]:
-        for one in node.get("status", {}).get("addresses") or []:
-            told = parse_address(one["address"])
-            if told is None or one.get("type") not in ("ExternalIP", "InternalIP"):
-                continue
-            # One that everybody can have for his own is asked from where it belongs.
-            open_to_all = one["type"] == "ExternalIP" or not is_private(told.address)
-            key = "node_ports" if open_to_all else "internal_node_ports"
-            found[key].append(f"{bracketed(one['address'])}:{port}")
+    ports = node_port(service or {}, rules)
+    others_ports = [port for one in behind[1:] for port in node_port(one, rules)]
     balancers = addresses(front or {})
     named_by = (host for host, _paths in every_rule(front or {}, service))
     called = [host for host in named_by if _NAME.fullmatch(host)]
     named = [*dict.fromkeys(map(_one_of, called))][:_HOSTS]
     listening = [f"{scheme}:{port}" for scheme, port in every_listener(front or {})]
     return {
-        **found,
-        # Where a node is the load balancer, what is probed can be a node's address that no node's
-        # status tells, as a translated one.
+        "node_ports": _at_nodes([*map(_open_to_all, nodes)], ports, others_ports),
+        # One that everybody can have for his own is asked from where it belongs.
+        "internal_node_ports": _at_nodes([*map(_internal, nodes)], ports, others_ports),
+        # What is probed can be a node's address that no node's status tells, as a translated one or
+        # one that moves between them. TKE's load balancers are none.
         "node_ports_of_targets": (
-            [*dict.fromkeys(port for _node, port in [*asked, *more])][:_OTHERS]
-            if not balancers or {*balancers} & {*of_nodes(nodes)[0]}
-            else []
+            [] if _is_tkes(front or {}) else [*dict.fromkeys([*ports, *others_ports])][:_OTHERS]
         ),
         "pods": _pod_ports(pods, service or {}, rules),
         "service": _by_themselves(behind, rules),
@@ -151,6 +144,37 @@ def _one_of(host: str) -> str:
 def node_port(service: Object, rules: t.Iterable[Object] = ()) -> list[int]:
     """The first node port of a Service that has one, of those that the rules send to if any."""
     return [port["nodePort"] for port in _ports(service, rules) if port.get("nodePort")][:1]
+
+
+def _addresses_of(node: Object) -> t.Iterator[tuple[str, bool]]:
+    """A node's addresses, and whether everybody gets there."""
+    for one in node.get("status", {}).get("addresses") or []:
+        told = parse_address(one["address"])
+        if told and one.get("type") in ("ExternalIP", "InternalIP"):
+            yield one["address"], one["type"] == "ExternalIP" or not is_private(told.address)
+
+
+def _open_to_all(node: Object) -> list[str]:
+    return [address for address, to_all in _addresses_of(node) if to_all]
+
+
+def _internal(node: Object) -> list[str]:
+    return [address for address, to_all in _addresses_of(node) if not to_all]
+
+
+def _at_nodes(
+    nodes: t.Sequence[t.Sequence[str]], ports: t.Sequence[int], others: t.Sequence[int]
+) -> list[str]:
+    """Ports at the first few nodes that have addresses, and a few ports of others there."""
+    some = [*filter(None, nodes)][:_NODES]
+    more = [(node, port) for node in some for port in others][:_OTHERS]
+    asked = [*((node, port) for node in some for port in ports), *more]
+    return [f"{bracketed(address)}:{port}" for node, port in asked for address in node]
+
+
+def _is_tkes(front: Object) -> bool:
+    annotations = annotations_of(front)
+    return class_of(front) == TKE_CLASS or any(map(annotations.get, MADE.values()))
 
 
 def _pod_ports(pods: t.Iterable[Object], service: Object, rules: t.Iterable[Object]) -> list[str]:

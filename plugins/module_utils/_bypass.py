@@ -37,7 +37,7 @@ from ansible_collections.kestrel.real_ip.plugins.module_utils._derive import (
     parse_address,
     parse_ranges,
 )
-from ansible_collections.kestrel.real_ip.plugins.module_utils._forgery import CANDIDATES
+from ansible_collections.kestrel.real_ip.plugins.module_utils._forgery import CANDIDATES, OF_A_CDN
 from ansible_collections.kestrel.real_ip.plugins.module_utils._language import phrase
 from ansible_collections.kestrel.real_ip.plugins.module_utils._probe import (
     Endpoint,
@@ -96,6 +96,9 @@ class Around(NamedTuple):
 #: The code of a deception by the kind of the way on which it succeeds
 _DECEIVES = {"load_balancer": "V103", "service": "V105"}
 
+#: The kind of a way to a node port at a target's address, which need not be a node's
+_AT_TARGET = "node_port_of_target"
+
 #: The kind of a way that leads through a proxy on the prober's own machine, and past nothing
 OWN = "own"
 
@@ -125,13 +128,14 @@ def _good(visit: Visit) -> list[Station]:
     return [one for one in visit.stations if one.result["verdict"] in ("preserved", "forgeable")]
 
 
-def _is_routed_there(visits: Iterable[Visit]) -> bool:
-    """Whether private addresses of nodes and pods may be routed here: a target has such a one, or
-    the prober's own was such a one when it arrived.
+def _is_near(visits: Iterable[Visit], at: Standpoint) -> bool:
+    """Whether private addresses of nodes and pods may be routed here: that is known, a target has
+    such a one, or the prober's own was such a one when it arrived.
     """
     seen = [str(one.address.remote) for visit in visits for one in visit.stations]
     seen += [text for visit in visits for one in _good(visit) for text in one.result["observed"]]
-    return any(one and in_ranges(one.address, _ROUTED) for one in map(parse_address, seen))
+    met = any(one and in_ranges(one.address, _ROUTED) for one in map(parse_address, seen))
+    return at.inside or at.place == "vpc" or met
 
 
 def _to(target: Target, host: str, port: int) -> Target:
@@ -225,19 +229,18 @@ def _to_nodes_and_pods(visits: Sequence[Visit], around: Around, at: Standpoint) 
     """Nodes and pods, at private addresses only from where such may be routed: elsewhere somebody
     else can have them. In the cluster everybody gets to each pod.
     """
-    is_near = at.inside or at.place == "vpc" or _is_routed_there(visits)
+    is_near = _is_near(visits, at)
     nodes = [*around.node_ports, *(around.internal if is_near else ())]
     pods = [one for one in around.pods if is_near or not is_private(ip_address(one[0]))]
-    if at.inside:
-        pods = []
-    else:
-        stations = [station for visit in visits for station in visit.stations]
-        nodes += [(str(one.address.remote), port) for one in stations for port in around.of_targets]
+    stations = [station for visit in visits for station in visit.stations]
+    at_targets = [(str(one.address.remote), port) for one in stations for port in around.of_targets]
+    others = {_AT_TARGET: [one for one in at_targets if one not in nodes], "pod": pods}
+    kinds = {"node_port": nodes, **({} if at.inside else others)}
     # Nothing is forged there: that it answers is told.
     target = _plain(visits[0].target)._replace(forgeries=())
     return [
         Way(kind, (0,), _to(target, host, port))
-        for kind, places in (("node_port", nodes), ("pod", pods))
+        for kind, places in kinds.items()
         for host, port in dict.fromkeys(places)
     ]
 
@@ -398,18 +401,35 @@ def _answers(station: Station) -> bool:
     return any(map(is_answer, [*samples, *(sample for _forgery, sample in forged)]))
 
 
-def _is_open(stations: Iterable[Station]) -> bool:
+def place_of(way: Way) -> tuple[str, int]:
+    """Where a way leads: of those to one place, each meets the same if no connection is taken."""
+    return way.target.endpoint.host, way.target.endpoint.port
+
+
+def knock_at(way: Way) -> Target:
+    """What to ask first where a way leads."""
+    return way.target._replace(forgeries=())
+
+
+def is_open(stations: Iterable[Station]) -> bool:
     """Whether connections are taken, whatever was answered there."""
     sent = [sample for station in stations for sample in station.result[0]]
     return any(map(is_connected, sent))
 
 
-def _outcome(way: Way, stations: Sequence[Station]) -> tuple[bool | None, Result | None]:
+def _outcome(
+    way: Way, stations: Sequence[Station], is_near: bool
+) -> tuple[bool | None, Result | None]:
     """Whether the way leads to the echo app, None if it was not tried or could not be from here,
-    and the facts where it deceives.
+    and the facts where it deceives. ``is_near``: whether private addresses may be routed here.
     """
     sent = [sample for station in stations for sample in station.result[0]]
     reachable = False if any(CODES[sample.code].verdict != UNTESTED for sample in sent) else None
+    host = parse_address(way.target.endpoint.host)
+    # Others may get to a load balancer there, as through an address that is translated.
+    elsewhere = host and in_ranges(host.address, _ROUTED) and not is_near
+    if way.kind == "load_balancer" and elsewhere and not is_open(stations):
+        reachable = None
     strategy = way.target.question.strategy
     for station in stations:
         honest, forged = station.result
@@ -474,10 +494,15 @@ def warnings(
     ]
     told = [warn("bypass", {"address": name}) for name in dict.fromkeys([*untried, *unknown])]
     # By the way's kind and whether the echo app answered there, or connections are taken alone
-    names = {("node_port", True): "node_port", ("node_port", False): "open", ("pod", True): "pod"}
+    names = {
+        ("node_port", True): "node_port",
+        ("node_port", False): "open",
+        (_AT_TARGET, True): "node_port",
+        ("pod", True): "pod",
+    }
     for (way, visit), one in zip(walked, entries):
         name = names.get((way.kind, bool(one["reachable"])))
-        if name and (one["reachable"] or _is_open(visit.stations)):
+        if name and (one["reachable"] or is_open(visit.stations)):
             place = {"address": f"{one['address']}:{one['port']}", "place": phrase(one["vantage"])}
             told.append(warn(name, place))
     return told
@@ -518,6 +543,12 @@ def not_asked(around: Around) -> list[str]:
 _LISTS = ("X-Forwarded-For", "Forwarded")
 
 
+def _any_of(headers: Mapping[str, Any], names: Iterable[str]) -> str:
+    """The first of the names of which there is a header, or none."""
+    there = {*map(str.lower, headers)}
+    return next((name for name in names if name.lower() in there), "")
+
+
 def fronts(
     walked: Iterable[Way], around: Around, results: Mapping[int, Sequence[Result]]
 ) -> list[str]:
@@ -537,10 +568,15 @@ def fronts(
             for header in _LISTS
         ]
         count, header = max(counts, default=(0, ""))
+        name = ", ".join(around.load_balancer)
+        facts = {"header": header, "count": count, "address": one["address"], "name": name}
+        # The prober has sent none of these.
+        arrived = (_any_of(backend["headers"], OF_A_CDN) for backend in one["backends"])
+        written = next(filter(None, arrived), "")
         if count > 1:
-            name = ", ".join(around.load_balancer)
-            facts = {"header": header, "count": count, "address": one["address"], "name": name}
             found.append(warn("front", facts))
+        elif written:
+            found.append(warn("behind", {**facts, "header": written}))
     return [*dict.fromkeys(found)]
 
 
@@ -576,12 +612,13 @@ def _told(code: str, facts: Mapping[str, Any]) -> Result:
 
 
 def judge(
-    walked: Sequence[tuple[Way, Visit]], at: Standpoint
+    walked: Sequence[tuple[Way, Visit]], visits: Sequence[Visit], at: Standpoint
 ) -> tuple[list[Result], dict[int, Result]]:
     """What ``bypass`` returns, and for each target that can be deceived that way what it says."""
     entries, deceptions = [], {}
+    is_near = _is_near(visits, at)
     for way, visit in walked:
-        reachable, facts = _outcome(way, visit.stations)
+        reachable, facts = _outcome(way, visit.stations, is_near)
         entries.append(_entry(way, reachable, at))
         if facts is not None:
             told = _told(_DECEIVES[way.kind], {**facts, "address": way.target.url})

@@ -618,6 +618,10 @@ WARNINGS_ZH: Mapping[str, str] = {
         "{advice} 在探测的路径上是安全的，但负载均衡也在 {around} 直接应答，在那里客户端可以选择"
         "它得到的地址：在其安全组只放行前面的代理之前，没有安全的策略"
     ),
+    "behind": (
+        "经 {address} 收到了 {header}，它由 CDN 写入，因此前面有 CDN。负载均衡的状态中只有 {name}，"
+        "它可能是 CDN 的域名：绕过 CDN 的途径没有测试"
+    ),
     "front": (
         "经 {address} 的 {header} 列出了 {count} 个地址，因此在最后写入的组件之前还有代理。"
         "负载均衡的状态中"

@@ -891,6 +891,11 @@ WARNINGS: Mapping[str, str] = {
         "the one that wrote last. The load balancer's status has only {name}, which may be what "
         "stands in front: a way around it was not tested"
     ),
+    "behind": (
+        "{header} arrived through {address}, which a CDN writes, so that one stands in front. The "
+        "load balancer's status has only {name}, which may be the CDN's: a way around it was not "
+        "tested"
+    ),
     "ingress": (
         "Ingress {name} leads to the same pods at an address of its own, which was not asked: this "
         "verdict doesn't speak of clients who come that way. Next: {command}"

@@ -110,6 +110,20 @@ HEARSAY = (
     "X-Original-Forwarded-For",
 )
 
+#: Those of them and of the rarer ones that nothing but a CDN writes, or an ingress-nginx behind one
+OF_A_CDN = (
+    "Ali-CDN-Real-IP",
+    "CF-Connecting-IP",
+    "CloudFront-Viewer-Address",
+    "EO-Client-IP",
+    "EO-Connecting-IP",
+    "Fastly-Client-IP",
+    "Incap-Client-IP",
+    "True-Client-IP",
+    "X-Azure-ClientIP",
+    "X-Original-Forwarded-For",
+)
+
 #: Rarer ones, all in one request with those above.
 _RUMOURS = (
     "Ali-CDN-Real-IP",

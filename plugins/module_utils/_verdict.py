@@ -61,6 +61,7 @@ from ansible_collections.kestrel.real_ip.plugins.module_utils._echo import (
 )
 from ansible_collections.kestrel.real_ip.plugins.module_utils._forgery import (
     CANDIDATES,
+    OF_A_CDN,
     Forgery,
     fate,
     fates,
@@ -341,7 +342,7 @@ _OF_CONTAINERS = parse_ranges(["172.16.0.0/12", "192.168.0.0/16", "10.89.0.0/16"
 #: Where ingress-nginx keeps the list that it was sent, and writes a new one
 _REPLACED = "X-Original-Forwarded-For"
 
-_CARRIERS = ("x-forwarded-for", "x-real-ip", "forwarded")
+_CARRIERS = ("x-forwarded-for", "x-real-ip", "forwarded", *map(str.lower, OF_A_CDN))
 _MAX_PROXIES = 32
 _MAX_LINES = 8
 _MAX_LINE = 500

@@ -198,8 +198,8 @@ options:
         type: list
         elements: str
       node_ports_of_targets:
-        description: Node ports that are asked likewise at the targets' own addresses, which can be
-          a node's. Not tried from the cluster.
+        description: Node ports that are asked at the targets' own addresses, which can be a node's.
+          One that answers is told likewise. Not tried from the cluster.
         type: list
         elements: int
       pods:
@@ -672,7 +672,7 @@ bypass:
   elements: dict
   contains:
     way:
-      description: V(node_port), V(pod), V(service) or V(load_balancer).
+      description: V(node_port), V(node_port_of_target), V(pod), V(service) or V(load_balancer).
       returned: success
       type: str
       sample: node_port
@@ -947,6 +947,22 @@ def results(visit: Visit) -> list[dict[str, Any]]:
     return [describe_unreached(failure.number, facts, {"name": target.name, "url": target.url})]
 
 
+def walk(survey: Callable[..., Survey], ways: list[bypass.Way], until: float) -> list[Visit]:
+    """What was seen on each way. Where no connection is taken, one attempt stands for all: each may
+    last until its time is over.
+    """
+    surveyed = partial(survey, finish=bypass.evidence, until=until, family="any")
+    knocks: dict[tuple[str, int], Target] = {}
+    for way in ways:
+        knocks.setdefault(bypass.place_of(way), bypass.knock_at(way))
+    met = dict(zip(knocks, surveyed(targets=[*knocks.values()]).run()))
+    is_open = {place: bypass.is_open(visit.stations) for place, visit in met.items()}
+    places = [*map(bypass.place_of, ways)]
+    taken = [way.target for way, place in zip(ways, places) if is_open[place]]
+    visited = iter(surveyed(targets=taken).run())
+    return [next(visited) if is_open[place] else met[place] for place in places]
+
+
 def walk_around(
     survey: Callable[..., Survey], visits: list[Visit], todo: Plan, until: float
 ) -> tuple[
@@ -967,10 +983,9 @@ def walk_around(
             unknown.append(host)
     here = [] if todo.standpoint.inside else bypass.through_here(visits, todo.around, known)
     ways = bypass.ways(visits, todo.around, known, todo.standpoint)
-    targets = [way.target for way in (*here, *ways)]
-    visited = survey(targets=targets, finish=bypass.evidence, until=until, family="any").run()
+    visited = walk(survey, [*here, *ways], until)
     walked = [*zip(ways, visited[len(here) :])]
-    entries, deceptions = bypass.judge(walked, todo.standpoint)
+    entries, deceptions = bypass.judge(walked, visits, todo.standpoint)
     sent = bypass.sent_from_here(zip(here, visited), visits)
     both = {of: [*filter(None, (sent.get(of), deceptions.get(of)))] for of in {*sent, *deceptions}}
     unsafe = bypass.unsafe(walked)

@@ -95,18 +95,18 @@ class DirectAction(ActionBase):
         Which context a playbook has found first holds for its whole run, also where somebody
         switches the current one meanwhile; but not where a later play names something else.
         """
-        if any(args.get(option) for option in _CONNECTION):
-            return dict(args)
         variables = {
             option: self._templar.template(task_vars.get(variable) or None)
             for option, variable in _CONNECTION.items()
+            if not args.get(option)
         }
         named = {option: value for option, value in variables.items() if value}
         before = task_vars.get("__real_ip_preflight") or {}
         lasting = before.get("lasting_context")
         named_before = {"kubeconfig": before["kubeconfig"]} if before.get("kubeconfig") else {}
         by_environment = any(map(_names_a_cluster, filter(environment.get, environment)))
-        if lasting and not by_environment and named == named_before:
+        is_given = any(args.get(option) for option in _CONNECTION)
+        if lasting and not is_given and not by_environment and named == named_before:
             named["context"] = lasting
         return {**args, **named}
 

@@ -8,6 +8,7 @@ import re
 import subprocess
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 import yaml
@@ -326,6 +327,7 @@ def test_variables_that_roles_would_take_for_their_options_are_refused(
     assert "real-ip-url: no such variable: did you mean real_ip_url?" in run.line
 
 
+K8S = "group/kestrel.real_ip.k8s"
 OWN_PLAY = """
 - name: Verify in a play of one's own
   hosts: real_ip_clusters
@@ -368,11 +370,14 @@ def test_a_role_in_ones_own_play_goes_to_the_cluster_that_its_host_names(
         {"vars": {"real_ip_context": "there"}},
         {"vars": {"real_ip_api_host": "https://127.0.0.1:9"}},
         {"environment": {"K8S_AUTH_HOST": "https://127.0.0.1:9"}},
+        # One option for all hosts, and another one for each
+        {"module_defaults": {K8S: {"kubeconfig": "{mine}"}}, "vars": {"real_ip_context": "there"}},
+        {"module_defaults": {K8S: {"context": "there"}}, "vars": {"real_ip_kubeconfig": "{mine}"}},
     ],
     ids=json.dumps,
 )
 def test_a_role_in_ones_own_play_goes_to_the_cluster_that_the_play_names(
-    playbooks: Playbooks, tmp_path: Path, chosen: dict[str, dict[str, str]], first: list[str]
+    playbooks: Playbooks, tmp_path: Path, chosen: dict[str, dict[str, Any]], first: list[str]
 ) -> None:
     """Whatever was the cluster of a playbook before it in the same run."""
     found = configuration(playbooks, LAB_SERVER)
@@ -383,6 +388,7 @@ def test_a_role_in_ones_own_play_goes_to_the_cluster_that_the_play_names(
     for name, current in (("mine", here["name"]), ("other", "there")):
         (tmp_path / name).write_text(json.dumps({**found, "current-context": current}))
     text = json.dumps(chosen).replace("{other}", str(tmp_path / "other"))
+    text = text.replace("{mine}", str(tmp_path / "mine"))
     [own] = yaml.safe_load(OWN_PLAY)
     named = json.loads(text)
     variables = {**own["vars"], **named.get("vars", {})}

@@ -428,21 +428,32 @@ def test_around_where_the_load_balancer_listens(
 
 
 @pytest.mark.parametrize(
-    ("status", "expected"),
+    ("front", "expected"),
     [
-        # A node is the load balancer, as in k3s, or it isn't known what is.
-        (["10.0.0.1"], [30080]),
-        ([], [30080]),
-        (["198.51.100.1"], []),
-        (["lb.example"], []),
+        # A node can be the load balancer, or a virtual address can move between nodes.
+        ({}, [30080]),
+        (ingress_at("own", address="10.0.0.1"), [30080]),
+        (ingress_at("own", address="198.51.100.1"), [30080]),
+        (ingress_at("own", spec={"ingressClassName": "qcloud"}), []),
+        (ingress_at("own", annotations={"kubernetes.io/ingress.class": "qcloud"}), []),
+        (
+            {"metadata": {"annotations": {"service.kubernetes.io/loadbalance-id": "lb-1"}}},
+            [],
+        ),
     ],
 )
-def test_node_ports_at_the_probed_addresses(status: list[str], expected: list[int]) -> None:
+def test_node_ports_at_the_probed_addresses(front: dict[str, Any], expected: list[int]) -> None:
     """A node's address can be translated, and no status tells by which one."""
-    entries = [{"hostname" if one[0] == "l" else "ip": one} for one in status]
-    front = {"status": {"loadBalancer": {"ingress": entries}}}
     nodes = [_node(InternalIP=["10.0.0.1"])]
     assert around(nodes, [], PORTS, front)["node_ports_of_targets"] == expected
+
+
+def test_nodes_with_a_public_address_are_asked_behind_those_without() -> None:
+    nodes = [_node(InternalIP=[f"10.0.0.{n}"]) for n in range(1, 5)]
+    nodes += [_node(InternalIP=["10.0.0.9"], ExternalIP=["203.0.113.9"])]
+    found = around(nodes, [], PORTS, None)
+    assert found["node_ports"] == ["203.0.113.9:30080"]
+    assert found["internal_node_ports"] == [f"10.0.0.{n}:30080" for n in range(1, 4)]
 
 
 def _pod(*addresses: str, **ports: int) -> dict[str, Any]:

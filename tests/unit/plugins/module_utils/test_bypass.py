@@ -10,6 +10,8 @@ import ssl
 import pytest
 from ansible_collections.kestrel.real_ip.plugins.module_utils._bypass import (
     Around,
+    Way,
+    judge,
     sent_from_here,
     through_here,
     ways,
@@ -225,6 +227,29 @@ def test_a_nodes_own_address_is_asked_from_where_it_may_be_routed(
     around = Around(internal=[("10.0.0.11", 30080)])
     found = [way.target.endpoint.host for way in ways([of], around, {}, Standpoint(place))]
     assert found == ["10.0.0.11"] * asked
+
+
+@pytest.mark.parametrize(
+    ("host", "met", "code", "reachable"),
+    [
+        # The private address of a machine whose public one is translated: others may get there.
+        ("10.0.0.1", VIP, "V504", None),
+        ("10.0.0.1", VIP, "V503", None),
+        ("10.0.0.1", VIP, "V509", False),
+        ("10.0.0.1", VIP, "V001", True),
+        ("10.0.0.1", "10.0.0.80", "V504", False),
+        (VIP2, VIP, "V504", False),
+    ],
+)
+def test_a_load_balancer_at_a_private_address_may_be_elsewhere_for_others(
+    host: str, met: str, code: str, reachable: bool | None
+) -> None:
+    of, there = visit(met), visit(host)
+    there.stations[0].result = ([Sample(code)], [])
+    endpoint = there.target.endpoint._replace(host=host)
+    way = Way("load_balancer", (0,), there.target._replace(endpoint=endpoint))
+    entries, _deceptions = judge([(way, there)], [of], Standpoint("outside"))
+    assert [one["reachable"] for one in entries] == [reachable]
 
 
 def towards(address: str) -> str:

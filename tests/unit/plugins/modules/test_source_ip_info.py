@@ -12,6 +12,7 @@ import threading
 import time
 from contextlib import ExitStack
 from functools import reduce
+from ipaddress import ip_address
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -19,9 +20,16 @@ import pytest
 import yaml
 from ansible.module_utils.common.arg_spec import ModuleArgumentSpecValidator
 from ansible_collections.kestrel.real_ip.plugins.module_utils import _probe
+from ansible_collections.kestrel.real_ip.plugins.module_utils._bypass import Way
 from ansible_collections.kestrel.real_ip.plugins.module_utils._codes import CODES
 from ansible_collections.kestrel.real_ip.plugins.module_utils._language import in_language
 from ansible_collections.kestrel.real_ip.plugins.module_utils._options import WrongArgument
+from ansible_collections.kestrel.real_ip.plugins.module_utils._verdict import (
+    Expectation,
+    Question,
+    Sample,
+    Strategy,
+)
 from ansible_collections.kestrel.real_ip.plugins.modules import source_ip_info
 from ansible_collections.kestrel.real_ip.tests.unit.plugins.module_utils.servers import (
     SECOND,
@@ -819,6 +827,66 @@ def test_a_status_with_nothing_but_the_name_of_what_stands_in_front(
     warned = [text for text in result["warnings_found"] if "stands in front of the one" in text]
     assert len(warned) == int(told)
     assert all("cdn.example.com" in text for text in warned)
+
+
+@pytest.mark.parametrize(
+    ("status", "header", "told"),
+    [
+        (["cdn.example.com"], "CF-Connecting-IP", True),
+        (["cdn.example.com"], "x-original-forwarded-for", True),
+        (["cdn.example.com"], "X-Request-Id", False),
+        ([OWN], "CF-Connecting-IP", False),
+    ],
+)
+def test_a_header_of_a_cdn_behind_a_status_with_nothing_but_a_name(
+    monkeypatch: pytest.MonkeyPatch, status: list[str], header: str, told: bool
+) -> None:
+    """The load balancer can write its list anew, of one entry, from what the CDN has written."""
+    names = {name: ["127.0.0.1"] for name in ("echo.example.com", "cdn.example.com")}
+    monkeypatch.setattr(_probe.socket, "getaddrinfo", resolver(names))
+
+    def change(document: dict[str, Any], _number: int) -> None:
+        document["headers"] = [*document["headers"], (header, CLIENT)]
+
+    with Server(echo(CLIENT, change)) as front:
+        url = f"http://echo.example.com:{front.port}/"
+        options = {**PAST, "bypass": {"load_balancer": status}, "trusted_count": 1}
+        result = probe(url=url, **{**options, "forge": False})
+    assert result["code"] == "V001", result["reason"]
+    warned = [text for text in result["warnings_found"] if "which a CDN writes" in text]
+    assert len(warned) == int(told)
+
+
+@pytest.mark.parametrize(("code", "rounds"), [("V504", 1), ("V509", 2), ("V001", 2)])
+def test_where_no_connection_is_taken_nothing_more_is_tried(code: str, rounds: int) -> None:
+    """Each attempt may last until its time is over, and there are many hosts and paths."""
+    asked: list[int] = []
+
+    class Surveyed:
+        def __init__(self, targets: list[Any], **_options: Any) -> None:
+            self.targets = targets
+
+        def run(self) -> list[_probe.Visit]:
+            asked.append(len(self.targets))
+            visits = [_probe.Visit(target) for target in self.targets]
+            for visit in visits:
+                remote = ip_address(OWN)
+                place = _probe.SocketAddress(socket.AF_INET, (OWN, 80), remote)
+                station = _probe.Station(visit.target, place)
+                station.result = ([Sample(code)], [])
+                visit.stations.append(station)
+            return visits
+
+    endpoint = _probe.Endpoint(OWN, 80, "a.example", "/")
+    question = Question(Expectation("inferred"), Strategy("peer"))
+    target = _probe.Target("", "", endpoint, question)
+    ways = [
+        Way("load_balancer", (0,), target._replace(endpoint=endpoint._replace(path=path)))
+        for path in ("/", "/a", "/b")
+    ]
+    visited = source_ip_info.walk(Surveyed, ways, 0)  # type: ignore[arg-type]
+    assert asked == ([1, 0] if rounds == 1 else [1, 3])
+    assert len(visited) == len(ways)
 
 
 def test_a_load_balancer_that_answers_to_its_own_name(monkeypatch: pytest.MonkeyPatch) -> None:
