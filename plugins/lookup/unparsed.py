@@ -17,6 +17,8 @@ description:
   - Likewise of a key of a group in YAML that is none of C(hosts), C(vars) and C(children). Those
     that are nearly one of these, or begin with C(real_ip), are told, and one of these at a host,
     of which Ansible makes a variable of that name.
+  - Likewise of a file in a directory whose ending it passes over, if there is anything in it of
+    this collection.
   - Of files with a comma between them Ansible makes hosts that have these names.
 options:
   _terms:
@@ -55,10 +57,12 @@ from pathlib import Path
 
 from ansible import constants as C
 from ansible.errors import AnsibleError
-from ansible.inventory.manager import InventoryManager
+from ansible.inventory.manager import IGNORED, InventoryManager
 from ansible.plugins.lookup import LookupBase
 
 _SUFFIXES = (".yml", ".yaml", ".json", ".ini")
+#: Of those that a directory's files may have and Ansible passes over, by its version
+_PASSED_OVER = (".ini", ".cfg", ".txt", ".conf")
 _SECTIONS = ("hosts", "vars", "children")
 #: How alike two names are that may be one, of 1; as in difflib
 _CLOSE = 0.75
@@ -76,6 +80,7 @@ class _Sources(InventoryManager):
     def parse_source(self, source: str, cache: bool = True) -> bool:
         """Called by itself for each file of a directory."""
         self.unparsed += [f"{source} ({key})" for key in self._skipped(source)]
+        self.unparsed += self._set_aside(source)
         if source in self.read:
             return True
         untyped: t.Any = super()
@@ -86,6 +91,14 @@ class _Sources(InventoryManager):
         if not parsed and not self._loader.is_directory(source):
             self.unparsed.append(source)
         return parsed
+
+    def _set_aside(self, source: str) -> list[str]:
+        """Files of a directory that are passed over by their endings, with something of ours."""
+        if not self._loader.is_directory(source):
+            return []
+        files = [one for one in sorted(Path(source).iterdir()) if one.suffix in _PASSED_OVER]
+        left = [one for one in files if IGNORED.search(one.name.encode()) and one.is_file()]
+        return [str(one) for one in left if b"real_ip_" in one.read_bytes()]
 
     def _skipped(self, source: str) -> list[str]:
         # A file without one can be YAML, too.
@@ -105,6 +118,9 @@ def skipped(groups: t.Any) -> t.Iterator[str]:
         return
     for group, members in groups.items():
         if not isinstance(members, t.Mapping):
+            # Ansible warns of it, and goes on.
+            if members is not None and str(group).startswith("real_ip"):
+                yield f"{group}, which is no group"
             continue
         for key in members:
             name = str(key)

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 DOCUMENTATION = r"""
 name: unread_vars
-short_description: Variables that somebody has written down and Ansible doesn't read
+short_description: What somebody has written down and Ansible doesn't read
 version_added: 1.0.0
 author: The kestrel.real_ip contributors (!UNKNOWN)
 description:
@@ -23,8 +23,10 @@ description:
     all the same, one of a group among those for hosts, or of a host among those for groups, and one
     whose name is nearly C(real_ip_clusters) or C(real_ip_vantages), if it has a variable of this
     collection or is encrypted.
-  - Hosts are told that have the name of a variable, and where there is no C(real_ip_clusters),
-    those that name a cluster of their own.
+  - Hosts are told that have the name of a variable, and where there is no C(real_ip_clusters) or
+    no C(real_ip_vantages), those that say what belongs to a host of it.
+  - Told are also values of C(-e) of which Ansible makes no variable, parts of C(--limit) that no
+    host matches, and where there is no inventory, an C(ansible.cfg) that names one and isn't read.
 options:
   _terms:
     description: The hosts that are looked at.
@@ -46,22 +48,26 @@ EXAMPLES = r"""
 
 RETURN = r"""
 _raw:
-  description: Paths of files or directories, and hosts, with the names of variables in brackets.
+  description: Paths of files or directories, hosts and options, with what is in them in brackets.
   type: list
   elements: str
 """
 
+import configparser
 import difflib
 import re
 import typing as t
 from itertools import chain
 from pathlib import Path
 
+from ansible import constants as C
 from ansible import context
 from ansible.errors import AnsibleError
 from ansible.inventory.group import Group
 from ansible.inventory.host import Host
-from ansible.plugins.loader import vars_loader
+from ansible.inventory.manager import split_host_pattern
+from ansible.parsing.splitter import parse_kv
+from ansible.plugins.loader import lookup_loader, vars_loader
 from ansible.plugins.lookup import LookupBase
 from ansible.utils.vars import load_extra_vars
 from ansible_collections.kestrel.real_ip.plugins.module_utils._settings import SETTINGS
@@ -71,7 +77,11 @@ Groups = t.Mapping[str, t.Collection[str]]
 
 _KINDS = ("group_vars", "host_vars")
 _CLUSTERS, _VANTAGES = "real_ip_clusters", "real_ip_vantages"
-_CLUSTER = ("real_ip_context", "real_ip_kubeconfig", "real_ip_api_host")
+#: What a host of each group has for itself
+_OWN = {
+    _CLUSTERS: ("real_ip_context", "real_ip_kubeconfig", "real_ip_api_host"),
+    _VANTAGES: ("real_ip_vantage", "real_ip_expected_source"),
+}
 #: How alike two names are that may be one, of 1; as in difflib
 _CLOSE = 0.8
 #: How a file may end that is meant. Others are copies and examples.
@@ -178,26 +188,96 @@ def for_nobody(
         names = [name for name in known[kind] if "/" not in name]
         read = {Path(str(one)) for name in names for one in find(str(place), name)}
         for path in entries:
-            called = {path.name, path.stem, path.name.partition(".")[0]}
-            if path in read or any(path in one.parents for one in read):
+            whole = path in read or any(path in one.parents for one in read)
+            if whole and path.is_dir():
+                found += [str(one) for one in _left(path, read) if _is_ours(one)]
                 continue
+            called = {path.name, path.stem, _bare(path)}
             meant = called & {*known[kind], *other[kind]} or any(map(_is_nearly, called))
-            if meant and path.suffix.lower() in _ENDS:
+            if meant and not whole and path.suffix.lower() in _ENDS:
                 found += [str(path)] if _is_ours(path) else []
     return found
 
 
+def _bare(path: Path) -> str:
+    """The name of a file without its ending, or several of them (``.yml.txt``)."""
+    while path.suffix and path.suffix.lower() in _ENDS:
+        path = path.with_suffix("")
+    return path.name
+
+
+def _left(directory: Path, read: t.Container[Path]) -> list[Path]:
+    """The files of a directory that are passed over, and look as if they were meant."""
+    files = [one for one in sorted(directory.rglob("*")) if one.is_file() and one not in read]
+    return [
+        one
+        for one in files
+        if one.suffix.lower() in _ENDS and not any(part.startswith(".") for part in one.parts)
+    ]
+
+
+def misnamed(directory: Path) -> list[str]:
+    """Directories beside an inventory whose names are nearly those that Ansible reads."""
+    try:
+        entries = sorted(one for one in directory.iterdir() if one.is_dir())
+    except OSError:
+        return []
+    return [
+        str(one)
+        for one in entries
+        if one.name not in _KINDS
+        and difflib.get_close_matches(one.name, _KINDS, 1, _CLOSE)
+        and _is_ours(one)
+    ]
+
+
+def not_named(extra_vars: t.Iterable[str]) -> list[str]:
+    """Values of ``-e`` of which Ansible makes no variable, as of a file without an ``@``."""
+    found = []
+    for text in extra_vars:
+        pairs = parse_kv(text) if text.strip() and text.strip()[0] not in "@{[" else {}
+        if {"_raw_params", ""} & {*pairs}:
+            found.append(f"-e {text}")
+    return found
+
+
+def unmatched(limit: str, match: t.Callable[[str], t.Collection[str]]) -> list[str]:
+    """Parts of a limit that no host matches."""
+    parts = [str(one) for one in split_host_pattern(limit)] if limit else []
+    asked = [one for one in parts if one and one[0] not in "!&@" and one not in C.LOCALHOST]
+    return [f"--limit {one}" for one in asked if not match(one)]
+
+
+def set_aside(here: Path, playbooks: t.Iterable[Path], config: str | None) -> list[str]:
+    """Configuration that names an inventory, and that Ansible hasn't read."""
+    places = dict.fromkeys([here, *chain.from_iterable(one.parents for one in playbooks)])
+    found = []
+    for file in (one / "ansible.cfg" for one in places):
+        parser = configparser.ConfigParser(interpolation=None, strict=False)
+        try:
+            parser.read_string(file.read_text("utf-8"))
+        except (OSError, ValueError, configparser.Error):
+            continue
+        is_read = bool(config) and file.resolve() == Path(str(config)).resolve()
+        if parser.has_option("defaults", "inventory") and not is_read:
+            found.append(f"{file} (inventory)")
+    return found
+
+
 def for_nothing(groups: Groups, of: t.Callable[[str], Vars]) -> list[str]:
-    """Hosts that are variables by mistake, and those whose cluster nobody looks at."""
+    """Hosts that are variables by mistake, and those that say something of a cluster or a vantage
+    point where there is no such group.
+    """
     hosts = dict.fromkeys(chain.from_iterable(groups.values()))
     found = [f"host {host}" for host in hosts if host.partition("=")[0].strip() in SETTINGS]
-    if _CLUSTERS in groups:
-        return found
-    apart = {*hosts} - {"localhost", *groups.get(_VANTAGES, ())}
+    asked = [name for group, names in _OWN.items() if group not in groups for name in names]
+    read = {"localhost", *groups.get(_CLUSTERS, ()), *groups.get(_VANTAGES, ())}
+    apart = [host for host in hosts if host not in read] if asked else []
+    # What all hosts have is meant for others.
     here = of("localhost") if apart else {}
-    for host in (one for one in hosts if one in apart):
+    for host in apart:
         has = of(host)
-        names = [name for name in _CLUSTER if has.get(name) and has[name] != here.get(name)]
+        names = [name for name in asked if has.get(name) and has[name] != here.get(name)]
         found += [f"host {host} ({', '.join(names)})"] if names else []
     return found
 
@@ -211,12 +291,18 @@ class LookupModule(LookupBase):
         untyped.set_options(var_options=variables, direct=kwargs)
         loader: t.Any = self._loader
         groups, of = variables["groups"], variables["hostvars"].raw_get
-        sources = untyped.get_option("sources")
-        found = for_nothing(groups, of)
-        for one in beside(sources):
-            found += for_nobody(one, groups, loader.find_vars_files)
+        sources, here = untyped.get_option("sources"), Path.cwd()
         typed = [Path(one) for one in context.CLIARGS.get("args", ())]
-        places = passed_over(imported(typed, loader.load_from_file), Path.cwd(), sources)
+        books = imported(typed, loader.load_from_file)
+        found = not_named(context.CLIARGS.get("extra_vars", ())) + for_nothing(groups, of)
+        by_pattern = lookup_loader.get("ansible.builtin.inventory_hostnames", loader=loader)
+        limit = str(variables.get("ansible_limit") or "")
+        found += unmatched(limit, lambda part: by_pattern.run([part], variables=variables))
+        if not groups.get("all"):
+            found += set_aside(here, books, C.CONFIG_FILE)
+        for one in beside(sources):
+            found += for_nobody(one, groups, loader.find_vars_files) + misnamed(one)
+        places = passed_over(books, here, sources)
         if not places:
             return found
         hosts = {host: of(host) for host in terms}

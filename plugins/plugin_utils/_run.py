@@ -44,18 +44,20 @@ def settings(templar: t.Any, variables: t.Mapping[str, t.Any]) -> dict[str, t.An
 
 #: Roles whose options have names that an inventory can have for something else
 _GENERAL = ("namespace", "deployment", "service", "ingress")
-_PREFIXES = tuple(f"{role}_" for role in _GENERAL)
+#: Options of another one that the playbooks have read the way for
+_OF_THE_WAY = ("verify_host", "verify_path", "verify_url")
+_PREFIXES = (*(f"{role}_" for role in _GENERAL), *_OF_THE_WAY)
 
 
 @functools.cache
 def role_options() -> t.Mapping[str, str]:
-    """Option of a role that deploys → the variable of the playbooks that gives it, empty for none.
+    """Option of a role → the variable of the playbooks that gives it, empty for none.
 
     A variable of the inventory with such a name would take its place without having been judged.
     """
     roles = Path(__file__).parents[2] / "roles"
     found = {}
-    for role in _GENERAL:
+    for role in (*_GENERAL, "verify"):
         defaults = yaml.safe_load((roles / role / "defaults" / "main.yml").read_text("utf-8"))
         for name, value in defaults.items():
             variable = re.match(r"{{ (real_ip_\w+)", str(value))

@@ -476,12 +476,12 @@ def test_variables_beside_a_playbook_that_imports_ours_are_refused(
     run = playbooks.run(*given, environment=where)
     assert run.status == 2, run.output
     told = " ".join(run.output.split())
-    assert f"Nobody reads {tmp_path} (real_ip_url, real_ip_samples): expected" in told
+    assert f"Of no effect is {tmp_path} (real_ip_url, real_ip_samples): expected" in told
     assert "real_ip:" not in run.output
     # By -e, or beside the inventory, they hold.
     some = ("-e", "real_ip_url=http://192.0.2.1/")
     run = playbooks.run(*given, *some, environment=where)
-    assert f"Nobody reads {tmp_path} (real_ip_samples)" in " ".join(run.output.split())
+    assert f"Of no effect is {tmp_path} (real_ip_samples)" in " ".join(run.output.split())
     run = playbooks.run(*given, *some, "-e", "real_ip_samples=none", environment=where)
     assert (run.status, run.verdict) == (2, "not_run"), run.output
     file.rename(inventory.parent / "group_vars" / file.name)
@@ -492,7 +492,7 @@ def test_variables_beside_a_playbook_that_imports_ours_are_refused(
     misspelt = moved.rename(moved.with_name("real_ip_cluster.yml"))
     run = playbooks.run("verify", "-i", str(inventory))
     assert run.status == 2, run.output
-    assert f"Nobody reads {misspelt}: expected" in " ".join(run.output.split())
+    assert f"Of no effect is {misspelt}: expected" in " ".join(run.output.split())
 
 
 @pytest.mark.parametrize("given", ["real_ip_ingress=shop", "real_ip_service=shop"])

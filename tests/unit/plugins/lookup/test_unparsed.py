@@ -44,6 +44,15 @@ BAD = "all: {hosts: {one: {}}"
             ["a.yml (vars at the host one)"],
         ),
         ({"a.yml": "all: {hosts: {one: {hosts: 3}}}"}, []),
+        (
+            {"a.yml": f"{GOOD}\nreal_ip_vantages: [203.0.113.20]"},
+            ["a.yml (real_ip_vantages, which is no group)"],
+        ),
+        (
+            {"a.yml": f"{GOOD}\nreal_ip_strategy: peer\nother:"},
+            ["a.yml (real_ip_strategy, which is no group)"],
+        ),
+        ({"a.yml": f"{GOOD}\nreal_ip_vantages:"}, []),
         ({"a": "all: {hosts: {one: {}}, var: {x: y}}"}, ["a (var in the group all)"]),
         ({"a.yml": "all: {hosts: {one: {}}, description: mine}"}, []),
         ({"a.yml": "all: {hosts: [one]}"}, ["a.yml"]),
@@ -65,6 +74,14 @@ def test_what_can_not_be_read(
     # Of which hosts are known
     again = unparsed(DataLoader(), [str(tmp_path)], read=found)
     assert again == [one for one in found if one.endswith(")")]
+
+
+def test_files_of_a_directory_that_ansible_passes_over(tmp_path: Path) -> None:
+    """Which these are goes by its version."""
+    (tmp_path / "a.yml").write_text(GOOD)
+    for name in ("vantages.txt", "vantages.bak", "notes.txt"):
+        (tmp_path / name).write_text("[real_ip_vantages]\n" if "van" in name else "notes\n")
+    assert unparsed(DataLoader(), [str(tmp_path)]) == [str(tmp_path / "vantages.txt")]
 
 
 def test_what_is_not_there(tmp_path: Path) -> None:

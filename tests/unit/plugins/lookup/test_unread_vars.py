@@ -16,7 +16,11 @@ from ansible_collections.kestrel.real_ip.plugins.lookup.unread_vars import (
     for_nobody,
     for_nothing,
     imported,
+    misnamed,
+    not_named,
     passed_over,
+    set_aside,
+    unmatched,
 )
 
 GROUPS = {"all": ["one", "office"], "real_ip_clusters": ["one"], "prod": ["one"]}
@@ -89,7 +93,12 @@ def test_where_variables_are_passed_over(
         (["group_vars/staging.yml"], False),
         (["group_vars/real_ip_staging.yml"], False),
         (["host_vars/two.yml"], False),
+        (["host_vars/one.stg.yml"], False),
+        # Within a directory that is read
+        (["group_vars/prod/strategy.yml", "group_vars/prod/other.yml"], False),
         # Copies and examples
+        (["group_vars/all.example.yml"], False),
+        (["group_vars/all.sops.yml"], False),
         (["group_vars/real_ip_cluster.yml.bak"], False),
         (["group_vars/real_ip_clusters.yml.example"], False),
         (["group_vars/.real_ip_cluster.yml.swp"], False),
@@ -117,6 +126,72 @@ def test_a_group_of_clusters_that_is_missing_has_no_file(tmp_path: Path) -> None
     assert for_nobody(tmp_path, GROUPS, find) == []
 
 
+def test_a_file_of_another_ending_in_a_groups_directory(tmp_path: Path) -> None:
+    place = tmp_path / "group_vars" / "prod"
+    place.mkdir(parents=True)
+    for name in ("main.yml", "strategy.yml.txt", "notes.md"):
+        (place / name).write_text("real_ip_url: http://192.0.2.1/\n")
+    found = for_nobody(tmp_path, GROUPS, DataLoader().find_vars_files)
+    assert found == [str(place / "strategy.yml.txt")]
+
+
+@pytest.mark.parametrize(
+    ("name", "told"),
+    [("group_var", True), ("groups_vars", True), ("host-vars", True), ("vars", False)],
+)
+def test_directories_of_nearly_the_right_name(tmp_path: Path, name: str, told: bool) -> None:
+    (tmp_path / name).mkdir()
+    assert misnamed(tmp_path) == []
+    (tmp_path / name / "all.yml").write_text("real_ip_url: http://192.0.2.1/\n")
+    assert misnamed(tmp_path) == [str(tmp_path / name)] * told
+
+
+@pytest.mark.parametrize(
+    ("text", "told"),
+    [
+        ("strategy.yml", True),
+        ("real_ip_strategy: peer", True),
+        ("real_ip_strategy = peer", True),
+        ("real_ip_strategy", True),
+        ("real_ip_strategy=peer", False),
+        ("real_ip_strategy=peer real_ip_layer='l4'", False),
+        ("@strategy.yml", False),
+        ('{"real_ip_strategy": "peer"}', False),
+        ("", False),
+    ],
+)
+def test_values_of_which_no_variable_is_made(text: str, told: bool) -> None:
+    assert not_named([text]) == [f"-e {text}"] * told
+
+
+@pytest.mark.parametrize(
+    ("limit", "told"),
+    [
+        ("one", []),
+        ("one,two", ["--limit two"]),
+        ("all:!two", []),
+        ("@failed.retry", []),
+        ("localhost", []),
+        ("", []),
+    ],
+)
+def test_parts_of_a_limit_that_no_host_matches(limit: str, told: list[str]) -> None:
+    hosts = {"one": ["one"], "all": ["one"]}
+    assert unmatched(limit, lambda part: hosts.get(part, [])) == told
+
+
+def test_configuration_that_is_set_aside(tmp_path: Path) -> None:
+    """As where everybody may write, or where somebody starts in another directory."""
+    file, book = tmp_path / "ansible.cfg", tmp_path / "playbooks" / "own.yml"
+    assert set_aside(tmp_path, [book], None) == []
+    file.write_text("[defaults]\nforks = 5\n")
+    assert set_aside(tmp_path, [book], None) == []
+    file.write_text("[defaults]\ninventory = fleet.yml\n")
+    assert set_aside(tmp_path, [], None) == [f"{file} (inventory)"]
+    assert set_aside(Path("/"), [book], "/etc/ansible/ansible.cfg") == [f"{file} (inventory)"]
+    assert set_aside(tmp_path, [book], str(file)) == []
+
+
 CONTEXT = {"real_ip_context": "other"}
 
 
@@ -131,6 +206,11 @@ CONTEXT = {"real_ip_context": "other"}
         ({"all": ["one"], "real_ip_vantages": ["one"]}, {"one": CONTEXT}, []),
         # Where there are clusters, others may be of other plays.
         ({"all": ["one", "two"], "real_ip_clusters": ["two"]}, {"one": CONTEXT}, []),
+        (
+            {"all": ["one", "two"], "real_ip_clusters": ["two"], "vantages": ["one"]},
+            {"one": {"real_ip_expected_source": "192.0.2.1"}},
+            ["host one (real_ip_expected_source)"],
+        ),
         # A section [vars], or variables where hosts belong
         ({"vars": ["real_ip_url=http://x/"]}, {}, ["host real_ip_url=http://x/"]),
         ({"real_ip_clusters": ["real_ip_url"]}, {}, ["host real_ip_url"]),
