@@ -76,7 +76,8 @@ Vars = t.Mapping[str, t.Any]
 Groups = t.Mapping[str, t.Collection[str]]
 
 _KINDS = ("group_vars", "host_vars")
-_CLUSTERS, _VANTAGES = "real_ip_clusters", "real_ip_vantages"
+_CLUSTERS = "real_ip_clusters"
+_VANTAGES = "real_ip_vantages"
 #: What a host of each group has for itself
 _OWN = {
     _CLUSTERS: ("real_ip_context", "real_ip_kubeconfig", "real_ip_api_host"),
