@@ -300,7 +300,7 @@ class LookupModule(LookupBase):
         limit = str(variables.get("ansible_limit") or "")
         found += unmatched(limit, lambda part: by_pattern.run([part], variables=variables))
         if not groups.get("all"):
-            found += set_aside(here, books, C.CONFIG_FILE)
+            found += set_aside(here, books, getattr(C, "CONFIG_FILE", None))
         for one in beside(sources):
             found += for_nobody(one, groups, loader.find_vars_files) + misnamed(one)
         places = passed_over(books, here, sources)
