@@ -2,56 +2,13 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""The lookup kestrel.real_ip.unread_vars."""
+# PRIVATE to the collection: it can change at any time.
+
+"""What somebody has written down or typed, and Ansible makes nothing of: pure functions, which take
+what they ask of Ansible as arguments.
+"""
 
 from __future__ import annotations
-
-DOCUMENTATION = r"""
-name: unread_vars
-short_description: What somebody has written down and Ansible doesn't read
-version_added: 1.0.0
-author: The kestrel.real_ip contributors (!UNKNOWN)
-description:
-  - Of C(group_vars) and C(host_vars) Ansible reads those beside the inventory, and those beside the
-    playbook that a play stands in. Where the play is a collection's, that is the collection's own
-    directory, and none of a playbook that imports it, nor the one in which its name is typed.
-    Neither are those read that stand in a directory above or below the inventory's, or where a link
-    to it leads. Told are variables of this collection that stand there and that a host has from
-    nowhere.
-  - Beside the inventory, a file is passed over that has the name of no group or host, another
-    ending, or the name of a directory beside it. Told is one that has the name of a group or host
-    all the same, one of a group among those for hosts, or of a host among those for groups, and one
-    whose name is nearly C(real_ip_clusters) or C(real_ip_vantages), if it has a variable of this
-    collection or is encrypted.
-  - Hosts are told that have the name of a variable, and where there is no C(real_ip_clusters) or
-    no C(real_ip_vantages), those that say what belongs to a host of it.
-  - Told are also values of C(-e) of which Ansible makes no variable, parts of C(--limit) that no
-    host matches, and where there is no inventory, an C(ansible.cfg) that names one and isn't read.
-options:
-  _terms:
-    description: The hosts that are looked at.
-    type: list
-    elements: str
-    required: true
-  sources:
-    description: The sources of the inventory, C(ansible_inventory_sources).
-    type: list
-    elements: str
-    default: []
-"""
-
-EXAMPLES = r"""
-- name: Refuse variables that would be passed over
-  ansible.builtin.assert:
-    that: query('kestrel.real_ip.unread_vars', *groups['all']) | length == 0
-"""
-
-RETURN = r"""
-_raw:
-  description: Paths of files or directories, hosts and options, with what is in them in brackets.
-  type: list
-  elements: str
-"""
 
 import configparser
 import difflib
@@ -61,15 +18,12 @@ from itertools import chain
 from pathlib import Path
 
 from ansible import constants as C
-from ansible import context
 from ansible.errors import AnsibleError
 from ansible.inventory.group import Group
 from ansible.inventory.host import Host
 from ansible.inventory.manager import split_host_pattern
 from ansible.parsing.splitter import parse_kv
-from ansible.plugins.loader import lookup_loader, vars_loader
-from ansible.plugins.lookup import LookupBase
-from ansible.utils.vars import load_extra_vars
+from ansible.plugins.loader import vars_loader
 from ansible_collections.kestrel.real_ip.plugins.module_utils._settings import SETTINGS
 
 Vars = t.Mapping[str, t.Any]
@@ -140,7 +94,7 @@ def passed_over(playbooks: t.Iterable[Path], here: Path, sources: t.Iterable[str
 
 def _given(loader: t.Any, directory: Path, groups: t.Iterable[str], host: str) -> list[str]:
     """The names of this collection's variables that files of a directory would give a host."""
-    plugin = vars_loader.get("ansible.builtin.host_group_vars")
+    plugin = vars_loader.get("host_group_vars")
     entities: list[t.Any] = [*map(Group, dict.fromkeys(["all", *groups])), Host(host)]
     found: dict[str, t.Any] = {}
     for entity in entities:
@@ -150,6 +104,23 @@ def _given(loader: t.Any, directory: Path, groups: t.Iterable[str], host: str) -
             # Ansible reads it as little: it may be encrypted, for other plays.
             continue
     return [name for name in found if name in SETTINGS]
+
+
+def not_given(
+    loader: t.Any, place: Path, hosts: t.Mapping[str, Vars], stronger: t.Container[str]
+) -> list[str]:
+    """The directory with the names of its variables that a host should have and has from nowhere.
+
+    ``hosts``: the variables of each; ``stronger``: names that are given in a way that counts more
+    than any file.
+    """
+    names = dict.fromkeys(
+        name
+        for host, has in hosts.items()
+        for name in _given(loader, place, has["group_names"], host)
+        if name not in has and name not in stronger
+    )
+    return [f"{place} ({', '.join(names)})"] if names else []
 
 
 def _is_ours(path: Path) -> bool:
@@ -281,41 +252,3 @@ def for_nothing(groups: Groups, of: t.Callable[[str], Vars]) -> list[str]:
         names = [name for name in asked if has.get(name) and has[name] != here.get(name)]
         found += [f"host {host} ({', '.join(names)})"] if names else []
     return found
-
-
-class LookupModule(LookupBase):
-    """The lookup."""
-
-    def run(self, terms: list[str], variables: t.Any = None, **kwargs: t.Any) -> list[str]:
-        """Paths of files or directories, and hosts."""
-        untyped: t.Any = self
-        untyped.set_options(var_options=variables, direct=kwargs)
-        loader: t.Any = self._loader
-        groups, of = variables["groups"], variables["hostvars"].raw_get
-        sources, here = untyped.get_option("sources"), Path.cwd()
-        typed = [Path(one) for one in context.CLIARGS.get("args", ())]
-        books = imported(typed, loader.load_from_file)
-        found = not_named(context.CLIARGS.get("extra_vars", ())) + for_nothing(groups, of)
-        by_pattern = lookup_loader.get("ansible.builtin.inventory_hostnames", loader=loader)
-        limit = str(variables.get("ansible_limit") or "")
-        found += unmatched(limit, lambda part: by_pattern.run([part], variables=variables))
-        if not groups.get("all"):
-            found += set_aside(here, books, getattr(C, "CONFIG_FILE", None))
-        for one in beside(sources):
-            found += for_nobody(one, groups, loader.find_vars_files) + misnamed(one)
-        places = passed_over(books, here, sources)
-        if not places:
-            return found
-        hosts = {host: of(host) for host in terms}
-        # Given where the play is imported, or with -e
-        stronger = {*variables, *load_extra_vars(loader)}
-        for place in places:
-            names = dict.fromkeys(
-                name
-                for host, has in hosts.items()
-                for name in _given(loader, place, has["group_names"], host)
-                if name not in has and name not in stronger
-            )
-            if names:
-                found.append(f"{place} ({', '.join(names)})")
-        return found

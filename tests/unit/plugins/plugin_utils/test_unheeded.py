@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Tests for the lookup kestrel.real_ip.unread_vars."""
+"""Tests for what somebody has written down and Ansible makes nothing of."""
 
 from __future__ import annotations
 
@@ -11,12 +11,13 @@ from typing import Any
 
 import pytest
 from ansible.parsing.dataloader import DataLoader
-from ansible_collections.kestrel.real_ip.plugins.lookup.unread_vars import (
+from ansible_collections.kestrel.real_ip.plugins.plugin_utils._unheeded import (
     beside,
     for_nobody,
     for_nothing,
     imported,
     misnamed,
+    not_given,
     not_named,
     passed_over,
     set_aside,
@@ -190,6 +191,32 @@ def test_configuration_that_is_set_aside(tmp_path: Path) -> None:
     assert set_aside(tmp_path, [], None) == [f"{file} (inventory)"]
     assert set_aside(Path("/"), [book], "/etc/ansible/ansible.cfg") == [f"{file} (inventory)"]
     assert set_aside(tmp_path, [book], str(file)) == []
+
+
+@pytest.mark.parametrize(
+    ("has", "stronger", "told"),
+    [
+        ({}, [], ["real_ip_url", "real_ip_layer"]),
+        # From elsewhere, whatever its value
+        ({"real_ip_url": "http://192.0.2.9/"}, [], ["real_ip_layer"]),
+        ({}, ["real_ip_url", "real_ip_layer"], []),
+    ],
+)
+def test_variables_that_a_host_has_from_nowhere(
+    tmp_path: Path, has: dict[str, Any], stronger: list[str], told: list[str]
+) -> None:
+    files = {
+        "group_vars/all.yml": "real_ip_url: http://192.0.2.1/\nshop_url: x\n",
+        "host_vars/one.yml": "real_ip_layer: l4\n",
+        "group_vars/staging.yml": "real_ip_host: x\n",
+        "group_vars/prod.yml": "$ANSIBLE_VAULT;1.1;AES256\n66\n",
+    }
+    for name, text in files.items():
+        (tmp_path / name).parent.mkdir(exist_ok=True)
+        (tmp_path / name).write_text(text)
+    hosts = {"one": {"group_names": ["prod"], **has}}
+    found = not_given(DataLoader(), tmp_path, hosts, stronger)
+    assert found == ([f"{tmp_path} ({', '.join(told)})"] if told else [])
 
 
 CONTEXT = {"real_ip_context": "other"}
