@@ -154,7 +154,7 @@ def for_nobody(
     for kind in _KINDS:
         place = directory / kind
         try:
-            entries = sorted(one for one in place.iterdir() if not one.name.startswith("."))
+            entries = sorted(one for one in place.iterdir() if not _is_hidden(one.name))
         except OSError:
             continue
         names = [name for name in known[kind] if "/" not in name]
@@ -181,11 +181,13 @@ def _bare(path: Path) -> str:
 def _left(directory: Path, read: t.Container[Path]) -> list[Path]:
     """The files of a directory that are passed over, and look as if they were meant."""
     files = [one for one in sorted(directory.rglob("*")) if one.is_file() and one not in read]
-    return [
-        one
-        for one in files
-        if one.suffix.lower() in _ENDS and not any(part.startswith(".") for part in one.parts)
-    ]
+    # What is above the directory may be hidden, and Ansible reads it all the same.
+    hidden = {one for one in files if any(map(_is_hidden, one.relative_to(directory).parts))}
+    return [one for one in files if one.suffix.lower() in _ENDS and one not in hidden]
+
+
+def _is_hidden(name: str) -> bool:
+    return name.startswith(".")
 
 
 def misnamed(directory: Path) -> list[str]:

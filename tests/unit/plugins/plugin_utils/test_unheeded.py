@@ -128,8 +128,11 @@ def test_a_group_of_clusters_that_is_missing_has_no_file(tmp_path: Path) -> None
 
 
 def test_a_file_of_another_ending_in_a_groups_directory(tmp_path: Path) -> None:
+    # Hidden is what is hidden within it, and not what is above.
+    tmp_path = tmp_path / ".inventories"
     place = tmp_path / "group_vars" / "prod"
-    place.mkdir(parents=True)
+    (place / ".git").mkdir(parents=True)
+    (place / ".git" / "strategy.yml").write_text("real_ip_url: http://192.0.2.1/\n")
     for name in ("main.yml", "strategy.yml.txt", "notes.md"):
         (place / name).write_text("real_ip_url: http://192.0.2.1/\n")
     found = for_nobody(tmp_path, GROUPS, DataLoader().find_vars_files)
