@@ -11,12 +11,13 @@ from __future__ import annotations
 import re
 import shlex
 import typing as t
-from itertools import zip_longest
+from itertools import chain, zip_longest
 
 from ansible_collections.kestrel.real_ip.plugins.module_utils._addresses import (
     full_name,
     has_ended,
     labels_match,
+    of_nodes,
     pod_addresses,
 )
 from ansible_collections.kestrel.real_ip.plugins.module_utils._derive import (
@@ -24,6 +25,7 @@ from ansible_collections.kestrel.real_ip.plugins.module_utils._derive import (
     parse_address,
 )
 from ansible_collections.kestrel.real_ip.plugins.module_utils._listeners import (
+    PORTS,
     Listener,
     bracketed,
     every_listener,
@@ -78,6 +80,44 @@ def led_by_nodes(services: t.Iterable[Object]) -> list[Object]:
     ]
 
 
+def controllers(
+    front: Object,
+    services: t.Iterable[Object],
+    nodes: t.Iterable[Object],
+    led_to: t.Iterable[Object],
+    ingresses: t.Iterable[Object],
+) -> list[Object]:
+    """The Services with node ports that may lead to the controller of an Ingress: those that listen
+    where it does, and where that is at a node's address, as on premises, those that do so at the
+    ports of HTTP and HTTPS. TKE's load balancers are no pods of the cluster.
+
+    ``led_to``: Services of the pods, which are none of these; nor are those that any of the other
+    ``ingresses`` leads to.
+    """
+    if front.get("kind") != INGRESS or _is_tkes(front):
+        return []
+    apps = {*map(full_name, led_to), *chain.from_iterable(map(_backends, ingresses))}
+    here = {*addresses(front)}
+    at_a_node = bool(here & {*of_nodes(nodes)[0]})
+    found, likely = [], []
+    for one in (one for one in services if full_name(one) not in apps and _node_ports(one)):
+        if here & {*addresses(one), *(one["spec"].get("externalIPs") or [])}:
+            found.append(one)
+        elif at_a_node and {port["port"] for port in _ports(one, ())} & {*PORTS.values()}:
+            likely.append(one)
+    return [*found, *likely]
+
+
+def _backends(ingress: Object) -> t.Iterator[str]:
+    """Each Service that an Ingress leads to, with its namespace."""
+    paths = chain.from_iterable(paths for _host, paths in every_rule(ingress))
+    for one in (
+        ingress.get("spec", {}).get("defaultBackend"),
+        *(path["backend"] for path in paths),
+    ):
+        yield f"{ingress['metadata']['namespace']}/{service_name(one)}"
+
+
 # Enough to show that node ports are open, and that a host is served; more would be a scan.
 _NODES = 3
 _PODS = 2
@@ -87,6 +127,7 @@ _PATHS = 3
 _LISTENERS = 16
 _OWN = 5
 _OTHERS = 3
+_ENTRIES = 4
 #: What can be asked for, or all but its first label: an annotation can hold any text
 _NAME = re.compile(r"(\*\.)?[\w-]+(\.[\w-]+)*", re.ASCII)
 
@@ -97,6 +138,7 @@ def around(
     service: Object | None,
     front: Object | None,
     others: t.Sequence[Object] = (),
+    entries: t.Sequence[Object] = (),
 ) -> dict[str, t.Any]:
     """``bypass`` as source_ip_info takes it: the Service's node port on a few nodes, its port on
     a few ``pods``, where the Service behind an Ingress, or behind its own load balancer, is reached
@@ -105,7 +147,7 @@ def around(
 
     ``nodes``, ``pods``: those to be asked first come first; ``others``: as :func:`led_by_nodes`
     leaves them of those beside it. They are ways around what is in front, as the Service is around
-    an Ingress.
+    an Ingress. ``entries``: those of :func:`controllers`.
     """
     # What its load balancer writes, as the PROXY protocol, nobody does at its external addresses.
     own = {**service, "status": {}} if service and service is front else service
@@ -114,6 +156,9 @@ def around(
     ports = node_port(service or {}, rules)
     others_ports = [port for one in behind[1:] for port in node_port(one, rules)]
     balancers = addresses(front or {})
+    entry_ports = [port for one in entries for port in _node_ports(one)]
+    # Those that the status names have the controller's pods, and may be the only ones that answer.
+    with_entries = sorted(map(_every, nodes), key=lambda own: not {*own} & {*balancers})
     named_by = (host for host, _paths in every_rule(front or {}, service))
     called = [host for host in named_by if _NAME.fullmatch(host)]
     named = [*dict.fromkeys(map(_one_of, called))][:_HOSTS]
@@ -127,6 +172,7 @@ def around(
         "node_ports_of_targets": (
             [] if _is_tkes(front or {}) else [*dict.fromkeys([*ports, *others_ports])][:_OTHERS]
         ),
+        "controller": _at_nodes(with_entries, entry_ports[:_ENTRIES], ()),
         "pods": _pod_ports(pods, service or {}, rules),
         "service": _by_themselves(behind, rules),
         "load_balancer": balancers,
@@ -143,7 +189,11 @@ def _one_of(host: str) -> str:
 
 def node_port(service: Object, rules: t.Iterable[Object] = ()) -> list[int]:
     """The first node port of a Service that has one, of those that the rules send to if any."""
-    return [port["nodePort"] for port in _ports(service, rules) if port.get("nodePort")][:1]
+    return _node_ports(service, rules)[:1]
+
+
+def _node_ports(service: Object, rules: t.Iterable[Object] = ()) -> list[int]:
+    return [port["nodePort"] for port in _ports(service, rules) if port.get("nodePort")]
 
 
 def _addresses_of(node: Object) -> t.Iterator[tuple[str, bool]]:
@@ -160,6 +210,10 @@ def _open_to_all(node: Object) -> list[str]:
 
 def _internal(node: Object) -> list[str]:
     return [address for address, to_all in _addresses_of(node) if not to_all]
+
+
+def _every(node: Object) -> list[str]:
+    return [address for address, _to_all in _addresses_of(node)]
 
 
 def _at_nodes(

@@ -64,8 +64,9 @@ Result = dict[str, Any]
 
 class Around(NamedTuple):
     """What to try. ``node_ports``: host and port; ``internal``: likewise, from the nodes' network;
-    ``of_targets``: node ports to ask at the targets' own addresses; ``pods``: host and port, from
-    anywhere but the cluster, where each pod gets to each.
+    ``of_targets``: node ports to ask at the targets' own addresses; ``controller``: host and port,
+    where that of the Ingress may answer by itself; ``pods``: host and port, from anywhere but the
+    cluster, where each pod gets to each.
 
     ``service``: host and port, where the Service has a load balancer of its own;
     ``load_balancer``: the load balancer's addresses and names, as its status gives them; ``hosts``,
@@ -80,6 +81,7 @@ class Around(NamedTuple):
     node_ports: Sequence[tuple[str, int]] = ()
     internal: Sequence[tuple[str, int]] = ()
     of_targets: Sequence[int] = ()
+    controller: Sequence[tuple[str, int]] = ()
     pods: Sequence[tuple[str, int]] = ()
     service: Sequence[tuple[str, int]] = ()
     load_balancer: Sequence[str] = ()
@@ -94,7 +96,7 @@ class Around(NamedTuple):
 
 
 #: The code of a deception by the kind of the way on which it succeeds
-_DECEIVES = {"load_balancer": "V103", "service": "V105"}
+_DECEIVES = {"load_balancer": "V103", "controller": "V103", "service": "V105"}
 
 #: The kind of a way to a node port at a target's address, which need not be a node's
 _AT_TARGET = "node_port_of_target"
@@ -136,6 +138,11 @@ def _is_near(visits: Iterable[Visit], at: Standpoint) -> bool:
     seen += [text for visit in visits for one in _good(visit) for text in one.result["observed"]]
     met = any(one and in_ranges(one.address, _ROUTED) for one in map(parse_address, seen))
     return at.inside or at.place == "vpc" or met
+
+
+def _met(places: Iterable[tuple[str, int]], is_near: bool) -> list[tuple[str, int]]:
+    """Those of the cluster's places that are here what they are there."""
+    return [one for one in places if is_near or not is_private(ip_address(one[0]))]
 
 
 def _to(target: Target, host: str, port: int) -> Target:
@@ -219,10 +226,12 @@ def ways(
     ``known``: each address that the load balancer's addresses and names give, to those that do.
     """
     services = [] if at.inside else _to_services(visits, around)
+    controller = [] if at.inside else _to_controller(visits, around, _is_near(visits, at))
     balancer = _to_balancer(visits, around, known)
     # What is asked elsewhere comes last, since there may be no time for all.
-    rewritten = [*_rewritten(services, around.paths), *_elsewhere(balancer, around.paths)]
-    return [*_to_nodes_and_pods(visits, around, at), *services, *balancer, *rewritten]
+    proxies = [*controller, *balancer]
+    rewritten = [*_rewritten(services, around.paths), *_elsewhere(proxies, around.paths)]
+    return [*_to_nodes_and_pods(visits, around, at), *services, *proxies, *rewritten]
 
 
 def _to_nodes_and_pods(visits: Sequence[Visit], around: Around, at: Standpoint) -> list[Way]:
@@ -231,7 +240,7 @@ def _to_nodes_and_pods(visits: Sequence[Visit], around: Around, at: Standpoint) 
     """
     is_near = _is_near(visits, at)
     nodes = [*around.node_ports, *(around.internal if is_near else ())]
-    pods = [one for one in around.pods if is_near or not is_private(ip_address(one[0]))]
+    pods = _met(around.pods, is_near)
     stations = [station for visit in visits for station in visit.stations]
     at_targets = [(str(one.address.remote), port) for one in stations for port in around.of_targets]
     others = {_AT_TARGET: [one for one in at_targets if one not in nodes], "pod": pods}
@@ -250,14 +259,34 @@ def _to_services(visits: Sequence[Visit], around: Around) -> list[Way]:
     anybody else gets there or not. With TLS as well, which a cloud's load balancer can end there,
     and with the hosts of rules, since what stands in front can ask for another than the target's.
     """
-    found = []
-    for numbers in _alike(visits) if around.service else ():
+    return [
+        Way("service", numbers, named)
+        for numbers, one in _both(visits, around.service, around)
+        for named in _hosts(one, around.hosts)
+    ]
+
+
+def _to_controller(visits: Sequence[Visit], around: Around, is_near: bool) -> list[Way]:
+    """Node ports of the controller of the Ingress, behind what stands in front of it, or where
+    nobody writes what it is told by, as the PROXY protocol.
+    """
+    return [
+        Way("controller", numbers, named)
+        for numbers, one in _both(visits, _met(around.controller, is_near), around)
+        for named in _hosts(one, _called(one, around.hosts))
+    ]
+
+
+def _both(
+    visits: Sequence[Visit], places: Sequence[tuple[str, int]], around: Around
+) -> Iterable[tuple[tuple[int, ...], Target]]:
+    """For all targets that ask the same, each place without TLS and with it."""
+    for numbers in _alike(visits) if places else ():
         target = visits[numbers[0]].target
-        for host, port in around.service:
+        for host, port in places:
             there = _to(target, host, port)
             for one in (_plain(there), _secured(there, target.endpoint, around)):
-                found += [Way("service", numbers, named) for named in _hosts(one, around.hosts)]
-    return found
+                yield numbers, one
 
 
 def _to_balancer(

@@ -929,7 +929,8 @@ _TABLE = (
         "V103.",
         "The load balancer answers clients directly as well, past the proxy in front of it "
         "({detail})",
-        "Let the load balancer's security group admit the proxy in front only",
+        "Let the load balancer, and the nodes where its controller has node ports, admit the proxy "
+        "in front only",
         "console",
         "ansible-playbook kestrel.real_ip.verify -v",
     ),

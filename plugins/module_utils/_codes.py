@@ -141,8 +141,10 @@ _TABLE = (
         "{address} isn't the only way in: the load balancer answers directly as well, at {around}, "
         "and there a request with the forged {line} made {where} {got}",
         "The declared strategy counts what stands in front on the probed way. Who reaches the load "
-        "balancer without it, as at another address of its own, writes that entry himself.",
-        "Let the load balancer's security group admit the proxy in front only",
+        "balancer without it, as at another address of its own or at its controller's node port, "
+        "writes that entry himself.",
+        "Let the load balancer, and the nodes where its controller has node ports, admit the proxy "
+        "in front only",
     ),
     Code(
         "V104",

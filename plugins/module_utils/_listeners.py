@@ -78,27 +78,27 @@ def may_listen(front: Object, own: Object | None, url: str) -> bool:
 
 def _ports_of(front: Object) -> set[int]:
     """Where what is in front is told to listen, else where it usually does."""
-    return {listener.port for listener in every_listener(front)} or {*_PORTS.values()}
+    return {listener.port for listener in every_listener(front)} or {*PORTS.values()}
 
 
 def _port_of(url: str) -> int | None:
     """The port that a URL leads to, None where there is none in it."""
     try:
         parts = urlsplit(url)
-        return parts.port or _PORTS.get(parts.scheme)
+        return parts.port or PORTS.get(parts.scheme)
     except ValueError:  # as for asked_for
         return None
 
 
 #: Those of HTTP and HTTPS, which a URL doesn't name
-_PORTS = {"http": 80, "https": 443}
+PORTS = {"http": 80, "https": 443}
 
 
 class Listener(t.NamedTuple):
     """Where a load balancer listens."""
 
     scheme: str = "http"
-    port: int = _PORTS["http"]
+    port: int = PORTS["http"]
 
 
 def every_listener(front: Object) -> list[Listener]:
@@ -110,8 +110,8 @@ def every_listener(front: Object) -> list[Listener]:
         for port in front.get("spec", {}).get("ports") or []
         if port.get("protocol", "TCP") == "TCP"
     ]
-    both = [Listener(scheme, port) for port in ports for scheme in _PORTS]
-    usual = {port: scheme for scheme, port in _PORTS.items()}
+    both = [Listener(scheme, port) for port in ports for scheme in PORTS]
+    usual = {port: scheme for scheme, port in PORTS.items()}
     likely = [one for one in both if usual.get(one.port, one.scheme) == one.scheme]
     return [*(Listener(*one) for one in listen_ports(front)), *likely]
 
@@ -128,7 +128,7 @@ def listeners(front: Object, host: str) -> list[Listener]:
             return [Listener(port=port["port"])]
     scheme = "https" if any(map(_is_for(host), spec.get("tls") or [])) else "http"
     wanted = [Listener(*one) for one in listen_ports(front) if one[0] == scheme]
-    return wanted or [Listener(scheme, _PORTS[scheme])]
+    return wanted or [Listener(scheme, PORTS[scheme])]
 
 
 def _is_for(host: str) -> t.Callable[[Object], bool]:
@@ -153,7 +153,7 @@ def targets(
         literal = bracketed(address)
         for scheme, port in at:
             name = host or literal
-            place = name if port == _PORTS[scheme] else f"{name}:{port}"
+            place = name if port == PORTS[scheme] else f"{name}:{port}"
             target = {
                 "name": address if len(at) == 1 else f"{literal}:{port}",
                 "url": f"{scheme}://{place}{path}",

@@ -608,6 +608,7 @@ def _around(given: Params) -> Around:
         node_ports=ports("node_ports"),
         internal=ports("internal_node_ports"),
         of_targets=[_port("bypass.node_ports_of_targets", one, str(one), 0) for one in of_targets],
+        controller=ports("controller"),
         pods=ports("pods"),
         service=service,
         load_balancer=own,
@@ -649,7 +650,8 @@ def plan(params: Params) -> Plan:
     _refuse_expected(request.headers, targets)
     around = _around(params["bypass"] or {})
     targets = [*_secured(targets, params)]
-    if around.load_balancer or around.service or any(one.endpoint.tls for one in targets):
+    may_have_tls = [*around.load_balancer, *around.service, *around.controller]
+    if may_have_tls or any(one.endpoint.tls for one in targets):
         around = around._replace(tls=_target_tls({**params, "validate_certs": False}))
     return Plan(targets, request, _own_address(params), standpoint, around)
 

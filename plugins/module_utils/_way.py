@@ -24,6 +24,7 @@ from ansible_collections.kestrel.real_ip.plugins.module_utils._around import (
     around,
     beside,
     by_gateway,
+    controllers,
     elsewhere,
     leading_to,
     led_by_nodes,
@@ -282,6 +283,7 @@ def read_way(cluster: Cluster, namespace: str, options: t.Mapping[str, t.Any]) -
     by_header = bool(asked.urls) and options["layer"] == "l7"
     others = reader.ingresses(namespace) if by_header or (ingress and asked.urls) else []
     routes, gateways = reader.routes(routes_here, led_to if by_header else [])
+    entries = controllers(front or {}, services, nodes or [], led_to, others) if by_header else []
     ready = receiving_pods(service or {}, pods)
     # A list that was refused is missed only where something would have been looked for in it. At an
     # Ingress' usual addresses, who listens is its controller.
@@ -325,7 +327,7 @@ def read_way(cluster: Cluster, namespace: str, options: t.Mapping[str, t.Any]) -
         "cluster_addresses": known,
         "bypass": {
             "unaddressed": _unaddressed(front) if url and not asked.addresses else {},
-            **around(asked_first, receiving, service, front, reached),
+            **around(asked_first, receiving, service, front, reached, entries),
             "ingresses": elsewhere(front or {}, led_to, others),
             "routes": by_gateway(front or {}, led_to, routes, gateways),
             "unread": unread,

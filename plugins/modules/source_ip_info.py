@@ -202,6 +202,12 @@ options:
           One that answers is told likewise. Not tried from the cluster.
         type: list
         elements: int
+      controller:
+        description: Addresses with ports of nodes, where the controller of the Ingress may answer
+          by itself. It is asked there as O(bypass.service) is; private ones where
+          O(bypass.internal_node_ports) are. The verdict is likewise V(forgeable).
+        type: list
+        elements: str
       pods:
         description: Addresses with ports of pods, as V(10.0.1.7:8080), likewise for those that
           answer. Private ones are tried where O(bypass.internal_node_ports) are, and none from the
@@ -672,7 +678,8 @@ bypass:
   elements: dict
   contains:
     way:
-      description: V(node_port), V(node_port_of_target), V(pod), V(service) or V(load_balancer).
+      description: V(node_port), V(node_port_of_target), V(pod), V(service), V(controller) or
+        V(load_balancer).
       returned: success
       type: str
       sample: node_port
@@ -867,6 +874,7 @@ BYPASS: dict[str, dict[str, Any]] = {
     "node_ports": TEXTS,
     "internal_node_ports": TEXTS,
     "node_ports_of_targets": {"type": "list", "elements": "int"},
+    "controller": TEXTS,
     "pods": TEXTS,
     "service": TEXTS,
     "load_balancer": TEXTS,

@@ -632,10 +632,10 @@ def test_another_services_load_balancer_is_a_way_around(
 
 CDN_NAME = f"cdn.{DOMAIN}"
 #: An Ingress of somebody else's class: what its status says is left alone.
-BEHIND_A_CDN = {
+SOMEBODY_ELSES = {
     "apiVersion": "networking.k8s.io/v1",
     "kind": "Ingress",
-    "metadata": {"name": "behind-a-cdn"},
+    "metadata": {"name": "somebody-elses"},
     "spec": {
         "ingressClassName": "somebody-elses",
         "defaultBackend": {"service": {"name": "real-ip-service", "port": {"number": 80}}},
@@ -644,19 +644,86 @@ BEHIND_A_CDN = {
 
 
 @contextmanager
-def _behind_a_cdn(lab: Lab, attempt: Attempt, *entries: dict[str, str]) -> Iterator[dict[str, Any]]:
-    """What a probe has to know of an Ingress with this status; CDN_NAME leads to the CDN."""
-    names = lab.clb / "hosts.d" / "cdn"
-    names.write_text(f"{CLIENT2.ipv4('inet')} {CDN_NAME}\n")
-    attempt.kubectl("apply", "-f", "-", text=json.dumps(BEHIND_A_CDN))
+def _somebody_elses(attempt: Attempt, *entries: dict[str, str]) -> Iterator[dict[str, Any]]:
+    """What a probe has to know of an Ingress with this status."""
+    attempt.kubectl("apply", "-f", "-", text=json.dumps(SOMEBODY_ELSES))
     status = json.dumps({"status": {"loadBalancer": {"ingress": entries}}})
-    patch = ("patch", "ingress", "behind-a-cdn", "--subresource=status", "--type=merge", "-p")
+    patch = ("patch", "ingress", "somebody-elses", "--subresource=status", "--type=merge", "-p")
     attempt.kubectl(*patch, status)
     try:
-        yield attempt.way(ingress="behind-a-cdn")
+        yield attempt.way(ingress="somebody-elses")
     finally:
-        attempt.kubectl("delete", "ingress", "behind-a-cdn")
+        attempt.kubectl("delete", "ingress", "somebody-elses")
+
+
+@contextmanager
+def _behind_a_cdn(lab: Lab, attempt: Attempt, *entries: dict[str, str]) -> Iterator[dict[str, Any]]:
+    """Likewise; CDN_NAME leads to the CDN."""
+    names = lab.clb / "hosts.d" / "cdn"
+    names.write_text(f"{CLIENT2.ipv4('inet')} {CDN_NAME}\n")
+    try:
+        with _somebody_elses(attempt, *entries) as known:
+            yield known
+    finally:
         names.unlink()
+
+
+@contextmanager
+def _controller(attempt: Attempt, address: str) -> Iterator[int]:
+    """The node port of a Service that leads to a proxy, as on premises to the Ingress controller's;
+    this one has ``address``.
+    """
+    ports = [{"name": "http", "port": 80}]
+    objects: list[dict[str, Any]] = [
+        {
+            "apiVersion": "v1",
+            "kind": "Service",
+            "metadata": {"name": "controller"},
+            "spec": {"type": "NodePort", "ports": ports},
+        },
+        {
+            "apiVersion": "discovery.k8s.io/v1",
+            "kind": "EndpointSlice",
+            "metadata": {
+                "name": "controller",
+                "labels": {"kubernetes.io/service-name": "controller"},
+            },
+            "addressType": "IPv4",
+            "ports": ports,
+            "endpoints": [{"addresses": [address]}],
+        },
+    ]
+    text = json.dumps({"apiVersion": "v1", "kind": "List", "items": objects})
+    attempt.kubectl("apply", "-f", "-", text=text)
+    own = ("get", "service", "controller", "-o", "jsonpath={.spec.ports[0].nodePort}")
+    try:
+        yield int(attempt.kubectl(*own))
+    finally:
+        attempt.kubectl("delete", "service", "controller")
+
+
+def test_a_node_port_of_the_controller_is_a_way_around(
+    attempt: Attempt, layer_7: dict[str, Any], tmp_path: Path
+) -> None:
+    """The status has a node's address, as a controller on premises writes it, and at its usual
+    ports nothing listens there.
+    """
+    [target] = layer_7["targets"]
+    with (
+        _front(attempt, layer_7, "nginx", tmp_path) as url,
+        _controller(attempt, target["name"]) as port,
+        _somebody_elses(attempt, {"ip": NODE1_ADDRESS}) as known,
+    ):
+        # The stand-in knows its own address as Host only, as others the hosts of their rules.
+        known["bypass"]["hosts"] = [target["name"]]
+        asked = _through({**known, "expected_source": [CLIENT_ADDRESS], "vantage": "vpc"}, url)
+        found = attempt.probe(CLIENT.name, **asked)
+        bypass = {**known["bypass"], "controller": []}
+        unaware = attempt.probe(CLIENT.name, **{**asked, "bypass": bypass})
+    assert known["bypass"]["controller"][0] == f"{NODE1_ADDRESS}:{port}"
+    assert (found["verdict"], found["code"]) == ("forgeable", "V103"), found["reason"]
+    assert f":{port}" in found["reason"]
+    assert unaware["code"] == "V001", unaware["reason"]
 
 
 @pytest.mark.parametrize(

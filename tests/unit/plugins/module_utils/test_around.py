@@ -11,6 +11,7 @@ from ansible_collections.kestrel.real_ip.plugins.module_utils._around import (
     around,
     beside,
     by_gateway,
+    controllers,
     elsewhere,
     leading_to,
     led_by_nodes,
@@ -446,6 +447,80 @@ def test_node_ports_at_the_probed_addresses(front: dict[str, Any], expected: lis
     """A node's address can be translated, and no status tells by which one."""
     nodes = [_node(InternalIP=["10.0.0.1"])]
     assert around(nodes, [], PORTS, front)["node_ports_of_targets"] == expected
+
+
+def _exposed(name: str, *ports: dict[str, Any], at: str = "", namespace: str = "in") -> Any:
+    given = [{"ip": at}] if at else []
+    return {
+        "metadata": {"name": name, "namespace": namespace},
+        "spec": {"ports": [*ports]},
+        "status": {"loadBalancer": {"ingress": given}},
+    }
+
+
+WEB = {"port": 80, "nodePort": 30080}
+TLS = {"port": 443, "nodePort": 30443}
+
+
+@pytest.mark.parametrize(
+    ("front", "service", "found"),
+    [
+        # As on premises, where the status has the nodes that the controller runs on
+        (ingress_at("own", address="10.0.0.1"), _exposed("entry", WEB), True),
+        (ingress_at("own", address="10.0.0.1"), _exposed("entry", {"port": 80}), False),
+        (ingress_at("own", address="10.0.0.1"), _exposed("db", {**WEB, "port": 5432}), False),
+        (
+            ingress_at("own", address="10.0.0.1"),
+            _exposed("quic", {**WEB, "protocol": "UDP"}),
+            False,
+        ),
+        # A load balancer of layer 4 leads to it.
+        (ingress_at("own"), _exposed("entry", WEB, at="198.51.100.1"), True),
+        (ingress_at("own"), _exposed("entry", {**WEB, "port": 8000}, at="198.51.100.1"), True),
+        (ingress_at("own"), _exposed("entry", WEB, at="198.51.100.9"), False),
+        # Applications that Ingresses lead to
+        (ingress_at("own", address="10.0.0.1"), _exposed("app", WEB, namespace="echo"), False),
+        (ingress_at("own", address="10.0.0.1"), _exposed("else", WEB, namespace="echo"), False),
+        (ingress_at("own", address="10.0.0.1"), _exposed("spare", WEB, namespace="echo"), False),
+        # TKE's load balancers are none of the cluster's pods.
+        (
+            ingress_at("own", address="10.0.0.1", spec={"ingressClassName": "qcloud"}),
+            _exposed("entry", WEB),
+            False,
+        ),
+    ],
+)
+def test_which_services_lead_to_the_controller(
+    front: dict[str, Any], service: dict[str, Any], found: bool
+) -> None:
+    others = [
+        ingress_at("other", a_rule("", ("/", "Prefix", "else"))),
+        ingress_at("more", spec={"defaultBackend": {"service": {"name": "spare"}}}),
+    ]
+    own = [{"metadata": {"name": "app", "namespace": "echo"}}]
+    nodes = [_node(InternalIP=["10.0.0.1"])]
+    front = {**front, "kind": "Ingress"}
+    assert controllers(front, [service], nodes, own, others) == ([service] if found else [])
+
+
+def test_a_service_in_front_has_no_controller() -> None:
+    front = {**_exposed("own", WEB, at="198.51.100.1"), "kind": "Service"}
+    assert controllers(front, [_exposed("entry", WEB, at="198.51.100.1")], [], [front], []) == []
+
+
+def test_where_the_controller_is_asked() -> None:
+    """First at the nodes that the status names, which have its pods."""
+    nodes = [_node(InternalIP=[f"10.0.0.{n}"], ExternalIP=[f"203.0.113.{n}"]) for n in range(1, 6)]
+    front = ingress_at("own", address="10.0.0.5")
+    found = around(nodes, [], None, front, entries=[_exposed("entry", WEB, TLS)])["controller"]
+    asked = [
+        f"{address}:{port}"
+        for n in (5, 1, 2)
+        for port in (30080, 30443)
+        for address in (f"10.0.0.{n}", f"203.0.113.{n}")
+    ]
+    assert found == asked
+    assert around(nodes, [], None, front)["controller"] == []
 
 
 def test_nodes_with_a_public_address_are_asked_behind_those_without() -> None:

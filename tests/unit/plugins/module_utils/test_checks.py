@@ -1242,7 +1242,7 @@ ROWS: dict[str, Row] = {
         "console",
     ),
     "bypass": Row(
-        probe("V103"), "P505", "Ingress front", "Let the load balancer's security group", "console"
+        probe("V103"), "P505", "Ingress front", "Let the load balancer, and the nodes", "console"
     ),
     "one replica": Row(
         both(alone, probe("V301", **backends("10.244.2.1", OUTSIDE))),

@@ -1068,6 +1068,34 @@ def test_a_services_own_address_leads_past_each_target() -> None:
     assert [one["code"] for one in result["targets"]] == ["V503", "V105"], result["reason"]
 
 
+@pytest.mark.parametrize(
+    ("directly", "place", "code"),
+    [
+        (proxied("append", OWN), "vpc", "V103"),
+        # It writes the header anew, as ingress-nginx does by itself.
+        (proxied("replace", OWN), "vpc", "V001"),
+        (None, "vpc", "V001"),
+        # A private address is another's elsewhere, and in the cluster each node answers.
+        (proxied("append", OWN), "outside", "V001"),
+        (proxied("append", OWN), "node", "V423"),
+    ],
+)
+def test_a_node_port_of_the_ingress_controller(
+    directly: Behaviour | None, place: str, code: str
+) -> None:
+    """Behind a proxy in front of the nodes that the application counts on."""
+    with Server(proxied("append", f"{CLIENT}, {CDN}")) as front, ExitStack() as stack:
+        port = front.port
+        if directly is not None:
+            port = stack.enter_context(Server(directly, address=(OWN, 0))).port
+        bypass = {"controller": [f"{OWN}:{port}"]}
+        options = {**PAST, "bypass": bypass, "timeout": 2, "vantage": place}
+        result = probe(url=front.url, **options)
+    assert result["code"] == code, result["reason"]
+    ways = {(entry["way"], entry["tls"]) for entry in result["bypass"]}
+    assert ways == ({("controller", False), ("controller", True)} if place == "vpc" else set())
+
+
 @pytest.mark.parametrize("version", ["PROXY TCP4", SECOND])
 def test_who_gets_past_who_writes_the_proxy_protocol_writes_it_himself(version: str) -> None:
     """Behind a load balancer that writes it, what a client writes is no request any more."""
