@@ -20,6 +20,7 @@ from ansible_collections.kestrel.real_ip.plugins.module_utils._scenarios import 
 )
 from ansible_collections.kestrel.real_ip.plugins.module_utils._settings import (
     misspelt,
+    nested,
     problems,
     values_of,
 )
@@ -46,11 +47,11 @@ class ActionModule(DirectAction):
         given = settings(self._templar, variables)
         host = variables.get("inventory_hostname", "")
         # Without those that the roles themselves have.
-        names = [*variables.get("hostvars", {}).get(host, {})]
-        wrong = _wrong(given) + mistaken(names) + misspelt(names)
+        had = variables["hostvars"].raw_get(host)
+        wrong = _wrong(given) + mistaken(had) + misspelt(variables) + nested({**had, **given})
         for point in variables.get("groups", {}).get("real_ip_vantages", []):
-            own = _wrong(settings(self._templar, variables["hostvars"][point]))
-            own += misspelt([*variables["hostvars"][point]])
+            had = variables["hostvars"].raw_get(point)
+            own = _wrong(settings(self._templar, had)) + misspelt(had) + nested(had)
             wrong += [f"{point}: {text}" for text in own if text not in wrong]
         if wrong:
             result.update(failed=True, msg="Nothing was changed. " + "; ".join(wrong))

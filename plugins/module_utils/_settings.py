@@ -245,6 +245,30 @@ def misspelt(names: t.Iterable[str]) -> list[str]:
     ]
 
 
+#: Names under which somebody may write variables as in an inventory, or without what they begin by
+_NESTS = ("vars", "all", "ungrouped", "hosts", "children", "real_ip", "realip")
+
+
+def nested(variables: Mapping[str, t.Any]) -> list[str]:
+    """What is wrong with variables that stand within another one, where nobody reads them: those
+    that a host has in no other way, whatever name they have there.
+    """
+    return [
+        f"{nest}: {name} stands within it, where nobody reads it: expected it by itself"
+        for nest in _NESTS
+        for name in sorted({*_within(variables.get(nest))})
+        if name not in variables
+    ]
+
+
+def _within(value: t.Any) -> t.Iterator[str]:
+    if not isinstance(value, Mapping):
+        return
+    for key, one in value.items():
+        yield from (name for name in (str(key), f"real_ip_{key}") if name in SETTINGS)
+        yield from _within(one)
+
+
 def _contradictions(values: Mapping[str, t.Any]) -> list[str]:
     found = []
     wanted = values["real_ip_ingress_class"]

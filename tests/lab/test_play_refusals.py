@@ -495,6 +495,28 @@ def test_variables_beside_a_playbook_that_imports_ours_are_refused(
     assert f"Of no effect is {misspelt}: expected" in " ".join(run.output.split())
 
 
+def test_variables_within_others_and_of_another_spelling_are_refused(
+    playbooks: Playbooks, tmp_path: Path
+) -> None:
+    """As of who writes a file of variables like an inventory, or an import with a mistake."""
+    inventory = tmp_path / "hosts.yml"
+    inventory.write_text("real_ip_clusters: {hosts: {one: {ansible_connection: local}}}\n")
+    (tmp_path / "group_vars").mkdir()
+    file = tmp_path / "group_vars" / "real_ip_clusters.yml"
+    file.write_text("vars: {real_ip_url: 'http://192.0.2.1/'}\nreal_ip: {samples: 1}\n")
+    own = tmp_path / "own.yml"
+    ours = {"import_playbook": str(REPOSITORY / "playbooks" / "verify.yml")}
+    own.write_text(yaml.safe_dump([{**ours, "vars": {"realip_strategy": "leftmost"}}]))
+    run = playbooks.run(str(own), "-i", str(inventory))
+    assert (run.status, run.verdict) == (2, "not_run"), run.output
+    for name, told in (
+        ("vars", "real_ip_url stands within it"),
+        ("real_ip", "real_ip_samples stands within it"),
+        ("realip_strategy", "no such variable: did you mean real_ip_strategy?"),
+    ):
+        assert f"{name}: {told}" in run.line
+
+
 @pytest.mark.parametrize("given", ["real_ip_ingress=shop", "real_ip_service=shop"])
 def test_what_only_a_diagnosis_looks_at_is_not_taken_for_what_is_verified(
     playbooks: Playbooks, given: str

@@ -4,11 +4,14 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 from ansible_collections.kestrel.real_ip.plugins.module_utils._settings import (
     SETTINGS,
     SettingError,
     misspelt,
+    nested,
     problems,
     value_of,
 )
@@ -148,6 +151,23 @@ def test_every_default_is_a_value_of_its_own_variable(name: str) -> None:
 def test_a_name_of_another_spelling(name: str, meant: str | None) -> None:
     told = [f"{name}: no such variable: did you mean {meant}?"] if meant else []
     assert misspelt([name, "inventory_hostname"]) == told
+
+
+@pytest.mark.parametrize(
+    ("variables", "told"),
+    [
+        # A file of group_vars that was written as an inventory
+        ({"vars": {"real_ip_url": "http://a.example/"}}, ["vars: real_ip_url"]),
+        ({"all": {"vars": {"real_ip_url": "http://a.example/"}}}, ["all: real_ip_url"]),
+        ({"real_ip": {"url": "http://a.example/", "x": 1}}, ["real_ip: real_ip_url"]),
+        # Somebody's own structure, from which the variable is made
+        ({"real_ip": {"url": "x"}, "real_ip_url": "{{ real_ip.url }}"}, []),
+        ({"vars": {"http_port": 80}, "all": "x", "hosts": ["real_ip_url"]}, []),
+        ({"clusters": {"one": {"real_ip_url": "x"}}}, []),
+    ],
+)
+def test_variables_that_stand_within_others(variables: dict[str, Any], told: list[str]) -> None:
+    assert [text.partition(" stands")[0] for text in nested(variables)] == told
 
 
 PROBLEMS = [
