@@ -196,7 +196,7 @@ def through_here(
             own = parse_address(address)
             # Over loopback it may be a tunnel that ends elsewhere.
             if own and not own.address.is_loopback:
-                for target in _listeners(visit.target, address, around):
+                for target in _listeners(visit.tried, address, around):
                     # What stands in front can ask for another name than the target's.
                     asked = _hosts(_opened(target), _called(target, around.hosts))
                     found += [Way(OWN, (number,), one) for one in asked]
@@ -282,7 +282,7 @@ def _both(
 ) -> Iterable[tuple[tuple[int, ...], Target]]:
     """For all targets that ask the same, each place without TLS and with it."""
     for numbers in _alike(visits) if places else ():
-        target = visits[numbers[0]].target
+        target = visits[numbers[0]].tried
         for host, port in places:
             there = _to(target, host, port)
             for one in (_plain(there), _secured(there, target.endpoint, around)):
@@ -303,7 +303,7 @@ def _to_balancer(
         front = {station.address.remote for station in visit.stations} - own
         for address in (one for one in known if one not in front if front or one in unmet):
             names = [*around.hosts, *known[address], *called]
-            for target in _listeners(visit.target, str(address), around):
+            for target in _listeners(visit.tried, str(address), around):
                 for one in _hosts(target, _called(target, names)):
                     found.append(Way("load_balancer", (number,), one))
     return found

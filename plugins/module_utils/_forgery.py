@@ -59,6 +59,13 @@ class Forgery(NamedTuple):
         return len({name for name, _value in self.lines}) < len(self.lines)
 
     @property
+    def is_well_formed(self) -> bool:
+        """Whether its header is there and has nothing but addresses, as a proxy writes them."""
+        own = [value for name, value in self.lines if name == self.header]
+        known = {_element(self.header, value) for value in self.values}
+        return bool(own) and all(known.issuperset(value.split(", ")) for value in own)
+
+    @property
     def alone(self) -> bool:
         return len({name for name, _value in self.lines}) == 1
 
@@ -161,14 +168,19 @@ CARRIERS = frozenset(name.lower() for name in (*HEARSAY, *_RUMOURS))
 #: By these a request looks like one that came through a proxy, for who believes only such.
 _COMPANIONS = (
     ("CF-Ray", "8f6666666666666-FRA"),
+    ("CF-IPCountry", "DE"),
+    ("CF-Visitor", '{"scheme":"https"}'),
+    ("Front-End-Https", "on"),
     ("Via", "1.1 front"),
     ("X-Forwarded-Port", "443"),
     ("X-Forwarded-Proto", "https"),
+    ("X-Forwarded-Scheme", "https"),
+    ("X-Forwarded-Ssl", "on"),
 )
 # Not everywhere a request with these arrives, so that they stand in one of its own.
 _FROM_ELSEWHERE = (
     ("X-Forwarded-Host", "front.example"),
-    ("CDN-Loop", "front"),
+    ("CDN-Loop", "cloudflare"),
     ("X-Amz-Cf-Id", "f6666666666666666666666666666666666666666666666666666w=="),
     ("X-Azure-FDID", "66666666-6666-6666-6666-666666666666"),
 )
@@ -180,17 +192,31 @@ def _unlike(candidates: Iterable[Address], avoided: Sequence[Network]) -> list[s
     return [str(one) for one in islice(free, 1)]
 
 
-def _values(expected: Sequence[Network], trusted_ranges: Sequence[str]) -> list[str]:
+def _trusted(expected: Sequence[Network], trusted_ranges: Sequence[str]) -> list[str]:
     trusted = (
         network[place % network.num_addresses]
         for network in parse_ranges(trusted_ranges)
         for place in (1, 2)
     )
+    return _unlike(trusted, expected)
+
+
+def _values(expected: Sequence[Network], trusted_ranges: Sequence[str]) -> list[str]:
     return [
         *_unlike(map(ip_address, _PUBLIC), expected),
         *_unlike(map(ip_address, _DOCUMENTATION), expected),
-        *_unlike(trusted, expected),
+        *_trusted(expected, trusted_ranges),
     ]
+
+
+def _names(header: str | None) -> dict[str, str]:
+    """The headers that are forged alone, by their names in lower case: those that are read, written
+    as the standards do, since the fate of a header is reported under that name.
+    """
+    known = ("X-Real-IP", *_LISTS)
+    return {name.lower(): name for name in (header or DEFAULT_HEADER, *known)} | {
+        name.lower(): name for name in known
+    }
 
 
 def _element(header: str, value: str) -> str:
@@ -278,6 +304,50 @@ def _prefaces(value: str) -> Iterable[tuple[str, str]]:
     yield "PROXY v2", f"\r\n\r\n\0\r\nQUIT\n\x21{family}\0{chr(len(block))}{block}"
 
 
+def _counted(names: Iterable[str], value: str) -> list[tuple[str, str]]:
+    """A line of each name; those of lists are as long as any that proxies are counted in."""
+    return [
+        (name, ", ".join([_element(name, value)] * (_SEVERAL[-1] if name in _LISTS else 1)))
+        for name in names
+    ]
+
+
+def _after_prefaces(
+    read: str, lines: tuple[tuple[str, str], ...], values: tuple[str, ...], senders: Iterable[str]
+) -> Iterable[Forgery]:
+    """The lines after the PROXY protocol: who takes nothing without that may believe them too."""
+    for within in (False, True):
+        for sender in senders:
+            for _name, preface in _prefaces(sender):
+                yield Forgery(read, lines, values, preface=preface, within=within)
+
+
+def beside(header: str | None, seen: str, told: str) -> tuple[Forgery, ...]:
+    """Forged requests with addresses beside the one that honest requests show, which is served: who
+    serves some networks only, and goes by what a client writes, refuses all others.
+
+    ``told``: all that honest requests show of addresses; those in it may be a proxy's.
+    """
+    own = ip_address(seen)
+    near = [str(type(own)(int(own) ^ bit)) for bit in (1, 2, 3, 4, 5)]
+    first, second = [*(one for one in near if not _holds(told, [one])), *near][:2]
+    names = _names(header)
+    read = names[(header or DEFAULT_HEADER).lower()]
+    lines = (*_counted(names.values(), first), *_COMPANIONS)
+    return (
+        *(Forgery(name, ((name, _element(name, first)),), (first,)) for name in names.values()),
+        # By a second one it is known that none of them is seen by chance.
+        *(Forgery(name, ((name, _element(name, second)),), (second,)) for name in names.values()),
+        *(
+            Forgery(kind, (), (first,), preface=preface, within=within)
+            for within in (False, True)
+            for kind, preface in _prefaces(first)
+        ),
+        *_after_prefaces(read, lines, (first,), [first]),
+        Forgery(read, lines, (first,)),
+    )
+
+
 def forgeries(
     header: str | None, expected: Sequence[Network], trusted_ranges: Sequence[str] | None
 ) -> tuple[Forgery, ...]:
@@ -285,10 +355,7 @@ def forgeries(
     values = _values(expected, trusted_ranges or ())
     if not values:
         return ()
-    known = ("X-Real-IP", *_LISTS)
-    names = {name.lower(): name for name in (header or DEFAULT_HEADER, *known)}
-    # As the standards write them: the fate of a header is reported under this name.
-    names.update({name.lower(): name for name in known})
+    names = _names(header)
     dashed = [name for name in names.values() if "-" in name]
     # Who looks for names without any dash, or drops those, may miss the one with both.
     underscored = [name.replace("-", "_") for name in dashed]
@@ -332,7 +399,10 @@ def forgeries(
     )
     lines = (*everything, *rumours, *_COMPANIONS)
     lines_6 = (*everything_6, *over_ipv6, *_COMPANIONS)
+    counted = (*_counted(names.values(), values[0]), *rumours, *_COMPANIONS)
     read = names[(header or DEFAULT_HEADER).lower()]
+    # Who takes that protocol from some only goes by what it says of them.
+    senders = dict.fromkeys([values[0], *_trusted(expected, trusted_ranges or ())])
     return (
         *(Forgery(name, one, all_values) for name, one in (*forms, *hearsay, hops, more_hops)),
         *(Forgery(name, one, near_values) for name, one in alike),
@@ -343,6 +413,8 @@ def forgeries(
             for within in (False, True)
             for name, one in _prefaces(values[0])
         ),
+        *_after_prefaces(read, counted, all_values, senders),
+        Forgery(read, counted, all_values),
         Forgery(read, lines_6, all_values),
         Forgery(read, (*everything, *_COMPANIONS, *_FROM_ELSEWHERE), all_values),
         Forgery(read, lines, all_values, repeated=True),

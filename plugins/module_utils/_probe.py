@@ -35,7 +35,7 @@ from ansible_collections.kestrel.real_ip.plugins.module_utils._echo import (
     NoEcho,
     caller,
 )
-from ansible_collections.kestrel.real_ip.plugins.module_utils._forgery import Forgery
+from ansible_collections.kestrel.real_ip.plugins.module_utils._forgery import Forgery, beside
 from ansible_collections.kestrel.real_ip.plugins.module_utils._language import joined, phrase
 from ansible_collections.kestrel.real_ip.plugins.module_utils._verdict import (
     Path,
@@ -462,10 +462,14 @@ class Station:
     """One address of a target. ``goal``: honest requests that are to be sent.
 
     ``todo``: what was not sent yet, None for an honest request; ``busy``: requests under way;
+    ``learned``: whether the target has what is forged because of what honest requests show;
     ``result`` is what the survey's ``finish`` made of it, after which the samples are dropped.
     """
 
-    __slots__ = ("address", "busy", "forged", "goal", "path", "result", "samples", "target", "todo")
+    __slots__ = (
+        *("address", "busy", "forged", "goal", "learned", "path", "result", "samples", "target"),
+        "todo",
+    )
 
     def __init__(self, target: Target, address: SocketAddress) -> None:
         self.target = target
@@ -473,6 +477,8 @@ class Station:
         endpoint = target.endpoint
         self.path = Path(endpoint.label or endpoint.host, endpoint.port, address.remote)
         self.goal = 0
+        # Ways around are made of a target that knows already.
+        self.learned = target.knocks
         self.busy = 0
         self.todo: deque[Forgery | None] = deque()
         self.samples: list[Sample] = []
@@ -490,8 +496,20 @@ class Station:
             self.todo.extend(self._untried() or self._again(most))
         return bool(self.todo)
 
+    def _learn(self) -> None:
+        """Forge what is like the address that is served here as well."""
+        answers = [one for one in self.samples if is_answer(one) and one.seen]
+        if self.learned or not answers or not self.target.forgeries:
+            return
+        self.learned = True
+        seen = str(answers[0].seen)
+        told = " ".join([answers[0].peer or "", *(value for _name, value in answers[0].lines)])
+        more = beside(self.target.question.strategy.header, seen, told)
+        self.target = self.target._replace(forgeries=(*self.target.forgeries, *more))
+
     def _untried(self) -> list[Forgery]:
         """What to forge that was not: all of it where anything was answered."""
+        self._learn()
         tried = {id(forgery) for forgery, _sample in self.forged}
         left = [one for one in self.target.trials if id(one) not in tried]
         samples = [*self.samples, *(sample for _forgery, sample in self.forged)]
@@ -519,6 +537,12 @@ class Visit:
         self.target = target
         self.stations: list[Station] = []
         self.failure = _TOO_LATE
+
+    @property
+    def tried(self) -> Target:
+        """The target with all that was forged at its addresses, or at one of them."""
+        tried = [station.target for station in self.stations]
+        return max(tried, key=lambda one: len(one.forgeries), default=self.target)
 
 
 class Survey:

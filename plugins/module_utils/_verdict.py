@@ -995,10 +995,13 @@ def is_tested(strategy: Strategy, forged: Forged) -> bool:
 
 
 def _aims_at(forgery: Forgery, strategy: Strategy) -> bool:
-    if forgery.preface:
+    if not forgery.lines:
         return False
     if strategy.strategy == "peer":
-        return True
+        return not forgery.preface
+    # Who serves some addresses only, and refuses what he reads, answers what he can't read.
+    if not forgery.is_well_formed:
+        return False
     # Names with underscores and private addresses may be passed over by who reads the header.
     wanted_public = strategy.strategy in ("leftmost_non_private", "rightmost_non_private")
     values = forgery.public if wanted_public else forgery.values
@@ -1017,10 +1020,15 @@ def deceived(
     # Where honest requests show the prober's own address alone, another one of the range is none.
     alike = {sample.code for sample in answers}
     firsts = {sample.seen if sample.first is None else sample.first for sample in answers}
+    # What an expected range has beside the address that honest requests show: by chance one of
+    # these is seen where the prober has several.
+    near = {s.seen for one, s in forged if is_answer(s) and _matches(s) and _chosen(one, s)} - shown
     wrong = [
         (not _chosen(forgery, sample), forgery, sample.seen or phrase("no address"))
         for forgery, sample in forged
-        if is_answer(sample) and not (_matches(sample) and sample.code in alike | {"V001"})
+        if is_answer(sample)
+        if not (_matches(sample) and sample.code in alike | {"V001"})
+        or (len(near) > 1 and sample.seen in near and _chosen(forgery, sample))
         if sample.code != "V420" and sample.seen not in shown
         # No header changes a socket's peer.
         if forgery.preface or not on_layer_4
@@ -1068,7 +1076,11 @@ def _other_peers(
     """
     if strategy.strategy != "peer":
         return None
-    tried = [(one, sample) for one, sample in forged if one.lines and is_answer(sample)]
+    tried = [
+        (one, sample)
+        for one, sample in forged
+        if one.lines and not one.preface and is_answer(sample)
+    ]
     named = [(one, sample) for one, sample in tried if _chosen(one, sample)]
     if named:
         forgery, sample = min(named, key=lambda one: _plainness(one[0]))

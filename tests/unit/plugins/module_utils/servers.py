@@ -242,6 +242,29 @@ def only_with(name: str, behaviour: Behaviour, other: Behaviour | None = None) -
     return behave
 
 
+def serves_only(network: str, client: str) -> Behaviour:
+    """An echo app behind a proxy that believes a client's list, and serves one network only, as
+    nginx with realip for everybody and ``allow``. What is no address counts for nothing.
+    """
+    served = ipaddress.ip_network(network, strict=False)
+
+    def behave(connection: Connection) -> None:
+        given = connection.read()[1:]
+        told = [value.partition(",")[0] for value in _values(given, "X-Forwarded-For")]
+        try:
+            address = ipaddress.ip_address(told[0] if told else client)
+        except ValueError:
+            address = ipaddress.ip_address(client)
+        if address not in served:
+            connection.send(response(b"", "403 Forbidden"))
+            return
+        lines = [line for line in given if not _FORWARDING.match(line[0])]
+        lines += [(name, str(address)) for name in ("X-Forwarded-For", "X-Real-IP")]
+        connection.send(response(json.dumps({"kestrel": 1, "headers": lines}).encode()))
+
+    return behave
+
+
 def hangs_where_forged(client: str) -> Behaviour:
     """An echo app that answers honest requests at once and forged ones too late."""
 

@@ -15,6 +15,7 @@ from ansible_collections.kestrel.real_ip.plugins.module_utils._forgery import (
     FATES,
     HEARSAY,
     Forgery,
+    beside,
     fate,
     fates,
     forgeries,
@@ -81,7 +82,7 @@ def test_each_header_is_forged_with_each_kind_of_address() -> None:
 )
 def test_the_proxy_protocol(avoided: list[str], line: str, kind: str, packed: str) -> None:
     sent = forgeries(None, parse_ranges(avoided), ["2001:db8::/32"])
-    first, second, *others = [one for one in sent if one.preface]
+    first, second, *others = [one for one in sent if one.preface and not one.lines]
     assert others == [one._replace(within=True) for one in (first, second)]
     assert (first.preface, first.lines) == (f"PROXY {line} 6666 80\r\n", ())
     # As in the protocol's specification, section 2.2
@@ -112,12 +113,66 @@ def test_one_request_has_every_header_and_is_repeated() -> None:
         assert told["Via"], "as if it came through a proxy"
         assert told["Forwarded"] == "for=6.6.6.6"
         # A second one says the same of a client with IPv6.
-        [alike] = [one for one in sent if len(one.lines) == len(told) and one is not everything]
+        others = [one for one in sent if {*dict(one.lines)} == {*told} and one is not everything]
+        [alike] = [one for one in others if dict(one.lines)["X-Real-IP"] == "2606:6666::6"]
         told_6 = dict(alike.lines)
-        assert {*told_6} == {*told}
-        assert told_6["X-Real-IP"] == told_6["True-Client-IP"] == "2606:6666::6"
+        assert told_6["True-Client-IP"] == "2606:6666::6"
         assert told_6["Forwarded"] == 'for="[2606:6666::6]"'
         assert not alike.alone
+        # And one to who looks for several entries of a list as well, alone and after that protocol.
+        counted, *after = [one for one in others if one is not alike][::-1]
+        assert dict(counted.lines)[XFF] == ", ".join(["6.6.6.6"] * 5)
+        assert counted.opens
+        assert {one.lines for one in after} == {counted.lines}
+        assert {one.preface[:5] for one in after} == {"PROXY", "\r\n\r\n\0"}
+
+
+def test_who_believes_the_proxy_protocol_of_trusted_ranges_only() -> None:
+    sent = forgeries(None, parse_ranges([]), ["10.0.0.0/8"])
+    first_versions = {one.preface for one in sent if one.lines and one.preface[:5] == "PROXY"}
+    assert {text.split()[2] for text in first_versions} == {"6.6.6.6", "10.0.0.1"}
+
+
+@pytest.mark.parametrize(
+    ("seen", "told", "near"),
+    [
+        ("203.0.113.10", "", ["203.0.113.11", "203.0.113.8"]),
+        # What honest requests show may be a proxy's.
+        ("203.0.113.10", "198.51.100.1 203.0.113.11, 203.0.113.10", ["203.0.113.8", "203.0.113.9"]),
+        ("2001:db8::a", "", ["2001:db8::b", "2001:db8::8"]),
+    ],
+)
+def test_addresses_beside_the_one_that_is_served(seen: str, told: str, near: list[str]) -> None:
+    """They are in the networks that somebody serves who serves that one."""
+    sent = beside("X-Client-IP", seen, told)
+    assert [*dict.fromkeys(value for one in sent for value in one.values)] == near
+    for name in ("X-Client-IP", XFF, "X-Real-IP", "Forwarded"):
+        alone = [one.lines[0][1] for one in sent if one.header == name and len(one.lines) == 1]
+        assert [any(value in line for line in alone) for value in near] == [True, True], name
+    plain = [one for one in sent if one.preface and not one.lines]
+    assert {one.header for one in plain} == {"PROXY", "PROXY v2"}
+    everything = [one for one in sent if len(one.lines) > 1]
+    assert {bool(one.preface) for one in everything} == {True, False}
+    assert all(dict(one.lines)[XFF].count(near[0]) == 5 for one in everything)
+
+
+@pytest.mark.parametrize(
+    ("name", "line", "well_formed"),
+    [
+        (XFF, "6.6.6.6", True),
+        (XFF, "6.6.6.6, 192.0.2.66", True),
+        ("Forwarded", "for=6.6.6.6", True),
+        ("Forwarded", "for=6.6.6.6;proto=https", False),
+        (XFF, "unknown", False),
+        (XFF, '"6.6.6.6"', False),
+        (XFF, "6.6.6.6:6666", False),
+        (XFF, "", False),
+        (XFF.lower(), "6.6.6.6", False),
+    ],
+)
+def test_who_reads_addresses_may_read_nothing_else(name: str, line: str, well_formed: bool) -> None:
+    values, header = ("6.6.6.6", "192.0.2.66"), {XFF.lower(): XFF}.get(name, name)
+    assert Forgery(header, ((name, line),), values).is_well_formed is well_formed
 
 
 @pytest.mark.parametrize(

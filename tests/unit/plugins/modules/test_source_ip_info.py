@@ -49,6 +49,7 @@ from ansible_collections.kestrel.real_ip.tests.unit.plugins.module_utils.servers
     response,
     says,
     server_tls,
+    serves_only,
     silent,
     takes_proxy_lines,
 )
@@ -496,6 +497,41 @@ def test_proxies_that_believe_some_forged_requests_only(mode: str, code: str, li
     assert line in result["reason"]
 
 
+@pytest.mark.parametrize(
+    ("network", "expected", "code", "says"),
+    [
+        # The office's, in which others are too, and who writes one of its addresses gets in
+        (f"{CLIENT}/31", CLIENT, "V101", "made"),
+        (f"{CLIENT}/24", CLIENT, "V101", "made"),
+        ("203.0.113.0/24", "203.0.113.0/24", "V101", "made"),
+        # Nothing that can be read is answered, and what can't be read shows nothing.
+        (f"{CLIENT}/32", CLIENT, "V001", "; forgery not tested"),
+        ("0.0.0.0/0", CLIENT, "V101", "made it 6.6.6.6"),
+    ],
+)
+def test_a_proxy_that_serves_some_clients_only_by_what_they_write(
+    network: str, expected: str, code: str, says: str
+) -> None:
+    with Server(serves_only(network, CLIENT)) as running:
+        result = probe(url=running.url, expected_source=[expected], forge=True)
+    assert result["code"] == code, result["reason"]
+    assert says in result["reason"]
+
+
+def test_another_address_of_an_expected_range_can_be_seen_by_chance() -> None:
+    """Where the prober is translated to several in turn: one alone shows nothing."""
+    other = "203.0.113.21"
+
+    def behave(connection: Connection) -> None:
+        now = other if any(value == other for _name, value in connection.read()[1:]) else CLIENT
+        proxied("replace", now)(connection)
+
+    with Server(behave) as running:
+        result = probe(url=running.url, expected_source=["203.0.113.0/24"], forge=True)
+    # Of this cluster nothing is known that the range could hold as well.
+    assert result["code"] == "V413", result["reason"]
+
+
 @pytest.mark.parametrize("layer", ["l4", "l7"])
 @pytest.mark.parametrize("version", ["PROXY TCP4", SECOND])
 def test_who_takes_the_proxy_protocol_from_anybody(layer: str, version: str) -> None:
@@ -689,6 +725,8 @@ def around(
             behaviour = proxied(directly, "203.0.113.9")
             if directly == "PROXY":
                 behaviour = takes_proxy_lines("203.0.113.9")
+            elif directly.startswith("serves "):
+                behaviour = serves_only(f"{CLIENT}/31", "203.0.113.9")
             elif directly == "hangs":
                 behaviour = hangs_where_forged("203.0.113.9")
             elif directly == "PROXY only":
@@ -1058,6 +1096,17 @@ def test_a_load_balancer_that_knows_a_host_with_its_port_only_or_without(
     assert result["code"] == "V103", result["reason"]
 
 
+@pytest.mark.parametrize("name", ["CF-Ray", "X-Forwarded-Proto", "X-Forwarded-Ssl", "CF-IPCountry"])
+def test_a_load_balancer_behind_three_proxies_that_wants_what_they_write(name: str) -> None:
+    """Who walks around them writes that beside a list that is as long."""
+    seen = f"{CLIENT}, {CDN}, 203.0.113.8"
+    directly = only_with(name, proxied("append", "203.0.113.9"))
+    with Server(proxied("append", seen)) as front, Server(directly, address=(OWN, front.port)):
+        options = {**PAST, "trusted_count": 3, "timeout": 2}
+        result = probe(url=front.url, **options)
+    assert result["code"] == "V103", result["reason"]
+
+
 def test_a_services_own_address_leads_past_each_target() -> None:
     """The first of them gives no answer, which can be accepted, and must hide nothing."""
     with Server(proxied("append", CLIENT)) as front, Server(echo(None)) as own:
@@ -1217,6 +1266,9 @@ def test_a_load_balancer_that_takes_the_proxy_protocol_directly(
         ("only with CDN-Loop", {}),
         ("only with X-Forwarded-For", {}),
         ("PROXY only", REAL_IP),
+        # A header counts there as well, after that protocol.
+        ("PROXY only", {}),
+        ("serves the client's network", REAL_IP),
         ("silent without Via", {"timeout": 1.5}),
         ("silent without X-Forwarded-For", {"timeout": 1.5}),
     ],
