@@ -105,10 +105,19 @@ class _Url(NamedTuple):
     path: str
 
 
+#: Letters that IDNA 2003, which Python knows, makes others of, and IDNA 2008 keeps (RFC 5894, 7.2):
+#: the sharp s, the final sigma and the two joiners
+_OTHERWISE = frozenset("\u00df\u1e9e\u03c2\u200c\u200d")
+
+
 def _host(option: str, text: str, value: str) -> str:
     """The host as the resolver and TLS take it: names in ASCII, no dot at the end."""
     if parse_address(text):
         return text
+    if set(text) & _OTHERWISE:
+        raise WrongArgument(
+            option, value, f"{printable(text)!r} is another name to others: give its xn-- form"
+        )
     try:
         name = text.rstrip(".").encode("idna").decode("ascii")
     except UnicodeError:

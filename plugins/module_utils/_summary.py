@@ -324,10 +324,11 @@ def everywhere(probe: Data, probes: t.Iterable[Data]) -> Data:
 def to_diagnose(probes: t.Iterable[Data]) -> Data:
     """The first result that is bad, as the cause is looked for by it; empty without one.
 
-    ``probes``: of all vantage points; those without a verdict say nothing.
+    ``probes``: of all vantage points; those without a verdict, or whose verdict was taken back, say
+    nothing.
     """
     several = list(probes)
-    bad = (one for one in several if one.get("verdict", VERDICTS[-1]) != VERDICTS[-1])
+    bad = (one for one in several if one.get("verdict") in VERDICTS[:-1])
     return everywhere(next(bad, {}), several)
 
 

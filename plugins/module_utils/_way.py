@@ -247,16 +247,11 @@ def _asked_of(front: t.Mapping[str, t.Any], options: t.Mapping[str, t.Any]) -> _
     )
 
 
-def _unaddressed(front: t.Mapping[str, t.Any] | None) -> dict[str, str]:
-    """The kind and name of what is in front and has no address, to the command that shows it."""
-    if front is None:
-        return {}
-    metadata, kind = front["metadata"], front.get("kind", "Service")
-    return {
-        f"{kind} {metadata['name']}": (
-            f"kubectl -n {metadata['namespace']} describe {kind.lower()} {metadata['name']}"
-        )
-    }
+def _unaddressed(kind: str, namespace: str, name: str) -> dict[str, str]:
+    """The kind and name of what is in front and has no address, or isn't there, to the command that
+    shows it.
+    """
+    return {f"{kind} {name}": f"kubectl -n {namespace} describe {kind.lower()} {name}"}
 
 
 def read_way(cluster: Cluster, namespace: str, options: t.Mapping[str, t.Any]) -> dict[str, t.Any]:
@@ -299,6 +294,7 @@ def read_way(cluster: Cluster, namespace: str, options: t.Mapping[str, t.Any]) -
         "gateways": _GATEWAYS,
     }
     unread = {key: reader.grants[one] for key, one in missed.items() if one in reader.grants}
+    named = (INGRESS if options["ingress"] else "Service", namespace, options["ingress"] or name)
     forms = [(host, form) for host, sent in asked.places for form in read_as(sent)]
     usually = [(host, asked.path) for host in asked.hosts], [one["url"] for one in asked.targets]
     reachable = front and (not url or may_listen(front, service, url))
@@ -326,7 +322,7 @@ def read_way(cluster: Cluster, namespace: str, options: t.Mapping[str, t.Any]) -
         "kept_by": kept_by(ingress, service),
         "cluster_addresses": known,
         "bypass": {
-            "unaddressed": _unaddressed(front) if url and not asked.addresses else {},
+            "unaddressed": _unaddressed(*named) if url and not asked.addresses else {},
             **around(asked_first, receiving, service, front, reached, entries),
             "ingresses": elsewhere(front or {}, led_to, others),
             "routes": by_gateway(front or {}, led_to, routes, gateways),

@@ -9,8 +9,10 @@ import sys
 import time
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
+import yaml
 
 from tests.lab.playbooks import EXPECTED, NAMESPACE, REPOSITORY, Playbooks, Run
 
@@ -232,7 +234,7 @@ def test_a_gateway_of_the_same_pods_is_told(deployed: Playbooks) -> None:
 
 
 def test_one_pod_of_several_does_not_speak_for_those_that_it_keeps_requests_from(
-    deployed: Playbooks,
+    deployed: Playbooks, tmp_path: Path
 ) -> None:
     """The image's app names no pod, so that one alone looks like all of them."""
     patch = ("patch", "service", "real-ip-service", "-n", NAMESPACE, "-p")
@@ -242,9 +244,61 @@ def test_one_pod_of_several_does_not_speak_for_those_that_it_keeps_requests_from
         assert (run.status, run.verdict) == (2, "not_run"), run.output
         assert "one of its 2 pods may have answered all requests" in run.line
         assert "Service spec.sessionAffinity can keep each client" in run.line
+        # Who rescues the role's failure in a play of his own finds no verdict either.
+        run = _of_ones_own(deployed, tmp_path, IN_TURN)
+        assert "the last one says not_run" in run.output
     finally:
         deployed.kubectl(*patch, json.dumps({"spec": {"sessionAffinity": "None"}}))
     assert deployed.run("verify", *MINE).verdict == "preserved"
+
+
+#: A play of one's own
+OWN: list[dict[str, Any]] = [
+    {
+        "name": "Verify twice",
+        "hosts": "localhost",
+        "connection": "local",
+        "gather_facts": False,
+        "vars": {"real_ip_expected_source": EXPECTED},
+    }
+]
+VERIFY = "kestrel.real_ip.verify"
+IN_TURN = {
+    "tasks": [
+        {
+            "name": "Verify one",
+            "block": [{"ansible.builtin.include_role": {"name": VERIFY}, "name": "Verify"}],
+            "rescue": [{"ansible.builtin.meta": "noop", "name": "Go on"}],
+        },
+        {
+            "name": "Say it",
+            "ansible.builtin.debug": {
+                "msg": "the last one says {{ __verify_probe.verdict | default('nothing') }}"
+            },
+        },
+    ],
+}
+
+
+def _of_ones_own(deployed: Playbooks, directory: Path, *parts: dict[str, Any]) -> Run:
+    plays = [{**OWN[0], **part} for part in parts]
+    (directory / "own.yml").write_text(yaml.safe_dump(plays, sort_keys=False))
+    collections = str(REPOSITORY / "playbooks" / "collections")
+    return deployed.run(
+        str(directory / "own.yml"), environment={"ANSIBLE_COLLECTIONS_PATH": collections}
+    )
+
+
+def test_a_second_verification_in_a_play_of_ones_own_is_one(
+    deployed: Playbooks, tmp_path: Path
+) -> None:
+    """Ansible runs equal roles of a list once, and what the first one registered stays."""
+    run = _of_ones_own(deployed, tmp_path, {"roles": [VERIFY, VERIFY]})
+    assert run.status == 0, run.output
+    assert run.output.count("TASK [kestrel.real_ip.verify : Probe and judge]") == 2
+    gone = {**IN_TURN, "vars": {**OWN[0]["vars"], "real_ip_namespace": "gone"}}
+    run = _of_ones_own(deployed, tmp_path, IN_TURN, gone)
+    assert re.findall("the last one says (\\w+)", run.output) == ["preserved", "nothing"]
 
 
 def test_never_preserved_without_a_ready_pod(deployed: Playbooks) -> None:

@@ -400,6 +400,11 @@ backend balancer
 """
 # As for a CDN, but anybody is believed.
 HEARSAY = "set_real_ip_from 0.0.0.0/0; real_ip_header True-Client-IP;"
+# As the annotation for an allowlist, where anybody's list is believed
+FOR_A_NETWORK = (
+    "set_real_ip_from 0.0.0.0/0; real_ip_header X-Forwarded-For; real_ip_recursive on;"
+    f" allow {CLIENT_ADDRESS}/28; deny all;"
+)
 # It adds to the line if it is told to use its peer's address, and else to nothing.
 ENVOY = """
 static_resources:
@@ -484,6 +489,7 @@ FRONTS: dict[str, Front] = {
     "nginx": _nginx(),
     "nginx to a path": (_nginx()[0], _nginx()[1].replace(*TO_A_PATH)),
     "nginx hearsay": _nginx(HEARSAY),
+    "nginx for a network": _nginx(FOR_A_NETWORK),
     "haproxy": _haproxy(),
     "haproxy if-none": _haproxy(" if-none"),
     "envoy": _envoy("true"),
@@ -782,6 +788,7 @@ def test_a_name_that_leads_to_more_than_the_status_tells(attempt: Attempt) -> No
         ("haproxy if-none", "V101", f"the forged {XFF}: "),
         ("envoy if absent", "V101", f"the forged {XFF}: "),
         ("nginx hearsay", "V101", "the forged True-Client-IP: "),
+        ("nginx for a network", "V101", f"the forged {XFF}: 203.0.113.2"),
         ("envoy takes PROXY lines", "V104", "one that began with PROXY TCP4 6.6.6.6 "),
         # By itself Envoy adds nothing: of an honest client only Envoy's own address arrives.
         ("envoy passes on", "V210", "is no address"),

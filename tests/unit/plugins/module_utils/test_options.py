@@ -102,6 +102,7 @@ def endpoint(**options: Any) -> Endpoint:
         ({"url": "http://300.1.1.1/"}, "no host name and no address"),
         ({"url": f"http://{'x' * 64}/"}, "no host name and no address"),
         ({"url": "http://a..b/"}, "no host name and no address"),
+        ({"url": "http://stra\u00dfe.example/"}, "another name to others: give its xn-- form"),
         ({"url": "http://0.0.0.0/"}, "no host name and no address"),
         ({"targets": []}, "targets: []: must name at least one"),
         ({"targets": [{"url": URL}, {"url": "x"}]}, "targets[1].url: x"),

@@ -226,6 +226,12 @@ def test_what_has_no_address_can_not_be_asked_past_what_stands_in_front(
     """A controller need not publish one, and then a URL is the only way to ask."""
     front = {**FRONT, "status": {"loadBalancer": {}}}
     answers: dict[str, Any] = {one: front for one, known in ANSWERS.items() if known is FRONT}
+    # Nor need the way lead through an Ingress at all.
+    without = {one: known for one, known in ANSWERS.items() if known is not FRONT}
+    gone = Answering({**without, EVERYWHERE: SERVICES})
+    asked = {**OPTIONS, "ingress": ingress, "url": url}
+    if ingress:
+        assert read_way(gone, "ns", asked)["bypass"]["unaddressed"] == found
     old = {
         "metadata": {"name": "old", "namespace": "ns"},
         "spec": {"rules": [_rule("", "own")]},
