@@ -244,6 +244,20 @@ def test_one_pod_of_several_does_not_speak_for_those_that_it_keeps_requests_from
         assert "Service spec.sessionAffinity can keep each client" in run.line
     finally:
         deployed.kubectl(*patch, json.dumps({"spec": {"sessionAffinity": "None"}}))
+    # With weights TKE can leave one out, and an Ingress that it doesn't follow says nothing.
+    annotate = ("annotate", "ingress", "real-ip-ingress", "-n", NAMESPACE)
+    for name, value, words in (
+        ("lb-rs-weight", "{}", "can keep each client at one pod"),
+        ("mode", "skip", "may lead requests of Ingress real-ip-ingress"),
+    ):
+        key = f"ingress.cloud.tencent.com/{name}"
+        deployed.kubectl(*annotate, f"{key}={value}")
+        try:
+            run = deployed.run("verify", *MINE)
+            assert (run.status, run.verdict) == (2, "not_run"), run.output
+            assert f"Ingress metadata.annotations[{key}] {words}" in run.line
+        finally:
+            deployed.kubectl(*annotate, f"{key}-")
     assert deployed.run("verify", *MINE).verdict == "preserved"
 
 
