@@ -436,6 +436,24 @@ def test_metrics_of_a_later_run_stay(tmp_path: Path) -> None:
         assert ((tmp_path / collected("a")).read_text() == text) is stays
 
 
+@pytest.mark.parametrize(
+    ("facts", "replaced"),
+    [
+        ({}, True),
+        ({"merged": [{"file": "x", "time": "2026-01-02T03:04:05+00:00"}]}, False),
+    ],
+)
+def test_metrics_of_a_clock_that_was_ahead_are_replaced_by_the_next_run(
+    tmp_path: Path, facts: dict[str, Any], replaced: bool
+) -> None:
+    """What is merged may be of before, and what a run has just seen is not."""
+    for told, time, more in (("preserved", "2027", {}), ("lost", "2026", facts)):
+        one = entry(told, "r", time=f"{time}-01-02T03:04:05+00:00")
+        write_report(document({"a": (one, evidence(""))}, {**run(""), **more}), tmp_path)
+    text = (tmp_path / collected("a")).read_text()
+    assert ('verdict="lost"} 1' in text) is replaced, text
+
+
 DIAGNOSED = {"diagnosed": True, "code": None}
 CAUSE = {**dict.fromkeys(("code", "object", "cause", "fix"), "x"), "fix_kind": "command"}
 
