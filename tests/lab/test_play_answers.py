@@ -12,7 +12,15 @@ from pathlib import Path
 
 import pytest
 
-from tests.lab.playbooks import EXPECTED, NAMESPACE, REPOSITORY, Playbooks, Run
+from tests.lab.playbooks import (
+    EXPECTED,
+    NAMESPACE,
+    REPOSITORY,
+    Playbooks,
+    Run,
+    configuration,
+    elsewhere,
+)
 
 MINE = ("-e", f"real_ip_expected_source={EXPECTED}")
 #: Answers at an address, port 9000, with the header lines that a load balancer would send on
@@ -259,6 +267,25 @@ def test_one_pod_of_several_does_not_speak_for_those_that_it_keeps_requests_from
         finally:
             deployed.kubectl(*annotate, f"{key}-")
     assert deployed.run("verify", *MINE).verdict == "preserved"
+
+
+def test_the_next_command_is_for_the_same_cluster(deployed: Playbooks, tmp_path: Path) -> None:
+    """A kubeconfig's contents are a secret, and without a word another cluster would be meant."""
+    there = elsewhere(deployed, tmp_path)
+    run = deployed.run("verify", *MINE, *there)
+    assert run.verdict == "preserved", run.output
+    for playbook in ("verify", "teardown"):
+        [command] = re.findall(rf"ansible-playbook playbooks/{playbook}.yml.*", run.output)
+        assert " ".join(there) in command
+    contents = configuration(deployed)
+    run = deployed.run("verify", *MINE, "-e", json.dumps({"real_ip_kubeconfig": contents}))
+    assert run.verdict == "preserved", run.output
+    assert run.output.count(" -e real_ip_kubeconfig=…") == 2
+    [secret, *_others] = contents["users"][0]["user"].values()
+    assert secret not in run.output
+    run = deployed.run("teardown", *MINE, "-e", "real_ip_kubeconfig=…")
+    assert run.status == 2
+    assert "the kubeconfig … doesn't exist" in run.output
 
 
 def test_never_preserved_without_a_ready_pod(deployed: Playbooks) -> None:

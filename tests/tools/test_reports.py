@@ -563,6 +563,16 @@ def test_a_path_is_relative_to_where_ansible_was_started(monkeypatch: pytest.Mon
     assert files.located("x/../y") == Path(os.getcwd()) / "y"
 
 
+def test_a_path_is_told_from_the_contents_of_a_file(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setenv("HOME", str(tmp_path))
+    (tmp_path / "own").write_text("apiVersion: v1")
+    assert all(map(files.is_file, (str(tmp_path / "own"), "~/own")))
+    others = (str(tmp_path), "~/gone", "", "apiVersion: v1\n", "a" * 9000, "\0", {"a": 1}, None)
+    assert not any(map(files.is_file, others))
+
+
 @pytest.mark.parametrize(
     ("content", "words"),
     [
