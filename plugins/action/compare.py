@@ -12,6 +12,7 @@ from ansible.plugins.action import ActionBase
 from ansible.utils.display import Display
 from ansible_collections.kestrel.real_ip.plugins.module_utils._compare import (
     compare,
+    not_later,
     page,
     swapped,
     verdict,
@@ -46,6 +47,9 @@ class ActionModule(ActionBase):
             return {**result, "failed": True, "msg": _SAME.format(*names)}
         if swapped(before, after):
             return {**result, "failed": True, "msg": _SWAPPED.format(*names)}
+        former = not_later(before, after)
+        if former:
+            return {**result, "failed": True, "msg": _NOT_LATER.format(*names, former)}
         changes = compare(before, after)
         worse = any(one.fails for one in changes)
         told = page(names, (before, after), changes)
@@ -71,4 +75,10 @@ _SAME = (
 _SWAPPED = (
     "real_ip_after: {1} is older than {0}, which real_ip_before names: what got worse would be "
     "called mended. Next: name them the other way round"
+)
+_NOT_LATER = (
+    "real_ip_after: expected {1} to be of later runs than {0}, which real_ip_before names, seen "
+    "none of {2}: what was not verified again would be called still preserved. "
+    "Next: ansible-playbook kestrel.real_ip.verify -e real_ip_report_dir=DIRECTORY, and name the "
+    "report in JSON that it keeps"
 )

@@ -48,6 +48,7 @@ from ansible_collections.kestrel.real_ip.plugins.module_utils._summary import (
     worst,
 )
 from ansible_collections.kestrel.real_ip.plugins.module_utils._vantage import network
+from ansible_collections.kestrel.real_ip.plugins.plugin_utils._files import is_file
 from ansible_collections.kestrel.real_ip.plugins.plugin_utils._run import facts
 
 display = Display()
@@ -116,7 +117,8 @@ class ActionModule(ActionBase):
         if (way or not (failure or excused)) and not hidden:
             told_of = done_before if failure else running
             variables = load_extra_vars(self._loader)
-            options = self._chosen(host, arguments["hosts"], task_vars or {}) + typed(variables)
+            options = self._chosen(host, arguments["hosts"], task_vars or {})
+            options += typed(variables, is_file)
             again = to_repeat(variables, arguments["diagnosis"])
             then = [
                 *earlier_row(found, published),

@@ -117,6 +117,31 @@ def swapped(before: Document, after: Document) -> bool:
     return bool(first and second and second < first)
 
 
+def not_later(before: Document, after: Document) -> str:
+    """Each host whose entry after is no later than the one before, with both times; empty where
+    all are: a copy, or an entry that a merge has kept, says nothing of what the change has done.
+    """
+    both = (
+        (host, before[RESULTS][host], found)
+        for host, found in after[RESULTS].items()
+        if host in before[RESULTS]
+    )
+    told = [
+        f"{host} (before {was}, after {now})"
+        for host, old, new in both
+        if (was := _verified(old)) and (now := _verified(new)) and now <= was
+    ]
+    return printable(", ".join(told), _SENTENCE)
+
+
+def _verified(found: Data) -> str:
+    """When a host was verified last, empty where that isn't known: of several verifications its
+    entry has the time of the worst.
+    """
+    several = [found, *(found.get("verifications") or ())]
+    return latest(dict(enumerate(several)))
+
+
 def _of_host(host: str, before: Document, after: Document) -> t.Iterator[Change]:
     old, new = before[RESULTS].get(host), after[RESULTS].get(host)
     old_places, new_places = (places(one) if one else {} for one in (old, new))

@@ -133,6 +133,8 @@ _HARMLESS = (
 
 #: Those by which Cilium, in kube-proxy's place, leads to pods of other clusters
 _OF_CILIUM = ("service.cilium.io/*", "io.cilium/*")
+#: By which TKE stops following an Ingress: where requests go is what the rules said until then
+_UNFOLLOWED = ("ingress.cloud.tencent.com/mode",)
 #: Those for the load balancer of a Service, which isn't asked where an Ingress is in front
 _OF_ITS_OWN = "service.*kubernetes.io/*"
 
@@ -142,12 +144,13 @@ def detours(ingress: Object | None, service: Object | None) -> list[str]:
     pods of the latter, sorted, each after its kind: annotations that aren't known not to, a port
     that the Service doesn't have, and that what is in front is about to be deleted.
 
-    TKE's load balancer reads TKE's annotations alone, and what they lead to is known; the nodes
-    behind it may lead to pods of another cluster.
+    TKE's load balancer reads TKE's annotations alone, and what they lead to is known, unless TKE is
+    told not to follow; the nodes behind it may lead to pods of another cluster.
     """
     harmless = (*_HARMLESS, _OF_ITS_OWN) if ingress else _HARMLESS
     found = {*_missing_ports(ingress or {}, service or {})}
     if class_of(ingress or {}) == TKE_CLASS:
+        found |= {*_annotated(ingress, None, lambda key: _matches(key, _UNFOLLOWED))}
         found |= {*_annotated(None, service, lambda key: _matches(key, _OF_CILIUM))}
     else:
         found |= {*_annotated(ingress, service, lambda key: not _matches(key, harmless))}
@@ -171,14 +174,18 @@ def _annotated(
         )
 
 
-#: Annotations by which each client may be sent to one backend, or to those near it, whatever
-#: requests it makes, by patterns of their keys. What goes by a cookie doesn't: no request has one.
+#: Annotations by which each client may be sent to one backend, to those near it or to those that
+#: have a weight, whatever requests it makes, by patterns of their keys. What goes by a cookie
+#: doesn't: no request has one.
 _KEEPING = (
     "nginx.ingress.kubernetes.io/load-balance",
     "nginx.ingress.kubernetes.io/upstream-hash-by*",
     # What they name says how TKE's load balancer balances.
     f"{CONFIG}*",
     f"{CONFIG_OF_SERVICE}*",
+    # Weights of its backends, of which 0 sends nothing to a pod
+    "ingress.cloud.tencent.com/lb-rs-weight",
+    "service.cloud.tencent.com/lb-rs-weight",
     # Of these kube-proxy leads to pods of the zone in which a request enters.
     "service.kubernetes.io/topology-*",
 )
@@ -191,7 +198,9 @@ _KEEPING_FIELDS = {
 
 
 def kept_by(ingress: Object | None, service: Object | None) -> list[str]:
-    """Fields of an Ingress and a Service by which each client may be kept at one pod, sorted."""
+    """Fields of an Ingress and a Service by which each client may be kept at one pod, or
+    requests from one, sorted.
+    """
     found = [*_annotated(ingress, service, lambda key: _matches(key, _KEEPING))]
     spec = (service or {}).get("spec", {})
     found += [

@@ -608,20 +608,27 @@ def chosen(sources: t.Iterable[str], limit: str | None) -> str:
 
 #: Their values are secrets, or can be.
 _SECRET = ("real_ip_api_key", "real_ip_kubeconfig")
+#: Stands for one. It is the name of nothing, so that what is typed without the value fails.
+_UNSAID = "…"
 #: What needs no quotes, neither in a shell nor as one of Ansible's pairs
 _PLAIN = re.compile(r"[\w./:@%+-]+")
 
 
-def typed(variables: t.Mapping[str, t.Any]) -> str:
+def typed(variables: t.Mapping[str, t.Any], is_file: t.Callable[[t.Any], bool]) -> str:
     """The options that give a playbook the same variables, each with a blank in front of it.
 
     Without them, the next command would ask for less, or in another place. What isn't the
-    collection's is left out, and what may be secret.
+    collection's is left out. In the place of what may be secret stands _UNSAID: without a word, the
+    command would be for another cluster. ``is_file``: whether a value is a file's path, which is
+    how a kubeconfig is told from its contents.
     """
     told = ""
-    for name in (one for one in SETTINGS if one in variables and one not in _SECRET):
+    for name in (one for one in SETTINGS if one in variables):
         value = variables[name]
-        if isinstance(value, str) and _PLAIN.fullmatch(value):
+        is_path = name == "real_ip_kubeconfig" and is_file(value)
+        if name in _SECRET and value and not is_path:
+            told += f" -e {name}={_UNSAID}"
+        elif isinstance(value, str) and _PLAIN.fullmatch(value):
             told += f" -e {name}={value}"
         else:
             told += f" -e {shlex.quote(json.dumps({name: value}, default=str))}"

@@ -115,8 +115,9 @@ url_takers:
   elements: str
 detours:
   description: Fields of O(ingress) and O(service), each after its kind, that may lead requests
-    elsewhere than to the pods of the latter. Annotations that aren't known not to, a port that the
-    Service doesn't have, and the time of their deletion.
+    elsewhere than to the pods of the latter. Annotations that aren't known not to, as one
+    that keeps TKE from following the Ingress, a port that the Service doesn't have, and the time of
+    their deletion.
   returned: success
   type: list
   elements: str
@@ -153,8 +154,8 @@ namesakes:
   type: list
   elements: str
 kept_by:
-  description: Fields of O(service) and O(ingress) by which each client may be kept at one pod, each
-    after its kind. Those that go by a cookie aren't among them.
+  description: Fields of O(service) and O(ingress) by which each client may be kept at one pod, or
+    requests from one, each after its kind. Those that go by a cookie aren't among them.
   returned: success
   type: list
   elements: str

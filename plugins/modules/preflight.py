@@ -166,10 +166,14 @@ kubeconfig:
   returned: success
   type: str
 lasting_context:
-  description: The same as RV(context), for what comes later in a run, also where somebody makes
+  description: The same as RV(context), for what comes later in RV(play), also where somebody makes
     another one the current context meanwhile. V(none) where the environment's C(K8S_AUTH_*) lead to
     the cluster.
   returned: success
+  type: str
+play:
+  description: What tells the play of the task from the others of a run.
+  returned: success, with RV(lasting_context)
   type: str
 version:
   description: The version of Kubernetes.

@@ -72,7 +72,7 @@ class DirectAction(ActionBase):
             named["module_args"] = self._connected(given, task_vars, environment)
         if unnamed or not self._is_here(task_vars, environment):
             found: dict[str, t.Any] = super()._execute_module(*unnamed, **named)
-            return found
+            return self._of_this_play(found)
         args = dict(named.get("module_args") or self._task.args)
         self._update_module_args(named.get("module_name") or self._task.action, args, task_vars)
         printed = io.StringIO()
@@ -81,7 +81,15 @@ class DirectAction(ActionBase):
             untyped.MODULE.main()
         # The last line, like Ansible: what a library prints comes before.
         result = json.loads(printed.getvalue().strip().rpartition("\n")[2], **_form("decoder"))
-        return dict(result)
+        return self._of_this_play(result)
+
+    def _of_this_play(self, found: t.Mapping[str, t.Any]) -> dict[str, t.Any]:
+        """A result, with the play in which the context that it names lasts."""
+        return {**found, **({"play": self._play()} if found.get("lasting_context") else {})}
+
+    def _play(self) -> str:
+        """What tells the task's play from the others of a run, also of the same name and file."""
+        return str(self._task.get_play()._uuid)
 
     def _connected(
         self,
@@ -92,8 +100,8 @@ class DirectAction(ActionBase):
         """The arguments, with the connection that the host's variables name where they name none.
 
         A role in somebody's own play has nothing else that tells one host's cluster from another's.
-        Which context a playbook has found first holds for its whole run, also where somebody
-        switches the current one meanwhile; but not where a later play names something else.
+        Which context a playbook has found first holds for its whole play, also where somebody
+        switches the current one meanwhile; but not in a later play, which may have switched it.
         """
         variables = {
             option: self._templar.template(task_vars.get(variable) or None)
@@ -106,7 +114,8 @@ class DirectAction(ActionBase):
         named_before = {"kubeconfig": before["kubeconfig"]} if before.get("kubeconfig") else {}
         by_environment = any(map(_names_a_cluster, filter(environment.get, environment)))
         is_given = any(args.get(option) for option in _CONNECTION)
-        if lasting and not is_given and not by_environment and named == named_before:
+        is_same = lasting and before.get("play") == self._play()
+        if is_same and not is_given and not by_environment and named == named_before:
             named["context"] = lasting
         return {**args, **named}
 

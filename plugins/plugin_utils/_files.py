@@ -29,6 +29,11 @@ def located(path: str) -> Path:
     return Path(os.path.abspath(os.path.expanduser(path)))
 
 
+def is_file(value: object) -> bool:
+    """Whether a value is the path of a file that is there."""
+    return isinstance(value, str) and os.path.isfile(located(value))
+
+
 def unusable(directory: str) -> str | None:
     """Why nothing could be written into the directory, None where it can be, or can be made."""
     path = located(directory)

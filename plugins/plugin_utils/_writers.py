@@ -66,12 +66,12 @@ def collected(host: str) -> str:
     return f"real_ip-{name}.prom"
 
 
-def _is_outdated(one: t.Mapping[str, t.Any], file: Path) -> bool:
+def _is_outdated(one: t.Mapping[str, t.Any], run: t.Mapping[str, t.Any], file: Path) -> bool:
     """Whether a file of metrics is of a later run than an entry: documents that are merged can be
-    of yesterday.
+    of yesterday. A run's own entries never are, however far a clock was ahead when it was written.
     """
     try:
-        return is_newer(file.read_text("utf-8", "replace"), one)
+        return "merged" in run and is_newer(file.read_text("utf-8", "replace"), one)
     except OSError:
         return False
 
@@ -86,9 +86,11 @@ def write_report(found: Document, directory: Path) -> tuple[str, list[str]]:
     directory.mkdir(parents=True, exist_ok=True)
     name = stem(found)
     files = {f"{name}.{ending}": writer(found) for ending, writer in WRITERS.items()}
+    run = found["run"]
     for host, one in found[RESULTS].items():
-        if _is_verified(one, found["run"]) and not _is_outdated(one, directory / collected(host)):
-            files[collected(host)] = prometheus(host, one)
+        file = collected(host)
+        if _is_verified(one, run) and not _is_outdated(one, run, directory / file):
+            files[file] = prometheus(host, one)
     for file, text in files.items():
         write(directory, file, text)
     return f"{name}.{{{','.join(WRITERS)}}}", [*files]

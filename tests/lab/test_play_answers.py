@@ -14,7 +14,15 @@ from typing import Any
 import pytest
 import yaml
 
-from tests.lab.playbooks import EXPECTED, NAMESPACE, REPOSITORY, Playbooks, Run
+from tests.lab.playbooks import (
+    EXPECTED,
+    NAMESPACE,
+    REPOSITORY,
+    Playbooks,
+    Run,
+    configuration,
+    elsewhere,
+)
 
 MINE = ("-e", f"real_ip_expected_source={EXPECTED}")
 #: Answers at an address, port 9000, with the header lines that a load balancer would send on
@@ -249,6 +257,20 @@ def test_one_pod_of_several_does_not_speak_for_those_that_it_keeps_requests_from
         assert "the last one says not_run" in run.output
     finally:
         deployed.kubectl(*patch, json.dumps({"spec": {"sessionAffinity": "None"}}))
+    # With weights TKE can leave one out, and an Ingress that it doesn't follow says nothing.
+    annotate = ("annotate", "ingress", "real-ip-ingress", "-n", NAMESPACE)
+    for name, value, words in (
+        ("lb-rs-weight", "{}", "can keep each client at one pod"),
+        ("mode", "skip", "may lead requests of Ingress real-ip-ingress"),
+    ):
+        key = f"ingress.cloud.tencent.com/{name}"
+        deployed.kubectl(*annotate, f"{key}={value}")
+        try:
+            run = deployed.run("verify", *MINE)
+            assert (run.status, run.verdict) == (2, "not_run"), run.output
+            assert f"Ingress metadata.annotations[{key}] {words}" in run.line
+        finally:
+            deployed.kubectl(*annotate, f"{key}-")
     assert deployed.run("verify", *MINE).verdict == "preserved"
 
 
@@ -299,6 +321,25 @@ def test_a_second_verification_in_a_play_of_ones_own_is_one(
     gone = {**IN_TURN, "vars": {**OWN[0]["vars"], "real_ip_namespace": "gone"}}
     run = _of_ones_own(deployed, tmp_path, IN_TURN, gone)
     assert re.findall("the last one says (\\w+)", run.output) == ["preserved", "nothing"]
+
+
+def test_the_next_command_is_for_the_same_cluster(deployed: Playbooks, tmp_path: Path) -> None:
+    """A kubeconfig's contents are a secret, and without a word another cluster would be meant."""
+    there = elsewhere(deployed, tmp_path)
+    run = deployed.run("verify", *MINE, *there)
+    assert run.verdict == "preserved", run.output
+    for playbook in ("verify", "teardown"):
+        [command] = re.findall(rf"ansible-playbook playbooks/{playbook}.yml.*", run.output)
+        assert " ".join(there) in command
+    contents = configuration(deployed)
+    run = deployed.run("verify", *MINE, "-e", json.dumps({"real_ip_kubeconfig": contents}))
+    assert run.verdict == "preserved", run.output
+    assert run.output.count(" -e real_ip_kubeconfig=…") == 2
+    [secret, *_others] = contents["users"][0]["user"].values()
+    assert secret not in run.output
+    run = deployed.run("teardown", *MINE, "-e", "real_ip_kubeconfig=…")
+    assert run.status == 2
+    assert "the kubeconfig … doesn't exist" in run.output
 
 
 def test_never_preserved_without_a_ready_pod(deployed: Playbooks) -> None:

@@ -373,6 +373,8 @@ def test_a_role_in_ones_own_play_goes_to_the_cluster_that_its_host_names(
         # One option for all hosts, and another one for each
         {"module_defaults": {K8S: {"kubeconfig": "{mine}"}}, "vars": {"real_ip_context": "there"}},
         {"module_defaults": {K8S: {"context": "there"}}, "vars": {"real_ip_kubeconfig": "{mine}"}},
+        # As kubectl config use-context would, at the place that has no name
+        {"pre_tasks": [{"ansible.builtin.copy": {"src": "{other}", "dest": "{mine}"}}]},
     ],
     ids=json.dumps,
 )

@@ -202,6 +202,13 @@ def test_before_and_after(deployed: Playbooks, verify: Callable[..., Run], tmp_p
     assert run.status == 2
     assert f"{good} is older than {lost}" in run.output
 
+    copy = tmp_path / "copy.json"
+    copy.write_text(Path(good).read_text())
+    run = _compare(deployed, good, str(copy))
+    assert run.status == 2
+    assert f"real_ip_after: expected {copy} to be of later runs than {good}" in run.output
+    assert "still preserved\n" not in run.output
+
     again = KEPT.findall(verify({"a": GOOD}).output)[0] + ".json"
     run = _compare(deployed, lost, again)
     assert run.status == 0, run.output

@@ -436,6 +436,24 @@ def test_metrics_of_a_later_run_stay(tmp_path: Path) -> None:
         assert ((tmp_path / collected("a")).read_text() == text) is stays
 
 
+@pytest.mark.parametrize(
+    ("facts", "replaced"),
+    [
+        ({}, True),
+        ({"merged": [{"file": "x", "time": "2026-01-02T03:04:05+00:00"}]}, False),
+    ],
+)
+def test_metrics_of_a_clock_that_was_ahead_are_replaced_by_the_next_run(
+    tmp_path: Path, facts: dict[str, Any], replaced: bool
+) -> None:
+    """What is merged may be of before, and what a run has just seen is not."""
+    for told, time, more in (("preserved", "2027", {}), ("lost", "2026", facts)):
+        one = entry(told, "r", time=f"{time}-01-02T03:04:05+00:00")
+        write_report(document({"a": (one, evidence(""))}, {**run(""), **more}), tmp_path)
+    text = (tmp_path / collected("a")).read_text()
+    assert ('verdict="lost"} 1' in text) is replaced, text
+
+
 DIAGNOSED = {"diagnosed": True, "code": None}
 CAUSE = {**dict.fromkeys(("code", "object", "cause", "fix"), "x"), "fix_kind": "command"}
 
@@ -543,6 +561,16 @@ def test_a_path_is_relative_to_where_ansible_was_started(monkeypatch: pytest.Mon
     monkeypatch.setenv("HOME", "/home/operator")
     assert files.located("~/x") == Path("/home/operator/x")
     assert files.located("x/../y") == Path(os.getcwd()) / "y"
+
+
+def test_a_path_is_told_from_the_contents_of_a_file(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setenv("HOME", str(tmp_path))
+    (tmp_path / "own").write_text("apiVersion: v1")
+    assert all(map(files.is_file, (str(tmp_path / "own"), "~/own")))
+    others = (str(tmp_path), "~/gone", "", "apiVersion: v1\n", "a" * 9000, "\0", {"a": 1}, None)
+    assert not any(map(files.is_file, others))
 
 
 @pytest.mark.parametrize(

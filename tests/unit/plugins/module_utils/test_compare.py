@@ -11,6 +11,7 @@ from ansible_collections.kestrel.real_ip.plugins.module_utils._codes import warn
 from ansible_collections.kestrel.real_ip.plugins.module_utils._compare import (
     CHANGES,
     compare,
+    not_later,
     page,
     swapped,
     verdict,
@@ -533,6 +534,45 @@ def test_the_one_that_is_older_can_not_be_after() -> None:
         one["real_ip_results"]["a"]["time"] = f"2026-01-0{day}T00:00:00+00:00"
     assert not swapped(old, new)
     assert swapped(new, old)
+
+
+EARLY, LATE, LATER = (f"2026-01-0{day}T00:00:00+00:00" for day in (1, 2, 3))
+
+
+@pytest.mark.parametrize(
+    ("before", "after", "told"),
+    [
+        ({"a": LATE}, {"a": LATER}, ""),
+        # A copy, or the artifact of the same run
+        ({"a": LATE}, {"a": LATE}, f"a (before {LATE}, after {LATE})"),
+        # That another host's is later proves nothing of this one.
+        ({"a": LATE, "b": LATE}, {"a": LATER, "b": EARLY}, f"b (before {LATE}, after {EARLY})"),
+        ({"a": LATE, "b": LATE}, {"a": LATER, "b": LATE}, f"b (before {LATE}, after {LATE})"),
+        # One that is not looked at any more, and one that wasn't before
+        ({"a": EARLY, "b": LATE}, {"a": LATE}, ""),
+        ({"a": EARLY}, {"a": LATE, "b": EARLY}, ""),
+        # An older release, or somebody who cut it down, kept no time.
+        ({"a": ""}, {"a": ""}, ""),
+        ({"a": LATE}, {"a": ""}, ""),
+        ({"a": ""}, {"a": LATE}, ""),
+        # Of several verifications the worst is the entry, and the last one is what counts.
+        ({"a": LATE}, {"a": [EARLY, LATER]}, ""),
+        ({"a": [EARLY, LATE]}, {"a": LATER}, ""),
+        ({"a": [EARLY, LATER]}, {"a": LATE}, f"a (before {LATER}, after {LATE})"),
+        ({"a": LATE}, {"a": [EARLY, LATE]}, f"a (before {LATE}, after {LATE})"),
+    ],
+)
+def test_each_host_was_verified_again(before: t.Any, after: t.Any, told: str) -> None:
+    def at(times: t.Any) -> dict[str, t.Any]:
+        hosts = made(dict.fromkeys(times, "preserved"))
+        for host, time in times.items():
+            several = [time] if isinstance(time, str) else time
+            entries = [{**found("preserved"), **({"time": one} if one else {})} for one in several]
+            more = {"verifications": entries} if len(entries) > 1 else {}
+            hosts["real_ip_results"][host] = {**entries[0], **more}
+        return hosts
+
+    assert not_later(at(before), at(after)) == told
 
 
 HOSTILE = "\x1b[31m\u202e|`\n" + "word " * 60

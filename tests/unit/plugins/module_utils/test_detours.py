@@ -95,6 +95,27 @@ def test_tkes_load_balancer_reads_annotations_of_its_own(key: str, value: Any) -
 
 
 @pytest.mark.parametrize(
+    ("key", "found"),
+    [
+        ("ingress.cloud.tencent.com/mode", True),
+        ("ingress.cloud.tencent.com/modification-protection", False),
+        ("ingress.cloud.tencent.com/direct-access", False),
+        ("ingress.cloud.tencent.com/tke-service-config", False),
+        ("ingress.cloud.tencent.com/mix-target-prefer", False),
+        ("kubernetes.io/ingress.http-rules", False),
+    ],
+)
+def test_an_ingress_that_tke_does_not_follow(key: str, found: bool) -> None:
+    ingress = _ingress(_backend("own", number=80), **{key: "skip"})
+    ingress["spec"]["ingressClassName"] = "qcloud"
+    assert detours(ingress, SERVICE) == [f"Ingress metadata.annotations[{key}]"] * found
+    # Of a Service behind it nobody reads it.
+    ingress["metadata"]["annotations"] = {}
+    behind = {**SERVICE, "metadata": {"name": "own", "annotations": {key: "skip"}}}
+    assert detours(ingress, behind) == []
+
+
+@pytest.mark.parametrize(
     ("backends", "found"),
     [
         ([_backend("own", number=80), _backend("own", name="http")], []),
@@ -126,6 +147,10 @@ def test_the_port_of_a_default_backend() -> None:
         ("ingress.cloud.tencent.com/tke-service-config", True),
         ("ingress.cloud.tencent.com/tke-service-config-auto", True),
         ("service.cloud.tencent.com/tke-service-config", True),
+        ("ingress.cloud.tencent.com/lb-rs-weight", True),
+        ("service.cloud.tencent.com/lb-rs-weight", True),
+        ("ingress.cloud.tencent.com/mix-target-prefer", False),
+        ("service.cloud.tencent.com/local-svc-weighted-balance", False),
         # By a cookie, which no request has
         ("nginx.ingress.kubernetes.io/affinity", False),
         ("ingress.cloud.tencent.com/direct-access", False),
