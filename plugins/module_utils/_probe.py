@@ -541,8 +541,8 @@ class Visit:
     @property
     def tried(self) -> Target:
         """The target with all that was forged at its addresses, or at one of them."""
-        tried = [station.target for station in self.stations]
-        return max(tried, key=lambda one: len(one.forgeries), default=self.target)
+        lists = [one.target.forgeries for one in (self, *self.stations)]
+        return self.target._replace(forgeries=max(lists, key=len))
 
 
 class Survey:
