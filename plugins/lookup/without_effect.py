@@ -23,8 +23,10 @@ description:
     all the same, one of a group among those for hosts, or of a host among those for groups, and one
     whose name is nearly C(real_ip_clusters) or C(real_ip_vantages), if it has a variable of this
     collection or is encrypted.
-  - Hosts are told that have the name of a variable, and where there is no C(real_ip_clusters) or
-    no C(real_ip_vantages), those that say what belongs to a host of it.
+  - Hosts are told that have the name of a variable, and those in neither C(real_ip_clusters) nor
+    C(real_ip_vantages) that have variables of this collection. Not told are values that a host of
+    these groups or localhost has alike, as of a group, and what such a host takes from another one
+    by C(hostvars). Without C(real_ip_clusters), localhost has the variables of the cluster.
   - Told are also values of C(-e) of which Ansible makes no variable, parts of C(--limit) that no
     host matches, and where there is no inventory, an C(ansible.cfg) that names one and isn't read.
 options:

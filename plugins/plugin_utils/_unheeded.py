@@ -32,11 +32,11 @@ Groups = t.Mapping[str, t.Collection[str]]
 _KINDS = ("group_vars", "host_vars")
 _CLUSTERS = "real_ip_clusters"
 _VANTAGES = "real_ip_vantages"
-#: What a host of each group has for itself
-_OWN = {
-    _CLUSTERS: ("real_ip_context", "real_ip_kubeconfig", "real_ip_api_host"),
-    _VANTAGES: ("real_ip_vantage", "real_ip_expected_source"),
-}
+#: What playbooks that look at no cluster read of localhost, such as compare and merge_results
+_OF_LOCALHOST = (
+    *("real_ip_before", "real_ip_after", "real_ip_documents", "real_ip_report_dir"),
+    *("real_ip_accept", "real_ip_code", "real_ip_language"),
+)
 #: How alike two names are that may be one, of 1; as in difflib
 _CLOSE = 0.8
 #: How a file may end that is meant. Others are copies and examples.
@@ -239,18 +239,34 @@ def set_aside(here: Path, playbooks: t.Iterable[Path], config: str | None) -> li
 
 
 def for_nothing(groups: Groups, of: t.Callable[[str], Vars]) -> list[str]:
-    """Hosts that are variables by mistake, and those that say something of a cluster or a vantage
-    point where there is no such group.
+    """Hosts that are variables by mistake, and those that are neither a cluster nor a vantage
+    point, and have variables of this collection that count for none of these.
     """
     hosts = dict.fromkeys(chain.from_iterable(groups.values()))
     found = [f"host {host}" for host in hosts if host.partition("=")[0].strip() in SETTINGS]
-    asked = [name for group, names in _OWN.items() if group not in groups for name in names]
-    read = {"localhost", *groups.get(_CLUSTERS, ()), *groups.get(_VANTAGES, ())}
-    apart = [host for host in hosts if host not in read] if asked else []
-    # What all hosts have is meant for others.
-    here = of("localhost") if apart else {}
-    for host in apart:
-        has = of(host)
-        names = [name for name in asked if has.get(name) and has[name] != here.get(name)]
+    read = {*groups.get(_CLUSTERS, ("localhost",)), *groups.get(_VANTAGES, ())}
+    apart = {one: _ours(of(one)) for one in [*hosts, "localhost"] if one not in read}
+    others = {one: of(one) for one in {*read, "localhost"}} if any(apart.values()) else {}
+    for host, has in apart.items():
+        theirs = [variables for one, variables in others.items() if one != host]
+        used = _OF_LOCALHOST if host == "localhost" else ()
+        names = [
+            name
+            for name, value in has.items()
+            if name not in used and not any(_counts(name, value, one) for one in theirs)
+        ]
         found += [f"host {host} ({', '.join(names)})"] if names else []
     return found
+
+
+def _ours(variables: Vars) -> dict[str, t.Any]:
+    """This collection's variables among a host's, without those that are empty."""
+    return {name: variables[name] for name in SETTINGS if variables.get(name) not in (None, "")}
+
+
+def _counts(name: str, value: t.Any, variables: Vars) -> bool:
+    """Whether a host has the same, as of a group or of all, or takes it from another host."""
+    texts = [str(one) for one in variables.values() if isinstance(one, (str, list))]
+    return bool(variables.get(name) == value) or any(
+        name in one and "hostvars" in one for one in texts
+    )

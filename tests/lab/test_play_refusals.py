@@ -495,6 +495,60 @@ def test_variables_beside_a_playbook_that_imports_ours_are_refused(
     assert f"Of no effect is {misspelt}: expected" in " ".join(run.output.split())
 
 
+@pytest.mark.parametrize(
+    ("groups", "told"),
+    [
+        ({"all": {"hosts": {"shop": "{own}"}}}, "host shop (real_ip_samples)"),
+        (
+            {"real_ip_clusters": {"hosts": {"one": {}}}, "web": {"hosts": {"shop": "{own}"}}},
+            "host shop (real_ip_samples)",
+        ),
+        (
+            {"all": {"hosts": {"localhost": "{own}"}}, "real_ip_clusters": {"hosts": {"one": {}}}},
+            "host localhost (real_ip_samples)",
+        ),
+        # What all of a group have, and what a cluster takes from elsewhere
+        ({"web": {"hosts": {"shop": {}}}, "all": {"vars": "{own}"}}, ""),
+        (
+            {
+                "real_ip_clusters": {"hosts": {"one": {}}},
+                "web": {
+                    "children": {"real_ip_clusters": {}},
+                    "hosts": {"shop": {}},
+                    "vars": "{own}",
+                },
+            },
+            "",
+        ),
+        (
+            {
+                "all": {
+                    "hosts": {
+                        "shop": "{own}",
+                        "localhost": {"real_ip_samples": "{{ hostvars['shop'].real_ip_samples }}"},
+                    }
+                }
+            },
+            "",
+        ),
+    ],
+)
+def test_variables_of_a_host_that_nobody_looks_at_are_refused(
+    playbooks: Playbooks, tmp_path: Path, groups: dict[str, Any], told: str
+) -> None:
+    """Its name is no cluster's, and the current context would be looked at in its place."""
+    inventory = tmp_path / "inventory.yml"
+    text = json.dumps(groups).replace('"{own}"', '{"real_ip_samples": "none"}')
+    inventory.write_text(yaml.safe_dump(json.loads(text)))
+    run = playbooks.run("verify", "-i", str(inventory))
+    assert run.status == 2, run.output
+    if told:
+        assert f"Of no effect is {told}: expected" in " ".join(run.output.split())
+        assert not run.line
+    else:
+        assert "real_ip_samples: expected an integer" in run.line, run.output
+
+
 def test_variables_within_others_and_of_another_spelling_are_refused(
     playbooks: Playbooks, tmp_path: Path
 ) -> None:
