@@ -42,6 +42,10 @@ _CLOSE = 0.8
 #: How a file may end that is meant. Others are copies and examples.
 _ENDS = ("", ".yml", ".yaml", ".json", ".ini", ".txt", ".cfg", ".conf", ".toml")
 _ENCRYPTED = b"$ANSIBLE_VAULT"
+#: What reads NAME.sops.yml, where it is enabled
+_SOPS = "community.sops.sops"
+#: What somebody may call this machine where nothing else is a cluster
+_HERE = (*C.LOCALHOST, "local")
 
 
 def _of_sources(sources: t.Iterable[str]) -> list[Path]:
@@ -139,17 +143,41 @@ def _is_nearly(name: str) -> bool:
     return plain == "realip" or bool(difflib.get_close_matches(plain, meant, 1, _CLOSE))
 
 
+def _resembles(name: str, others: t.Iterable[str]) -> bool:
+    """Whether a name is one of others but for case, hyphens, underscores, dots or a domain."""
+    plain = {_plain(one) for one in others}
+    return bool(
+        {_plain(name), _plain(_short(name))} & plain
+        or _plain(name) in {_plain(_short(one)) for one in others}
+    )
+
+
+def _plain(name: str) -> str:
+    return re.sub("[-_.]", "-", name).lower()
+
+
+def _short(name: str) -> str:
+    """A host's name without its domain; one label more may be another inventory's (``one.stg``)."""
+    is_address = not name.strip("0123456789.")
+    return name if is_address else re.sub(r"^([^.]+)\.[^.]+\..+", r"\1", name)
+
+
 def for_nobody(
-    directory: Path, groups: Groups, find: t.Callable[[str, str], t.Iterable[t.Any]]
+    directory: Path,
+    groups: Groups,
+    find: t.Callable[[str, str], t.Iterable[t.Any]],
+    enabled: t.Collection[str] = ("host_group_vars",),
 ) -> list[str]:
     """Files beside an inventory that are for no group or host, though somebody has meant one.
 
-    ``find``: which files of a directory Ansible reads by a name.
+    ``find``: which files of a directory Ansible reads by a name; ``enabled``: plugins that read.
     """
-    hosts = {*chain.from_iterable(groups.values())}
+    hosts = {"localhost", *chain.from_iterable(groups.values())}
+    is_read = any(one.rpartition(".")[2] == "host_group_vars" for one in enabled)
     # Another inventory in the same directory can have vantage points.
     known = {"group_vars": {*groups, _VANTAGES}, "host_vars": hosts}
-    other = {"group_vars": hosts, "host_vars": {*groups, _CLUSTERS, _VANTAGES}}
+    here = _HERE if _CLUSTERS not in groups else ()
+    other = {"group_vars": hosts, "host_vars": {*groups, _CLUSTERS, _VANTAGES, *here}}
     found = []
     for kind in _KINDS:
         place = directory / kind
@@ -158,7 +186,10 @@ def for_nobody(
         except OSError:
             continue
         names = [name for name in known[kind] if "/" not in name]
-        read = {Path(str(one)) for name in names for one in find(str(place), name)}
+        asked = names if is_read else []
+        read = {Path(str(one)) for name in asked for one in find(str(place), name)}
+        if _SOPS in enabled:
+            read |= {one for one in entries if ".sops" in one.suffixes and _bare(one) in names}
         for path in entries:
             whole = path in read or any(path in one.parents for one in read)
             if whole and path.is_dir():
@@ -166,14 +197,15 @@ def for_nobody(
                 continue
             called = {path.name, path.stem, _bare(path)}
             meant = called & {*known[kind], *other[kind]} or any(map(_is_nearly, called))
+            meant = meant or _resembles(_bare(path), known[kind])
             if meant and not whole and path.suffix.lower() in _ENDS:
                 found += [str(path)] if _is_ours(path) else []
     return found
 
 
 def _bare(path: Path) -> str:
-    """The name of a file without its ending, or several of them (``.yml.txt``)."""
-    while path.suffix and path.suffix.lower() in _ENDS:
+    """The name of a file without its ending, or several of them (``.yml.txt``, ``.sops.yml``)."""
+    while path.suffix and path.suffix.lower() in (*_ENDS, ".sops"):
         path = path.with_suffix("")
     return path.name
 

@@ -549,6 +549,31 @@ def test_variables_of_a_host_that_nobody_looks_at_are_refused(
         assert "real_ip_samples: expected an integer" in run.line, run.output
 
 
+@pytest.mark.parametrize(
+    ("file", "environment", "told"),
+    [
+        ("host_vars/localhost.yml", {}, False),
+        ("host_vars/127.0.0.1.yml", {}, True),
+        ("group_vars/localhost.yml", {}, True),
+        ("host_vars/Office_1.yml", {}, True),
+        ("group_vars/all.yml", {}, False),
+        ("group_vars/all.yml", {"ANSIBLE_VARS_ENABLED": "none"}, True),
+    ],
+)
+def test_files_that_nobody_reads_are_refused(
+    playbooks: Playbooks, tmp_path: Path, file: str, environment: dict[str, str], told: bool
+) -> None:
+    """As of this machine, which no inventory has to name."""
+    inventory, path = tmp_path / "hosts.yml", tmp_path / file
+    inventory.write_text("other: {hosts: {office-1: {}}}\n")
+    path.parent.mkdir()
+    path.write_text("real_ip_samples: none\n")
+    run = playbooks.run("verify", "-i", str(inventory), environment=environment)
+    assert run.status == 2, run.output
+    words = f"Of no effect is {path}: expected" if told else "real_ip_samples: expected an integer"
+    assert words in " ".join(run.output.split())
+
+
 def test_variables_within_others_and_of_another_spelling_are_refused(
     playbooks: Playbooks, tmp_path: Path
 ) -> None:
