@@ -327,6 +327,32 @@ def test_variables_that_roles_would_take_for_their_options_are_refused(
     assert "real-ip-url: no such variable: did you mean real_ip_url?" in run.line
 
 
+@pytest.mark.parametrize(
+    ("own", "given", "told"),
+    [
+        ({"real_ip_namespace": "shop"}, "real_ip_namespace=", "real_ip_namespace: an empty extra"),
+        (
+            {"real_ip_context": "{{ lookup('env', 'PROD_CONTEXT') }}"},
+            "real_ip_namespace=",
+            "real_ip_context: its variable of the environment isn't set",
+        ),
+        ({"real_ip_namespace": "{{ lookup('env', 'PROD_NS') }}"}, "real_ip_namespace=", ""),
+        ({"real_ip_namespace": "shop"}, "real_ip_url=", ""),
+    ],
+)
+def test_what_is_empty_takes_no_place_of_what_the_inventory_names(
+    playbooks: Playbooks, tmp_path: Path, own: dict[str, str], given: str, told: str
+) -> None:
+    inventory = tmp_path / "inventory.yml"
+    inventory.write_text(yaml.safe_dump({"real_ip_clusters": {"hosts": {"shop": own}}}))
+    run = playbooks.run("deploy", "--check", "-i", str(inventory), "-e", given)
+    if told:
+        assert run.status == 2, run.output
+        assert f"Nothing was changed. {told}" in " ".join(run.output.split())
+    else:
+        assert run.status == 0, run.output
+
+
 K8S = "group/kestrel.real_ip.k8s"
 OWN_PLAY = """
 - name: Verify in a play of one's own
