@@ -30,7 +30,14 @@ from ansible_collections.kestrel.real_ip.plugins.plugin_utils._direct import (
     module_of,
 )
 from ansible_collections.kestrel.real_ip.plugins.plugin_utils._files import unusable
-from ansible_collections.kestrel.real_ip.plugins.plugin_utils._run import mistaken, settings
+from ansible_collections.kestrel.real_ip.plugins.plugin_utils._run import (
+    by_inventory,
+    mistaken,
+    settings,
+    taken_away,
+    typed_empty,
+    unnamed,
+)
 
 display = Display()
 
@@ -49,6 +56,12 @@ class ActionModule(DirectAction):
         # Without those that the roles themselves have.
         had = variables["hostvars"].raw_get(host)
         wrong = _wrong(given) + mistaken(had) + misspelt(variables) + nested({**had, **given})
+        wrong += unnamed(variables, given)
+        empty = typed_empty(self._loader)
+        if empty:
+            says = by_inventory(self._loader, variables["hostvars"], host)
+            says = {name: says[name] for name in empty if name in says}
+            wrong += taken_away(empty, settings(self._templar, says))
         for point in variables.get("groups", {}).get("real_ip_vantages", []):
             had = variables["hostvars"].raw_get(point)
             own = _wrong(settings(self._templar, had)) + misspelt(had) + nested(had)

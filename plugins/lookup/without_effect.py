@@ -20,11 +20,15 @@ description:
     nowhere.
   - Beside the inventory, a file is passed over that has the name of no group or host, another
     ending, or the name of a directory beside it. Told is one that has the name of a group or host
-    all the same, one of a group among those for hosts, or of a host among those for groups, and one
-    whose name is nearly C(real_ip_clusters) or C(real_ip_vantages), if it has a variable of this
-    collection or is encrypted.
-  - Hosts are told that have the name of a variable, and where there is no C(real_ip_clusters) or
-    no C(real_ip_vantages), those that say what belongs to a host of it.
+    all the same, but for case, hyphens, underscores or a domain, one of a group among those for
+    hosts, or of a host among those for groups, and one whose name is nearly C(real_ip_clusters) or
+    C(real_ip_vantages), if it has a variable of this collection or is encrypted. Files of SOPS are
+    let go where the vars plugin C(community.sops.sops) is enabled, and all are told where
+    C(host_group_vars) isn't.
+  - Hosts are told that have the name of a variable, and those in neither C(real_ip_clusters) nor
+    C(real_ip_vantages) that have variables of this collection. Not told are values that a host of
+    these groups or localhost has alike, as of a group, and what such a host takes from another one
+    by C(hostvars). Without C(real_ip_clusters), localhost has the variables of the cluster.
   - Told are also values of C(-e) of which Ansible makes no variable, parts of C(--limit) that no
     host matches, and where there is no inventory, an C(ansible.cfg) that names one and isn't read.
 options:
@@ -79,6 +83,7 @@ class LookupModule(LookupBase):
         books = unheeded.imported(typed, loader.load_from_file)
         by_pattern = lookup_loader.get("ansible.builtin.inventory_hostnames", loader=loader)
         limit = str(variables.get("ansible_limit") or "")
+        enabled = C.config.get_config_value("VARIABLE_PLUGINS_ENABLED")
         # Given where the play is imported, or with -e
         stronger = {*variables, *load_extra_vars(loader)}
         found = [
@@ -89,7 +94,7 @@ class LookupModule(LookupBase):
         if not groups.get("all"):
             found.append(unheeded.set_aside(here, books, getattr(C, "CONFIG_FILE", None)))
         for one in unheeded.beside(sources):
-            found.append(unheeded.for_nobody(one, groups, loader.find_vars_files))
+            found.append(unheeded.for_nobody(one, groups, loader.find_vars_files, enabled))
             found.append(unheeded.misnamed(one))
         places = unheeded.passed_over(books, here, sources)
         hosts = {host: of(host) for host in (terms if places else ())}

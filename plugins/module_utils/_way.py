@@ -301,6 +301,7 @@ def read_way(cluster: Cluster, namespace: str, options: t.Mapping[str, t.Any]) -
     asked_first = by_use(nodes or [], pods, ready)
     receiving = [pod for pod in pods if pod["metadata"]["name"] in ready]
     return {
+        "asked": {"namespace": namespace, **{one: options[one] or "" for one in OPTIONS}},
         "found": front is not None,
         "addresses": asked.addresses,
         "targets": asked.targets,

@@ -73,6 +73,11 @@ EXAMPLES = r"""
 """
 
 RETURN = r"""
+asked:
+  description: Which way that is, O(namespace), O(ingress), O(service), O(request_host), O(path),
+    O(url) and O(layer).
+  returned: success
+  type: dict
 found:
   description: Whether what stands in front (O(ingress), else O(service)) exists.
   returned: success

@@ -16,6 +16,9 @@ from pathlib import Path
 
 import yaml
 from ansible.release import __version__ as ansible_version
+from ansible.utils.vars import load_extra_vars
+from ansible.vars.manager import VariableManager
+from ansible_collections.kestrel.real_ip.plugins.module_utils._settings import SETTINGS
 from ansible_collections.kestrel.real_ip.plugins.module_utils._version import VERSION
 
 
@@ -75,3 +78,65 @@ def mistaken(names: t.Iterable[str]) -> list[str]:
             meant = f"expected {instead} for that, or" if instead else "expected"
             told.append(f"{name}: a role would take it for its option: {meant} another name")
     return told
+
+
+#: What changes nothing about what is looked at, nor how it is judged
+_TOLD = ("real_ip_language", "real_ip_show_logs")
+
+
+def typed_empty(loader: t.Any) -> list[str]:
+    """The variables that are given as extra variables, and empty, as of a survey."""
+    extra = load_extra_vars(loader)
+    return [
+        name for name in SETTINGS if name not in _TOLD and name in extra and not _said(extra, name)
+    ]
+
+
+def by_inventory(loader: t.Any, hostvars: t.Any, host: str) -> dict[str, t.Any]:
+    """A host's variables, not templated, as they are without any extra variable."""
+    inventory = hostvars._inventory
+    manager: t.Any = VariableManager(loader=loader, inventory=inventory)
+    manager._extra_vars = {}
+    found: dict[str, t.Any] = manager.get_vars(
+        host=inventory.get_host(host), include_hostvars=False
+    )
+    return found
+
+
+def taken_away(names: t.Iterable[str], own: t.Mapping[str, t.Any]) -> list[str]:
+    """What is wrong with extra variables of these names that are empty: they go before what the
+    inventory says, and what holds without it would be told under the host's name.
+    """
+    return [
+        f"{name}: an empty extra variable goes before the inventory's: expected a value, or none "
+        "with -e or as the answer of a survey"
+        for name in names
+        if _said(own, name) and own[name] != SETTINGS[name].default
+    ]
+
+
+def _said(variables: t.Mapping[str, t.Any], name: str) -> bool:
+    value = variables.get(name)
+    return value is not None and bool(not isinstance(value, str) or value.strip())
+
+
+#: Any of them says which cluster a host is
+_NAMING = ("real_ip_kubeconfig", "real_ip_context", "real_ip_api_host")
+_OF_ENVIRONMENT = re.compile(r"(lookup|query|q)\(\s*['\"](ansible\.builtin\.)?env['\"]")
+#: Without these the Kubernetes client goes to the current context as well.
+_OF_THE_CLIENT = re.compile(r"['\"](KUBECONFIG|K8S_AUTH_\w+)['\"]")
+
+
+def unnamed(variables: t.Mapping[str, t.Any], given: t.Mapping[str, t.Any]) -> list[str]:
+    """What is wrong with a host that names its cluster by variables of the environment that aren't
+    set: the current context would be taken for it. ``given``: its variables, templated.
+    """
+    if any(_said(given, name) for name in _NAMING):
+        return []
+    texts = {name: str(variables.get(name, "")) for name in _NAMING}
+    return [
+        f"{name}: its variable of the environment isn't set where Ansible runs: expected one that "
+        "is, since the current context would be taken"
+        for name, text in texts.items()
+        if _OF_ENVIRONMENT.search(text) and not _OF_THE_CLIENT.search(text)
+    ]

@@ -32,16 +32,20 @@ Groups = t.Mapping[str, t.Collection[str]]
 _KINDS = ("group_vars", "host_vars")
 _CLUSTERS = "real_ip_clusters"
 _VANTAGES = "real_ip_vantages"
-#: What a host of each group has for itself
-_OWN = {
-    _CLUSTERS: ("real_ip_context", "real_ip_kubeconfig", "real_ip_api_host"),
-    _VANTAGES: ("real_ip_vantage", "real_ip_expected_source"),
-}
+#: What playbooks that look at no cluster read of localhost, such as compare and merge_results
+_OF_LOCALHOST = (
+    *("real_ip_before", "real_ip_after", "real_ip_documents", "real_ip_report_dir"),
+    *("real_ip_accept", "real_ip_code", "real_ip_language"),
+)
 #: How alike two names are that may be one, of 1; as in difflib
 _CLOSE = 0.8
 #: How a file may end that is meant. Others are copies and examples.
 _ENDS = ("", ".yml", ".yaml", ".json", ".ini", ".txt", ".cfg", ".conf", ".toml")
 _ENCRYPTED = b"$ANSIBLE_VAULT"
+#: What reads NAME.sops.yml, where it is enabled
+_SOPS = "community.sops.sops"
+#: What somebody may call this machine where nothing else is a cluster
+_HERE = (*C.LOCALHOST, "local")
 
 
 def _of_sources(sources: t.Iterable[str]) -> list[Path]:
@@ -139,17 +143,41 @@ def _is_nearly(name: str) -> bool:
     return plain == "realip" or bool(difflib.get_close_matches(plain, meant, 1, _CLOSE))
 
 
+def _resembles(name: str, others: t.Iterable[str]) -> bool:
+    """Whether a name is one of others but for case, hyphens, underscores, dots or a domain."""
+    plain = {_plain(one) for one in others}
+    return bool(
+        {_plain(name), _plain(_short(name))} & plain
+        or _plain(name) in {_plain(_short(one)) for one in others}
+    )
+
+
+def _plain(name: str) -> str:
+    return re.sub("[-_.]", "-", name).lower()
+
+
+def _short(name: str) -> str:
+    """A host's name without its domain; one label more may be another inventory's (``one.stg``)."""
+    is_address = not name.strip("0123456789.")
+    return name if is_address else re.sub(r"^([^.]+)\.[^.]+\..+", r"\1", name)
+
+
 def for_nobody(
-    directory: Path, groups: Groups, find: t.Callable[[str, str], t.Iterable[t.Any]]
+    directory: Path,
+    groups: Groups,
+    find: t.Callable[[str, str], t.Iterable[t.Any]],
+    enabled: t.Collection[str] = ("host_group_vars",),
 ) -> list[str]:
     """Files beside an inventory that are for no group or host, though somebody has meant one.
 
-    ``find``: which files of a directory Ansible reads by a name.
+    ``find``: which files of a directory Ansible reads by a name; ``enabled``: plugins that read.
     """
-    hosts = {*chain.from_iterable(groups.values())}
+    hosts = {"localhost", *chain.from_iterable(groups.values())}
+    is_read = any(one.rpartition(".")[2] == "host_group_vars" for one in enabled)
     # Another inventory in the same directory can have vantage points.
     known = {"group_vars": {*groups, _VANTAGES}, "host_vars": hosts}
-    other = {"group_vars": hosts, "host_vars": {*groups, _CLUSTERS, _VANTAGES}}
+    here = _HERE if _CLUSTERS not in groups else ()
+    other = {"group_vars": hosts, "host_vars": {*groups, _CLUSTERS, _VANTAGES, *here}}
     found = []
     for kind in _KINDS:
         place = directory / kind
@@ -158,7 +186,10 @@ def for_nobody(
         except OSError:
             continue
         names = [name for name in known[kind] if "/" not in name]
-        read = {Path(str(one)) for name in names for one in find(str(place), name)}
+        asked = names if is_read else []
+        read = {Path(str(one)) for name in asked for one in find(str(place), name)}
+        if _SOPS in enabled:
+            read |= {one for one in entries if ".sops" in one.suffixes and _bare(one) in names}
         for path in entries:
             whole = path in read or any(path in one.parents for one in read)
             if whole and path.is_dir():
@@ -166,14 +197,15 @@ def for_nobody(
                 continue
             called = {path.name, path.stem, _bare(path)}
             meant = called & {*known[kind], *other[kind]} or any(map(_is_nearly, called))
+            meant = meant or _resembles(_bare(path), known[kind])
             if meant and not whole and path.suffix.lower() in _ENDS:
                 found += [str(path)] if _is_ours(path) else []
     return found
 
 
 def _bare(path: Path) -> str:
-    """The name of a file without its ending, or several of them (``.yml.txt``)."""
-    while path.suffix and path.suffix.lower() in _ENDS:
+    """The name of a file without its ending, or several of them (``.yml.txt``, ``.sops.yml``)."""
+    while path.suffix and path.suffix.lower() in (*_ENDS, ".sops"):
         path = path.with_suffix("")
     return path.name
 
@@ -239,18 +271,34 @@ def set_aside(here: Path, playbooks: t.Iterable[Path], config: str | None) -> li
 
 
 def for_nothing(groups: Groups, of: t.Callable[[str], Vars]) -> list[str]:
-    """Hosts that are variables by mistake, and those that say something of a cluster or a vantage
-    point where there is no such group.
+    """Hosts that are variables by mistake, and those that are neither a cluster nor a vantage
+    point, and have variables of this collection that count for none of these.
     """
     hosts = dict.fromkeys(chain.from_iterable(groups.values()))
     found = [f"host {host}" for host in hosts if host.partition("=")[0].strip() in SETTINGS]
-    asked = [name for group, names in _OWN.items() if group not in groups for name in names]
-    read = {"localhost", *groups.get(_CLUSTERS, ()), *groups.get(_VANTAGES, ())}
-    apart = [host for host in hosts if host not in read] if asked else []
-    # What all hosts have is meant for others.
-    here = of("localhost") if apart else {}
-    for host in apart:
-        has = of(host)
-        names = [name for name in asked if has.get(name) and has[name] != here.get(name)]
+    read = {*groups.get(_CLUSTERS, ("localhost",)), *groups.get(_VANTAGES, ())}
+    apart = {one: _ours(of(one)) for one in [*hosts, "localhost"] if one not in read}
+    others = {one: of(one) for one in {*read, "localhost"}} if any(apart.values()) else {}
+    for host, has in apart.items():
+        theirs = [variables for one, variables in others.items() if one != host]
+        used = _OF_LOCALHOST if host == "localhost" else ()
+        names = [
+            name
+            for name, value in has.items()
+            if name not in used and not any(_counts(name, value, one) for one in theirs)
+        ]
         found += [f"host {host} ({', '.join(names)})"] if names else []
     return found
+
+
+def _ours(variables: Vars) -> dict[str, t.Any]:
+    """This collection's variables among a host's, without those that are empty."""
+    return {name: variables[name] for name in SETTINGS if variables.get(name) not in (None, "")}
+
+
+def _counts(name: str, value: t.Any, variables: Vars) -> bool:
+    """Whether a host has the same, as of a group or of all, or takes it from another host."""
+    texts = [str(one) for one in variables.values() if isinstance(one, (str, list))]
+    return bool(variables.get(name) == value) or any(
+        name in one and "hostvars" in one for one in texts
+    )

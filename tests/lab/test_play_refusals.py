@@ -327,6 +327,32 @@ def test_variables_that_roles_would_take_for_their_options_are_refused(
     assert "real-ip-url: no such variable: did you mean real_ip_url?" in run.line
 
 
+@pytest.mark.parametrize(
+    ("own", "given", "told"),
+    [
+        ({"real_ip_namespace": "shop"}, "real_ip_namespace=", "real_ip_namespace: an empty extra"),
+        (
+            {"real_ip_context": "{{ lookup('env', 'PROD_CONTEXT') }}"},
+            "real_ip_namespace=",
+            "real_ip_context: its variable of the environment isn't set",
+        ),
+        ({"real_ip_namespace": "{{ lookup('env', 'PROD_NS') }}"}, "real_ip_namespace=", ""),
+        ({"real_ip_namespace": "shop"}, "real_ip_url=", ""),
+    ],
+)
+def test_what_is_empty_takes_no_place_of_what_the_inventory_names(
+    playbooks: Playbooks, tmp_path: Path, own: dict[str, str], given: str, told: str
+) -> None:
+    inventory = tmp_path / "inventory.yml"
+    inventory.write_text(yaml.safe_dump({"real_ip_clusters": {"hosts": {"shop": own}}}))
+    run = playbooks.run("deploy", "--check", "-i", str(inventory), "-e", given)
+    if told:
+        assert run.status == 2, run.output
+        assert f"Nothing was changed. {told}" in " ".join(run.output.split())
+    else:
+        assert run.status == 0, run.output
+
+
 K8S = "group/kestrel.real_ip.k8s"
 OWN_PLAY = """
 - name: Verify in a play of one's own
@@ -495,6 +521,85 @@ def test_variables_beside_a_playbook_that_imports_ours_are_refused(
     run = playbooks.run("verify", "-i", str(inventory))
     assert run.status == 2, run.output
     assert f"Of no effect is {misspelt}: expected" in " ".join(run.output.split())
+
+
+@pytest.mark.parametrize(
+    ("groups", "told"),
+    [
+        ({"all": {"hosts": {"shop": "{own}"}}}, "host shop (real_ip_samples)"),
+        (
+            {"real_ip_clusters": {"hosts": {"one": {}}}, "web": {"hosts": {"shop": "{own}"}}},
+            "host shop (real_ip_samples)",
+        ),
+        (
+            {"all": {"hosts": {"localhost": "{own}"}}, "real_ip_clusters": {"hosts": {"one": {}}}},
+            "host localhost (real_ip_samples)",
+        ),
+        # What all of a group have, and what a cluster takes from elsewhere
+        ({"web": {"hosts": {"shop": {}}}, "all": {"vars": "{own}"}}, ""),
+        (
+            {
+                "real_ip_clusters": {"hosts": {"one": {}}},
+                "web": {
+                    "children": {"real_ip_clusters": {}},
+                    "hosts": {"shop": {}},
+                    "vars": "{own}",
+                },
+            },
+            "",
+        ),
+        (
+            {
+                "all": {
+                    "hosts": {
+                        "shop": "{own}",
+                        "localhost": {"real_ip_samples": "{{ hostvars['shop'].real_ip_samples }}"},
+                    }
+                }
+            },
+            "",
+        ),
+    ],
+)
+def test_variables_of_a_host_that_nobody_looks_at_are_refused(
+    playbooks: Playbooks, tmp_path: Path, groups: dict[str, Any], told: str
+) -> None:
+    """Its name is no cluster's, and the current context would be looked at in its place."""
+    inventory = tmp_path / "inventory.yml"
+    text = json.dumps(groups).replace('"{own}"', '{"real_ip_samples": "none"}')
+    inventory.write_text(yaml.safe_dump(json.loads(text)))
+    run = playbooks.run("verify", "-i", str(inventory))
+    assert run.status == 2, run.output
+    if told:
+        assert f"Of no effect is {told}: expected" in " ".join(run.output.split())
+        assert not run.line
+    else:
+        assert "real_ip_samples: expected an integer" in run.line, run.output
+
+
+@pytest.mark.parametrize(
+    ("file", "environment", "told"),
+    [
+        ("host_vars/localhost.yml", {}, False),
+        ("host_vars/127.0.0.1.yml", {}, True),
+        ("group_vars/localhost.yml", {}, True),
+        ("host_vars/Office_1.yml", {}, True),
+        ("group_vars/all.yml", {}, False),
+        ("group_vars/all.yml", {"ANSIBLE_VARS_ENABLED": "none"}, True),
+    ],
+)
+def test_files_that_nobody_reads_are_refused(
+    playbooks: Playbooks, tmp_path: Path, file: str, environment: dict[str, str], told: bool
+) -> None:
+    """As of this machine, which no inventory has to name."""
+    inventory, path = tmp_path / "hosts.yml", tmp_path / file
+    inventory.write_text("other: {hosts: {office-1: {}}}\n")
+    path.parent.mkdir()
+    path.write_text("real_ip_samples: none\n")
+    run = playbooks.run("verify", "-i", str(inventory), environment=environment)
+    assert run.status == 2, run.output
+    words = f"Of no effect is {path}: expected" if told else "real_ip_samples: expected an integer"
+    assert words in " ".join(run.output.split())
 
 
 def test_variables_within_others_and_of_another_spelling_are_refused(

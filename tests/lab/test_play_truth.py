@@ -303,20 +303,59 @@ def test_a_pod_that_came_meanwhile_must_answer_where_others_went(
     lab: Lab, attempt: Attempt
 ) -> None:
     """As in a rollout behind a load balancer that keeps a client at one pod."""
-    way = attempt.read(ingress="real-ip-ingress")
-    kept, came = way["ready_pods"]
+    kept, came = attempt.read(ingress="real-ip-ingress")["ready_pods"]
     sticky = echo(EXPECTED, lambda document, _number: document.update(pod=kept))
     with inside(lab.netns(CLIENT2.name)):
         # Only its socket is made in there: threads would stay.
         balancer = Server(sticky, address=(CLIENT2.ipv4("inet"), 0))
     with balancer:
         told = {"real_ip_expected_source": EXPECTED, "real_ip_max_samples": 20}
+        way = attempt.read(ingress="real-ip-ingress", url=balancer.url)
         known = {"verify_way": {**way, "ready_pods": [kept, "real-ip-deployment-gone"]}}
         asked = json.dumps({**told, **known, "real_ip_url": balancer.url})
         run = attempt.playbooks.run("verify", "-e", asked)
     assert run.line.startswith("real_ip: localhost unproven V410 "), run.output
     assert came in run.line
     assert "real-ip-deployment-gone" not in run.line
+
+
+@pytest.mark.parametrize(
+    ("given", "told"),
+    [
+        ({"verify_namespace": "default"}, "namespace={own}: expected namespace=default,"),
+        ({"verify_name_prefix": "shop"}, "real-ip-service: expected ingress=shop-ingress, "),
+        ({"verify_url": "http://192.0.2.1/"}, "url=: expected url=http://192.0.2.1/,"),
+        ({"verify_path": "/shop"}, "path=/: expected path=/shop,"),
+        ({"verify_layer": "l4"}, "layer=l7: expected layer=l4,"),
+        ({"verify_path": "/", "verify_forge": False}, ""),
+    ],
+    ids=json.dumps,
+)
+def test_a_role_s_option_is_not_taken_for_what_the_way_was_read_for(
+    attempt: Attempt, tmp_path: Path, given: dict[str, Any], told: str
+) -> None:
+    """The pods of the one must answer, and the other one's verdict would be said of it."""
+    ours = str(REPOSITORY / "playbooks" / "verify.yml")
+    text = json.dumps([{"import_playbook": ours, "vars": given}])
+    (tmp_path / "own.yml").write_text(text)
+    run = attempt.playbooks.run(
+        str(tmp_path / "own.yml"),
+        *("-e", f"real_ip_expected_source={EXPECTED}", "-e", "real_ip_max_samples=20"),
+    )
+    if told:
+        assert (run.status, run.verdict) == (2, "not_run"), run.output
+        assert told.format(own=attempt.playbooks.namespace) in run.line
+    else:
+        assert run.line.startswith("real_ip: localhost preserved V001 "), run.output
+
+
+def test_a_way_of_ones_own_is_that_of_what_is_verified(attempt: Attempt) -> None:
+    way = attempt.read(ingress="real-ip-ingress", path="/shop")
+    unnamed = {name: value for name, value in way.items() if name != "asked"}
+    for told, known in (("path=/shop", way), ("something else", unnamed)):
+        run = attempt.playbooks.run("verify", "-e", json.dumps({"verify_way": known}))
+        assert (run.status, run.verdict) == (2, "not_run"), run.output
+        assert f"The way was read for {told}: expected " in run.line
 
 
 # --- Waiting --------------------------------------------------------------------------------------

@@ -55,6 +55,15 @@ def _forbidden(path: str) -> ClusterError:
     return ClusterError(f"{path} is forbidden", 403)
 
 
+@pytest.mark.parametrize("ingress", ["front", "", None])
+def test_a_way_says_which_one_it_is(ingress: str | None) -> None:
+    """As whoever is handed it has to know."""
+    asked = {**OPTIONS, "ingress": ingress, "url": "http://www.example/"}
+    cluster = Answering({**ANSWERS, EVERYWHERE: SERVICES})
+    found = read_way(cluster, "ns", asked)["asked"]
+    assert found == {**asked, "namespace": "ns", "ingress": ingress or ""}
+
+
 @pytest.mark.parametrize(
     ("services", "found", "unread", "listed"),
     [

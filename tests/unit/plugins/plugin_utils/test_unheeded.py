@@ -24,7 +24,8 @@ from ansible_collections.kestrel.real_ip.plugins.plugin_utils._unheeded import (
     unmatched,
 )
 
-GROUPS = {"all": ["one", "office"], "real_ip_clusters": ["one"], "prod": ["one"]}
+HOSTS = ["one", "shop-gz", "edge.prod.example.com", "10.0.0.11"]
+GROUPS = {"all": [*HOSTS, "office"], "real_ip_clusters": HOSTS, "prod": ["one"]}
 LINK = "current.yml"
 
 
@@ -95,11 +96,32 @@ def test_where_variables_are_passed_over(
         (["group_vars/real_ip_staging.yml"], False),
         (["host_vars/two.yml"], False),
         (["host_vars/one.stg.yml"], False),
+        # Nearly a host's or a group's
+        (["host_vars/shop_gz.yml"], True),
+        (["host_vars/Shop-GZ/main.yml"], True),
+        (["host_vars/shop-gz.example.com.yml"], True),
+        (["host_vars/edge.yml"], True),
+        (["host_vars/edge.stg.example.com.yml"], False),
+        (["host_vars/10-0-0-11"], True),
+        (["host_vars/10.0.01.1"], False),
+        (["host_vars/10.yml"], False),
+        (["host_vars/shop.yml"], False),
+        (["host_vars/shop-gz-2.yml"], False),
+        (["group_vars/Prod.yml"], True),
+        # This machine, for which there is no other name
+        (["host_vars/localhost.yml"], False),
+        (["host_vars/Localhost.yml"], True),
+        (["group_vars/localhost.yml"], True),
+        # Of an inventory in which it is a cluster
+        (["host_vars/local.yml"], False),
         # Within a directory that is read
         (["group_vars/prod/strategy.yml", "group_vars/prod/other.yml"], False),
         # Copies and examples
         (["group_vars/all.example.yml"], False),
-        (["group_vars/all.sops.yml"], False),
+        (["host_vars/shop-gz.yaml.j2"], False),
+        (["host_vars/shop-gz.yml.example"], False),
+        (["host_vars/shop-gz.sops.yml"], True),
+        (["group_vars/all.sops.yml"], True),
         (["group_vars/real_ip_cluster.yml.bak"], False),
         (["group_vars/real_ip_clusters.yml.example"], False),
         (["group_vars/.real_ip_cluster.yml.swp"], False),
@@ -116,6 +138,44 @@ def test_files_that_are_for_nobody(tmp_path: Path, files: list[str], told: bool)
     assert for_nobody(tmp_path, GROUPS, find) == [str(top)] * told
     (tmp_path / files[0]).write_text("shop_url: http://192.0.2.1/\n")
     assert not for_nobody(tmp_path, GROUPS, find), "it has nothing of ours"
+
+
+@pytest.mark.parametrize(
+    ("file", "enabled", "told"),
+    [
+        ("group_vars/all.yml", ["host_group_vars"], False),
+        ("group_vars/all.yml", ["ansible.builtin.host_group_vars"], False),
+        ("group_vars/all.yml", ["community.sops.sops"], True),
+        ("host_vars/one/main.yml", [], True),
+        ("group_vars/staging.yml", [], False),
+        ("group_vars/real_ip_clusters.sops.yml", ["host_group_vars"], True),
+        ("group_vars/real_ip_clusters.sops.yml", ["host_group_vars", "community.sops.sops"], False),
+        ("host_vars/shop-gz.sops.yaml", ["host_group_vars", "community.sops.sops"], False),
+        # A name that it doesn't read either
+        ("group_vars/real_ip_cluster.sops.yml", ["community.sops.sops"], True),
+        ("host_vars/shop_gz.sops.yml", ["community.sops.sops"], True),
+    ],
+)
+def test_files_that_no_plugin_reads(
+    tmp_path: Path, file: str, enabled: list[str], told: bool
+) -> None:
+    path = tmp_path / file
+    path.parent.mkdir(parents=True)
+    path.write_text("real_ip_url: http://192.0.2.1/\n")
+    top = tmp_path / Path(*Path(file).parts[:2])
+    found = for_nobody(tmp_path, GROUPS, DataLoader().find_vars_files, enabled)
+    assert found == [str(top)] * told
+
+
+@pytest.mark.parametrize("name", ["local", "127.0.0.1", "localhost"])
+def test_names_of_this_machine_where_no_other_is_a_cluster(tmp_path: Path, name: str) -> None:
+    path = tmp_path / "host_vars" / f"{name}.yml"
+    path.parent.mkdir()
+    path.write_text("real_ip_url: http://192.0.2.1/\n")
+    find = DataLoader().find_vars_files
+    told = [str(path)] * (name != "localhost")
+    assert for_nobody(tmp_path, {"all": ["one"]}, find) == told
+    assert for_nobody(tmp_path, {"all": [name]}, find) == []
 
 
 def test_a_group_of_clusters_that_is_missing_has_no_file(tmp_path: Path) -> None:
@@ -223,6 +283,9 @@ def test_variables_that_a_host_has_from_nowhere(
 
 
 CONTEXT = {"real_ip_context": "other"}
+BESIDE = {"all": ["one", "two"], "real_ip_clusters": ["two"]}
+OF_ONE = "{{ hostvars['one'].real_ip_context }}"
+TOLD = "host one (real_ip_context)"
 
 
 @pytest.mark.parametrize(
@@ -234,8 +297,28 @@ CONTEXT = {"real_ip_context": "other"}
         ({"all": ["one"]}, {"one": {"ansible_host": "192.0.2.1"}}, []),
         ({"all": ["localhost"]}, {"localhost": CONTEXT}, []),
         ({"all": ["one"], "real_ip_vantages": ["one"]}, {"one": CONTEXT}, []),
-        # Where there are clusters, others may be of other plays.
-        ({"all": ["one", "two"], "real_ip_clusters": ["two"]}, {"one": CONTEXT}, []),
+        (
+            {"all": ["one"]},
+            {"one": {"real_ip_namespace": "shop"}},
+            ["host one (real_ip_namespace)"],
+        ),
+        ({"all": ["one"]}, {"one": {"real_ip_forge": False}}, ["host one (real_ip_forge)"]),
+        ({"all": ["one"]}, {"one": {"real_ip_namespace": "", "real_ip_url": None}}, []),
+        ({"all": ["one"]}, {"one": {"real_ip_of_others": "x"}}, []),
+        # A cluster or a vantage point that is left out
+        (BESIDE, {"one": CONTEXT}, ["host one (real_ip_context)"]),
+        (BESIDE, {"localhost": CONTEXT}, ["host localhost (real_ip_context)"]),
+        # Of a group that both are in, or of all
+        (BESIDE, {"one": CONTEXT, "two": CONTEXT}, []),
+        (BESIDE, {"one": CONTEXT, "localhost": CONTEXT, "two": {**CONTEXT}}, []),
+        (BESIDE, {"two": CONTEXT}, []),
+        # What others are told of it
+        (BESIDE, {"one": CONTEXT, "two": {"real_ip_context": OF_ONE}}, []),
+        (BESIDE, {"one": CONTEXT, "two": {"real_ip_documents": [OF_ONE]}}, []),
+        (BESIDE, {"one": CONTEXT, "two": {"where": "{{ hostvars.one.x }}"}}, [TOLD]),
+        # What is read where no cluster is looked at
+        (BESIDE, {"localhost": {"real_ip_language": "zh", "real_ip_report_dir": "/r"}}, []),
+        (BESIDE, {"one": {"real_ip_language": "zh"}}, ["host one (real_ip_language)"]),
         (
             {"all": ["one", "two"], "real_ip_clusters": ["two"], "vantages": ["one"]},
             {"one": {"real_ip_expected_source": "192.0.2.1"}},

@@ -1,0 +1,86 @@
+# Copyright (c) 2026, the kestrel.real_ip contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""Tests for what action plugins ask of the run."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+from ansible_collections.kestrel.real_ip.plugins.plugin_utils import _run
+from ansible_collections.kestrel.real_ip.plugins.plugin_utils._run import (
+    taken_away,
+    typed_empty,
+    unnamed,
+)
+
+
+@pytest.mark.parametrize(
+    ("typed", "own", "told"),
+    [
+        ({"real_ip_namespace": ""}, {"real_ip_namespace": "shop"}, ["real_ip_namespace"]),
+        ({"real_ip_namespace": None}, {"real_ip_namespace": "shop"}, ["real_ip_namespace"]),
+        ({"real_ip_forge": " "}, {"real_ip_forge": False}, ["real_ip_forge"]),
+        ({"real_ip_context": ""}, {"real_ip_context": "prod"}, ["real_ip_context"]),
+        # As a survey has it, of an inventory that says nothing, or the same
+        ({"real_ip_namespace": ""}, {}, []),
+        ({"real_ip_namespace": ""}, {"real_ip_namespace": ""}, []),
+        ({"real_ip_namespace": ""}, {"real_ip_namespace": "kestrel-catchip"}, []),
+        ({"real_ip_namespace": ""}, {"real_ip_url": "http://192.0.2.1/"}, []),
+        ({"real_ip_namespace": "team"}, {"real_ip_namespace": "shop"}, []),
+        ({"real_ip_forge": False}, {"real_ip_forge": True}, []),
+        # Says the same in another language
+        ({"real_ip_language": ""}, {"real_ip_language": "zh"}, []),
+        ({"namespace": ""}, {"namespace": "shop"}, []),
+    ],
+)
+def test_an_empty_extra_variable_takes_nothing_away(
+    monkeypatch: pytest.MonkeyPatch, typed: dict[str, Any], own: dict[str, Any], told: list[str]
+) -> None:
+    monkeypatch.setattr(_run, "load_extra_vars", lambda _loader: typed)
+    found = taken_away(typed_empty(None), own)
+    assert [one.partition(":")[0] for one in found] == told
+
+
+OF_ENVIRONMENT = "{{ lookup('env', 'PROD_KUBECONFIG') }}"
+
+
+@pytest.mark.parametrize(
+    ("variables", "given", "told"),
+    [
+        ({"real_ip_kubeconfig": OF_ENVIRONMENT}, {"real_ip_kubeconfig": ""}, True),
+        (
+            {"real_ip_context": '{{ query("ansible.builtin.env", "CONTEXT") | first }}'},
+            {"real_ip_context": ""},
+            True,
+        ),
+        ({"real_ip_kubeconfig": OF_ENVIRONMENT}, {"real_ip_kubeconfig": "/prod"}, False),
+        # What the client itself would take, and what another variable says
+        (
+            {"real_ip_kubeconfig": "{{ lookup('env', 'KUBECONFIG') }}"},
+            {"real_ip_kubeconfig": ""},
+            False,
+        ),
+        (
+            {"real_ip_context": "{{ lookup('env', 'K8S_AUTH_CONTEXT') }}"},
+            {"real_ip_context": ""},
+            False,
+        ),
+        (
+            {"real_ip_kubeconfig": OF_ENVIRONMENT, "real_ip_context": "prod"},
+            {"real_ip_kubeconfig": "", "real_ip_context": "prod"},
+            False,
+        ),
+        # Meant for some hosts alone
+        ({"real_ip_context": "{{ context | default('') }}"}, {"real_ip_context": ""}, False),
+        ({"real_ip_context": ""}, {"real_ip_context": ""}, False),
+        ({}, {}, False),
+    ],
+)
+def test_a_cluster_that_the_environment_does_not_name(
+    variables: dict[str, Any], given: dict[str, Any], told: bool
+) -> None:
+    found = unnamed(variables, given)
+    assert [one.partition(":")[0] for one in found] == [*variables] * told
