@@ -541,7 +541,7 @@ class Visit:
     @property
     def tried(self) -> Target:
         """The target with all that was forged at its addresses, or at one of them."""
-        lists = [one.target.forgeries for one in (self, *self.stations)]
+        lists = [self.target.forgeries, *(one.target.forgeries for one in self.stations)]
         return self.target._replace(forgeries=max(lists, key=len))
 
 
