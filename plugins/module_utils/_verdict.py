@@ -61,6 +61,7 @@ from ansible_collections.kestrel.real_ip.plugins.module_utils._echo import (
 )
 from ansible_collections.kestrel.real_ip.plugins.module_utils._forgery import (
     CANDIDATES,
+    CHOSEN,
     OF_A_CDN,
     Forgery,
     fate,
@@ -1063,7 +1064,12 @@ def deceived(
 def _plainness(forgery: Forgery) -> tuple[object, ...]:
     names = [name != forgery.header for name, _value in forgery.lines]
     values = [value for _name, value in forgery.lines]
-    return bool(forgery.preface), len(names), names, sum(map(len, values)), values, forgery.header
+    # An address of the prober's own network tells less than one that is nobody's.
+    known = forgery.values[0] in CHOSEN
+    return (
+        *(bool(forgery.preface), len(names), names, not known),
+        *(sum(map(len, values)), values, forgery.header),
+    )
 
 
 def _other_peers(
