@@ -19,10 +19,17 @@ from ansible_collections.kestrel.real_ip.plugins.module_utils._settings import (
     value_of,
 )
 from ansible_collections.kestrel.real_ip.plugins.module_utils._summary import without_result
-from ansible_collections.kestrel.real_ip.plugins.plugin_utils._run import facts, last_result
+from ansible_collections.kestrel.real_ip.plugins.plugin_utils._run import (
+    facts,
+    last_result,
+    settings,
+)
 from ansible_collections.kestrel.real_ip.plugins.plugin_utils._writers import write_all
 
 Data = t.Mapping[str, t.Any]
+
+
+_WHERE = "real_ip_report_dir"
 
 
 class ActionModule(ActionBase):
@@ -37,19 +44,27 @@ class ActionModule(ActionBase):
         validate: t.Any = self.validate_argument_spec
         arguments = validate({"playbook": {"type": "str", "required": True}})[1]
         run = {"playbook": arguments["playbook"], **facts()}
-        return {**result, **write_all(documents(task_vars or {}, run), self._task.check_mode)}
+        variables = task_vars or {}
+        given = settings(self._templar, {one: variables[one] for one in variables if one == _WHERE})
+        found = documents(variables, run, given.get(_WHERE))
+        return {**result, **write_all(found, self._task.check_mode)}
 
 
-def documents(variables: Data, run: Data) -> dict[str, Document]:
+def documents(variables: Data, run: Data, here: t.Any = None) -> dict[str, Document]:
     """A document for each directory that hosts of the play name: of those that name it.
+
+    ``here``: what this host's task has been given, which is the play's, and so all hosts', where it
+    is not the host's own.
 
     Where no host has said anything, as where tags left all of it out, there is none.
     """
     hostvars = variables["hostvars"]
+    own = hostvars.get(variables.get("inventory_hostname"), {}).get(_WHERE)
+    of_play = here if here != own else None
     directories: dict[str, dict[str, Data]] = {}
     for host in _come_to_an_end(variables):
         try:
-            directory = value_of("real_ip_report_dir", hostvars[host].get("real_ip_report_dir"))
+            directory = value_of(_WHERE, of_play or hostvars[host].get(_WHERE))
         except SettingError:
             # The preflight has said so.
             continue

@@ -24,6 +24,7 @@ from ansible_collections.kestrel.real_ip.plugins.plugin_utils._direct import (
     DirectAction,
     module_of,
 )
+from ansible_collections.kestrel.real_ip.plugins.plugin_utils._run import kept_here
 
 display = Display()
 # Seconds of waiting in one call: with the probe behind it a line comes at least every ten seconds
@@ -39,6 +40,9 @@ class ActionModule(DirectAction):
     def run(self, tmp: t.Any = None, task_vars: t.Any = None) -> dict[str, t.Any]:
         """The module's last result, with what those before it saw and it didn't."""
         result: dict[str, t.Any] = super().run(tmp, task_vars)
+        elsewhere = kept_here(self._task.delegate_to, self._connection.transport, task_vars or {})
+        if elsewhere:
+            return {**result, "failed": True, "msg": elsewhere}
         args = dict(self._task.args)
         wait = boolean(args.get("wait", False), strict=False)
         limit = seconds(args, "wait_timeout", 300) if wait else 0

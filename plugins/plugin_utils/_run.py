@@ -15,6 +15,7 @@ import typing as t
 from pathlib import Path
 
 import yaml
+from ansible import constants as C
 from ansible.release import __version__ as ansible_version
 from ansible.utils.vars import load_extra_vars
 from ansible.vars.manager import VariableManager
@@ -140,3 +141,19 @@ def unnamed(variables: t.Mapping[str, t.Any], given: t.Mapping[str, t.Any]) -> l
         for name, text in texts.items()
         if _OF_ENVIRONMENT.search(text) and not _OF_THE_CLIENT.search(text)
     ]
+
+
+def kept_here(point: str | None, transport: str, variables: t.Mapping[str, t.Any]) -> str:
+    """What is wrong where a task is delegated, and a variable of the play keeps it here: that goes
+    before the task's ``connection``, and what is seen would count as seen from there.
+    """
+    if not point or point in C.LOCALHOST or transport != "local":
+        return ""
+    meant = variables["hostvars"].get(point, {}).get("ansible_connection")
+    taken = variables.get("ansible_delegated_vars", {}).get(point, {}).get("ansible_connection")
+    if meant == "local" or taken is None:
+        return ""
+    return (
+        f"ansible_connection: a variable of the play leads from {point} to where Ansible runs: "
+        "expected connection: local at the play in its place"
+    )

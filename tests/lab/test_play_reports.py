@@ -15,7 +15,7 @@ import yaml
 from ansible_collections.kestrel.real_ip.plugins.module_utils._report import read
 
 from lab.settings import Lab
-from tests.lab.playbooks import EXPECTED, Playbooks, Run
+from tests.lab.playbooks import EXPECTED, REPOSITORY, Playbooks, Run
 
 STATISTICS = {"ANSIBLE_SHOW_CUSTOM_STATS": "1"}
 KEPT = re.compile(r"^real_ip_report: (/\S+)\.\{json,html,md,xml\}$", re.MULTILINE)
@@ -102,6 +102,22 @@ def test_all_hosts_stand_in_one_report_and_it_is_what_is_published(
         'real_ip_verdict{cluster="good",verdict="preserved"} 1'
         in (tmp_path / "kept" / "real_ip-good.prom").read_text()
     )
+
+
+def test_the_import_of_a_playbook_names_the_directory_of_all_hosts(
+    deployed: Playbooks, tmp_path: Path
+) -> None:
+    kept = tmp_path / "kept"
+    ours = {"import_playbook": str(REPOSITORY / "playbooks" / "verify.yml")}
+    text = yaml.safe_dump([{**ours, "vars": {"real_ip_report_dir": str(kept)}}])
+    (tmp_path / "own.yml").write_text(text)
+    inventory = tmp_path / "inventory.yml"
+    hosts = {"good": GOOD, "absent": ABSENT}
+    inventory.write_text(yaml.safe_dump({"real_ip_clusters": {"hosts": hosts}}))
+    given = ("-i", str(inventory), "-e", "real_ip_max_samples=20")
+    run = deployed.run(str(tmp_path / "own.yml"), *given)
+    assert run.status == 2, run.output
+    assert {*_document(run)["real_ip_results"]} == {*hosts}
 
 
 def test_the_next_run_adds_a_report_and_changes_none(

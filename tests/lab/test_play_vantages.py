@@ -20,6 +20,11 @@ from tests.lab.playbooks import EXPECTED, REPOSITORY, Attempt, Playbooks, Run
 ADDRESSES = {host.name: host.ipv4("inet") for host in (CLIENT, CLIENT2)}
 README = (REPOSITORY / "README.md").read_text()
 
+CONTROLLER = {
+    "ansible_python_interpreter": "{{ ansible_playbook_python }}",
+    "ansible_pipelining": True,
+}
+
 Verify = Callable[..., Run]
 
 
@@ -108,6 +113,45 @@ def test_what_is_asked_from_here_is_said(verify: Verify) -> None:
     assert "; probed from where Ansible runs" in run.line
     run = verify(_expecting())
     assert "from where Ansible runs" not in run.output
+
+
+def test_a_connection_of_the_play_leads_to_no_other_vantage_point(
+    lab: Lab, deployed: Playbooks, tmp_path: Path
+) -> None:
+    """As of a play of one's own for the controller, or of the import of a playbook."""
+    inventory = tmp_path / "inventory.yml"
+    vantages = {
+        name: {**own, "ansible_python_interpreter": "/usr/bin/python3"}
+        for name, own in _expecting().items()
+    }
+    inventory.write_text(yaml.safe_dump({"real_ip_vantages": {"hosts": vantages}}))
+    local = {"ansible_connection": "local"}
+    own = {
+        "hosts": "localhost",
+        "gather_facts": False,
+        "vars": {**local, **CONTROLLER},
+        "tasks": [
+            {"ansible.builtin.import_role": {"name": "kestrel.real_ip.verify"}},
+            {
+                "ansible.builtin.debug": {
+                    "msg": "{{ __verify_probes.results | map(attribute='msg') | join }}"
+                }
+            },
+        ],
+    }
+    imported = {"import_playbook": str(REPOSITORY / "playbooks" / "verify.yml"), "vars": local}
+    (tmp_path / "own.yml").write_text(yaml.safe_dump([own, imported]))
+    run = deployed.run(
+        str(tmp_path / "own.yml"),
+        *("-i", str(inventory), "-e", f"ansible_ssh_args='-F {lab.ssh_config}'"),
+        environment={"ANSIBLE_COLLECTIONS_PATH": str(REPOSITORY / "playbooks" / "collections")},
+    )
+    told = "ansible_connection: a variable of the play leads from {} to where Ansible runs"
+    assert run.status == 2, run.output
+    alone = run.output.partition("PLAY [Check the tags]")[0]
+    assert all(told.format(name) in alone for name in ADDRESSES)
+    assert "localhost not_run - from client" in run.line
+    assert "not probed: ansible_connection: a variable of the play leads from client" in run.line
 
 
 def test_one_wrong_expectation_loses_and_is_named(verify: Verify) -> None:

@@ -56,6 +56,34 @@ def test_which_hosts_are_rows(hosts: t.Any, batch: str, alive: str, rows: dict[s
     assert {name: one["verdict"] for name, one in found["real_ip_results"].items()} == rows
 
 
+@pytest.mark.parametrize(
+    ("own", "here", "found"),
+    [
+        # The play's goes before each host's own, also of hosts that have none.
+        ({"a": None, "b": None}, "play", {"play": ["a", "b"]}),
+        ({"a": "a's", "b": None}, "play", {"play": ["a", "b"]}),
+        # One that a host has is its own.
+        ({"a": "a's", "b": None}, "a's", {"a's": ["a"]}),
+        ({"a": "a's", "b": "b's"}, "a's", {"a's": ["a"], "b's": ["b"]}),
+        ({"a": None, "b": "b's"}, None, {"b's": ["b"]}),
+        ({"a": None, "b": None}, None, {}),
+    ],
+)
+def test_a_directory_that_the_play_names_is_that_of_all_hosts(
+    own: dict[str, t.Any], here: str | None, found: dict[str, list[str]]
+) -> None:
+    hosts = {name: {**SAID, "real_ip_report_dir": where} for name, where in own.items()}
+    variables = {
+        "hostvars": hosts,
+        "inventory_hostname": "a",
+        "ansible_play_hosts_all": [*hosts],
+        "ansible_play_hosts": [*hosts],
+        "ansible_play_batch": [*hosts],
+    }
+    written = documents(variables, RUN, here)
+    assert {where: [*one["real_ip_results"]] for where, one in written.items()} == found
+
+
 def test_a_host_that_left_the_play_is_told_of_as_it_was_published() -> None:
     told = {"verdict": "not_run", "reason": "No result: it left", "code": None}
     kept = {"real_ip_report_dir": "kept"}

@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 from ansible_collections.kestrel.real_ip.plugins.plugin_utils import _run
 from ansible_collections.kestrel.real_ip.plugins.plugin_utils._run import (
+    kept_here,
     taken_away,
     typed_empty,
     unnamed,
@@ -84,3 +85,27 @@ def test_a_cluster_that_the_environment_does_not_name(
 ) -> None:
     found = unnamed(variables, given)
     assert [one.partition(":")[0] for one in found] == [*variables] * told
+
+
+@pytest.mark.parametrize(
+    ("point", "transport", "own", "taken", "told"),
+    [
+        ("office", "local", None, "local", True),
+        ("office", "local", "ssh", "local", True),
+        ("office", "ssh", None, "ssh", False),
+        ("office", "ssh", None, None, False),
+        # As its own variables have it, or as a task's keyword
+        ("office", "local", "local", "local", False),
+        ("office", "local", None, None, False),
+        ("localhost", "local", None, "local", False),
+        (None, "local", None, None, False),
+    ],
+)
+def test_a_variable_of_the_play_keeps_no_vantage_point_here(
+    point: str | None, transport: str, own: str | None, taken: str | None, told: bool
+) -> None:
+    def having(connection: str | None) -> dict[str, Any]:
+        return {"office": {"ansible_connection": connection} if connection else {}}
+
+    variables = {"hostvars": having(own), "ansible_delegated_vars": having(taken)}
+    assert bool(kept_here(point, transport, variables)) == told
