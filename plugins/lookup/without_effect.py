@@ -25,8 +25,9 @@ description:
     C(real_ip_vantages), if it has a variable of this collection or is encrypted. Files of SOPS are
     let go where the vars plugin C(community.sops.sops) is enabled, and all are told where
     C(host_group_vars) isn't.
-  - Hosts are told that have the name of a variable, and those in neither C(real_ip_clusters) nor
-    C(real_ip_vantages) that have variables of this collection. Not told are values that a host of
+  - Hosts are told that have the name of a variable, and where there is no C(real_ip_clusters), or
+    no C(real_ip_vantages) and it is of these, hosts of neither that have variables of this
+    collection. Not told are values that a host of
     these groups or localhost has alike, as of a group, and what such a host takes from another one
     by C(hostvars). Without C(real_ip_clusters), localhost has the variables of the cluster.
   - Told are also values of C(-e) of which Ansible makes no variable, parts of C(--limit) that no

@@ -37,6 +37,8 @@ _OF_LOCALHOST = (
     *("real_ip_before", "real_ip_after", "real_ip_documents", "real_ip_report_dir"),
     *("real_ip_accept", "real_ip_code", "real_ip_language"),
 )
+#: What a vantage point has for itself
+_OF_A_VANTAGE = ("real_ip_vantage", "real_ip_expected_source")
 #: How alike two names are that may be one, of 1; as in difflib
 _CLOSE = 0.8
 #: How a file may end that is meant. Others are copies and examples.
@@ -272,9 +274,12 @@ def set_aside(here: Path, playbooks: t.Iterable[Path], config: str | None) -> li
 
 def for_nothing(groups: Groups, of: t.Callable[[str], Vars]) -> list[str]:
     """Hosts that are variables by mistake, and those that are neither a cluster nor a vantage
-    point, and have variables of this collection that count for none of these.
+    point, and have variables of this collection that count for none of these. Where there are
+    clusters, another host can be one that was put aside: what is looked at has its name.
     """
     hosts = dict.fromkeys(chain.from_iterable(groups.values()))
+    of_points = () if _VANTAGES in groups else _OF_A_VANTAGE
+    asked = of_points if _CLUSTERS in groups else tuple(SETTINGS)
     found = [f"host {host}" for host in hosts if host.partition("=")[0].strip() in SETTINGS]
     read = {*groups.get(_CLUSTERS, ("localhost",)), *groups.get(_VANTAGES, ())}
     apart = {one: _ours(of(one)) for one in [*hosts, "localhost"] if one not in read}
@@ -285,7 +290,8 @@ def for_nothing(groups: Groups, of: t.Callable[[str], Vars]) -> list[str]:
         names = [
             name
             for name, value in has.items()
-            if name not in used and not any(_counts(name, value, one) for one in theirs)
+            if (name in asked or host == "localhost") and name not in used
+            if not any(_counts(name, value, one) for one in theirs)
         ]
         found += [f"host {host} ({', '.join(names)})"] if names else []
     return found

@@ -527,10 +527,7 @@ def test_variables_beside_a_playbook_that_imports_ours_are_refused(
     ("groups", "told"),
     [
         ({"all": {"hosts": {"shop": "{own}"}}}, "host shop (real_ip_samples)"),
-        (
-            {"real_ip_clusters": {"hosts": {"one": {}}}, "web": {"hosts": {"shop": "{own}"}}},
-            "host shop (real_ip_samples)",
-        ),
+        ({"web": {"hosts": {"shop": "{own}"}}}, "host shop (real_ip_samples)"),
         (
             {"all": {"hosts": {"localhost": "{own}"}}, "real_ip_clusters": {"hosts": {"one": {}}}},
             "host localhost (real_ip_samples)",

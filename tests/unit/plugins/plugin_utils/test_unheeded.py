@@ -283,6 +283,7 @@ def test_variables_that_a_host_has_from_nowhere(
 
 
 CONTEXT = {"real_ip_context": "other"}
+ALONE = {"all": ["one"]}
 BESIDE = {"all": ["one", "two"], "real_ip_clusters": ["two"]}
 OF_ONE = "{{ hostvars['one'].real_ip_context }}"
 TOLD = "host one (real_ip_context)"
@@ -305,20 +306,20 @@ TOLD = "host one (real_ip_context)"
         ({"all": ["one"]}, {"one": {"real_ip_forge": False}}, ["host one (real_ip_forge)"]),
         ({"all": ["one"]}, {"one": {"real_ip_namespace": "", "real_ip_url": None}}, []),
         ({"all": ["one"]}, {"one": {"real_ip_of_others": "x"}}, []),
-        # A cluster or a vantage point that is left out
-        (BESIDE, {"one": CONTEXT}, ["host one (real_ip_context)"]),
+        # A cluster that somebody has put aside, and what nobody looks at beside clusters
+        (BESIDE, {"one": CONTEXT}, []),
         (BESIDE, {"localhost": CONTEXT}, ["host localhost (real_ip_context)"]),
         # Of a group that both are in, or of all
         (BESIDE, {"one": CONTEXT, "two": CONTEXT}, []),
         (BESIDE, {"one": CONTEXT, "localhost": CONTEXT, "two": {**CONTEXT}}, []),
         (BESIDE, {"two": CONTEXT}, []),
         # What others are told of it
-        (BESIDE, {"one": CONTEXT, "two": {"real_ip_context": OF_ONE}}, []),
-        (BESIDE, {"one": CONTEXT, "two": {"real_ip_documents": [OF_ONE]}}, []),
-        (BESIDE, {"one": CONTEXT, "two": {"where": "{{ hostvars.one.x }}"}}, [TOLD]),
+        (ALONE, {"one": CONTEXT, "localhost": {"real_ip_context": OF_ONE}}, []),
+        (ALONE, {"one": CONTEXT, "localhost": {"real_ip_documents": [OF_ONE]}}, []),
+        (ALONE, {"one": CONTEXT, "localhost": {"where": "{{ hostvars.one.x }}"}}, [TOLD]),
         # What is read where no cluster is looked at
         (BESIDE, {"localhost": {"real_ip_language": "zh", "real_ip_report_dir": "/r"}}, []),
-        (BESIDE, {"one": {"real_ip_language": "zh"}}, ["host one (real_ip_language)"]),
+        (ALONE, {"one": {"real_ip_language": "zh"}}, ["host one (real_ip_language)"]),
         (
             {"all": ["one", "two"], "real_ip_clusters": ["two"], "vantages": ["one"]},
             {"one": {"real_ip_expected_source": "192.0.2.1"}},
