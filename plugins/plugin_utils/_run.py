@@ -81,16 +81,19 @@ def mistaken(names: t.Iterable[str]) -> list[str]:
     return told
 
 
-#: What changes nothing about what is looked at, nor how it is judged
-_TOLD = ("real_ip_language", "real_ip_show_logs")
+#: Without these, the verdict is of another cluster, deployment, way or strategy
+_MEANT = (
+    *("real_ip_kubeconfig", "real_ip_context", "real_ip_api_host"),
+    *("real_ip_namespace", "real_ip_name_prefix", "real_ip_scenario"),
+    *("real_ip_url", "real_ip_host", "real_ip_path", "real_ip_layer"),
+    *("real_ip_strategy", "real_ip_header", "real_ip_trusted_count", "real_ip_trusted_ranges"),
+)
 
 
 def typed_empty(loader: t.Any) -> list[str]:
-    """The variables that are given as extra variables, and empty, as of a survey."""
+    """What is meant, as far as extra variables give it and are empty, as of a survey."""
     extra = load_extra_vars(loader)
-    return [
-        name for name in SETTINGS if name not in _TOLD and name in extra and not _said(extra, name)
-    ]
+    return [name for name in _MEANT if name in extra and not _said(extra, name)]
 
 
 def by_inventory(loader: t.Any, hostvars: t.Any, host: str) -> dict[str, t.Any]:

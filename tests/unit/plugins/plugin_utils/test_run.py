@@ -23,7 +23,7 @@ from ansible_collections.kestrel.real_ip.plugins.plugin_utils._run import (
     [
         ({"real_ip_namespace": ""}, {"real_ip_namespace": "shop"}, ["real_ip_namespace"]),
         ({"real_ip_namespace": None}, {"real_ip_namespace": "shop"}, ["real_ip_namespace"]),
-        ({"real_ip_forge": " "}, {"real_ip_forge": False}, ["real_ip_forge"]),
+        ({"real_ip_layer": " "}, {"real_ip_layer": "l4"}, ["real_ip_layer"]),
         ({"real_ip_context": ""}, {"real_ip_context": "prod"}, ["real_ip_context"]),
         # As a survey has it, of an inventory that says nothing, or the same
         ({"real_ip_namespace": ""}, {}, []),
@@ -32,7 +32,8 @@ from ansible_collections.kestrel.real_ip.plugins.plugin_utils._run import (
         ({"real_ip_namespace": ""}, {"real_ip_url": "http://192.0.2.1/"}, []),
         ({"real_ip_namespace": "team"}, {"real_ip_namespace": "shop"}, []),
         ({"real_ip_forge": False}, {"real_ip_forge": True}, []),
-        # Says the same in another language
+        # Says the same in another language, or writes no report this time
+        ({"real_ip_report_dir": ""}, {"real_ip_report_dir": "/reports"}, []),
         ({"real_ip_language": ""}, {"real_ip_language": "zh"}, []),
         ({"namespace": ""}, {"namespace": "shop"}, []),
     ],
