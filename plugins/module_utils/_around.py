@@ -91,21 +91,31 @@ def controllers(
     where it does, and where that is at a node's address, as on premises, those that do so at the
     ports of HTTP and HTTPS. TKE's load balancers are no pods of the cluster.
 
-    ``led_to``: Services of the pods, which are none of these; nor are those that any of the other
-    ``ingresses`` leads to.
+    ``led_to``: Services of the pods, which are none of these; those that any of the other
+    ``ingresses`` leads to are likely none.
     """
-    if front.get("kind") != INGRESS or _is_tkes(front):
+    if not may_have_controller(front):
         return []
-    apps = {*map(full_name, led_to), *chain.from_iterable(map(_backends, ingresses))}
+    own_apps = {*map(full_name, led_to)}
+    apps = {*chain.from_iterable(map(_backends, ingresses))}
     here = {*addresses(front)}
     at_a_node = bool(here & {*of_nodes(nodes)[0]})
     found, likely = [], []
-    for one in (one for one in services if full_name(one) not in apps and _node_ports(one)):
-        if here & {*addresses(one), *(one["spec"].get("externalIPs") or [])}:
+    for one in (one for one in services if full_name(one) not in own_apps and _node_ports(one)):
+        spec, web = one["spec"], {*PORTS.values()} & {port["port"] for port in _ports(one, ())}
+        # Behind none, an Ingress' status can have the address that is the cluster's own.
+        own = [spec.get("clusterIP"), *(spec.get("clusterIPs") or [])]
+        if here & {*addresses(one), *(spec.get("externalIPs") or []), *own}:
             found.append(one)
-        elif at_a_node and {port["port"] for port in _ports(one, ())} & {*PORTS.values()}:
+        # A controller can be behind another one.
+        elif at_a_node and (len(web) > 1 or (web and full_name(one) not in apps)):
             likely.append(one)
     return [*found, *likely]
+
+
+def may_have_controller(front: Object) -> bool:
+    """Whether pods of the cluster may answer for what is in front."""
+    return front.get("kind") == INGRESS and not _is_tkes(front)
 
 
 def _backends(ingress: Object) -> t.Iterator[str]:
@@ -127,7 +137,7 @@ _PATHS = 3
 _LISTENERS = 16
 _OWN = 5
 _OTHERS = 3
-_ENTRIES = 4
+_ENTRIES = 6
 #: What can be asked for, or all but its first label: an annotation can hold any text
 _NAME = re.compile(r"(\*\.)?[\w-]+(\.[\w-]+)*", re.ASCII)
 
@@ -156,7 +166,7 @@ def around(
     ports = node_port(service or {}, rules)
     others_ports = [port for one in behind[1:] for port in node_port(one, rules)]
     balancers = addresses(front or {})
-    entry_ports = [port for one in entries for port in _node_ports(one)]
+    entry_ports = [port for one in entries for port in _web_ports(one)]
     # Those that the status names have the controller's pods, and may be the only ones that answer.
     with_entries = sorted(map(_every, nodes), key=lambda own: not {*own} & {*balancers})
     named_by = (host for host, _paths in every_rule(front or {}, service))
@@ -190,6 +200,12 @@ def _one_of(host: str) -> str:
 def node_port(service: Object, rules: t.Iterable[Object] = ()) -> list[int]:
     """The first node port of a Service that has one, of those that the rules send to if any."""
     return _node_ports(service, rules)[:1]
+
+
+def _web_ports(service: Object) -> list[int]:
+    """Two node ports of a Service, those for HTTP and HTTPS if it has them."""
+    ports = sorted(_ports(service, ()), key=lambda port: port["port"] not in PORTS.values())
+    return [port["nodePort"] for port in ports if port.get("nodePort")][:2]
 
 
 def _node_ports(service: Object, rules: t.Iterable[Object] = ()) -> list[int]:

@@ -229,7 +229,7 @@ def ways(
     controller = [] if at.inside else _to_controller(visits, around, _is_near(visits, at))
     balancer = _to_balancer(visits, around, known)
     # What is asked elsewhere comes last, since there may be no time for all.
-    proxies = [*controller, *balancer]
+    proxies = [*balancer, *controller]
     rewritten = [*_rewritten(services, around.paths), *_elsewhere(proxies, around.paths)]
     return [*_to_nodes_and_pods(visits, around, at), *services, *proxies, *rewritten]
 
@@ -282,7 +282,8 @@ def _both(
 ) -> Iterable[tuple[tuple[int, ...], Target]]:
     """For all targets that ask the same, each place without TLS and with it."""
     for numbers in _alike(visits) if places else ():
-        target = visits[numbers[0]].tried
+        # The first of them may have given no answer, and then it knows less.
+        target = max((visits[one].tried for one in numbers), key=lambda one: len(one.forgeries))
         for host, port in places:
             there = _to(target, host, port)
             for one in (_plain(there), _secured(there, target.endpoint, around)):

@@ -983,6 +983,9 @@ UNSOUGHT: Mapping[str, Unsought] = {
     "service": Unsought(
         "services", _AROUND, "whether another Service leads past the load balancer"
     ),
+    "controller": Unsought(
+        "services", _AROUND, "whether the Ingress controller answers at node ports"
+    ),
     "ingresses": Unsought("ingresses", _AROUND, "whether another Ingress leads to the same pods"),
     "rivals": Unsought("ingresses", _RIVAL, "whether another Ingress answers in its place"),
     "url_takers": Unsought(

@@ -21,6 +21,7 @@ from ansible_collections.kestrel.real_ip.plugins.module_utils._derive import (
     DEFAULT_HEADER,
     Address,
     Network,
+    canonical,
     is_private,
     parse_ranges,
 )
@@ -34,7 +35,8 @@ class Forgery(NamedTuple):
     ``public``: those of the values that are globally routable; ``repeated``: sent as often as
     honest requests, since backends can differ in what they believe; ``preface``: sent before
     anything else on the connection, as Latin-1, with ``within`` as the first thing within TLS;
-    ``alone``: no other header is forged with it.
+    ``near``: the values are beside the prober's own address, so that by chance it is seen with one
+    of them where it is translated to several.
     """
 
     header: str
@@ -43,6 +45,7 @@ class Forgery(NamedTuple):
     repeated: bool = False
     preface: str = ""
     within: bool = False
+    near: bool = False
 
     @property
     def opens(self) -> bool:
@@ -322,30 +325,60 @@ def _after_prefaces(
                 yield Forgery(read, lines, values, preface=preface, within=within)
 
 
-def beside(header: str | None, seen: str, told: str) -> tuple[Forgery, ...]:
-    """Forged requests with addresses beside the one that honest requests show, which is served: who
-    serves some networks only, and goes by what a client writes, refuses all others.
+#: So many honest answers tell whether the prober has one address, and so many proxies may be on the
+#: way that admit each other alone.
+_ENOUGH, _SENDERS = 5, 3
+_APART = re.compile(r"[\s,;=\"]+")
 
-    ``told``: all that honest requests show of addresses; those in it may be a proxy's.
+
+def beside(header: str | None, seen: Sequence[str], told: str) -> tuple[Forgery, ...]:
+    """Forged requests that tell what honest ones show, for who refuses all that comes from others.
+
+    With addresses beside the one that is ``seen``, by each answer, since some networks are served
+    only, by what a client writes; and from addresses of proxies in ``told``, all that the answers
+    show, since these alone may be admitted by the PROXY protocol.
     """
-    own = ip_address(seen)
-    near = [str(type(own)(int(own) ^ bit)) for bit in (1, 2, 3, 4, 5)]
-    first, second = [*(one for one in near if not _holds(told, [one])), *near][:2]
     names = _names(header)
     read = names[(header or DEFAULT_HEADER).lower()]
-    lines = (*_counted(names.values(), first), *_COMPANIONS)
-    return (
-        *(Forgery(name, ((name, _element(name, first)),), (first,)) for name in names.values()),
-        # By a second one it is known that none of them is seen by chance.
-        *(Forgery(name, ((name, _element(name, second)),), (second,)) for name in names.values()),
-        *(
-            Forgery(kind, (), (first,), preface=preface, within=within)
-            for within in (False, True)
-            for kind, preface in _prefaces(first)
-        ),
-        *_after_prefaces(read, lines, (first,), [first]),
-        Forgery(read, lines, (first,)),
-    )
+    known = dict.fromkeys(filter(None, map(canonical, _APART.split(told))))
+    proxies = [one for one in known if one not in seen][:_SENDERS]
+    found = [*_after_prefaces(read, _all_lines(names, _PUBLIC[0]), _PUBLIC[:1], proxies)]
+    # One that is translated to several addresses is seen with their neighbours.
+    alone = len(seen) >= _ENOUGH and len({*seen}) == 1
+    own = ip_address(seen[0])
+    near = [str(type(own)(int(own) ^ bit)) for bit in range(1, 8)]
+    free = [one for one in near if one not in known][:2]
+    # By a second one it is known that none of them is seen by chance.
+    for value in free if alone and len(free) > 1 else ():
+        flat = (
+            *((name, _element(name, value)) for name in names.values()),
+            *_rumours(names, value),
+        )
+        counted = _all_lines(names, value)
+        shapes = [
+            *(Forgery(name, ((name, _element(name, value)),), (value,)) for name in names.values()),
+            *(
+                Forgery(kind, (), (value,), preface=preface, within=within)
+                for within in (False, True)
+                for kind, preface in _prefaces(value)
+            ),
+            *_after_prefaces(read, counted, (value,), [value]),
+            Forgery(read, (*flat, *_COMPANIONS), (value,)),
+            Forgery(read, counted, (value,)),
+        ]
+        found += [one._replace(near=True) for one in shapes]
+    return (*found,)
+
+
+def _rumours(names: Mapping[str, str], value: str) -> list[tuple[str, str]]:
+    """Lines of all other headers in which somebody may hand an address on."""
+    others = (name for name in (*HEARSAY, *_RUMOURS) if name.lower() not in names)
+    return [(name, _handed_on(name, value, value)) for name in others]
+
+
+def _all_lines(names: Mapping[str, str], value: str) -> tuple[tuple[str, str], ...]:
+    """A line of every header, as long as any that proxies are counted in, and companions."""
+    return (*_counted(names.values(), value), *_rumours(names, value), *_COMPANIONS)
 
 
 def forgeries(

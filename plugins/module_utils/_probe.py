@@ -455,7 +455,13 @@ def to_knock_with(
     if not target.knocks or all(one.code in _UNCONNECTED for one in samples):
         return []
     tried = {id(forgery) for forgery, _sample in forged}
-    return [one for one in target.trials if one.opens and id(one) not in tried]
+    # Who admits some only says so to others, and each that waits for an answer costs time.
+    is_silent = all(one.code == "V509" for one in samples)
+    return [
+        one
+        for one in target.trials
+        if one.opens and id(one) not in tried and not (is_silent and one.near)
+    ]
 
 
 class Station:
@@ -502,8 +508,9 @@ class Station:
         if self.learned or not answers or not self.target.forgeries:
             return
         self.learned = True
-        seen = str(answers[0].seen)
-        told = " ".join([answers[0].peer or "", *(value for _name, value in answers[0].lines)])
+        lines = (value for one in answers for _name, value in one.lines)
+        told = " ".join(dict.fromkeys([*(one.peer or "" for one in answers), *lines]))
+        seen = [str(one.seen) for one in answers]
         more = beside(self.target.question.strategy.header, seen, told)
         self.target = self.target._replace(forgeries=(*self.target.forgeries, *more))
 

@@ -1021,15 +1021,14 @@ def deceived(
     # Where honest requests show the prober's own address alone, another one of the range is none.
     alike = {sample.code for sample in answers}
     firsts = {sample.seen if sample.first is None else sample.first for sample in answers}
-    # What an expected range has beside the address that honest requests show: by chance one of
-    # these is seen where the prober has several.
-    near = {s.seen for one, s in forged if is_answer(s) and _matches(s) and _chosen(one, s)} - shown
+    # One alone that is expected too, as of a range, can be seen by chance.
+    near = {s.seen for one, s in forged if one.near and is_answer(s) and _chosen(one, s)} - shown
     wrong = [
         (not _chosen(forgery, sample), forgery, sample.seen or phrase("no address"))
         for forgery, sample in forged
         if is_answer(sample)
-        if not (_matches(sample) and sample.code in alike | {"V001"})
-        or (len(near) > 1 and sample.seen in near and _chosen(forgery, sample))
+        if (_chosen(forgery, sample) and (len(near) > 1 or not _matches(sample)))
+        or not (forgery.near or (_matches(sample) and sample.code in alike | {"V001"}))
         if sample.code != "V420" and sample.seen not in shown
         # No header changes a socket's peer.
         if forgery.preface or not on_layer_4
@@ -1085,7 +1084,7 @@ def _other_peers(
     tried = [
         (one, sample)
         for one, sample in forged
-        if one.lines and not one.preface and is_answer(sample)
+        if one.lines and not one.preface and not one.near and is_answer(sample)
     ]
     named = [(one, sample) for one, sample in tried if _chosen(one, sample)]
     if named:
@@ -1159,7 +1158,11 @@ def _safe(
     found = safe(
         [sample.right for sample in answers],
         [
-            (forgery.header if forgery.names_one_of(forgery.values) else "", sample.right)
+            (
+                forgery.header if forgery.names_one_of(forgery.values) else "",
+                # What was chosen can be of an expected range.
+                sample.right - sample.fooled,
+            )
             for forgery, sample in forged
             if is_answer(sample)
         ],

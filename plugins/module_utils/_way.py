@@ -28,6 +28,7 @@ from ansible_collections.kestrel.real_ip.plugins.module_utils._around import (
     elsewhere,
     leading_to,
     led_by_nodes,
+    may_have_controller,
     node_port,
 )
 from ansible_collections.kestrel.real_ip.plugins.module_utils._detours import detours, kept_by
@@ -287,6 +288,7 @@ def read_way(cluster: Cluster, namespace: str, options: t.Mapping[str, t.Any]) -
     missed = {
         "node_ports": _NODES if any(map(node_port, [service or {}, *reached])) else None,
         "service": here if service else None,
+        "controller": _SERVICES if by_header and may_have_controller(front or {}) else None,
         "ingresses": next((one for one in unlisted if one.namespace), None),
         "rivals": next((one for one in unlisted if ingress and not one.namespace), None),
         "url_takers": _SERVICES if asked.urls and not usual else None,

@@ -242,15 +242,15 @@ def only_with(name: str, behaviour: Behaviour, other: Behaviour | None = None) -
     return behave
 
 
-def serves_only(network: str, client: str) -> Behaviour:
-    """An echo app behind a proxy that believes a client's list, and serves one network only, as
+def serves_only(network: str, client: str, header: str = "X-Forwarded-For") -> Behaviour:
+    """An echo app behind a proxy that believes a client's header, and serves one network only, as
     nginx with realip for everybody and ``allow``. What is no address counts for nothing.
     """
     served = ipaddress.ip_network(network, strict=False)
 
     def behave(connection: Connection) -> None:
         given = connection.read()[1:]
-        told = [value.partition(",")[0] for value in _values(given, "X-Forwarded-For")]
+        told = [value.partition(",")[0] for value in _values(given, header)]
         try:
             address = ipaddress.ip_address(told[0] if told else client)
         except ValueError:
@@ -261,6 +261,19 @@ def serves_only(network: str, client: str) -> Behaviour:
         lines = [line for line in given if not _FORWARDING.match(line[0])]
         lines += [(name, str(address)) for name in ("X-Forwarded-For", "X-Real-IP")]
         connection.send(response(json.dumps({"kestrel": 1, "headers": lines}).encode()))
+
+    return behave
+
+
+def admits_only(sender: str, behaviour: Behaviour) -> Behaviour:
+    """Behaves so behind the PROXY protocol that names this sender, and answers nobody else."""
+
+    def behave(connection: Connection) -> None:
+        first, *_lines = connection.read_after()
+        told = first[1].split()
+        if told[0] != "PROXY" or told[2] != sender:
+            raise ConnectionAbortedError
+        behaviour(connection)
 
     return behave
 

@@ -460,6 +460,9 @@ def _exposed(name: str, *ports: dict[str, Any], at: str = "", namespace: str = "
 
 WEB = {"port": 80, "nodePort": 30080}
 TLS = {"port": 443, "nodePort": 30443}
+MAIL = [{"port": port, "nodePort": 31000 + port} for port in (25, 465, 587, 993)]
+_OF_CLUSTER = _exposed("entry", WEB)
+BY_CLUSTER_IP = {**_OF_CLUSTER, "spec": {**_OF_CLUSTER["spec"], "clusterIP": "10.96.0.7"}}
 
 
 @pytest.mark.parametrize(
@@ -474,6 +477,15 @@ TLS = {"port": 443, "nodePort": 30443}
             _exposed("quic", {**WEB, "protocol": "UDP"}),
             False,
         ),
+        # Another controller can stand before it.
+        (
+            ingress_at("own", address="10.0.0.1"),
+            _exposed("else", WEB, TLS, namespace="echo"),
+            True,
+        ),
+        # What a controller publishes whose Service has no load balancer
+        (ingress_at("own", address="10.96.0.7"), BY_CLUSTER_IP, True),
+        (ingress_at("own", address="10.96.0.8"), BY_CLUSTER_IP, False),
         # A load balancer of layer 4 leads to it.
         (ingress_at("own"), _exposed("entry", WEB, at="198.51.100.1"), True),
         (ingress_at("own"), _exposed("entry", {**WEB, "port": 8000}, at="198.51.100.1"), True),
@@ -521,6 +533,11 @@ def test_where_the_controller_is_asked() -> None:
     ]
     assert found == asked
     assert around(nodes, [], None, front)["controller"] == []
+    # Of another Service at the same address, with many ports, there are two.
+    both = [_exposed("mail", *MAIL), _exposed("entry", *MAIL, WEB, TLS)]
+    found = around(nodes[:1], [], None, front, entries=both)["controller"]
+    ports = [31025, 31465, 30080, 30443]
+    assert found == [f"{one}:{port}" for port in ports for one in ("10.0.0.1", "203.0.113.1")]
 
 
 def test_nodes_with_a_public_address_are_asked_behind_those_without() -> None:

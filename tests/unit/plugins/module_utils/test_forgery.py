@@ -133,27 +133,50 @@ def test_who_believes_the_proxy_protocol_of_trusted_ranges_only() -> None:
     assert {text.split()[2] for text in first_versions} == {"6.6.6.6", "10.0.0.1"}
 
 
+SEEN = "203.0.113.10"
+
+
 @pytest.mark.parametrize(
     ("seen", "told", "near"),
     [
-        ("203.0.113.10", "", ["203.0.113.11", "203.0.113.8"]),
+        ([SEEN] * 5, "", ["203.0.113.11", "203.0.113.8"]),
         # What honest requests show may be a proxy's.
-        ("203.0.113.10", "198.51.100.1 203.0.113.11, 203.0.113.10", ["203.0.113.8", "203.0.113.9"]),
-        ("2001:db8::a", "", ["2001:db8::b", "2001:db8::8"]),
+        ([SEEN] * 5, f"198.51.100.1 203.0.113.11, {SEEN}", ["203.0.113.8", "203.0.113.9"]),
+        (["2001:db8::a"] * 5, "", ["2001:db8::b", "2001:db8::8"]),
+        # Who is translated to several addresses is seen with their neighbours, and few answers
+        # don't tell.
+        ([*[SEEN] * 9, "203.0.113.13"], "", []),
+        ([SEEN] * 4, "", []),
+        # All of them are proxies.
+        ([SEEN] * 5, " ".join(f"203.0.113.{n}" for n in range(8, 16)), []),
     ],
 )
-def test_addresses_beside_the_one_that_is_served(seen: str, told: str, near: list[str]) -> None:
+def test_addresses_beside_the_one_that_is_served(
+    seen: list[str], told: str, near: list[str]
+) -> None:
     """They are in the networks that somebody serves who serves that one."""
-    sent = beside("X-Client-IP", seen, told)
+    sent = [one for one in beside("X-Client-IP", seen, told) if one.near]
     assert [*dict.fromkeys(value for one in sent for value in one.values)] == near
-    for name in ("X-Client-IP", XFF, "X-Real-IP", "Forwarded"):
-        alone = [one.lines[0][1] for one in sent if one.header == name and len(one.lines) == 1]
-        assert [any(value in line for line in alone) for value in near] == [True, True], name
-    plain = [one for one in sent if one.preface and not one.lines]
-    assert {one.header for one in plain} == {"PROXY", "PROXY v2"}
-    everything = [one for one in sent if len(one.lines) > 1]
-    assert {bool(one.preface) for one in everything} == {True, False}
-    assert all(dict(one.lines)[XFF].count(near[0]) == 5 for one in everything)
+    for value in near:
+        own = [one for one in sent if one.values == (value,)]
+        alone = {one.header for one in own if len(one.lines) == 1 and value in one.lines[0][1]}
+        assert alone == {"X-Client-IP", XFF, "X-Real-IP", "Forwarded"}
+        plain = [one for one in own if one.preface and not one.lines]
+        assert {one.header for one in plain} == {"PROXY", "PROXY v2"}
+        everything = [one for one in own if len(one.lines) > 1]
+        assert {bool(one.preface) for one in everything} == {True, False}
+        # Also by what a CDN writes, with lists and without
+        assert all(dict(one.lines)["CF-Connecting-IP"] == value for one in everything)
+        assert {dict(one.lines)[XFF].count(value) for one in everything} == {1, 5}
+        assert all(one.opens for one in everything)
+
+
+def test_proxies_that_honest_requests_show_may_be_admitted_alone() -> None:
+    told = f'{SEEN}, 198.51.100.1, for="[2001:db8::1]";by=unknown 198.51.100.1 2 3.x'
+    sent = [one for one in beside(None, [SEEN], told) if not one.near]
+    senders = {one.preface.split()[2] for one in sent if one.preface[:5] == "PROXY"}
+    assert senders == {"198.51.100.1", "2001:db8::1"}
+    assert all(one.values == ("6.6.6.6",) and dict(one.lines)[XFF] for one in sent)
 
 
 @pytest.mark.parametrize(

@@ -141,16 +141,20 @@ WITH_PORT = {
     "metadata": OWN["metadata"],
 }
 OWN_PORT = {f"{IN_NS}/services/own": WITH_PORT}
+[FRONT_PATH, *_older] = [path for path, known in ANSWERS.items() if known is FRONT]
+OF_TKE = {**FRONT, "spec": {**FRONT.get("spec", {}), "ingressClassName": "qcloud"}}
 
 
 @pytest.mark.parametrize(
     ("refused", "answers", "options", "unread"),
     [
         ([], OWN_PORT, A_URL, []),
-        ([EVERYWHERE], OWN_PORT, {}, []),
-        ([EVERYWHERE], {}, A_URL, ["url_takers"]),
-        ([EVERYWHERE, HERE], {}, {}, ["service"]),
-        ([EVERYWHERE, HERE], {}, A_URL, ["service", "url_takers"]),
+        # The controller's Service is of another namespace; TKE's load balancers have none.
+        ([EVERYWHERE], OWN_PORT, {}, ["controller"]),
+        ([EVERYWHERE], {FRONT_PATH: OF_TKE}, {}, []),
+        ([EVERYWHERE], {}, A_URL, ["controller", "url_takers"]),
+        ([EVERYWHERE, HERE], {}, {}, ["service", "controller"]),
+        ([EVERYWHERE, HERE], {}, A_URL, ["service", "controller", "url_takers"]),
         # With the Service in front there is no Ingress that another one leads past, and what others
         # write that do is the PROXY protocol.
         ([EVERYWHERE, HERE, INGRESSES], {}, IN_FRONT, ["service"]),
@@ -300,7 +304,7 @@ LIST_SERVICES, LIST_PODS, LIST_HERE, LIST_INGRESSES = (
             [OWN, DNS],
             [_pod("ns", "own"), _pod("kube-system", "dns")],
             [LIST_SERVICES, LIST_PODS, LIST_HERE, LIST_INGRESSES],
-            ["service", "rivals", "url_takers"],
+            ["service", "controller", "rivals", "url_takers"],
         ),
     ],
 )
@@ -340,7 +344,8 @@ def test_what_was_not_looked_for_comes_with_the_command_that_allows_it() -> None
         f"kubectl {space}create {kind}binding {name} --{kind}={name} {whose}"
         for space, kind in (("-n ns ", "role"), ("", "clusterrole"))
     )
-    assert way["bypass"]["unread"] == {"service": role, "url_takers": cluster_role}
+    told = way["bypass"]["unread"]
+    assert told == {"service": role, "controller": cluster_role, "url_takers": cluster_role}
 
 
 def _rule(host: str, service: str) -> dict[str, Any]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import json
 import os
+import random
 import socket
 import subprocess
 import sys
@@ -12,7 +13,7 @@ import threading
 import time
 from contextlib import ExitStack
 from functools import reduce
-from ipaddress import ip_address
+from ipaddress import ip_address, ip_network
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -36,6 +37,7 @@ from ansible_collections.kestrel.real_ip.tests.unit.plugins.module_utils.servers
     Behaviour,
     Connection,
     Server,
+    admits_only,
     certificate,
     closed_port,
     echo,
@@ -516,6 +518,73 @@ def test_a_proxy_that_serves_some_clients_only_by_what_they_write(
         result = probe(url=running.url, expected_source=[expected], forge=True)
     assert result["code"] == code, result["reason"]
     assert says in result["reason"]
+
+
+@pytest.mark.parametrize("expected", [CLIENT, "203.0.113.0/24"])
+def test_a_proxy_that_serves_some_clients_only_by_what_a_cdn_writes(expected: str) -> None:
+    with Server(serves_only("203.0.113.0/24", CLIENT, "CF-Connecting-IP")) as running:
+        result = probe(url=running.url, expected_source=[expected], forge=True)
+    assert result["code"] == "V101", result["reason"]
+
+
+@pytest.mark.parametrize("expected", [[CLIENT, "203.0.113.21"], ["203.0.113.0/24"]])
+def test_a_proxy_that_takes_the_proxy_protocol_and_serves_some_clients_only(
+    expected: list[str],
+) -> None:
+    """Two of a range's addresses are chosen, which none that is expected alone would show."""
+
+    def behave(connection: Connection) -> None:
+        told = connection.read_after()[0][1].split()
+        sender = told[2] if told[0] == "PROXY" else CLIENT
+        served = ip_address(sender) in ip_network("203.0.113.0/24")
+        refuses = says(response(b"", "403 Forbidden"))
+        (takes_proxy_lines(CLIENT) if served else refuses)(connection)
+
+    with Server(behave) as running:
+        result = probe(url=running.url, expected_source=expected, forge=True, timeout=2)
+    assert result["code"] == "V104", result["reason"]
+
+
+def test_a_load_balancer_that_admits_the_proxies_in_front_by_the_proxy_protocol() -> None:
+    """Who gets there names one of them as the sender, and what he writes counts."""
+    with (
+        Server(proxied("append", f"{CLIENT}, {CDN}")) as front,
+        Server(admits_only(CDN, takes_proxy_lines(None)), address=(OWN, front.port)),
+    ):
+        result = probe(url=front.url, **{**PAST, "timeout": 2})
+    assert result["code"] == "V103", result["reason"]
+
+
+POOL = [f"203.0.113.{n}" for n in (20, 21, 22, 23)]
+
+
+@pytest.mark.parametrize(
+    ("expected", "layer", "codes"),
+    [
+        (POOL, "l7", {"V001"}),
+        (POOL, "l4", {"V001"}),
+        (["203.0.113.20/30"], "l7", {"V413"}),
+        ([], "l7", {"V401"}),
+    ],
+)
+def test_a_prober_that_is_translated_to_several_addresses_deceives_nobody(
+    expected: list[str], layer: str, codes: set[str]
+) -> None:
+    """What is forged is its own address now and then, by chance."""
+    chance = random.Random(1)
+
+    def behave(connection: Connection) -> None:
+        now = chance.choice(POOL)
+        given = connection.read_after()
+        lines = [line for line in given[1:] if line[0].lower() != "x-forwarded-for"]
+        lines.append(("X-Forwarded-For", now))
+        document = {"kestrel": 1, "headers": lines, "peer": {"address": now, "port": 1}}
+        connection.send(response(json.dumps(document).encode()))
+
+    with Server(behave) as running:
+        asked = {"expected_source": expected, "layer": layer, "forge": True, "timeout": 2}
+        found = [probe(url=running.url, **asked) for _time in range(4)]
+    assert {one["code"] for one in found} == codes, found[0]["reason"]
 
 
 def test_another_address_of_an_expected_range_can_be_seen_by_chance() -> None:
