@@ -449,19 +449,17 @@ def is_connected(sample: Sample) -> bool:
 
 
 def to_knock_with(
-    target: Target, samples: Iterable[Sample], forged: Iterable[tuple[Forgery, Sample]]
+    target: Target, samples: Sequence[Sample], forged: Sequence[tuple[Forgery, Sample]]
 ) -> list[Forgery]:
     """What may open a target that answered nothing so far, and wasn't tried."""
     if not target.knocks or all(one.code in _UNCONNECTED for one in samples):
         return []
     tried = {id(forgery) for forgery, _sample in forged}
-    # Who admits some only says so to others, and each that waits for an answer costs time.
-    is_silent = all(one.code == "V509" for one in samples)
-    return [
-        one
-        for one in target.trials
-        if one.opens and id(one) not in tried and not (is_silent and one.near)
-    ]
+    # Each that waits for an answer costs time, and who admits some only says so to others.
+    said = [*samples, *(sample for _forgery, sample in forged)]
+    is_silent = all(one.code == "V509" for one in said)
+    left = [one for one in target.trials if one.opens and id(one) not in tried]
+    return [one for one in left if not (is_silent and (one.near or (one.preface and one.lines)))]
 
 
 class Station:
