@@ -24,6 +24,8 @@ from lab.settings import OPERATOR, Lab
 from tests.lab.spaces import set_switches
 
 REPOSITORY = Path(__file__).resolve().parents[2]
+#: What a playbook needs in its environment that doesn't stand beside the collection's own
+ELSEWHERE = {"ANSIBLE_COLLECTIONS_PATH": str(REPOSITORY / "playbooks" / "collections")}
 NAMESPACE = "kestrel-catchip"
 #: The operator's address in the outer network, which pods must see
 EXPECTED = "203.0.113.10"

@@ -15,6 +15,7 @@ import pytest
 import yaml
 
 from tests.lab.playbooks import (
+    ELSEWHERE,
     EXPECTED,
     NAMESPACE,
     REPOSITORY,
@@ -305,10 +306,7 @@ IN_TURN = {
 def _of_ones_own(deployed: Playbooks, directory: Path, *parts: dict[str, Any]) -> Run:
     plays = [{**OWN[0], **part} for part in parts]
     (directory / "own.yml").write_text(yaml.safe_dump(plays, sort_keys=False))
-    collections = str(REPOSITORY / "playbooks" / "collections")
-    return deployed.run(
-        str(directory / "own.yml"), environment={"ANSIBLE_COLLECTIONS_PATH": collections}
-    )
+    return deployed.run(str(directory / "own.yml"), environment=ELSEWHERE)
 
 
 def test_a_second_verification_in_a_play_of_ones_own_is_one(

@@ -10,7 +10,7 @@ import pytest
 
 from lab import balancing, by_hand, certificates
 from lab.settings import OPERATOR, Lab
-from tests.lab.playbooks import EXPECTED, EXPECTED_IPV6, REPOSITORY, VENV, Playbooks
+from tests.lab.playbooks import ELSEWHERE, EXPECTED, EXPECTED_IPV6, VENV, Playbooks
 
 HOST = "shop.example.com"
 LAYER_4 = {"scenario": "gr-clb-direct-pod"}
@@ -236,7 +236,7 @@ def test_a_role_alone_does_not_change_it_either(own: Playbooks) -> None:
     ]
     status, output = own.execute(
         *("operator", str(VENV / "ansible-playbook"), "/dev/stdin"),
-        environment={"ANSIBLE_COLLECTIONS_PATH": str(REPOSITORY / "playbooks" / "collections")},
+        environment=ELSEWHERE,
         text=json.dumps(play),
     )
     assert status == 2, output

@@ -14,6 +14,7 @@ import pytest
 import yaml
 
 from tests.lab.playbooks import (
+    ELSEWHERE,
     LAB_SERVER,
     NAMESPACE,
     REPOSITORY,
@@ -378,7 +379,7 @@ def test_a_role_in_ones_own_play_goes_to_the_cluster_that_its_host_names(
     run = playbooks.run(
         str(tmp_path / "own.yml"),
         *("-i", str(tmp_path / "inventory.yml"), "-e", "verify_wait=false"),
-        environment={"ANSIBLE_COLLECTIONS_PATH": str(REPOSITORY / "playbooks" / "collections")},
+        environment=ELSEWHERE,
     )
     told = dict(re.findall(r"^fatal: \[(\w+)\]: .*?\"msg\": \"(.*?)\"", run.output, re.MULTILINE))
     assert "127.0.0.1:9" in told["there"], run.output
@@ -490,7 +491,7 @@ def test_variables_beside_a_playbook_that_imports_ours_are_refused(
     playbooks: Playbooks, tmp_path: Path
 ) -> None:
     """Ansible reads those beside the collection's own playbook, and these without a word not."""
-    where = {"ANSIBLE_COLLECTIONS_PATH": str(REPOSITORY / "playbooks" / "collections")}
+    where = ELSEWHERE
     own = tmp_path / "own.yml"
     own.write_text(IMPORTED)
     for name in ("group_vars", "host_vars", "inventory/group_vars"):
@@ -611,7 +612,7 @@ def test_variables_within_others_and_of_another_spelling_are_refused(
     own = tmp_path / "own.yml"
     ours = {"import_playbook": str(REPOSITORY / "playbooks" / "verify.yml")}
     own.write_text(yaml.safe_dump([{**ours, "vars": {"realip_strategy": "leftmost"}}]))
-    run = playbooks.run(str(own), "-i", str(inventory))
+    run = playbooks.run(str(own), "-i", str(inventory), environment=ELSEWHERE)
     assert (run.status, run.verdict) == (2, "not_run"), run.output
     for name, told in (
         ("vars", "real_ip_url stands within it"),

@@ -15,7 +15,7 @@ import yaml
 from ansible_collections.kestrel.real_ip.plugins.module_utils._report import read
 
 from lab.settings import Lab
-from tests.lab.playbooks import EXPECTED, REPOSITORY, Playbooks, Run
+from tests.lab.playbooks import ELSEWHERE, EXPECTED, REPOSITORY, Playbooks, Run
 
 STATISTICS = {"ANSIBLE_SHOW_CUSTOM_STATS": "1"}
 KEPT = re.compile(r"^real_ip_report: (/\S+)\.\{json,html,md,xml\}$", re.MULTILINE)
@@ -115,7 +115,7 @@ def test_the_import_of_a_playbook_names_the_directory_of_all_hosts(
     hosts = {"good": GOOD, "absent": ABSENT}
     inventory.write_text(yaml.safe_dump({"real_ip_clusters": {"hosts": hosts}}))
     given = ("-i", str(inventory), "-e", "real_ip_max_samples=20")
-    run = deployed.run(str(tmp_path / "own.yml"), *given)
+    run = deployed.run(str(tmp_path / "own.yml"), *given, environment=ELSEWHERE)
     assert run.status == 2, run.output
     assert {*_document(run)["real_ip_results"]} == {*hosts}
 

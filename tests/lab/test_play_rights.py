@@ -18,14 +18,7 @@ from ansible_collections.kestrel.real_ip.plugins.module_utils._rights import (
     needed,
 )
 
-from tests.lab.playbooks import (
-    EXPECTED,
-    LAB_SERVER,
-    REPOSITORY,
-    Playbooks,
-    configuration,
-    elsewhere,
-)
+from tests.lab.playbooks import ELSEWHERE, EXPECTED, LAB_SERVER, Playbooks, configuration, elsewhere
 from tools import rbac
 
 MINE = ("-e", f"real_ip_expected_source={EXPECTED}")
@@ -241,7 +234,7 @@ def _ask(
     status, output = own.execute(
         "operator",
         *(own.playbook("deploy")[0], str(playbook), "-e", f"@{variables}"),
-        environment={"ANSIBLE_COLLECTIONS_PATH": str(REPOSITORY / "playbooks" / "collections")},
+        environment=ELSEWHERE,
     )
     assert status == 0, output
     # What may not be seen is said, once of each namespace, and doesn't stop a run.

@@ -28,7 +28,7 @@ from lab.balancing import DOMAIN
 from lab.network import inside
 from lab.settings import CLIENT, CLIENT2, NODE1, NODE2, Lab
 from tests.lab.applications import envoy_command
-from tests.lab.playbooks import EXPECTED, REPOSITORY, Attempt, Playbooks, Run, ruled
+from tests.lab.playbooks import ELSEWHERE, EXPECTED, REPOSITORY, Attempt, Playbooks, Run, ruled
 
 XFF, REAL_IP = "X-Forwarded-For", "X-Real-IP"
 ONE_HEADER = {"strategy": "single_header", "header": REAL_IP}
@@ -341,6 +341,7 @@ def test_a_role_s_option_is_not_taken_for_what_the_way_was_read_for(
     run = attempt.playbooks.run(
         str(tmp_path / "own.yml"),
         *("-e", f"real_ip_expected_source={EXPECTED}", "-e", "real_ip_max_samples=20"),
+        environment=ELSEWHERE,
     )
     if told:
         assert (run.status, run.verdict) == (2, "not_run"), run.output

@@ -15,7 +15,7 @@ import pytest
 import yaml
 
 from lab.settings import CLIENT, CLIENT2, Lab
-from tests.lab.playbooks import EXPECTED, REPOSITORY, Attempt, Playbooks, Run
+from tests.lab.playbooks import ELSEWHERE, EXPECTED, REPOSITORY, Attempt, Playbooks, Run
 
 ADDRESSES = {host.name: host.ipv4("inet") for host in (CLIENT, CLIENT2)}
 README = (REPOSITORY / "README.md").read_text()
@@ -144,7 +144,7 @@ def test_a_connection_of_the_play_leads_to_no_other_vantage_point(
     run = deployed.run(
         str(tmp_path / "own.yml"),
         *("-i", str(inventory), "-e", f"ansible_ssh_args='-F {lab.ssh_config}'"),
-        environment={"ANSIBLE_COLLECTIONS_PATH": str(REPOSITORY / "playbooks" / "collections")},
+        environment=ELSEWHERE,
     )
     told = "ansible_connection: a variable of the play leads from {} to where Ansible runs"
     assert run.status == 2, run.output
