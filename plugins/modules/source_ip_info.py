@@ -281,6 +281,9 @@ options:
           service:
             description: Services that lead past the load balancer, for O(bypass.service).
             type: str
+          controller:
+            description: Services of the Ingress' controller, for O(bypass.controller).
+            type: str
           ingresses:
             description: Other Ingresses that lead to the same pods, for O(bypass.ingresses).
             type: str
