@@ -70,6 +70,7 @@ class Forgery(NamedTuple):
 
     @property
     def alone(self) -> bool:
+        """Whether no other header is forged with it."""
         return len({name for name, _value in self.lines}) == 1
 
     @property
@@ -307,22 +308,39 @@ def _prefaces(value: str) -> Iterable[tuple[str, str]]:
     yield "PROXY v2", f"\r\n\r\n\0\r\nQUIT\n\x21{family}\0{chr(len(block))}{block}"
 
 
-def _counted(names: Iterable[str], value: str) -> list[tuple[str, str]]:
-    """A line of each name; those of lists are as long as any that proxies are counted in."""
+def _lines(names: Mapping[str, str], value: str, times: int = 1) -> list[tuple[str, str]]:
+    """A line of each header, that of a list with the value so many times."""
     return [
-        (name, ", ".join([_element(name, value)] * (_SEVERAL[-1] if name in _LISTS else 1)))
-        for name in names
+        (name, ", ".join([_element(name, value)] * (times if name in _LISTS else 1)))
+        for name in names.values()
     ]
 
 
-def _after_prefaces(
-    read: str, lines: tuple[tuple[str, str], ...], values: tuple[str, ...], senders: Iterable[str]
+def _rumours(names: Mapping[str, str], value: str, ipv6: str) -> list[tuple[str, str]]:
+    """Lines of all other headers in which somebody may hand an address on."""
+    others = (name for name in (*HEARSAY, *_RUMOURS) if name.lower() not in names)
+    return [(name, _handed_on(name, value, ipv6)) for name in others]
+
+
+def _counted(names: Mapping[str, str], value: str, ipv6: str) -> tuple[tuple[str, str], ...]:
+    """A line of every header, as long as any that proxies are counted in, and companions."""
+    several = _lines(names, value, _SEVERAL[-1])
+    return (*several, *_rumours(names, value, ipv6), *_COMPANIONS)
+
+
+def _with_prefaces(
+    senders: Iterable[str],
+    values: tuple[str, ...],
+    read: str = "",
+    lines: tuple[tuple[str, str], ...] = (),
 ) -> Iterable[Forgery]:
-    """The lines after the PROXY protocol: who takes nothing without that may believe them too."""
+    """Requests that begin with the PROXY protocol, ahead of the lines: who takes nothing without it
+    may believe them too. Who ends TLS hands on what is in it as it came, to who may take it too.
+    """
     for within in (False, True):
         for sender in senders:
-            for _name, preface in _prefaces(sender):
-                yield Forgery(read, lines, values, preface=preface, within=within)
+            for kind, preface in _prefaces(sender):
+                yield Forgery(read or kind, lines, values, preface=preface, within=within)
 
 
 #: So many honest answers tell whether the prober has one address, and so many proxies may be on the
@@ -342,7 +360,8 @@ def beside(header: str | None, seen: Sequence[str], told: str) -> tuple[Forgery,
     read = names[(header or DEFAULT_HEADER).lower()]
     known = dict.fromkeys(filter(None, map(canonical, _APART.split(told))))
     proxies = [one for one in known if one not in seen][:_SENDERS]
-    found = [*_after_prefaces(read, _all_lines(names, _PUBLIC[0]), _PUBLIC[:1], proxies)]
+    lines = _counted(names, _PUBLIC[0], _PUBLIC[0])
+    found = [*_with_prefaces(proxies, _PUBLIC[:1], read, lines)]
     # One that is translated to several addresses is seen with their neighbours.
     alone = len(seen) >= _ENOUGH and len({*seen}) == 1
     own = ip_address(seen[0])
@@ -350,35 +369,17 @@ def beside(header: str | None, seen: Sequence[str], told: str) -> tuple[Forgery,
     free = [one for one in near if one not in known][:2]
     # By a second one it is known that none of them is seen by chance.
     for value in free if alone and len(free) > 1 else ():
-        flat = (
-            *((name, _element(name, value)) for name in names.values()),
-            *_rumours(names, value),
-        )
-        counted = _all_lines(names, value)
+        own_lines, counted = _lines(names, value), _counted(names, value, value)
+        everything = (*own_lines, *_rumours(names, value, value), *_COMPANIONS)
         shapes = [
-            *(Forgery(name, ((name, _element(name, value)),), (value,)) for name in names.values()),
-            *(
-                Forgery(kind, (), (value,), preface=preface, within=within)
-                for within in (False, True)
-                for kind, preface in _prefaces(value)
-            ),
-            *_after_prefaces(read, counted, (value,), [value]),
-            Forgery(read, (*flat, *_COMPANIONS), (value,)),
+            *(Forgery(line[0], (line,), (value,)) for line in own_lines),
+            *_with_prefaces([value], (value,)),
+            *_with_prefaces([value], (value,), read, counted),
+            Forgery(read, everything, (value,)),
             Forgery(read, counted, (value,)),
         ]
         found += [one._replace(near=True) for one in shapes]
     return (*found,)
-
-
-def _rumours(names: Mapping[str, str], value: str) -> list[tuple[str, str]]:
-    """Lines of all other headers in which somebody may hand an address on."""
-    others = (name for name in (*HEARSAY, *_RUMOURS) if name.lower() not in names)
-    return [(name, _handed_on(name, value, value)) for name in others]
-
-
-def _all_lines(names: Mapping[str, str], value: str) -> tuple[tuple[str, str], ...]:
-    """A line of every header, as long as any that proxies are counted in, and companions."""
-    return (*_counted(names.values(), value), *_rumours(names, value), *_COMPANIONS)
 
 
 def forgeries(
@@ -409,14 +410,7 @@ def forgeries(
     ]
     ipv6 = next((one for one in unlikely if ":" in one), values[0])
     # Of the second kind is what a proxy says of a client with IPv6, which some look for only.
-    rumours, over_ipv6 = (
-        [
-            (name, _handed_on(name, value, ipv6))
-            for name in (*HEARSAY, *_RUMOURS)
-            if name.lower() not in names
-        ]
-        for value in (values[0], ipv6)
-    )
+    rumours, over_ipv6 = (_rumours(names, value, ipv6) for value in (values[0], ipv6))
     hearsay = [(line[0], (line,)) for line in rumours if line[0] in HEARSAY]
     # A proxy that drops what this header names (RFC 9110, 7.6.1) after it wrote its own drops that.
     # The address is an option like any other: by it is seen whether the line itself arrives.
@@ -427,12 +421,10 @@ def forgeries(
     more_hops = ("Connection", (("Connection", handed),))
     all_values = (*values, *unlikely)
     near_values = (*values, *near, *_mapped(values[0]))
-    everything, everything_6 = (
-        [(name, _element(name, value)) for name in names.values()] for value in (values[0], ipv6)
-    )
+    everything, everything_6 = (_lines(names, value) for value in (values[0], ipv6))
     lines = (*everything, *rumours, *_COMPANIONS)
     lines_6 = (*everything_6, *over_ipv6, *_COMPANIONS)
-    counted = (*_counted(names.values(), values[0]), *rumours, *_COMPANIONS)
+    counted = _counted(names, values[0], ipv6)
     read = names[(header or DEFAULT_HEADER).lower()]
     # Who takes that protocol from some only goes by what it says of them.
     senders = dict.fromkeys([values[0], *_trusted(expected, trusted_ranges or ())])
@@ -440,13 +432,8 @@ def forgeries(
         *(Forgery(name, one, all_values) for name, one in (*forms, *hearsay, hops, more_hops)),
         *(Forgery(name, one, near_values) for name, one in alike),
         *(Forgery(name, _in_two_cases(name, values[0]), all_values) for name in names.values()),
-        # Who ends TLS hands on what is in it as it came, to who may take that protocol as well.
-        *(
-            Forgery(name, (), all_values, preface=one, within=within)
-            for within in (False, True)
-            for name, one in _prefaces(values[0])
-        ),
-        *_after_prefaces(read, counted, all_values, senders),
+        *_with_prefaces(values[:1], all_values),
+        *_with_prefaces(senders, all_values, read, counted),
         Forgery(read, counted, all_values),
         Forgery(read, lines_6, all_values),
         Forgery(read, (*everything, *_COMPANIONS, *_FROM_ELSEWHERE), all_values),
