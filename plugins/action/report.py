@@ -19,11 +19,7 @@ from ansible_collections.kestrel.real_ip.plugins.module_utils._settings import (
     value_of,
 )
 from ansible_collections.kestrel.real_ip.plugins.module_utils._summary import without_result
-from ansible_collections.kestrel.real_ip.plugins.plugin_utils._run import (
-    facts,
-    last_result,
-    settings,
-)
+from ansible_collections.kestrel.real_ip.plugins.plugin_utils._run import facts, last_result
 from ansible_collections.kestrel.real_ip.plugins.plugin_utils._writers import write_all
 
 Data = t.Mapping[str, t.Any]
@@ -45,8 +41,8 @@ class ActionModule(ActionBase):
         arguments = validate({"playbook": {"type": "str", "required": True}})[1]
         run = {"playbook": arguments["playbook"], **facts()}
         variables = task_vars or {}
-        given = settings(self._templar, {one: variables[one] for one in variables if one == _WHERE})
-        found = documents(variables, run, given.get(_WHERE))
+        here = self._templar.template(variables.get(_WHERE))
+        found = documents(variables, run, here)
         return {**result, **write_all(found, self._task.check_mode)}
 
 

@@ -27,9 +27,9 @@ description:
     C(host_group_vars) isn't.
   - Hosts are told that have the name of a variable, and where there is no C(real_ip_clusters), or
     no C(real_ip_vantages) and it is of these, hosts of neither that have variables of this
-    collection. Not told are values that a host of
-    these groups or localhost has alike, as of a group, and what such a host takes from another one
-    by C(hostvars). Without C(real_ip_clusters), localhost has the variables of the cluster.
+    collection. Not told are values that a host of these groups or localhost has alike, as of a
+    group, and what such a host takes from another one by C(hostvars). Without C(real_ip_clusters),
+    localhost has the variables of the cluster.
   - Told are also values of C(-e) of which Ansible makes no variable, parts of C(--limit) that no
     host matches, and where there is no inventory, an C(ansible.cfg) that names one and isn't read.
 options:

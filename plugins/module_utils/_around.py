@@ -18,6 +18,7 @@ from ansible_collections.kestrel.real_ip.plugins.module_utils._addresses import 
     has_ended,
     labels_match,
     of_nodes,
+    of_services,
     pod_addresses,
 )
 from ansible_collections.kestrel.real_ip.plugins.module_utils._derive import (
@@ -101,11 +102,13 @@ def controllers(
     here = {*addresses(front)}
     at_a_node = bool(here & {*of_nodes(nodes)[0]})
     found, likely = [], []
-    for one in (one for one in services if full_name(one) not in own_apps and _node_ports(one)):
-        spec, web = one["spec"], {*PORTS.values()} & {port["port"] for port in _ports(one, ())}
-        # Behind none, an Ingress' status can have the address that is the cluster's own.
-        own = [spec.get("clusterIP"), *(spec.get("clusterIPs") or [])]
-        if here & {*addresses(one), *(spec.get("externalIPs") or []), *own}:
+    for one in (one for one in services if full_name(one) not in own_apps):
+        ports = _ports(one, ())
+        web = {*PORTS.values()} & {port["port"] for port in ports}
+        if not _node_ports(ports):
+            continue
+        # Without a load balancer, the status can have the address that is the cluster's own.
+        if here & {*addresses(one), *of_services([one])}:
             found.append(one)
         # A controller can be behind another one.
         elif at_a_node and (len(web) > 1 or (web and full_name(one) not in apps)):
@@ -199,17 +202,17 @@ def _one_of(host: str) -> str:
 
 def node_port(service: Object, rules: t.Iterable[Object] = ()) -> list[int]:
     """The first node port of a Service that has one, of those that the rules send to if any."""
-    return _node_ports(service, rules)[:1]
+    return _node_ports(_ports(service, rules))[:1]
 
 
 def _web_ports(service: Object) -> list[int]:
     """Two node ports of a Service, those for HTTP and HTTPS if it has them."""
     ports = sorted(_ports(service, ()), key=lambda port: port["port"] not in PORTS.values())
-    return [port["nodePort"] for port in ports if port.get("nodePort")][:2]
+    return _node_ports(ports)[:2]
 
 
-def _node_ports(service: Object, rules: t.Iterable[Object] = ()) -> list[int]:
-    return [port["nodePort"] for port in _ports(service, rules) if port.get("nodePort")]
+def _node_ports(ports: t.Iterable[Object]) -> list[int]:
+    return [port["nodePort"] for port in ports if port.get("nodePort")]
 
 
 def _addresses_of(node: Object) -> t.Iterator[tuple[str, bool]]:

@@ -225,20 +225,22 @@ def ways(
 
     ``known``: each address that the load balancer's addresses and names give, to those that do.
     """
+    is_near = _is_near(visits, at)
     services = [] if at.inside else _to_services(visits, around)
-    controller = [] if at.inside else _to_controller(visits, around, _is_near(visits, at))
+    controller = [] if at.inside else _to_controller(visits, around, is_near)
     balancer = _to_balancer(visits, around, known)
     # What is asked elsewhere comes last, since there may be no time for all.
     proxies = [*balancer, *controller]
     rewritten = [*_rewritten(services, around.paths), *_elsewhere(proxies, around.paths)]
-    return [*_to_nodes_and_pods(visits, around, at), *services, *proxies, *rewritten]
+    return [*_to_nodes_and_pods(visits, around, at, is_near), *services, *proxies, *rewritten]
 
 
-def _to_nodes_and_pods(visits: Sequence[Visit], around: Around, at: Standpoint) -> list[Way]:
+def _to_nodes_and_pods(
+    visits: Sequence[Visit], around: Around, at: Standpoint, is_near: bool
+) -> list[Way]:
     """Nodes and pods, at private addresses only from where such may be routed: elsewhere somebody
     else can have them. In the cluster everybody gets to each pod.
     """
-    is_near = _is_near(visits, at)
     nodes = [*around.node_ports, *(around.internal if is_near else ())]
     pods = _met(around.pods, is_near)
     stations = [station for visit in visits for station in visit.stations]

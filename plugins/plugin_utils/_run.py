@@ -81,9 +81,11 @@ def mistaken(names: t.Iterable[str]) -> list[str]:
     return told
 
 
+#: Any of them says which cluster a host is
+_NAMING = ("real_ip_kubeconfig", "real_ip_context", "real_ip_api_host")
 #: Without these, the verdict is of another cluster, deployment, way or strategy
 _MEANT = (
-    *("real_ip_kubeconfig", "real_ip_context", "real_ip_api_host"),
+    *_NAMING,
     *("real_ip_namespace", "real_ip_name_prefix", "real_ip_scenario"),
     *("real_ip_url", "real_ip_host", "real_ip_path", "real_ip_layer"),
     *("real_ip_strategy", "real_ip_header", "real_ip_trusted_count", "real_ip_trusted_ranges"),
@@ -124,8 +126,6 @@ def _said(variables: t.Mapping[str, t.Any], name: str) -> bool:
     return value is not None and bool(not isinstance(value, str) or value.strip())
 
 
-#: Any of them says which cluster a host is
-_NAMING = ("real_ip_kubeconfig", "real_ip_context", "real_ip_api_host")
 _OF_ENVIRONMENT = re.compile(r"(lookup|query|q)\(\s*['\"](ansible\.builtin\.)?env['\"]")
 #: Without these the Kubernetes client goes to the current context as well.
 _OF_THE_CLIENT = re.compile(r"['\"](KUBECONFIG|K8S_AUTH_\w+)['\"]")

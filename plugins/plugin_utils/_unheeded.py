@@ -280,31 +280,29 @@ def for_nothing(groups: Groups, of: t.Callable[[str], Vars]) -> list[str]:
     hosts = dict.fromkeys(chain.from_iterable(groups.values()))
     of_points = () if _VANTAGES in groups else _OF_A_VANTAGE
     asked = of_points if _CLUSTERS in groups else tuple(SETTINGS)
+    here = [name for name in SETTINGS if name not in _OF_LOCALHOST]
     found = [f"host {host}" for host in hosts if host.partition("=")[0].strip() in SETTINGS]
     read = {*groups.get(_CLUSTERS, ("localhost",)), *groups.get(_VANTAGES, ())}
-    apart = {one: _ours(of(one)) for one in [*hosts, "localhost"] if one not in read}
+    # Of thousands of hosts, none is asked for that nothing is asked of.
+    wanted = {**dict.fromkeys(hosts if asked else (), asked), "localhost": here}
+    apart = {one: _ours(of(one), names) for one, names in wanted.items() if one not in read}
     others = {one: of(one) for one in {*read, "localhost"}} if any(apart.values()) else {}
     for host, has in apart.items():
         theirs = [variables for one, variables in others.items() if one != host]
-        used = _OF_LOCALHOST if host == "localhost" else ()
-        names = [
-            name
-            for name, value in has.items()
-            if (name in asked or host == "localhost") and name not in used
-            if not any(_counts(name, value, one) for one in theirs)
-        ]
+        names = [n for n, value in has.items() if not any(_counts(n, value, one) for one in theirs)]
         found += [f"host {host} ({', '.join(names)})"] if names else []
     return found
 
 
-def _ours(variables: Vars) -> dict[str, t.Any]:
-    """This collection's variables among a host's, without those that are empty."""
-    return {name: variables[name] for name in SETTINGS if variables.get(name) not in (None, "")}
+def _ours(variables: Vars, names: t.Container[str]) -> dict[str, t.Any]:
+    """Those of this collection's variables among a host's, in its order and none that is empty."""
+    own = (name for name in SETTINGS if name in names)
+    return {name: variables[name] for name in own if variables.get(name) not in (None, "")}
 
 
 def _counts(name: str, value: t.Any, variables: Vars) -> bool:
     """Whether a host has the same, as of a group or of all, or takes it from another host."""
-    texts = [str(one) for one in variables.values() if isinstance(one, (str, list))]
-    return bool(variables.get(name) == value) or any(
-        name in one and "hostvars" in one for one in texts
-    )
+    if variables.get(name) == value:
+        return True
+    texts = (str(one) for one in variables.values() if isinstance(one, (str, list)))
+    return any(name in one and "hostvars" in one for one in texts)

@@ -416,8 +416,7 @@ def _twice(
     path = REPOSITORY / "playbooks" / f"{playbook}.yml"
     file = directory / "twice.yml"
     file.write_text(TWICE.format(playbook=path, first=first, second=second))
-    collections = str(REPOSITORY / "playbooks" / "collections")
-    statistics = {"ANSIBLE_SHOW_CUSTOM_STATS": "1", "ANSIBLE_COLLECTIONS_PATH": collections}
+    statistics = {"ANSIBLE_SHOW_CUSTOM_STATS": "1", **ELSEWHERE}
     run = deployed.run(str(file), *MINE, *options, environment=statistics)
     assert run.status == 0, run.output
     return run

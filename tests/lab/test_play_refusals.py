@@ -424,8 +424,7 @@ def test_a_role_in_ones_own_play_goes_to_the_cluster_that_the_play_names(
     play = {**own, "hosts": "localhost", **named, "vars": variables}
     before = [{"import_playbook": f"kestrel.real_ip.{name}"} for name in first]
     (tmp_path / "own.yml").write_text(yaml.safe_dump([*before, play]))
-    collections = str(REPOSITORY / "playbooks" / "collections")
-    where = {"ANSIBLE_COLLECTIONS_PATH": collections, "KUBECONFIG": str(tmp_path / "mine")}
+    where = {**ELSEWHERE, "KUBECONFIG": str(tmp_path / "mine")}
     run = playbooks.run(str(tmp_path / "own.yml"), "-e", "verify_wait=false", environment=where)
     assert run.status == 2, run.output
     assert "https://127.0.0.1:9 doesn't answer" in " ".join(run.output.split())
