@@ -40,7 +40,7 @@ def _not_found(path: TrafficPath) -> str:
 
 def _asked(path: TrafficPath) -> str:
     """Which API server said so, where another context may be the one that was meant."""
-    server, name, others = path.context
+    server, name, others, __ = path.context
     if not others:
         return phrase("the API server")
     return phrase(

@@ -27,6 +27,7 @@ from ansible_collections.kestrel.real_ip.plugins.module_utils._kubernetes import
     ClusterError,
     NoConfiguration,
     contexts_of,
+    kubectl,
 )
 from ansible_collections.kestrel.real_ip.plugins.module_utils._language import (
     in_language,
@@ -63,8 +64,9 @@ def diagnosis(module: t.Any) -> Result:
         path = read_path(cluster, params["namespace"], params, params["probe"])
         path = path._replace(now=time.time())
         context, others = contexts_of(params)
+        begin = " ".join(kubectl(params, context, others))
         path = path._replace(
-            context=Context(cluster.server, context or "", others),
+            context=Context(cluster.server, context or "", others, begin),
             proxies=proxies_of(os.environ, addresses(path.front or {})),
             direct=tuple(_direct(cluster, path)),
             logs=tuple(_logs(cluster, path, params["show_logs"])),

@@ -8,6 +8,7 @@
 
 from __future__ import annotations
 
+import re
 import typing as t
 
 from ansible_collections.kestrel.real_ip.plugins.module_utils._causes import CAUSES
@@ -35,6 +36,8 @@ class Seen(t.NamedTuple):
 Check = t.Callable[[TrafficPath], t.Iterable[Seen]]
 
 _EVIDENCE = 1000
+#: Where a command begins, and where the next one does
+_KUBECTL = re.compile(r"(^|&& )kubectl (?=-n |[a-z])")
 
 
 def finding(path: TrafficPath, seen: Seen) -> dict[str, t.Any]:
@@ -50,8 +53,11 @@ def finding(path: TrafficPath, seen: Seen) -> dict[str, t.Any]:
         fix = fix.format_map(exact)
     elif seen.fix is None:
         fix = filled(row.fix, other.fix, shown)
+    see = _at(path, row.see.format_map(shown))
     if kind in ("command", "variable") and not fix.isprintable():
-        fix, kind = phrase("See {command}", command=row.see.format_map(shown)), "console"
+        fix, kind = phrase("See {command}", command=see), "console"
+    elif kind == "command":
+        fix = _at(path, fix)
     return {
         "code": seen.number,
         "severity": row.severity,
@@ -62,6 +68,11 @@ def finding(path: TrafficPath, seen: Seen) -> dict[str, t.Any]:
         "cause": filled(row.cause, other.cause, shown),
         "fix": printable(fix, 2000) if kind not in ("command", "variable") else fix,
         "fix_kind": kind,
-        "see": row.see.format_map(shown),
+        "see": see,
         "link": row.link,
     }
+
+
+def _at(path: TrafficPath, command: str) -> str:
+    """A command that asks the cluster that was read: another one is changed in its place else."""
+    return _KUBECTL.sub(lambda found: f"{found[1]}{path.context.kubectl} ", command)

@@ -12,6 +12,7 @@ import functools
 import json
 import os
 import re
+import shlex
 import sys
 import threading
 import traceback
@@ -323,6 +324,23 @@ def contexts_of(params: t.Mapping[str, t.Any]) -> tuple[str | None, list[str]]:
         names, current = [], None
     used = str(context or current) if context or current else None
     return used, [name for name in names if name != used]
+
+
+def kubectl(
+    params: t.Mapping[str, t.Any], context: str | None, others: t.Sequence[str]
+) -> t.Iterator[str]:
+    """The words with which kubectl asks the same cluster, whatever its own choice is by then.
+
+    ``context`` and ``others`` as from :func:`contexts_of`. A kubeconfig that is given by its
+    contents has no name: what stands for it names no file, so that a command fails and goes
+    nowhere else.
+    """
+    yield "kubectl"
+    source = params.get("kubeconfig") or os.environ.get("K8S_AUTH_KUBECONFIG")
+    if source:
+        yield from ("--kubeconfig", shlex.quote(source) if isinstance(source, str) else "…")
+    if context and others:
+        yield from ("--context", shlex.quote(context))
 
 
 def _bound_requests() -> None:

@@ -61,11 +61,15 @@ class Unread(t.NamedTuple):
 
 
 class Context(t.NamedTuple):
-    """Which cluster was asked: its address, by which context, and which others there were."""
+    """Which cluster was asked: its address, by which context, and which others there were.
+
+    ``kubectl``: how a command begins that asks the same one.
+    """
 
     server: str = ""
     name: str = ""
     others: t.Sequence[str] = ()
+    kubectl: str = "kubectl"
 
 
 class Direct(t.NamedTuple):

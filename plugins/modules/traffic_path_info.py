@@ -135,9 +135,11 @@ findings:
       description: The cause in one sentence.
       type: str
     fix:
-      description: What mends it.
+      description: What mends it. A command of kubectl names the kubeconfig that was given, and the
+        context where there are others, so that it goes to the cluster that was read. In the place
+        of a kubeconfig that was given by its contents stands C(…).
       type: str
-      sample: kubectl -n shop scale deployment echo --replicas=2
+      sample: kubectl --context live -n shop scale deployment echo --replicas=2
     fix_kind:
       description: V(command) for one that can be typed as it stands, V(variable) for C(real_ip_*)
         variables with which the playbook is to be run again, V(console) for what a person has to

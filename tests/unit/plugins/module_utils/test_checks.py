@@ -1337,6 +1337,14 @@ def test_the_cause(row: Row) -> None:
     for text in (cause["evidence"], cause["cause"], cause["fix"], cause["see"]):
         assert text
         assert not re.search(r"[{]\w+[}]", text), text
+    # Every command that is typed as it stands goes to the cluster that was read.
+    begin = "kubectl --context live"
+    context = way.get("context", Context())._replace(kubectl=begin)
+    there = diagnose(TrafficPath(**{**way, "context": context}))[0]
+    commands = ("see", "fix") if row.kind == "command" else ("see",)
+    for text in (re.sub(r"(^|&& )kubectl ", rf"\1{begin} ", cause[one]) for one in commands):
+        assert text in (there["see"], there["fix"])
+    assert (there["fix"] == cause["fix"]) == ("kubectl " not in row.fix or row.kind != "command")
 
 
 @pytest.mark.parametrize(

@@ -17,6 +17,7 @@ from ansible_collections.kestrel.real_ip.plugins.module_utils._kubernetes import
     NoConfiguration,
     _bound_requests,
     contexts_of,
+    kubectl,
     unverified,
 )
 from ansible_collections.kestrel.real_ip.plugins.module_utils._path import SIDE_BY_SIDE
@@ -192,6 +193,34 @@ def test_a_kubeconfig_that_leads_nowhere(
     assert "\n" not in said
     # What to choose from, where that can be read
     assert contexts_of(given)[1] == (["a"] if context == "elsewhere" else [])
+
+
+@pytest.mark.parametrize(
+    ("kubeconfig", "context", "others", "words"),
+    [
+        # What nobody has named, and can't be another one, is what kubectl takes by itself.
+        (None, None, [], "kubectl"),
+        (None, "live", [], "kubectl"),
+        (None, "live", ["test"], "kubectl --context live"),
+        ("a file", None, [], "kubectl --kubeconfig 'a file'"),
+        ("a file", "live", ["test"], "kubectl --kubeconfig 'a file' --context live"),
+        ({"users": [{"user": {"token": "secret"}}]}, "live", [], "kubectl --kubeconfig …"),
+        (None, "tke;reboot", ["test"], "kubectl --context 'tke;reboot'"),
+    ],
+)
+def test_how_kubectl_asks_the_same_cluster(
+    monkeypatch: pytest.MonkeyPatch,
+    kubeconfig: Any,
+    context: str | None,
+    others: list[str],
+    words: str,
+) -> None:
+    monkeypatch.delenv("K8S_AUTH_KUBECONFIG", raising=False)
+    assert " ".join(kubectl({"kubeconfig": kubeconfig}, context, others)) == words
+    # AWX and others name it by a variable.
+    if isinstance(kubeconfig, str):
+        monkeypatch.setenv("K8S_AUTH_KUBECONFIG", kubeconfig)
+        assert " ".join(kubectl({}, context, others)) == words
 
 
 def test_a_server_that_does_not_answer_is_none_of_the_kubeconfig() -> None:
