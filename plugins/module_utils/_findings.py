@@ -38,6 +38,8 @@ Check = t.Callable[[TrafficPath], t.Iterable[Seen]]
 _EVIDENCE = 1000
 #: Where a command begins, and where the next one does
 _KUBECTL = re.compile(r"(^|&& )kubectl (?=-n |[a-z])")
+#: Who lacks a right can't give it to himself: that takes credentials that nothing is known of.
+_BY_ANOTHER = ("P003",)
 
 
 def finding(path: TrafficPath, seen: Seen) -> dict[str, t.Any]:
@@ -56,7 +58,7 @@ def finding(path: TrafficPath, seen: Seen) -> dict[str, t.Any]:
     see = _at(path, row.see.format_map(shown))
     if kind in ("command", "variable") and not fix.isprintable():
         fix, kind = phrase("See {command}", command=see), "console"
-    elif kind == "command":
+    elif kind == "command" and seen.number not in _BY_ANOTHER:
         fix = _at(path, fix)
     return {
         "code": seen.number,

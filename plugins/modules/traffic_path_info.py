@@ -137,7 +137,8 @@ findings:
     fix:
       description: What mends it. A command of kubectl names the kubeconfig that was given, and the
         context where there are others, so that it goes to the cluster that was read. In the place
-        of a kubeconfig that was given by its contents stands C(…).
+        of a kubeconfig that was given by its contents stands C(…). A right is given by somebody
+        else, so that such a command names neither.
       type: str
       sample: kubectl --context live -n shop scale deployment echo --replicas=2
     fix_kind:
