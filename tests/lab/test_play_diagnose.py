@@ -11,12 +11,13 @@ import re
 import secrets
 import time
 from collections.abc import Callable, Iterator
+from pathlib import Path
 from typing import Any
 
 import pytest
 from ansible_collections.kestrel.real_ip.plugins.module_utils._language import columns
 
-from tests.lab.playbooks import EXPECTED, Playbooks, Run
+from tests.lab.playbooks import EXPECTED, Playbooks, Run, configuration
 
 MINE = ("-e", f"real_ip_expected_source={EXPECTED}")
 STATISTICS = {"ANSIBLE_SHOW_CUSTOM_STATS": "1"}
@@ -145,6 +146,32 @@ def test_in_chinese(shop: Playbooks) -> None:
     result = result_of(run)
     assert (result["verdict"], result["cause"]["code"]) == ("not_run", "P142")
     assert "退出码 4" in result["cause"]["cause"]
+
+
+def test_what_is_typed_goes_to_the_cluster_that_was_read(shop: Playbooks, tmp_path: Path) -> None:
+    """kubectl would take another one by itself, and so mend, or break, what isn't meant."""
+    content = configuration(shop)
+    [cluster], [context] = content["clusters"], content["contexts"]
+    dead = {"name": "dead", "cluster": {"server": "https://127.0.0.1:9"}}
+    content["clusters"] = [cluster, dead]
+    other = {"name": "other", "context": {**context["context"], "cluster": "dead"}}
+    content["contexts"] = [{**context, "name": "meant"}, other]
+    content["current-context"] = "other"
+    file = tmp_path / "two contexts"
+    file.write_text(json.dumps(content))
+    named = json.dumps({"real_ip_kubeconfig": str(file), "real_ip_context": "meant"})
+    shown = ("-n", shop.namespace, "-o", "jsonpath={.spec.replicas}")
+    shop.kubectl("scale", "deployment", "shop", "-n", shop.namespace, "--replicas=0")
+    try:
+        run = shop.run("diagnose", *FRONT, "-e", named)
+        [command] = re.findall(r"^  type +(.+)$", run.output, re.MULTILINE)
+        begin = f"kubectl --kubeconfig '{file}' --context meant -n {shop.namespace} scale "
+        assert command.startswith(begin), run.output
+        status, output = shop.execute("operator", "bash", "-c", command)
+        assert status == 0, output
+        assert shop.kubectl("get", "deployment", "shop", *shown) != "0"
+    finally:
+        shop.kubectl("scale", "deployment", "shop", "-n", shop.namespace, "--replicas=1")
 
 
 def test_an_ingress_that_there_is_not(shop: Playbooks) -> None:
