@@ -32,10 +32,10 @@ from ansible_collections.kestrel.real_ip.plugins.plugin_utils._direct import (
 from ansible_collections.kestrel.real_ip.plugins.plugin_utils._files import unusable
 from ansible_collections.kestrel.real_ip.plugins.plugin_utils._run import (
     by_inventory,
+    emptied,
     mistaken,
     settings,
     taken_away,
-    typed_empty,
     unnamed,
 )
 
@@ -57,14 +57,19 @@ class ActionModule(DirectAction):
         had = variables["hostvars"].raw_get(host)
         wrong = _wrong(given) + mistaken(had) + misspelt(variables) + nested({**had, **given})
         wrong += unnamed(variables, given)
-        empty = typed_empty(self._loader)
+        empty = emptied(variables, given)
         if empty:
             says = by_inventory(self._loader, variables["hostvars"], host)
             says = {name: says[name] for name in empty if name in says}
             wrong += taken_away(empty, settings(self._templar, says))
         for point in variables.get("groups", {}).get("real_ip_vantages", []):
             had = variables["hostvars"].raw_get(point)
-            own = _wrong(settings(self._templar, had)) + misspelt(had) + nested(had)
+            # As it has them itself, where the role looks for them
+            seen = variables["hostvars"][point]
+            own = _wrong(
+                settings(self._templar, {name: seen[name] for name in had if name in seen})
+            )
+            own += misspelt(had) + nested(had)
             wrong += [f"{point}: {text}" for text in own if text not in wrong]
         if wrong:
             result.update(failed=True, msg="Nothing was changed. " + "; ".join(wrong))

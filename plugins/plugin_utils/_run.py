@@ -17,7 +17,6 @@ from pathlib import Path
 import yaml
 from ansible import constants as C
 from ansible.release import __version__ as ansible_version
-from ansible.utils.vars import load_extra_vars
 from ansible.vars.manager import VariableManager
 from ansible_collections.kestrel.real_ip.plugins.module_utils._settings import SETTINGS
 from ansible_collections.kestrel.real_ip.plugins.module_utils._version import VERSION
@@ -83,23 +82,24 @@ def mistaken(names: t.Iterable[str]) -> list[str]:
 
 #: Any of them says which cluster a host is
 _NAMING = ("real_ip_kubeconfig", "real_ip_context", "real_ip_api_host")
-#: Without these, the verdict is of another cluster, deployment, way or strategy
+#: Without these, the verdict is of another cluster, deployment, way, place or strategy
 _MEANT = (
     *_NAMING,
     *("real_ip_namespace", "real_ip_name_prefix", "real_ip_scenario"),
-    *("real_ip_url", "real_ip_host", "real_ip_path", "real_ip_layer"),
+    *("real_ip_url", "real_ip_host", "real_ip_path", "real_ip_layer", "real_ip_vantage"),
     *("real_ip_strategy", "real_ip_header", "real_ip_trusted_count", "real_ip_trusted_ranges"),
 )
 
 
-def typed_empty(loader: t.Any) -> list[str]:
-    """What is meant, as far as extra variables give it and are empty, as of a survey."""
-    extra = load_extra_vars(loader)
-    return [name for name in _MEANT if name in extra and not _said(extra, name)]
+def emptied(variables: t.Mapping[str, t.Any], given: t.Mapping[str, t.Any]) -> list[str]:
+    """What is meant, as far as somebody gives it and nothing comes of it: with -e, in a survey, as
+    a variable of a play or of its import, or as a fact. ``given``: ``variables``, templated.
+    """
+    return [name for name in _MEANT if name in variables and not _said(given, name)]
 
 
 def by_inventory(loader: t.Any, hostvars: t.Any, host: str) -> dict[str, t.Any]:
-    """A host's variables, not templated, as they are without any extra variable."""
+    """A host's variables, not templated, as the inventory alone has them."""
     inventory = hostvars._inventory
     manager: t.Any = VariableManager(loader=loader, inventory=inventory)
     manager._extra_vars = {}
@@ -110,12 +110,12 @@ def by_inventory(loader: t.Any, hostvars: t.Any, host: str) -> dict[str, t.Any]:
 
 
 def taken_away(names: t.Iterable[str], own: t.Mapping[str, t.Any]) -> list[str]:
-    """What is wrong with extra variables of these names that are empty: they go before what the
-    inventory says, and what holds without it would be told under the host's name.
+    """What is wrong with variables of these names that are empty: they go before what the inventory
+    says, and what holds without it would be told under the host's name.
     """
     return [
-        f"{name}: an empty extra variable goes before the inventory's: expected a value, or none "
-        "with -e or as the answer of a survey"
+        f"{name}: what is empty goes before the inventory's value: expected a value, or none with "
+        "-e, as the answer of a survey, in a play, at its import or as a fact"
         for name in names
         if _said(own, name) and own[name] != SETTINGS[name].default
     ]
@@ -131,19 +131,42 @@ _OF_ENVIRONMENT = re.compile(r"(lookup|query|q)\(\s*['\"](ansible\.builtin\.)?en
 _OF_THE_CLIENT = re.compile(r"['\"](KUBECONFIG|K8S_AUTH_\w+)['\"]")
 
 
+#: What says as well which cluster it is, so that a variable may be empty
+_INSTEAD = {
+    "real_ip_kubeconfig": ("real_ip_api_host",),
+    # A kubeconfig has several.
+    "real_ip_context": ("real_ip_api_host",),
+    "real_ip_api_host": ("real_ip_kubeconfig", "real_ip_context"),
+}
+
+
 def unnamed(variables: t.Mapping[str, t.Any], given: t.Mapping[str, t.Any]) -> list[str]:
     """What is wrong with a host that names its cluster by variables of the environment that aren't
-    set: the current context would be taken for it. ``given``: its variables, templated.
+    set: the current context would be taken for it, or that of another kubeconfig. ``given``: its
+    variables, templated.
     """
-    if any(_said(given, name) for name in _NAMING):
-        return []
-    texts = {name: str(variables.get(name, "")) for name in _NAMING}
+    texts = {
+        name: " ".join(_written(variables, name))
+        for name in _NAMING
+        if not any(_said(given, one) for one in (name, *_INSTEAD[name]))
+    }
     return [
         f"{name}: its variable of the environment isn't set where Ansible runs: expected one that "
-        "is, since the current context would be taken"
+        "is, since the current context would be taken, or that of the usual kubeconfig"
         for name, text in texts.items()
         if _OF_ENVIRONMENT.search(text) and not _OF_THE_CLIENT.search(text)
     ]
+
+
+def _written(variables: t.Mapping[str, t.Any], name: str) -> list[str]:
+    """A variable as it is written, with those that it is made of."""
+    found = {name: str(variables.get(name, ""))}
+    todo = [name]
+    while todo:
+        more = [one for one in re.findall(r"\w+", found[todo.pop()]) if one not in found]
+        found.update({one: variables[one] for one in more if isinstance(variables.get(one), str)})
+        todo += [one for one in more if one in found]
+    return [*found.values()]
 
 
 def kept_here(point: str | None, transport: str, variables: t.Mapping[str, t.Any]) -> str:

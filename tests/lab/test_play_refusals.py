@@ -331,7 +331,17 @@ def test_variables_that_roles_would_take_for_their_options_are_refused(
 @pytest.mark.parametrize(
     ("own", "given", "told"),
     [
-        ({"real_ip_namespace": "shop"}, "real_ip_namespace=", "real_ip_namespace: an empty extra"),
+        ({"real_ip_namespace": "shop"}, "real_ip_namespace=", "real_ip_namespace: what is empty"),
+        (
+            {"real_ip_context": "prod"},
+            "real_ip_context='{{ target | default(\"\") }}'",
+            "real_ip_context: what is empty goes before",
+        ),
+        (
+            {"real_ip_kubeconfig": "{{ own }}", "own": "{{ lookup('env', 'PROD_KUBECONFIG') }}"},
+            "real_ip_context=default",
+            "real_ip_kubeconfig: its variable of the environment isn't set",
+        ),
         (
             {"real_ip_context": "{{ lookup('env', 'PROD_CONTEXT') }}"},
             "real_ip_namespace=",

@@ -317,3 +317,16 @@ def test_layer_4_from_outside(
     assert run.verdict == verdict, run.output
     assert _verdicts(run) == {"client": verdict}
     assert run.status == (0 if verdict == "preserved" else 2)
+
+
+def test_a_vantage_point_s_variables_are_made_of_its_own(verify: Verify) -> None:
+    vantages = {name: {"ansible_host": address} for name, address in ADDRESSES.items()}
+    own = {"real_ip_expected_source": "{{ ansible_host }}"}
+    run = verify(yaml.safe_dump({"real_ip_vantages": {"hosts": vantages, "vars": own}}))
+    assert _verdicts(run) == dict.fromkeys(ADDRESSES, "preserved"), run.output
+    # What the cluster alone has would count as not set there.
+    hosts = {"localhost": {**CONTROLLER, "ansible_connection": "local", "place": "node"}}
+    points = {"client": {"real_ip_vantage": "{{ place }}", **own, **vantages["client"]}}
+    run = verify(yaml.safe_dump({"all": {"hosts": hosts}, "real_ip_vantages": {"hosts": points}}))
+    assert (run.status, run.verdict) == (2, "not_run"), run.output
+    assert "'place' is undefined" in run.line, run.line

@@ -9,11 +9,10 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
-from ansible_collections.kestrel.real_ip.plugins.plugin_utils import _run
 from ansible_collections.kestrel.real_ip.plugins.plugin_utils._run import (
+    emptied,
     kept_here,
     taken_away,
-    typed_empty,
     unnamed,
 )
 
@@ -25,6 +24,7 @@ from ansible_collections.kestrel.real_ip.plugins.plugin_utils._run import (
         ({"real_ip_namespace": None}, {"real_ip_namespace": "shop"}, ["real_ip_namespace"]),
         ({"real_ip_layer": " "}, {"real_ip_layer": "l4"}, ["real_ip_layer"]),
         ({"real_ip_context": ""}, {"real_ip_context": "prod"}, ["real_ip_context"]),
+        ({"real_ip_vantage": ""}, {"real_ip_vantage": "node"}, ["real_ip_vantage"]),
         # As a survey has it, of an inventory that says nothing, or the same
         ({"real_ip_namespace": ""}, {}, []),
         ({"real_ip_namespace": ""}, {"real_ip_namespace": ""}, []),
@@ -39,11 +39,17 @@ from ansible_collections.kestrel.real_ip.plugins.plugin_utils._run import (
     ],
 )
 def test_an_empty_extra_variable_takes_nothing_away(
-    monkeypatch: pytest.MonkeyPatch, typed: dict[str, Any], own: dict[str, Any], told: list[str]
+    typed: dict[str, Any], own: dict[str, Any], told: list[str]
 ) -> None:
-    monkeypatch.setattr(_run, "load_extra_vars", lambda _loader: typed)
-    found = taken_away(typed_empty(None), own)
+    found = taken_away(emptied(typed, typed), own)
     assert [one.partition(":")[0] for one in found] == told
+
+
+def test_what_a_template_makes_empty_takes_nothing_away() -> None:
+    written = {"real_ip_context": "{{ meant | default('') }}"}
+    found = taken_away(emptied(written, {"real_ip_context": ""}), {"real_ip_context": "prod"})
+    assert [one.partition(":")[0] for one in found] == ["real_ip_context"]
+    assert not emptied(written, {"real_ip_context": "prod"})
 
 
 OF_ENVIRONMENT = "{{ lookup('env', 'PROD_KUBECONFIG') }}"
@@ -71,10 +77,34 @@ OF_ENVIRONMENT = "{{ lookup('env', 'PROD_KUBECONFIG') }}"
             False,
         ),
         (
-            {"real_ip_kubeconfig": OF_ENVIRONMENT, "real_ip_context": "prod"},
-            {"real_ip_kubeconfig": "", "real_ip_context": "prod"},
+            {"real_ip_kubeconfig": OF_ENVIRONMENT, "real_ip_api_host": "https://192.0.2.1:6443"},
+            {"real_ip_kubeconfig": "", "real_ip_api_host": "https://192.0.2.1:6443"},
             False,
         ),
+        (
+            {"real_ip_api_host": OF_ENVIRONMENT, "real_ip_context": "prod"},
+            {"real_ip_api_host": "", "real_ip_context": "prod"},
+            False,
+        ),
+        # Contexts of many kubeconfigs have the same name, and a kubeconfig has many contexts.
+        (
+            {"real_ip_kubeconfig": OF_ENVIRONMENT, "real_ip_context": "default"},
+            {"real_ip_kubeconfig": "", "real_ip_context": "default"},
+            True,
+        ),
+        (
+            {"real_ip_context": OF_ENVIRONMENT, "real_ip_kubeconfig": "/all"},
+            {"real_ip_context": "", "real_ip_kubeconfig": "/all"},
+            True,
+        ),
+        # By another variable, which may have the name of itself in it
+        (
+            {"real_ip_kubeconfig": "{{ of_shop }}", "of_shop": OF_ENVIRONMENT + "{# of_shop #}"},
+            {"real_ip_kubeconfig": ""},
+            True,
+        ),
+        ({"real_ip_kubeconfig": "{{ of_shop }}", "of_shop": ""}, {"real_ip_kubeconfig": ""}, False),
+        ({"real_ip_kubeconfig": "{{ of_shop }}", "of_shop": 5}, {"real_ip_kubeconfig": ""}, False),
         # Meant for some hosts alone
         ({"real_ip_context": "{{ context | default('') }}"}, {"real_ip_context": ""}, False),
         ({"real_ip_context": ""}, {"real_ip_context": ""}, False),
@@ -85,7 +115,7 @@ def test_a_cluster_that_the_environment_does_not_name(
     variables: dict[str, Any], given: dict[str, Any], told: bool
 ) -> None:
     found = unnamed(variables, given)
-    assert [one.partition(":")[0] for one in found] == [*variables] * told
+    assert [one.partition(":")[0] for one in found] == [*variables][:1] * told
 
 
 @pytest.mark.parametrize(
