@@ -15,6 +15,7 @@ import http.client
 import io
 import ipaddress
 import queue
+import re
 import secrets
 import socket
 import ssl
@@ -57,6 +58,10 @@ class NoAnswer(Exception):
         self.detail = detail
 
 
+#: Behind a host, that of an IPv6 address in brackets included
+_PORT = re.compile(r":\d+\Z")
+
+
 class Endpoint(NamedTuple):
     """Where requests go. ``host``: name or address to connect to; ``tls``: None for plain HTTP.
 
@@ -71,6 +76,13 @@ class Endpoint(NamedTuple):
     server_name: str = ""
     tls: ssl.SSLContext | None = None
     label: str = ""
+
+    @property
+    def spoken(self) -> str:
+        """How to speak of it: of a name that is asked for another one, with both."""
+        name, asked = self.label or self.host, _PORT.sub("", self.host_header)
+        same = parse_address(name.partition("%")[0]) or asked.lower() == name.lower()
+        return name if same else f"{name}, Host {asked}"
 
 
 class Request(NamedTuple):
@@ -479,7 +491,7 @@ class Station:
         self.target = target
         self.address = address
         endpoint = target.endpoint
-        self.path = Path(endpoint.label or endpoint.host, endpoint.port, address.remote)
+        self.path = Path(endpoint.spoken, endpoint.port, address.remote)
         self.goal = 0
         # Ways around are made of a target that knows already.
         self.learned = target.knocks

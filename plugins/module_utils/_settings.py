@@ -85,6 +85,9 @@ def _path(value: t.Any) -> str:
     return text
 
 
+_ROOT = "/"
+
+
 def _url(value: t.Any) -> str:
     text = plain_text(value)
     if not re.match(r"https?://[^/\s]", text):
@@ -142,7 +145,7 @@ SETTINGS: dict[str, Setting] = {
     "real_ip_service_annotations": Setting(_annotations, {}),
     **{variable(name): Setting(row.checked) for name, row in ROWS.items()},
     "real_ip_host": Setting(matching(_HOST, "a host name in lower case with a dot", 253), None),
-    "real_ip_path": Setting(_path, "/"),
+    "real_ip_path": Setting(_path, _ROOT),
     "real_ip_url": Setting(_url, None),
     "real_ip_expected_source": Setting(list_of(plain_text), []),
     "real_ip_expected_source_url": Setting(_url, None),
@@ -310,6 +313,12 @@ def _contradictions(values: Mapping[str, t.Any]) -> list[str]:
         found.append(
             f"real_ip_samples: {values['real_ip_samples']} is more than real_ip_max_samples: "
             f"{values['real_ip_max_samples']}"
+        )
+    url, path = values["real_ip_url"], values["real_ip_path"]
+    if url and path != _ROOT and "/" not in url.partition("://")[2]:
+        found.append(
+            f"real_ip_url: {url!r} has no path, and is asked for as it stands, without "
+            f"real_ip_path: {path!r}: expected one, a slash where the root is meant"
         )
     found += conflicts(front, values)
     if values["real_ip_api_key"] and not values["real_ip_api_host"]:

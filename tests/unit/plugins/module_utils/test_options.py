@@ -300,6 +300,36 @@ def test_refused(options: dict[str, Any], says: str) -> None:
 
 
 @pytest.mark.parametrize(
+    ("given", "spoken"),
+    [
+        ({"url": "http://www.example.com/"}, "www.example.com"),
+        ({"url": "http://WWW.example.com:8080/"}, "www.example.com"),
+        ({"url": "http://www.example.com/", "connect_to": "192.0.2.1"}, "www.example.com"),
+        (
+            {"url": "http://www.example.com:8080/", "host_header": "www.example.com"},
+            "www.example.com",
+        ),
+        ({"url": "http://192.0.2.1/", "host_header": "www.example.com"}, "192.0.2.1"),
+        ({"url": "http://[2001:db8::1]:8080/"}, "2001:db8::1"),
+        ({"url": "http://[fe80::1%25eth0]/"}, "fe80::1%eth0"),
+        # Nobody who has the URL alone asks for that.
+        (
+            {"url": "http://www.example.com/", "host_header": "origin.example.com:8080"},
+            "www.example.com, Host origin.example.com",
+        ),
+        (
+            {"url": "http://www.example.com/", "host_header": "www.example.com.example"},
+            "www.example.com, Host www.example.com.example",
+        ),
+    ],
+)
+def test_a_name_that_is_asked_for_another_one_is_told_with_it(
+    given: dict[str, Any], spoken: str
+) -> None:
+    assert endpoint(**given).spoken == spoken
+
+
+@pytest.mark.parametrize(
     ("options", "host", "port", "host_header", "path", "server_name"),
     [
         ({"url": "http://Echo.example.com"}, "echo.example.com", 80, "echo.example.com", "/", ""),

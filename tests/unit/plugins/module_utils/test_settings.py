@@ -189,6 +189,17 @@ PROBLEMS = [
         ["real_ip_ingress_class: 'qcloud' contradicts the annotation"],
     ),
     ({"real_ip_ingress_annotations": {"kubernetes.io/ingress.class": "qcloud"}}, []),
+    # Who writes a base has another path probed than is named.
+    (
+        {"real_ip_url": "http://www.example.com", "real_ip_path": "/api"},
+        [
+            "real_ip_url: 'http://www.example.com' has no path, and is asked for as it"
+        ],
+    ),
+    ({"real_ip_url": "http://www.example.com"}, []),
+    ({"real_ip_url": "http://www.example.com/api/v1", "real_ip_path": "/api"}, []),
+    # What stands in front can have another path for it.
+    ({"real_ip_url": "http://www.example.com/", "real_ip_path": "/api"}, []),
     (
         {"real_ip_scenario": "gr-clb-direct-pod", "real_ip_service_type": "NodePort"},
         ["real_ip_service_type: 'NodePort' has no load balancer, and real_ip_scenario"],
