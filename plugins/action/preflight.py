@@ -13,6 +13,7 @@ from ansible_collections.kestrel.real_ip.plugins.module_utils._load_balancer imp
     front_of,
     variable,
 )
+from ansible_collections.kestrel.real_ip.plugins.module_utils._named import NAMED
 from ansible_collections.kestrel.real_ip.plugins.module_utils._options import SETTLED, refused
 from ansible_collections.kestrel.real_ip.plugins.module_utils._scenarios import (
     INGRESS,
@@ -34,6 +35,7 @@ from ansible_collections.kestrel.real_ip.plugins.plugin_utils._run import (
     by_inventory,
     emptied,
     mistaken,
+    said,
     settings,
     taken_away,
     unnamed,
@@ -82,7 +84,11 @@ class ActionModule(DirectAction):
         purposes = self._task.args.get("purposes") or []
         args = {
             **{name: values[f"real_ip_{name}"] for name in passed},
-            **({"way": _way(values)} if "verify" in purposes and "deploy" not in purposes else {}),
+            **(
+                _of_the_way(given, values)
+                if {"verify", "deploy"} & {*purposes} == {"verify"}
+                else {}
+            ),
             "load_balancer": front_of(SCENARIOS[values["real_ip_scenario"]].front, values),
             "certificate": values[variable("qcloud_cert_id")] is not None,
             **self._task.args,
@@ -101,6 +107,12 @@ class ActionModule(DirectAction):
                 + ", ".join([f"namespace {args['namespace']}", *switches])
             )
         return result
+
+
+def _of_the_way(given: t.Mapping[str, t.Any], values: t.Mapping[str, t.Any]) -> dict[str, t.Any]:
+    """The options about a deployment that the run doesn't change before it verifies."""
+    named = {name: values[variable(name)] for name in NAMED if said(given, variable(name))}
+    return {"way": _way(values), "named": named}
 
 
 def _way(values: t.Mapping[str, t.Any]) -> dict[str, t.Any]:

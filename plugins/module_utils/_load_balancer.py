@@ -34,6 +34,10 @@ from ansible_collections.kestrel.real_ip.plugins.module_utils._scenarios import 
     SERVICE,
     TKE_CLASS,
 )
+from ansible_collections.kestrel.real_ip.plugins.module_utils._shapes import (
+    annotations_of,
+    class_of,
+)
 
 Object = t.Mapping[str, t.Any]
 
@@ -438,7 +442,7 @@ def _contradicted(asked: _Asked) -> t.Iterator[str]:
     given = asked.values.get(place) or {}
     for name in asked.names:
         for key, said in annotations_for(asked.kind, {name: asked.value(name)}).items():
-            if not _same(given.get(key, said), said):
+            if not same(given.get(key, said), said):
                 yield f"{variable(name)}: contradicts {key} in {place}: keep one of them"
 
 
@@ -457,7 +461,7 @@ def conflicts(kind: str, values: t.Mapping[str, t.Any]) -> list[str]:
 # --- What can't be changed any more ---------------------------------------------------------------
 
 
-def _same(one: str | None, other: str | None) -> bool:
+def same(one: str | None, other: str | None) -> bool:
     """Do two annotations say the same? Those with JSON may be written in many ways."""
     if one == other or one is None or other is None:
         return one == other
@@ -465,6 +469,11 @@ def _same(one: str | None, other: str | None) -> bool:
         return bool(json.loads(one) == json.loads(other))
     except ValueError:
         return False
+
+
+def taken_as(ingress: Object) -> str:
+    """The class as which an Ingress was taken. TKE takes those without one too, and says so."""
+    return class_of(ingress) or (TKE_CLASS if annotations_of(ingress).get(MADE[INGRESS]) else "")
 
 
 def _has(kind: str, found: Object) -> bool:
@@ -489,7 +498,7 @@ def unchangeable(before: Object, wanted: Object) -> str:
     made, off = [], []
     for key, names in _variables(kind).items():
         old, new = now.get(key), then.get(key)
-        if _same(old, new) or (new is None and not _is_by_us(before, key)):
+        if same(old, new) or (new is None and not _is_by_us(before, key)):
             continue
         row, shown = ROWS[names[0]], " or ".join(map(variable, names))
         if row.made:

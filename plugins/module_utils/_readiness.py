@@ -11,14 +11,10 @@ from __future__ import annotations
 import typing as t
 
 from ansible_collections.kestrel.real_ip.plugins.module_utils._codes import printable
-from ansible_collections.kestrel.real_ip.plugins.module_utils._load_balancer import MADE
+from ansible_collections.kestrel.real_ip.plugins.module_utils._load_balancer import taken_as
 from ansible_collections.kestrel.real_ip.plugins.module_utils._ownership import applied
-from ansible_collections.kestrel.real_ip.plugins.module_utils._scenarios import INGRESS, TKE_CLASS
-from ansible_collections.kestrel.real_ip.plugins.module_utils._shapes import (
-    INGRESS_APIS,
-    annotations_of,
-    class_of,
-)
+from ansible_collections.kestrel.real_ip.plugins.module_utils._scenarios import INGRESS
+from ansible_collections.kestrel.real_ip.plugins.module_utils._shapes import INGRESS_APIS, class_of
 
 Object = t.Mapping[str, t.Any]
 
@@ -36,11 +32,6 @@ def addresses(existing: Object) -> list[str]:
     return [value for one in entries for value in (one.get("ip"), one.get("hostname")) if value]
 
 
-def _taken_as(ingress: Object) -> str:
-    """The class as which an Ingress was taken. TKE takes those without one too, and says so."""
-    return class_of(ingress) or (TKE_CLASS if annotations_of(ingress).get(MADE[INGRESS]) else "")
-
-
 def former_addresses(before: Object, wanted: Object) -> list[str]:
     """The addresses that an Ingress has of another class than ``wanted`` gives it.
 
@@ -48,7 +39,7 @@ def former_addresses(before: Object, wanted: Object) -> list[str]:
     being given up.
     """
     both = wanted.get("kind") == INGRESS and before
-    return addresses(before) if both and _taken_as(before) != class_of(wanted) else []
+    return addresses(before) if both and taken_as(before) != class_of(wanted) else []
 
 
 def _deployment(existing: Object) -> State:

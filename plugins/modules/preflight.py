@@ -68,6 +68,14 @@ options:
         name, its annotations, and its class or type. Looked at to V(deploy).
       - If not set, as the variables C(real_ip_*) say it.
     type: dict
+  named:
+    description:
+      - What the variables C(real_ip_*) name of the load balancer and the way to the pods, by their
+        names without C(real_ip_). What is there has to be that where O(way) is read, since the
+        verdict would be of another load balancer, listener or way than was named.
+      - If not set, what the variables say where O(purposes) has V(verify) and not V(deploy).
+    type: dict
+    default: {}
   certificate:
     description:
       - Whether a Secret is applied for a certificate, which needs rights on Secrets.
@@ -275,6 +283,7 @@ from ansible_collections.kestrel.real_ip.plugins.module_utils._load_balancer imp
     certificate_name,
     unchangeable,
 )
+from ansible_collections.kestrel.real_ip.plugins.module_utils._named import differing
 from ansible_collections.kestrel.real_ip.plugins.module_utils._ownership import (
     EPHEMERAL,
     is_ours,
@@ -294,6 +303,7 @@ from ansible_collections.kestrel.real_ip.plugins.module_utils._scenarios import 
     DEFAULT_SCENARIO,
     INGRESS,
     SCENARIOS,
+    SERVICE,
 )
 from ansible_collections.kestrel.real_ip.plugins.module_utils._shapes import OLDEST, version_of
 from ansible_collections.kestrel.real_ip.plugins.module_utils._switches import (
@@ -437,6 +447,28 @@ def refuse_lasting(cluster: Cluster, params: t.Mapping[str, t.Any]) -> None:
         )
 
 
+def refuse_another(cluster: Cluster, params: t.Mapping[str, t.Any], kind: str) -> None:
+    """Raises ClusterError where what is there isn't what is named; ``kind``: what is in front."""
+    named, namespace = params["named"], params["namespace"]
+    if not named or not params["way"]:
+        return
+    name = f"{params['name_prefix']}-{kind.lower()}"
+    service = f"{params['name_prefix']}-service"
+    told = differing(
+        kind,
+        readable(cluster, *paths_of(kind, namespace, name)),
+        readable(cluster, *paths_of(SERVICE, namespace, service)),
+        params["way"]["request_host"],
+        named,
+    )
+    if told:
+        raise ClusterError(
+            f"{kind} {name} in the namespace {namespace} isn't as the variables say, and the "
+            f"verdict would be of what is there: {told}. Nothing was changed. Next: "
+            "ansible-playbook kestrel.real_ip.site, or leave these variables out"
+        )
+
+
 def main() -> None:
     """Entry point."""
     module = open_module(
@@ -446,6 +478,7 @@ def main() -> None:
             "echo": {"type": "str", "choices": ["image", "bundled"]},
             "scenario": {"type": "str", "choices": list(SCENARIOS), "default": DEFAULT_SCENARIO},
             "load_balancer": {"type": "dict"},
+            "named": {"type": "dict", "default": {}},
             "certificate": {"type": "bool", "default": False},
             "direct_access": {"type": "bool", "default": False},
             "manage_cluster_switches": {"type": "bool", "default": False},
@@ -507,6 +540,7 @@ def main() -> None:
                 raise ClusterError(f"Nothing was changed. {reason}")
         system = readable(cluster, "/api/v1/namespaces/kube-system")
         asked = module.params["way"]
+        refuse_another(cluster, module.params, front)
         way = {"way": read_way(cluster, namespace, asked)} if asked else {}
     except ClusterError as error:
         module.fail_json(msg=str(error), status=error.status)

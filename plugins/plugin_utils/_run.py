@@ -95,7 +95,7 @@ def emptied(variables: t.Mapping[str, t.Any], given: t.Mapping[str, t.Any]) -> l
     """What is meant, as far as somebody gives it and nothing comes of it: with -e, in a survey, as
     a variable of a play or of its import, or as a fact. ``given``: ``variables``, templated.
     """
-    return [name for name in _MEANT if name in variables and not _said(given, name)]
+    return [name for name in _MEANT if name in variables and not said(given, name)]
 
 
 def by_inventory(loader: t.Any, hostvars: t.Any, host: str) -> dict[str, t.Any]:
@@ -117,11 +117,12 @@ def taken_away(names: t.Iterable[str], own: t.Mapping[str, t.Any]) -> list[str]:
         f"{name}: what is empty goes before the inventory's value: expected a value, or none with "
         "-e, as the answer of a survey, in a play, at its import or as a fact"
         for name in names
-        if _said(own, name) and own[name] != SETTINGS[name].default
+        if said(own, name) and own[name] != SETTINGS[name].default
     ]
 
 
-def _said(variables: t.Mapping[str, t.Any], name: str) -> bool:
+def said(variables: t.Mapping[str, t.Any], name: str) -> bool:
+    """Whether a variable has a value, which the empty string is none of."""
     value = variables.get(name)
     return value is not None and bool(not isinstance(value, str) or value.strip())
 
@@ -148,7 +149,7 @@ def unnamed(variables: t.Mapping[str, t.Any], given: t.Mapping[str, t.Any]) -> l
     texts = {
         name: " ".join(_written(variables, name))
         for name in _NAMING
-        if not any(_said(given, one) for one in (name, *_INSTEAD[name]))
+        if not any(said(given, one) for one in (name, *_INSTEAD[name]))
     }
     return [
         f"{name}: its variable of the environment isn't set where Ansible runs: expected one that "

@@ -359,6 +359,32 @@ def test_a_way_of_ones_own_is_that_of_what_is_verified(attempt: Attempt) -> None
         assert f"The way was read for {told}: expected " in run.line
 
 
+@pytest.mark.parametrize(
+    ("named", "told"),
+    [
+        ({"existing_lb_id": "lb-1a2b3c4d"}, "existing_lb_id: expected lb-1a2b3c4d, seen none"),
+        ({"listen_ports": [{"HTTP": 8080}]}, "listen_ports: expected http 8080, seen http 80, "),
+        ({"tls_secret": "shop-tls", "host": "shop.example.com"}, "tls_secret: expected TLS, seen "),
+        ({"ingress_class": "nginx"}, "ingress_class: expected nginx, seen qcloud"),
+        ({"listen_ports": [{"HTTP": 80}], "service_type": "NodePort", "direct_access": False}, ""),
+    ],
+    ids=json.dumps,
+)
+def test_what_variables_name_and_is_not_there_gets_no_verdict(
+    attempt: Attempt, named: dict[str, Any], told: str
+) -> None:
+    """As where an inventory was changed, and the deployment wasn't yet."""
+    variables = {f"real_ip_{name}": value for name, value in named.items()}
+    expected = ("-e", f"real_ip_expected_source={EXPECTED}")
+    run = attempt.playbooks.run("verify", *expected, "-e", json.dumps(variables))
+    if told:
+        assert (run.status, run.verdict) == (2, "not_run"), run.output
+        assert f"real_ip_{told}" in run.line
+        assert "Next: ansible-playbook" in run.line
+    else:
+        assert run.line.startswith("real_ip: localhost preserved V001 "), run.output
+
+
 # --- Waiting --------------------------------------------------------------------------------------
 
 #: Answers to a probe that waits: one for the waiting, two for the probe itself

@@ -192,9 +192,7 @@ PROBLEMS = [
     # Who writes a base has another path probed than is named.
     (
         {"real_ip_url": "http://www.example.com", "real_ip_path": "/api"},
-        [
-            "real_ip_url: 'http://www.example.com' has no path, and is asked for as it"
-        ],
+        ["real_ip_url: 'http://www.example.com' has no path, and is asked for as it"],
     ),
     ({"real_ip_url": "http://www.example.com"}, []),
     ({"real_ip_url": "http://www.example.com/api/v1", "real_ip_path": "/api"}, []),

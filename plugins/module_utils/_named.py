@@ -1,0 +1,138 @@
+# Copyright (c) 2026, the kestrel.real_ip contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+# PRIVATE to the collection: it can change at any time.
+
+"""What variables name, and what is there: who verifies without deploying gets a verdict of the
+latter, and would take it for one of the former.
+"""
+
+from __future__ import annotations
+
+import json
+import typing as t
+
+from ansible_collections.kestrel.real_ip.plugins.module_utils._listeners import PORTS, listeners
+from ansible_collections.kestrel.real_ip.plugins.module_utils._load_balancer import (
+    MADE,
+    ROWS,
+    annotations_for,
+    listen_ports,
+    same,
+    taken_as,
+    variable,
+)
+from ansible_collections.kestrel.real_ip.plugins.module_utils._shapes import annotations_of
+
+Object = t.Mapping[str, t.Any]
+
+
+class _There(t.NamedTuple):
+    """``front``: what has the load balancer; ``host``: what is asked for, empty for any."""
+
+    kind: str
+    front: Object
+    service: Object
+    host: str
+
+
+#: What is expected and what is seen, as a person reads it; None where they are the same, or where
+#: what is there leaves it to the cluster's own defaults.
+_Differing = t.Optional[tuple[str, str]]
+_Look = t.Callable[[_There, t.Any], _Differing]
+
+
+def _class(there: _There, wanted: str) -> _Differing:
+    seen = taken_as(there.front)
+    return None if wanted == seen else (wanted, seen or "none")
+
+
+def _field(name: str) -> _Look:
+    def look(there: _There, wanted: str) -> _Differing:
+        seen = (there.service.get("spec") or {}).get(name)
+        return None if not seen or wanted == seen else (wanted, str(seen))
+
+    return look
+
+
+def _direct_access(there: _There, wanted: bool) -> _Differing:
+    seen = annotations_of(there.front).get(f"{there.kind.lower()}.cloud.tencent.com/direct-access")
+    said = str(wanted).lower()
+    return None if seen is None or said == seen else (said, seen)
+
+
+def _tls(there: _There, _wanted: str) -> _Differing:
+    at = listeners(there.front, there.host)
+    secured = any(one.scheme == "https" for one in at)
+    return None if secured else ("TLS", "none for " + (there.host or "any host"))
+
+
+def _ports(there: _There, wanted: t.Sequence[t.Mapping[str, int]]) -> _Differing:
+    asked = [(scheme.lower(), port) for one in wanted for scheme, port in one.items()]
+    # TKE has the usual ones where an Ingress says nothing.
+    seen = listen_ports(there.front) or [*PORTS.items()]
+    shown = (", ".join(f"{scheme} {port}" for scheme, port in one) for one in (asked, seen))
+    return None if {*asked} <= {*seen} else (next(shown), next(shown))
+
+
+def _annotated(name: str) -> _Look:
+    def look(there: _There, wanted: t.Any) -> _Differing:
+        now = annotations_of(there.front)
+        for key, text in annotations_for(there.kind, {name: wanted}).items():
+            seen = now.get(key)
+            if not (same(text, seen) or _holds(seen, text)):
+                return text, seen or "none"
+        return None
+
+    return look
+
+
+def _existing(there: _There, wanted: str) -> _Differing:
+    # One that was made for the object is there as well.
+    made = annotations_of(there.front).get(MADE[there.kind])
+    return None if wanted == made else _annotated("existing_lb_id")(there, wanted)
+
+
+def _holds(seen: str | None, wanted: str) -> bool:
+    """Whether an annotation with JSON has all of it: several variables share one."""
+    try:
+        whole, part = json.loads(seen or ""), json.loads(wanted)
+    except ValueError:
+        return False
+    return isinstance(whole, dict) and isinstance(part, dict) and part.items() <= whole.items()
+
+
+#: What leads clients to the pods, and how, by its variable without what all of them begin with
+NAMED: t.Mapping[str, _Look] = {
+    "ingress_class": _class,
+    "service_type": _field("type"),
+    "external_traffic_policy": _field("externalTrafficPolicy"),
+    "direct_access": _direct_access,
+    **{name: _annotated(name) for name, row in ROWS.items() if row.made},
+    "existing_lb_id": _existing,
+    "listen_ports": _ports,
+    "qcloud_cert_id": _tls,
+    "tls_secret": _tls,
+}
+
+
+def differing(
+    kind: str,
+    front: Object | None,
+    service: Object | None,
+    host: str,
+    named: t.Mapping[str, t.Any],
+) -> str:
+    """Each of NAMED in which what is there isn't what was named; empty where all is, and where the
+    objects aren't there, which others tell. ``named``: converted values, of what is named alone.
+    """
+    if not front or not service:
+        return ""
+    there = _There(kind, front, service, host)
+    found = {name: NAMED[name](there, value) for name, value in named.items()}
+    return "; ".join(
+        f"{variable(name)}: expected {told[0]}, seen {told[1]}"
+        for name, told in found.items()
+        if told
+    )
