@@ -81,6 +81,25 @@ def led_by_nodes(services: t.Iterable[Object]) -> list[Object]:
     ]
 
 
+def _is_at(service: Object, front: Object) -> bool:
+    """Whether a Service has an address of the front's status. Without a load balancer, that can
+    have the address that is the cluster's own.
+    """
+    return bool({*addresses(front)} & {*addresses(service), *of_services([service])})
+
+
+def sharing(
+    front: Object, services: t.Iterable[Object], led_to: t.Iterable[Object]
+) -> list[Object]:
+    """The Services at the address of an Ingress by which its controller may listen there, with node
+    ports or without. ``led_to``: as for :func:`controllers`.
+    """
+    if not may_have_controller(front):
+        return []
+    own_apps = {*map(full_name, led_to)}
+    return [one for one in services if full_name(one) not in own_apps and _is_at(one, front)]
+
+
 def controllers(
     front: Object,
     services: t.Iterable[Object],
@@ -99,16 +118,14 @@ def controllers(
         return []
     own_apps = {*map(full_name, led_to)}
     apps = {*chain.from_iterable(map(_backends, ingresses))}
-    here = {*addresses(front)}
-    at_a_node = bool(here & {*of_nodes(nodes)[0]})
+    at_a_node = bool({*addresses(front)} & {*of_nodes(nodes)[0]})
     found, likely = [], []
     for one in (one for one in services if full_name(one) not in own_apps):
         ports = _ports(one, ())
         web = {*PORTS.values()} & {port["port"] for port in ports}
         if not _node_ports(ports):
             continue
-        # Without a load balancer, the status can have the address that is the cluster's own.
-        if here & {*addresses(one), *of_services([one])}:
+        if _is_at(one, front):
             found.append(one)
         # A controller can be behind another one.
         elif at_a_node and (len(web) > 1 or (web and full_name(one) not in apps)):
@@ -152,6 +169,7 @@ def around(
     front: Object | None,
     others: t.Sequence[Object] = (),
     entries: t.Sequence[Object] = (),
+    at_its_address: t.Sequence[Object] = (),
 ) -> dict[str, t.Any]:
     """``bypass`` as source_ip_info takes it: the Service's node port on a few nodes, its port on
     a few ``pods``, where the Service behind an Ingress, or behind its own load balancer, is reached
@@ -160,7 +178,7 @@ def around(
 
     ``nodes``, ``pods``: those to be asked first come first; ``others``: as :func:`led_by_nodes`
     leaves them of those beside it. They are ways around what is in front, as the Service is around
-    an Ingress. ``entries``: those of :func:`controllers`.
+    an Ingress. ``entries``: those of :func:`controllers`; ``at_its_address``: of :func:`sharing`.
     """
     # What its load balancer writes, as the PROXY protocol, nobody does at its external addresses.
     own = {**service, "status": {}} if service and service is front else service
@@ -175,7 +193,9 @@ def around(
     named_by = (host for host, _paths in every_rule(front or {}, service))
     called = [host for host in named_by if _NAME.fullmatch(host)]
     named = [*dict.fromkeys(map(_one_of, called))][:_HOSTS]
-    listening = [f"{scheme}:{port}" for scheme, port in every_listener(front or {})]
+    # Its controller's Services listen for it, wherever else they do.
+    told = chain.from_iterable(map(every_listener, [front or {}, *at_its_address]))
+    listening = [*dict.fromkeys(f"{scheme}:{port}" for scheme, port in told)]
     return {
         "node_ports": _at_nodes([*map(_open_to_all, nodes)], ports, others_ports),
         # One that everybody can have for his own is asked from where it belongs.

@@ -36,7 +36,8 @@ class Forgery(NamedTuple):
     honest requests, since backends can differ in what they believe; ``preface``: sent before
     anything else on the connection, as Latin-1, with ``within`` as the first thing within TLS;
     ``near``: the values are beside the prober's own address, so that by chance it is seen with one
-    of them where it is translated to several.
+    of them where it is translated to several; ``sender``: the proxy from which it is to look as if
+    it came, where that is none of the values.
     """
 
     header: str
@@ -46,6 +47,7 @@ class Forgery(NamedTuple):
     preface: str = ""
     within: bool = False
     near: bool = False
+    sender: str = ""
 
     @property
     def opens(self) -> bool:
@@ -343,25 +345,61 @@ def _with_prefaces(
                 yield Forgery(read or kind, lines, values, preface=preface, within=within)
 
 
-#: So many honest answers tell whether the prober has one address, and so many proxies may be on the
-#: way that admit each other alone.
-_ENOUGH, _SENDERS = 5, 3
+def _from_proxy(names: Mapping[str, str], read: str, value: str, proxy: str) -> Iterable[Forgery]:
+    """Requests that look by a header as if they came from a proxy: who goes by that header in
+    admitting it alone may believe another one, or another entry.
+
+    A list is looked at from its end or, by who trusts all of it, from its beginning.
+    """
+    forged = dict(_counted(names, value, value))
+    lists = [name for name in names.values() if name in _LISTS]
+    singles = [name for name in forged if name not in (*lists, *dict(_COMPANIONS))]
+    at_its_end = {name: f"{forged[name]}, {_element(name, proxy)}" for name in lists}
+    at_its_beginning = {name: f"{_element(name, proxy)}, {forged[name]}" for name in lists}
+    alone = {DEFAULT_HEADER: proxy}
+    by_another = {name: _handed_on(name, proxy, proxy) for name in singles if name != read}
+    for admitted in (at_its_end, at_its_beginning, alone, by_another):
+        yield Forgery(read, (*{**forged, **admitted}.items(),), (value,), sender=proxy)
+
+
+#: So many honest answers tell whether the prober has one address.
+_ENOUGH = 5
+#: Of the proxies that may be admitted alone, so many are tried: of the probed addresses, of those
+#: in header lines, and of the peers. The last may be many that are none, as nodes that translate.
+_SENDERS = (3, 3, 1)
 _APART = re.compile(r"[\s,;=\"]+")
 
 
-def beside(header: str | None, seen: Sequence[str], told: str) -> tuple[Forgery, ...]:
+def _addresses_in(text: str) -> list[str]:
+    return [one for one in map(canonical, _APART.split(text)) if one]
+
+
+def _proxies(seen: Sequence[str], told: Sequence[str]) -> list[str]:
+    """The first few addresses of each kind that is ``told``, none twice, nor the prober's own."""
+    found: list[str] = []
+    for text, most in zip(told, _SENDERS):
+        others = dict.fromkeys(_addresses_in(text))
+        found += [one for one in others if one not in (*seen, *found)][:most]
+    return found
+
+
+def beside(header: str | None, seen: Sequence[str], told: Sequence[str]) -> tuple[Forgery, ...]:
     """Forged requests that tell what honest ones show, for who refuses all that comes from others.
 
     With addresses beside the one that is ``seen``, by each answer, since some networks are served
-    only, by what a client writes; and from addresses of proxies in ``told``, all that the answers
-    show, since these alone may be admitted by the PROXY protocol.
+    only, by what a client writes; and from addresses of proxies, since these alone may be admitted
+    by the PROXY protocol, or by a header. ``told``: text with those that were probed, with those in
+    the header lines of the answers, and with their peers.
     """
     names = _names(header)
     read = names[(header or DEFAULT_HEADER).lower()]
-    known = dict.fromkeys(filter(None, map(canonical, _APART.split(told))))
-    proxies = [one for one in known if one not in seen][:_SENDERS]
+    known = {*_addresses_in(" ".join(told))}
     lines = _counted(names, _PUBLIC[0], _PUBLIC[0])
-    found = [*_with_prefaces(proxies, _PUBLIC[:1], read, lines)]
+    found: list[Forgery] = []
+    for proxy in _proxies(seen, told):
+        by_preface = _with_prefaces([proxy], _PUBLIC[:1], read, lines)
+        found += [one._replace(sender=proxy) for one in by_preface]
+        found += _from_proxy(names, read, _PUBLIC[0], proxy)
     # One that is translated to several addresses is seen with their neighbours.
     alone = len(seen) >= _ENOUGH and len({*seen}) == 1
     own = ip_address(seen[0])

@@ -12,7 +12,10 @@ import typing as t
 from urllib.parse import urlsplit
 
 from ansible_collections.kestrel.real_ip.plugins.module_utils._addresses import full_name, of_nodes
-from ansible_collections.kestrel.real_ip.plugins.module_utils._load_balancer import listen_ports
+from ansible_collections.kestrel.real_ip.plugins.module_utils._load_balancer import (
+    listen_ports,
+    told_ports,
+)
 from ansible_collections.kestrel.real_ip.plugins.module_utils._readiness import addresses
 from ansible_collections.kestrel.real_ip.plugins.module_utils._rules import covers
 from ansible_collections.kestrel.real_ip.plugins.module_utils._scenarios import INGRESS, TKE_CLASS
@@ -78,7 +81,13 @@ def may_listen(front: Object, own: Object | None, url: str) -> bool:
 
 def _ports_of(front: Object) -> set[int]:
     """Where what is in front is told to listen, else where it usually does."""
-    return {listener.port for listener in every_listener(front)} or {*PORTS.values()}
+    told = {*(port for _scheme, port in listen_ports(front)), *_tcp_ports(front)}
+    return told or {*PORTS.values()}
+
+
+def _tcp_ports(service: Object) -> list[int]:
+    ports = service.get("spec", {}).get("ports") or []
+    return [port["port"] for port in ports if port.get("protocol", "TCP") == "TCP"]
 
 
 def _port_of(url: str) -> int | None:
@@ -102,18 +111,17 @@ class Listener(t.NamedTuple):
 
 
 def every_listener(front: Object) -> list[Listener]:
-    """Each place where a load balancer is told to listen, for whatever host; of a Service also with
-    TLS, since nothing tells which it speaks.
+    """Each place where a load balancer may be told to listen, for whatever host, by anybody's
+    annotation, since asking where nobody listens finds nothing. Where nothing tells which it
+    speaks, as of a Service, also with TLS.
     """
-    ports = [
-        port["port"]
-        for port in front.get("spec", {}).get("ports") or []
-        if port.get("protocol", "TCP") == "TCP"
-    ]
-    both = [Listener(scheme, port) for port in ports for scheme in PORTS]
+    told = [*told_ports(front), *(("", port) for port in _tcp_ports(front))]
     usual = {port: scheme for scheme, port in PORTS.items()}
-    likely = [one for one in both if usual.get(one.port, one.scheme) == one.scheme]
-    return [*(Listener(*one) for one in listen_ports(front)), *likely]
+    return [
+        Listener(scheme, port)
+        for named, port in told
+        for scheme in ([named] if named else [usual[port]] if port in usual else PORTS)
+    ]
 
 
 def listeners(front: Object, host: str) -> list[Listener]:

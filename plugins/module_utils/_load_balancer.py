@@ -558,3 +558,36 @@ def listen_ports(ingress: Object) -> list[tuple[str, int]]:
     except ValueError:
         return []
     return [(protocol.lower(), port) for one in listeners for protocol, port in one.items()]
+
+
+#: By which others say so: a list of the form of TKE's, or one number, that tells no scheme
+_LISTENED = (
+    LISTEN_PORTS,
+    "alb.ingress.kubernetes.io/listen-ports",
+    "kubernetes.io/elb.listen-ports",
+    "kubernetes.io/elb.port",
+    "appgw.ingress.kubernetes.io/override-frontend-port",
+)
+
+
+def told_ports(ingress: Object) -> list[tuple[str, int]]:
+    """Scheme and port of each listener that any known annotation names, the scheme empty where it
+    tells none. What can't be read is passed over: others have protocols that TKE hasn't.
+    """
+    annotations = ingress.get("metadata", {}).get("annotations") or {}
+    return [one for key in _LISTENED for one in _told(annotations.get(key))]
+
+
+def _told(text: str | None) -> t.Iterator[tuple[str, int]]:
+    try:
+        found = json.loads(text or "[]")
+    except ValueError:
+        return
+    entries = found if isinstance(found, list) else [{"": found}]
+    for protocol, port in (
+        pair for one in entries if isinstance(one, dict) for pair in one.items()
+    ):
+        try:
+            yield (_protocol(protocol).lower() if protocol else "", _port(port))
+        except ValueError:
+            continue

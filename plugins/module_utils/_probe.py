@@ -471,25 +471,30 @@ def to_knock_with(
     said = [*samples, *(sample for _forgery, sample in forged)]
     is_silent = all(one.code == "V509" for one in said)
     left = [one for one in target.trials if one.opens and id(one) not in tried]
-    return [one for one in left if not (is_silent and (one.near or (one.preface and one.lines)))]
+    told = [one.near or one.sender or (one.preface and one.lines) for one in left]
+    return [one for one, costs in zip(left, told) if not (is_silent and costs)]
 
 
 class Station:
     """One address of a target. ``goal``: honest requests that are to be sent.
 
-    ``todo``: what was not sent yet, None for an honest request; ``busy``: requests under way;
-    ``learned``: whether the target has what is forged because of what honest requests show;
-    ``result`` is what the survey's ``finish`` made of it, after which the samples are dropped.
+    ``siblings``: all addresses of the target; ``todo``: what was not sent yet, None for an honest
+    request; ``busy``: requests under way; ``learned``: whether the target has what is forged
+    because of what honest requests show; ``result`` is what the survey's ``finish`` made of it,
+    after which the samples are dropped.
     """
 
     __slots__ = (
-        *("address", "busy", "forged", "goal", "learned", "path", "result", "samples", "target"),
-        "todo",
+        *("address", "busy", "forged", "goal", "learned", "path", "result", "samples", "siblings"),
+        *("target", "todo"),
     )
 
-    def __init__(self, target: Target, address: SocketAddress) -> None:
+    def __init__(
+        self, target: Target, address: SocketAddress, siblings: Iterable[SocketAddress] = ()
+    ) -> None:
         self.target = target
         self.address = address
+        self.siblings = siblings
         endpoint = target.endpoint
         self.path = Path(endpoint.spoken, endpoint.port, address.remote)
         self.goal = 0
@@ -518,8 +523,12 @@ class Station:
         if self.learned or not answers or not self.target.forgeries:
             return
         self.learned = True
-        lines = (value for one in answers for _name, value in one.lines)
-        told = " ".join(dict.fromkeys([*(one.peer or "" for one in answers), *lines]))
+        # Who stands in front of a load balancer can be met by it at the address that is probed, in
+        # no line, and in no peer where another one is behind both.
+        probed = [str(one.remote) for one in (self.address, *self.siblings)]
+        lines = [value for one in answers for _name, value in one.lines]
+        peers = [one.peer or "" for one in answers]
+        told = [" ".join(dict.fromkeys(texts)) for texts in (probed, lines, peers)]
         seen = [str(one.seen) for one in answers]
         more = beside(self.target.question.strategy.header, seen, told)
         self.target = self.target._replace(forgeries=(*self.target.forgeries, *more))
@@ -663,8 +672,8 @@ class Survey:
     def _lacks(self, visit: Visit, failure: NoAnswer) -> None:
         visit.failure = failure
 
-    def _found(self, visit: Visit, addresses: Iterable[SocketAddress]) -> None:
-        visit.stations = [Station(visit.target, address) for address in addresses]
+    def _found(self, visit: Visit, addresses: Sequence[SocketAddress]) -> None:
+        visit.stations = [Station(visit.target, address, addresses) for address in addresses]
         for station in visit.stations:
             station.plan(station.target.question.samples)
         self._open.extend(visit.stations)

@@ -1066,7 +1066,7 @@ def _plainness(forgery: Forgery) -> tuple[object, ...]:
     # An address of the prober's own network tells less than one that is nobody's.
     known = forgery.values[0] in CHOSEN
     return (
-        *(bool(forgery.preface), len(names), names, not known),
+        *(bool(forgery.preface), bool(forgery.sender), len(names), names, not known),
         *(sum(map(len, values)), values, forgery.header),
     )
 

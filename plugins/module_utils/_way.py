@@ -30,6 +30,7 @@ from ansible_collections.kestrel.real_ip.plugins.module_utils._around import (
     led_by_nodes,
     may_have_controller,
     node_port,
+    sharing,
 )
 from ansible_collections.kestrel.real_ip.plugins.module_utils._detours import detours, kept_by
 from ansible_collections.kestrel.real_ip.plugins.module_utils._kubernetes import (
@@ -280,6 +281,7 @@ def read_way(cluster: Cluster, namespace: str, options: t.Mapping[str, t.Any]) -
     others = reader.ingresses(namespace) if by_header or (ingress and asked.urls) else []
     routes, gateways = reader.routes(routes_here, led_to if by_header else [])
     entries = controllers(front or {}, services, nodes or [], led_to, others) if by_header else []
+    shared = sharing(front or {}, services, led_to)
     ready = receiving_pods(service or {}, pods)
     # A list that was refused is missed only where something would have been looked for in it. At an
     # Ingress' usual addresses, who listens is its controller.
@@ -326,7 +328,7 @@ def read_way(cluster: Cluster, namespace: str, options: t.Mapping[str, t.Any]) -
         "cluster_addresses": known,
         "bypass": {
             "unaddressed": _unaddressed(*named) if url and not asked.addresses else {},
-            **around(asked_first, receiving, service, front, reached, entries),
+            **around(asked_first, receiving, service, front, reached, entries, shared),
             "ingresses": elsewhere(front or {}, led_to, others),
             "routes": by_gateway(front or {}, led_to, routes, gateways),
             "unread": unread,

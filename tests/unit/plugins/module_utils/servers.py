@@ -187,6 +187,19 @@ def echo(
     return behave
 
 
+def writes(told: Callable[[Lines], Lines]) -> Behaviour:
+    """An echo app behind a proxy that makes these lines of all that it is told of the client."""
+
+    def behave(connection: Connection) -> None:
+        given = connection.read()[1:]
+        others = [line for line in given if not _FORWARDING.match(line[0])]
+        peer = {"address": connection.sock.getpeername()[0], "port": 1}
+        document = {"kestrel": 1, "headers": [*others, *told(given)], "peer": peer}
+        connection.send(response(json.dumps(document).encode()))
+
+    return behave
+
+
 def takes_proxy_lines(client: str | None, version: str = "PROXY TCP4") -> Behaviour:
     """An echo app that takes the PROXY protocol from whoever sends it, and where there is a
     ``client`` does without it too.
@@ -274,6 +287,18 @@ def admits_only(sender: str, behaviour: Behaviour) -> Behaviour:
         if told[0] != "PROXY" or told[2] != sender:
             raise ConnectionAbortedError
         behaviour(connection)
+
+    return behave
+
+
+def admits_by(told_by: Callable[[dict[str, str]], str], sender: str, then: Behaviour) -> Behaviour:
+    """Behaves so to requests whose headers tell this sender, as nginx with realip and ``allow``
+    behind one proxy, and refuses all others.
+    """
+
+    def behave(connection: Connection) -> None:
+        told = told_by(dict(connection.read()[1:]))
+        (then if told == sender else says(response(b"", "403 Forbidden")))(connection)
 
     return behave
 

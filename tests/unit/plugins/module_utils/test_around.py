@@ -15,6 +15,7 @@ from ansible_collections.kestrel.real_ip.plugins.module_utils._around import (
     elsewhere,
     leading_to,
     led_by_nodes,
+    sharing,
 )
 from ansible_collections.kestrel.real_ip.tests.unit.plugins.module_utils.ingresses import (
     ALIAS,
@@ -407,11 +408,38 @@ def test_the_port_that_the_rules_send_to_is_asked_first(port: dict[str, Any]) ->
     assert [text.rpartition(":")[2] for text in found] == ["8080", "9001", "9002", "9003", "9004"]
 
 
+def _told(key: str, text: str) -> dict[str, Any]:
+    return {"metadata": {"annotations": {key: text}}, "spec": {}}
+
+
 @pytest.mark.parametrize(
     ("front", "expected"),
     [
         (an_ingress(ports='[{"HTTP":8080},{"HTTPS":8443}]'), ["http:8080", "https:8443"]),
         (an_ingress(), []),
+        # What others than TKE are told by, one of which tells no scheme
+        (
+            _told("alb.ingress.kubernetes.io/listen-ports", '[{"HTTP": 8080}, {"HTTPS": 8443}]'),
+            ["http:8080", "https:8443"],
+        ),
+        (
+            _told("alb.ingress.kubernetes.io/listen-ports", '[{"QUIC": 443}, {"HTTPS": 443}]'),
+            ["https:443"],
+        ),
+        (
+            _told("kubernetes.io/elb.listen-ports", '[{"HTTP":81},{"HTTPS":444}]'),
+            ["http:81", "https:444"],
+        ),
+        (_told("kubernetes.io/elb.port", "8080"), ["http:8080", "https:8080"]),
+        (_told("kubernetes.io/elb.port", "443"), ["https:443"]),
+        (
+            _told("appgw.ingress.kubernetes.io/override-frontend-port", "8080"),
+            ["http:8080", "https:8080"],
+        ),
+        *(
+            (_told("kubernetes.io/elb.port", text), [])
+            for text in ("", "no number", "0", "true", "[1, [2]]", '{"HTTP": 8080}')
+        ),
         ({"spec": {"ports": [{"port": 8443}]}}, ["http:8443", "https:8443"]),
         (
             {"spec": {"ports": [{"port": 80}, {"port": 443}, {"port": 53, "protocol": "UDP"}]}},
@@ -518,6 +546,55 @@ def test_which_services_lead_to_the_controller(
 def test_a_service_in_front_has_no_controller() -> None:
     front = {**_exposed("own", WEB, at="198.51.100.1"), "kind": "Service"}
     assert controllers(front, [_exposed("entry", WEB, at="198.51.100.1")], [], [front], []) == []
+
+
+@pytest.mark.parametrize(
+    ("front", "service", "listeners"),
+    [
+        # A load balancer can lead to pods by themselves, without node ports.
+        (
+            ingress_at("own"),
+            _exposed("entry", {"port": 8080}, {"port": 443}, at="198.51.100.1"),
+            ["http:8080", "https:8080", "https:443"],
+        ),
+        (ingress_at("own", address="10.96.0.7"), BY_CLUSTER_IP, ["http:80"]),
+        (
+            ingress_at("own"),
+            _exposed("dns", {"port": 53, "protocol": "UDP"}, at="198.51.100.1"),
+            [],
+        ),
+        (ingress_at("own"), _exposed("entry", {"port": 8080}, at="198.51.100.9"), []),
+        # The application's own Service is a way by itself, past the Ingress.
+        (
+            ingress_at("own"),
+            _exposed("app", {"port": 8080}, at="198.51.100.1", namespace="echo"),
+            [],
+        ),
+        (
+            ingress_at("own", spec={"ingressClassName": "qcloud"}),
+            _exposed("entry", {"port": 8080}, at="198.51.100.1"),
+            [],
+        ),
+        # Few in all
+        (
+            ingress_at("own"),
+            _exposed("mail", *({"port": 9000 + n} for n in range(20)), at="198.51.100.1"),
+            [f"{scheme}:{9000 + n}" for n in range(8) for scheme in ("http", "https")],
+        ),
+    ],
+)
+def test_a_controllers_service_listens_for_the_ingress(
+    front: dict[str, Any], service: dict[str, Any], listeners: list[str]
+) -> None:
+    own = [{"metadata": {"name": "app", "namespace": "echo"}}]
+    front = {**front, "kind": "Ingress"}
+    shared = sharing(front, [service], own)
+    assert around([], [], None, front, at_its_address=shared)["listeners"] == listeners
+    annotations = {"kubernetes.io/elb.port": "80"}
+    told = {**front, "metadata": {**front["metadata"], "annotations": annotations}}
+    both = around([], [], None, told, at_its_address=shared)["listeners"]
+    assert both[0] == "http:80", "its own come first"
+    assert len({*both}) == len(both)
 
 
 def test_where_the_controller_is_asked() -> None:

@@ -155,7 +155,7 @@ def test_addresses_beside_the_one_that_is_served(
     seen: list[str], told: str, near: list[str]
 ) -> None:
     """They are in the networks that somebody serves who serves that one."""
-    sent = [one for one in beside("X-Client-IP", seen, told) if one.near]
+    sent = [one for one in beside("X-Client-IP", seen, ["", told, ""]) if one.near]
     assert [*dict.fromkeys(value for one in sent for value in one.values)] == near
     for value in near:
         own = [one for one in sent if one.values == (value,)]
@@ -173,10 +173,54 @@ def test_addresses_beside_the_one_that_is_served(
 
 def test_proxies_that_honest_requests_show_may_be_admitted_alone() -> None:
     told = f'{SEEN}, 198.51.100.1, for="[2001:db8::1]";by=unknown 198.51.100.1 2 3.x'
-    sent = [one for one in beside(None, [SEEN], told) if not one.near]
+    sent = [one for one in beside(None, [SEEN], ["", told, ""]) if not one.near]
     senders = {one.preface.split()[2] for one in sent if one.preface[:5] == "PROXY"}
-    assert senders == {"198.51.100.1", "2001:db8::1"}
+    assert senders == {"198.51.100.1", "2001:db8::1"} == {one.sender for one in sent}
     assert all(one.values == ("6.6.6.6",) and dict(one.lines)[XFF] for one in sent)
+
+
+PROXIES = [f"198.51.100.{n}" for n in range(1, 6)]
+
+
+@pytest.mark.parametrize(
+    ("told", "tried"),
+    [
+        (["", "", ""], []),
+        ([SEEN, f"{SEEN}, {PROXIES[0]}", SEEN], PROXIES[:1]),
+        # Those that are met first, and no kind keeps another one out
+        (
+            [" ".join(PROXIES), "192.0.2.1", "10.9 10.0.0.1"],
+            [*PROXIES[:3], "192.0.2.1", "10.0.0.1"],
+        ),
+        ([PROXIES[0], " ".join(PROXIES), " ".join(PROXIES)], PROXIES),
+        (["", "", " ".join(PROXIES)], PROXIES[:1]),
+    ],
+)
+def test_no_kind_of_address_keeps_a_proxy_of_another_one_from_being_tried(
+    told: list[str], tried: list[str]
+) -> None:
+    assert [*dict.fromkeys(one.sender for one in beside(None, [SEEN], told))] == tried
+
+
+@pytest.mark.parametrize("header", [None, "Forwarded", "X-Real-IP", "X-Client-IP"])
+def test_proxies_may_be_admitted_alone_by_what_a_header_says_of_them(header: str | None) -> None:
+    """Beside that header all else is forged, and in a list the other entries."""
+    sent = beside(header, [SEEN], ["", "198.51.100.1", ""])
+    by_header = [dict(one.lines) for one in sent if not one.preface]
+    assert {lines[XFF] for lines in by_header} == {
+        "6.6.6.6, 6.6.6.6, 6.6.6.6, 6.6.6.6, 6.6.6.6",
+        "6.6.6.6, 6.6.6.6, 6.6.6.6, 6.6.6.6, 6.6.6.6, 198.51.100.1",
+        "198.51.100.1, 6.6.6.6, 6.6.6.6, 6.6.6.6, 6.6.6.6, 6.6.6.6",
+        "198.51.100.1",
+    }
+    others = [lines for lines in by_header if lines[XFF] == "198.51.100.1"]
+    assert [lines["Forwarded"].count("for=6.6.6.6") for lines in others] == [5]
+    assert [lines["X-Real-IP"] for lines in others] == ["6.6.6.6"]
+    in_single = [lines for lines in by_header if lines["CF-Connecting-IP"] == "198.51.100.1"]
+    assert [lines["CloudFront-Viewer-Address"] for lines in in_single] == ["198.51.100.1:6666"]
+    # What is read is forged in each of them.
+    assert all("6.6.6.6" in lines[header or "X-Real-IP"] for lines in by_header if header)
+    assert all(one.opens and not one.in_lines for one in sent)
 
 
 @pytest.mark.parametrize(

@@ -46,6 +46,12 @@ def test_targets(
 HTTP, HTTPS = ("http", 80), ("https", 443)
 ANY, NAMED = {"secretName": "tls"}, {"secretName": "tls", "hosts": ["a.example"]}
 BOTH = '[{"HTTP":80},{"HTTPS":443},{"HTTP":8080},{"HTTPS":8443}]'
+OF_OTHERS = {
+    "alb.ingress.kubernetes.io/listen-ports": '[{"HTTP": 8080}]',
+    "kubernetes.io/elb.listen-ports": '[{"HTTP": 8080}]',
+    "kubernetes.io/elb.port": "8080",
+    "appgw.ingress.kubernetes.io/override-frontend-port": "8080",
+}
 LISTENERS = [
     # what stands in front, host, where it listens
     ({}, "", [HTTP]),
@@ -69,6 +75,8 @@ LISTENERS = [
     (an_ingress(ANY, ports=BOTH), "", [HTTPS, ("https", 8443)]),
     (an_ingress(ANY, ports='[{"HTTP":80}]'), "", [HTTPS]),
     (an_ingress(ports="no JSON"), "", [HTTP]),
+    # Whose class it is isn't known, and to another one's controller it says nothing.
+    *(({"metadata": {"annotations": {key: text}}}, "", [HTTP]) for key, text in OF_OTHERS.items()),
 ]
 
 
@@ -197,3 +205,12 @@ def test_another_protocol_at_the_port_of_the_front_is_not_its_listener() -> None
     own, other = _balanced("own", 443), _balanced("other", 443, 8080)
     other["spec"]["ports"][0]["protocol"] = "UDP"
     assert url_takers(own, own, [own, other], "http://198.51.100.1:8080/") == ["echo/other"]
+
+
+@pytest.mark.parametrize(("key", "text"), OF_OTHERS.items())
+def test_an_annotation_of_another_class_says_nothing_of_who_answers(key: str, text: str) -> None:
+    front = {**OWN, "metadata": {**OWN["metadata"], "annotations": {key: text}}}
+    own, controller = _balanced("own", 8000), _balanced("controller", 80, 443)
+    for url in ("http://198.51.100.1/", "http://198.51.100.1:8080/"):
+        found = [url_takers(one, own, [own, controller], url) for one in (front, OWN)]
+        assert found[0] == found[1]

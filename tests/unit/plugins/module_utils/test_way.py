@@ -95,6 +95,19 @@ def test_where_other_services_are_found(
     assert len(cluster.asked) == len([*ANSWERS, GATEWAY_API]) + len(listed)
 
 
+def test_a_controllers_service_of_another_namespace_tells_where_it_listens() -> None:
+    entry = {
+        "metadata": {"name": "entry", "namespace": "in"},
+        "spec": {"ports": [{"port": 8080}], "allocateLoadBalancerNodePorts": False},
+        "status": FRONT["status"],
+    }
+    cluster = Answering({**ANSWERS, EVERYWHERE: {"items": [*SERVICES["items"], entry]}})
+    found = read_way(cluster, "ns", OPTIONS)
+    assert found["bypass"]["listeners"] == ["http:8080", "https:8080"]
+    # What is probed stays what it is.
+    assert [one["url"] for one in found["targets"]] == ["http://198.51.100.1/"]
+
+
 GATEWAY_API = "/apis/gateway.networking.k8s.io"
 GATEWAYS, ROUTES = f"{GATEWAY_API}/v1/gateways", f"{GATEWAY_API}/v1/namespaces/ns/httproutes"
 ROUTE = {

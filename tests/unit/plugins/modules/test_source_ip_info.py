@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import itertools
 import json
 import os
 import random
@@ -15,7 +16,7 @@ from contextlib import ExitStack
 from functools import reduce
 from ipaddress import ip_address, ip_network
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any, Callable, NamedTuple
 
 import pytest
 import yaml
@@ -37,6 +38,7 @@ from ansible_collections.kestrel.real_ip.tests.unit.plugins.module_utils.servers
     Behaviour,
     Connection,
     Server,
+    admits_by,
     admits_only,
     certificate,
     closed_port,
@@ -54,6 +56,7 @@ from ansible_collections.kestrel.real_ip.tests.unit.plugins.module_utils.servers
     serves_only,
     silent,
     takes_proxy_lines,
+    writes,
 )
 
 CLIENT, NODE, NAT = "203.0.113.20", "10.255.0.12", "93.184.216.34"
@@ -553,6 +556,150 @@ def test_a_load_balancer_that_admits_the_proxies_in_front_by_the_proxy_protocol(
     ):
         result = probe(url=front.url, **{**PAST, "timeout": 2})
     assert result["code"] == "V103", result["reason"]
+
+
+def hands_on(connection: Connection) -> None:
+    """An echo app behind a proxy that has no header of its own to add."""
+    lines = [line for line in connection.read_after()[1:] if " " not in line[0]]
+    connection.send(response(json.dumps({"kestrel": 1, "headers": lines}).encode()))
+
+
+def test_a_proxy_in_front_may_be_admitted_as_the_address_that_is_probed() -> None:
+    """What it writes has the client's alone, and the peer is another proxy."""
+    with (
+        Server(proxied("append", CLIENT)) as front,
+        Server(admits_only("127.0.0.1", hands_on), address=(OWN, front.port)),
+    ):
+        result = probe(url=front.url, **{**PAST, "trusted_count": 1, "timeout": 2})
+    assert result["code"] == "V103", result["reason"]
+
+
+@pytest.mark.parametrize("addresses", [["127.0.0.1", "127.0.0.3"], ["127.0.0.3", "127.0.0.1"]])
+def test_a_proxy_in_front_may_be_admitted_as_another_address_of_its_name(
+    monkeypatch: pytest.MonkeyPatch, addresses: list[str]
+) -> None:
+    """At one of them nothing listens from here."""
+    monkeypatch.setattr(_probe.socket, "getaddrinfo", resolver({"echo.example.com": addresses}))
+    with (
+        Server(proxied("append", CLIENT)) as front,
+        Server(admits_only("127.0.0.3", hands_on), address=(OWN, front.port)),
+    ):
+        url = f"http://echo.example.com:{front.port}/"
+        result = probe(url=url, **{**PAST, "trusted_count": 1, "timeout": 2})
+    assert {one["code"] for one in result["targets"]} == {"V103", "V503"}, result["reason"]
+
+
+@pytest.mark.parametrize("count", [1, 4])
+def test_many_peers_keep_no_proxy_in_front_from_being_tried(count: int) -> None:
+    """Nodes that translate are as many as answers, and none of them is admitted."""
+    turn = itertools.cycle(f"10.0.0.{number}" for number in range(count))
+
+    def change(document: dict[str, Any], _number: int) -> None:
+        document["peer"] = {"address": next(turn), "port": 1}
+
+    with (
+        Server(echo(f"{CLIENT}, {CDN}", change)) as front,
+        Server(admits_only(CDN, takes_proxy_lines(None)), address=(OWN, front.port)),
+    ):
+        result = probe(url=front.url, **{**PAST, "timeout": 2})
+    assert result["code"] == "V103", result["reason"]
+
+
+@pytest.mark.parametrize(
+    ("told_by", "behind", "more"),
+    [
+        # By the end of the list, or its beginning where all of it is trusted
+        (lambda given: given.get("X-Forwarded-For", "").rpartition(", ")[2], hands_on, {}),
+        (
+            lambda given: given.get("X-Forwarded-For", "").partition(", ")[0],
+            proxied("append", "203.0.113.9"),
+            {},
+        ),
+        # By one header, where another one is read
+        (lambda given: given.get("X-Real-IP", ""), proxied("append", "203.0.113.9"), {}),
+        (lambda given: given.get("CF-Connecting-IP", ""), proxied("append", "203.0.113.9"), {}),
+        (
+            lambda given: given.get("X-Forwarded-For", ""),
+            hands_on,
+            {"strategy": "single_header", "header": "X-Real-IP", "trusted_count": None},
+        ),
+        (
+            lambda given: given.get("X-Forwarded-For", ""),
+            hands_on,
+            {"strategy": "rightmost_trusted_count", "header": "Forwarded", "trusted_count": 2},
+        ),
+    ],
+)
+def test_a_load_balancer_that_admits_the_proxies_in_front_by_what_a_header_says(
+    told_by: Callable[[dict[str, str]], str], behind: Behaviour, more: dict[str, Any]
+) -> None:
+    """Who gets there names one of them in it, and himself whom he likes."""
+
+    told = [("X-Forwarded-For", f"{CLIENT}, {CDN}"), ("X-Real-IP", CLIENT)]
+    told += [("Forwarded", f"for={CLIENT}, for={CDN}")]
+    options = {name: value for name, value in {**PAST, **more}.items() if value is not None}
+    with (
+        Server(writes(lambda _given: told)) as front,
+        Server(admits_by(told_by, CDN, behind), address=(OWN, front.port)),
+    ):
+        result = probe(url=front.url, **{**options, "timeout": 2})
+    assert result["code"] == "V103", result["reason"]
+
+
+#: A client that is no example, a proxy in front of the load balancer, and where that one runs
+PUBLIC, INNER, INSIDE = "198.41.0.4", "10.1.2.3", ["10.0.0.0/8", "127.0.0.0/8"]
+
+
+@pytest.mark.parametrize(
+    ("strategy", "directly"),
+    [
+        # The load balancer believes what comes from the proxy's own socket: of others it writes the
+        # headers anew, or it only says where they come from, which is enough to who goes by that.
+        ({"strategy": "rightmost_trusted_count", "trusted_count": 2}, "anew"),
+        ({"strategy": "single_header", "header": "X-Real-IP"}, "anew"),
+        ({"strategy": "leftmost_non_private"}, "anew"),
+        ({"strategy": "rightmost_non_private"}, "anew"),
+        ({"strategy": "rightmost_non_private"}, "appended"),
+        ({"strategy": "rightmost_trusted_range", "trusted_ranges": INSIDE}, "anew"),
+        ({"strategy": "rightmost_trusted_range", "trusted_ranges": INSIDE}, "appended"),
+    ],
+)
+def test_who_goes_by_sockets_is_not_deceived_by_the_name_of_a_proxy(
+    strategy: dict[str, Any], directly: str
+) -> None:
+    """Though it is one that stands in front in earnest, and that the application trusts."""
+    believed = strategy["strategy"].startswith("rightmost")
+
+    def writing(keeps: bool, *entries: str) -> Behaviour:
+        def told(given: list[tuple[str, str]]) -> list[tuple[str, str]]:
+            before = [value for name, value in given if name == "X-Forwarded-For" and keeps]
+            return [("X-Forwarded-For", ", ".join([*before, *entries])), ("X-Real-IP", entries[0])]
+
+        return writes(told)
+
+    with (
+        Server(writing(believed, PUBLIC, INNER)) as front,
+        Server(writing(directly == "appended", "198.41.0.9"), address=(OWN, front.port)) as own,
+    ):
+        bypass = {"load_balancer": [OWN]}
+        result = probe(
+            url=front.url, expected_source=[PUBLIC], forge=True, bypass=bypass, **strategy
+        )
+    assert (result["verdict"], result["code"]) == ("preserved", "V001"), result["reason"]
+    for requests in (front.requests, own.requests):
+        lists = [dict(lines).get("X-Forwarded-For", "") for lines in requests]
+        assert any(text.endswith(f"6.6.6.6, {INNER}") for text in lists), "it was tried"
+
+
+def test_a_sockets_peer_is_not_taken_back_by_the_name_of_a_proxy() -> None:
+    def change(document: dict[str, Any], _number: int) -> None:
+        document["peer"] = {"address": PUBLIC, "port": 1}
+
+    with Server(echo(INNER, change)) as running:
+        result = probe(url=running.url, expected_source=[PUBLIC], forge=True, layer="l4")
+    assert (result["verdict"], result["code"]) == ("preserved", "V001"), result["reason"]
+    lists = [dict(lines).get("X-Forwarded-For", "") for lines in running.requests]
+    assert any(text.endswith(f"6.6.6.6, {INNER}") for text in lists)
 
 
 POOL = [f"203.0.113.{n}" for n in (20, 21, 22, 23)]
