@@ -67,10 +67,7 @@ class ActionModule(DirectAction):
         for point in variables.get("groups", {}).get("real_ip_vantages", []):
             had = variables["hostvars"].raw_get(point)
             # As it has them itself, where the role looks for them
-            seen = variables["hostvars"][point]
-            own = _wrong(
-                settings(self._templar, {name: seen[name] for name in had if name in seen})
-            )
+            own = _wrong(settings(self._templar, variables["hostvars"][point]))
             own += misspelt(had) + nested(had)
             wrong += [f"{point}: {text}" for text in own if text not in wrong]
         if wrong:

@@ -23,6 +23,7 @@ from ansible_collections.kestrel.real_ip.plugins.module_utils._load_balancer imp
     taken_as,
     variable,
 )
+from ansible_collections.kestrel.real_ip.plugins.module_utils._scenarios import INGRESS
 from ansible_collections.kestrel.real_ip.plugins.module_utils._shapes import annotations_of
 
 Object = t.Mapping[str, t.Any]
@@ -44,6 +45,9 @@ _Look = t.Callable[[_There, t.Any], _Differing]
 
 
 def _class(there: _There, wanted: str) -> _Differing:
+    # A Service has none, and is given annotations by what is named.
+    if there.kind != INGRESS:
+        return None
     seen = taken_as(there.front)
     return None if wanted == seen else (wanted, seen or "none")
 

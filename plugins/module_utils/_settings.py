@@ -96,6 +96,9 @@ def _url(value: t.Any) -> str:
 
 
 def _kubeconfig(value: t.Any) -> t.Any:
+    # The client takes one without anything in it for none, and goes to the current context.
+    if isinstance(value, Mapping) and not value:
+        raise ValueError("expected a file, or what is in one, got an empty dictionary")
     return dict(value) if isinstance(value, Mapping) else plain_text(value)
 
 

@@ -320,7 +320,9 @@ def test_layer_4_from_outside(
 
 
 def test_a_vantage_point_s_variables_are_made_of_its_own(verify: Verify) -> None:
-    vantages = {name: {"ansible_host": address} for name, address in ADDRESSES.items()}
+    # What it has for others is nobody's affair here.
+    others = {"motd": "{{ greeting_of_the_day }}"}
+    vantages = {name: {"ansible_host": address, **others} for name, address in ADDRESSES.items()}
     own = {"real_ip_expected_source": "{{ ansible_host }}"}
     run = verify(yaml.safe_dump({"real_ip_vantages": {"hosts": vantages, "vars": own}}))
     assert _verdicts(run) == dict.fromkeys(ADDRESSES, "preserved"), run.output

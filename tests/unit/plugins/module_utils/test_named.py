@@ -131,7 +131,8 @@ def test_all_that_differs_is_told_of_a_service() -> None:
         "real_ip_external_traffic_policy: expected Cluster, seen Local"
     )
     front["metadata"] = {"annotations": {SUBNET: "subnet-a1b2c3d4"}}
-    assert not differing("Service", front, front, "", {"subnet_id": "subnet-a1b2c3d4"})
+    named = {"subnet_id": "subnet-a1b2c3d4", "ingress_class": "qcloud"}
+    assert not differing("Service", front, front, "", named)
 
 
 def test_what_can_be_named_is_a_variable() -> None:

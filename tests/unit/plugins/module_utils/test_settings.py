@@ -213,6 +213,8 @@ PROBLEMS = [
         ["real_ip_subnet_id: is for TKE's own load balancer, and real_ip_scenario: 'load-balanc"],
     ),
     ({"real_ip_service_type": "LoadBalancer"}, []),
+    ({"real_ip_kubeconfig": {}}, ["real_ip_kubeconfig: expected a file, or what is in one, got"]),
+    ({"real_ip_kubeconfig": {"contexts": []}}, []),
     (
         {"real_ip_service_type": "ClusterIP"},
         ["real_ip_service_type: 'ClusterIP' has no node port, which the load balancer sends to (T"],
