@@ -102,6 +102,16 @@ def _kubeconfig(value: t.Any) -> t.Any:
     return dict(value) if isinstance(value, Mapping) else plain_text(value)
 
 
+def _documents(value: t.Any) -> list[str]:
+    if isinstance(value, str) and not all(map(str.strip, value.split(","))):
+        raise ValueError(f"expected files, got {value!r}, where one has no name")
+    found = list_of(plain_text)(value)
+    for one in found:
+        if found.count(one) > 1:
+            raise ValueError(f"expected each file once, got {one!r} twice")
+    return found
+
+
 @dataclass(frozen=True)
 class Setting:
     """One variable.
@@ -178,7 +188,7 @@ SETTINGS: dict[str, Setting] = {
     "real_ip_report_dir": Setting(plain_text, None),
     "real_ip_before": Setting(plain_text, None),
     "real_ip_after": Setting(plain_text, None),
-    "real_ip_documents": Setting(list_of(plain_text), []),
+    "real_ip_documents": Setting(_documents, []),
     "real_ip_code": Setting(plain_text, None),
     "real_ip_language": Setting(choice(*LANGUAGES), DEFAULT_LANGUAGE),
     "real_ip_kubeconfig": Setting(_kubeconfig, None),

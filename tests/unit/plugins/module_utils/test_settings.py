@@ -213,6 +213,11 @@ PROBLEMS = [
         ["real_ip_subnet_id: is for TKE's own load balancer, and real_ip_scenario: 'load-balanc"],
     ),
     ({"real_ip_service_type": "LoadBalancer"}, []),
+    # As where a variable of the shell isn't set: who merges slices of a fleet wants all of them.
+    ({"real_ip_documents": "a.json,"}, ["real_ip_documents: expected files, got 'a.json,', where"]),
+    ({"real_ip_documents": ["a", "a"]}, ["real_ip_documents: expected each file once, got 'a' tw"]),
+    ({"real_ip_documents": "a.json, b.json\n"}, []),
+    ({"real_ip_documents": ""}, []),
     ({"real_ip_kubeconfig": {}}, ["real_ip_kubeconfig: expected a file, or what is in one, got"]),
     ({"real_ip_kubeconfig": {"contexts": []}}, []),
     (
