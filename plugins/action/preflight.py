@@ -79,13 +79,10 @@ class ActionModule(DirectAction):
         )
         values = values_of(given)
         purposes = self._task.args.get("purposes") or []
+        only_verifies = "verify" in purposes and "deploy" not in purposes
         args = {
             **{name: values[f"real_ip_{name}"] for name in passed},
-            **(
-                _of_the_way(given, values)
-                if {"verify", "deploy"} & {*purposes} == {"verify"}
-                else {}
-            ),
+            **(_of_the_way(given, values) if only_verifies else {}),
             "load_balancer": front_of(SCENARIOS[values["real_ip_scenario"]].front, values),
             "certificate": values[variable("qcloud_cert_id")] is not None,
             **self._task.args,

@@ -94,10 +94,17 @@ def sharing(
     """The Services at the address of an Ingress by which its controller may listen there, with node
     ports or without. ``led_to``: as for :func:`controllers`.
     """
+    return [one for one in _not_its_apps(front, services, led_to) if _is_at(one, front)]
+
+
+def _not_its_apps(
+    front: Object, services: t.Iterable[Object], led_to: t.Iterable[Object]
+) -> list[Object]:
+    """The Services that may be its controller's, if it has one in the cluster."""
     if not may_have_controller(front):
         return []
     own_apps = {*map(full_name, led_to)}
-    return [one for one in services if full_name(one) not in own_apps and _is_at(one, front)]
+    return [one for one in services if full_name(one) not in own_apps]
 
 
 def controllers(
@@ -114,13 +121,13 @@ def controllers(
     ``led_to``: Services of the pods, which are none of these; those that any of the other
     ``ingresses`` leads to are likely none.
     """
-    if not may_have_controller(front):
+    candidates = _not_its_apps(front, services, led_to)
+    if not candidates:
         return []
-    own_apps = {*map(full_name, led_to)}
     apps = {*chain.from_iterable(map(_backends, ingresses))}
     at_a_node = bool({*addresses(front)} & {*of_nodes(nodes)[0]})
     found, likely = [], []
-    for one in (one for one in services if full_name(one) not in own_apps):
+    for one in candidates:
         ports = _ports(one, ())
         web = {*PORTS.values()} & {port["port"] for port in ports}
         if not _node_ports(ports):

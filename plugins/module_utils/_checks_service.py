@@ -40,14 +40,14 @@ def _not_found(path: TrafficPath) -> str:
 
 def _asked(path: TrafficPath) -> str:
     """Which API server said so, where another context may be the one that was meant."""
-    server, name, others, __ = path.context
-    if not others:
+    context = path.context
+    if not context.others:
         return phrase("the API server")
     return phrase(
         "{server} (context {name}; the kubeconfig has {others} as well)",
-        server=server,
-        name=name,
-        others=", ".join(others),
+        server=context.server,
+        name=context.name,
+        others=", ".join(context.others),
     )
 
 

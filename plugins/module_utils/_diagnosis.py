@@ -64,7 +64,7 @@ def diagnosis(module: t.Any) -> Result:
         path = read_path(cluster, params["namespace"], params, params["probe"])
         path = path._replace(now=time.time())
         context, others = contexts_of(params)
-        begin = " ".join(kubectl(params, context, others))
+        begin = kubectl(params, context, others)
         path = path._replace(
             context=Context(cluster.server, context or "", others, begin),
             proxies=proxies_of(os.environ, addresses(path.front or {})),

@@ -308,7 +308,7 @@ def contexts_of(params: t.Mapping[str, t.Any]) -> tuple[str | None, list[str]]:
     """The context in use and the others of its kubeconfig; None where there is no kubeconfig."""
     from kubernetes import config
 
-    source: t.Any = params.get("kubeconfig") or os.environ.get("K8S_AUTH_KUBECONFIG")
+    source: t.Any = _kubeconfig_of(params)
     context = params.get("context") or os.environ.get("K8S_AUTH_CONTEXT")
     in_pod = not (source or context) and "KUBERNETES_SERVICE_HOST" in os.environ
     if params.get("host") or os.environ.get("K8S_AUTH_HOST") or in_pod:
@@ -326,21 +326,24 @@ def contexts_of(params: t.Mapping[str, t.Any]) -> tuple[str | None, list[str]]:
     return used, [name for name in names if name != used]
 
 
-def kubectl(
-    params: t.Mapping[str, t.Any], context: str | None, others: t.Sequence[str]
-) -> t.Iterator[str]:
-    """The words with which kubectl asks the same cluster, whatever its own choice is by then.
+def _kubeconfig_of(params: t.Mapping[str, t.Any]) -> t.Any:
+    """What is given as one, a path or contents; None where the client looks for its own."""
+    return params.get("kubeconfig") or os.environ.get("K8S_AUTH_KUBECONFIG")
+
+
+def kubectl(params: t.Mapping[str, t.Any], context: str | None, others: t.Sequence[str]) -> str:
+    """How a command begins that asks the same cluster, whatever kubectl's own choice is by then.
 
     ``context`` and ``others`` as from :func:`contexts_of`. A kubeconfig that is given by its
     contents has no name: what stands for it names no file, so that a command fails and goes
     nowhere else.
     """
-    yield "kubectl"
-    source = params.get("kubeconfig") or os.environ.get("K8S_AUTH_KUBECONFIG")
+    told, source = "kubectl", _kubeconfig_of(params)
     if source:
-        yield from ("--kubeconfig", shlex.quote(source) if isinstance(source, str) else "…")
+        told += f" --kubeconfig {shlex.quote(source) if isinstance(source, str) else '…'}"
     if context and others:
-        yield from ("--context", shlex.quote(context))
+        told += f" --context {shlex.quote(context)}"
+    return told
 
 
 def _bound_requests() -> None:
@@ -447,7 +450,7 @@ def _refused(error: t.Any, server: str) -> ClusterError:
 
 
 def _no_configuration(error: BaseException, params: t.Mapping[str, t.Any]) -> str:
-    kubeconfig = params.get("kubeconfig") or os.environ.get("K8S_AUTH_KUBECONFIG")
+    kubeconfig = _kubeconfig_of(params)
     if kubeconfig is None:
         kubeconfig = os.environ.get("KUBECONFIG") or "~/.kube/config"
     if isinstance(kubeconfig, str):

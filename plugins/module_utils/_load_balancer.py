@@ -552,11 +552,16 @@ def listen_ports(ingress: Object) -> list[tuple[str, int]]:
 
     Empty where it doesn't, or where what it says can't be read: then TKE has the usual ones.
     """
-    text = (ingress.get("metadata", {}).get("annotations") or {}).get(LISTEN_PORTS)
+    text = annotations_of(ingress).get(LISTEN_PORTS)
     try:
         listeners = _listeners(text) if text else []
     except ValueError:
         return []
+    return scheme_ports(listeners)
+
+
+def scheme_ports(listeners: t.Iterable[t.Mapping[str, int]]) -> list[tuple[str, int]]:
+    """Scheme and port of each entry as the annotation and its variable have them."""
     return [(protocol.lower(), port) for one in listeners for protocol, port in one.items()]
 
 
@@ -574,7 +579,7 @@ def told_ports(ingress: Object) -> list[tuple[str, int]]:
     """Scheme and port of each listener that any known annotation names, the scheme empty where it
     tells none. What can't be read is passed over: others have protocols that TKE hasn't.
     """
-    annotations = ingress.get("metadata", {}).get("annotations") or {}
+    annotations = annotations_of(ingress)
     return [one for key in _LISTENED for one in _told(annotations.get(key))]
 
 

@@ -20,6 +20,7 @@ from ansible_collections.kestrel.real_ip.plugins.module_utils._load_balancer imp
     annotations_for,
     listen_ports,
     same,
+    scheme_ports,
     taken_as,
     variable,
 )
@@ -73,11 +74,14 @@ def _tls(there: _There, _wanted: str) -> _Differing:
 
 
 def _ports(there: _There, wanted: t.Sequence[t.Mapping[str, int]]) -> _Differing:
-    asked = [(scheme.lower(), port) for one in wanted for scheme, port in one.items()]
+    asked = scheme_ports(wanted)
     # TKE has the usual ones where an Ingress says nothing.
     seen = listen_ports(there.front) or [*PORTS.items()]
-    shown = (", ".join(f"{scheme} {port}" for scheme, port in one) for one in (asked, seen))
-    return None if {*asked} <= {*seen} else (next(shown), next(shown))
+    return None if {*asked} <= {*seen} else (_listed(asked), _listed(seen))
+
+
+def _listed(listeners: t.Iterable[tuple[str, int]]) -> str:
+    return ", ".join(f"{scheme} {port}" for scheme, port in listeners)
 
 
 def _annotated(name: str) -> _Look:

@@ -357,12 +357,18 @@ def readable(cluster: Cluster, *paths: str) -> dict[str, t.Any] | None:
         raise
 
 
+def called(
+    cluster: Cluster, namespace: str, name_prefix: str, kind: str
+) -> dict[str, t.Any] | None:
+    """The object that is called as the deployment's, whosever it is. Raises ClusterError."""
+    return readable(cluster, *paths_of(kind, namespace, f"{name_prefix}-{kind.lower()}"))
+
+
 def existing(
     cluster: Cluster, namespace: str, name_prefix: str, kind: str
 ) -> dict[str, t.Any] | None:
     """The deployment's object of a kind, or None without one that is ours. Raises ClusterError."""
-    name = f"{name_prefix}-{kind.lower()}"
-    found = readable(cluster, *paths_of(kind, namespace, name))
+    found = called(cluster, namespace, name_prefix, kind)
     return found if found and is_ours(found, name_prefix) else None
 
 
@@ -449,22 +455,15 @@ def refuse_lasting(cluster: Cluster, params: t.Mapping[str, t.Any]) -> None:
 
 def refuse_another(cluster: Cluster, params: t.Mapping[str, t.Any], kind: str) -> None:
     """Raises ClusterError where what is there isn't what is named; ``kind``: what is in front."""
-    named, namespace = params["named"], params["namespace"]
+    namespace, prefix, named = params["namespace"], params["name_prefix"], params["named"]
     if not named or not params["way"]:
         return
-    name = f"{params['name_prefix']}-{kind.lower()}"
-    service = f"{params['name_prefix']}-service"
-    told = differing(
-        kind,
-        readable(cluster, *paths_of(kind, namespace, name)),
-        readable(cluster, *paths_of(SERVICE, namespace, service)),
-        params["way"]["request_host"],
-        named,
-    )
+    found = {one: called(cluster, namespace, prefix, one) for one in dict.fromkeys((kind, SERVICE))}
+    told = differing(kind, found[kind], found[SERVICE], params["way"]["request_host"], named)
     if told:
         raise ClusterError(
-            f"{kind} {name} in the namespace {namespace} isn't as the variables say, and the "
-            f"verdict would be of what is there: {told}. Nothing was changed. Next: "
+            f"{kind} {prefix}-{kind.lower()} in the namespace {namespace} isn't as the variables "
+            f"say, and the verdict would be of what is there: {told}. Nothing was changed. Next: "
             "ansible-playbook kestrel.real_ip.site, or leave these variables out"
         )
 

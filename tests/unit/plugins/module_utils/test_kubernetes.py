@@ -216,11 +216,11 @@ def test_how_kubectl_asks_the_same_cluster(
     words: str,
 ) -> None:
     monkeypatch.delenv("K8S_AUTH_KUBECONFIG", raising=False)
-    assert " ".join(kubectl({"kubeconfig": kubeconfig}, context, others)) == words
+    assert kubectl({"kubeconfig": kubeconfig}, context, others) == words
     # AWX and others name it by a variable.
     if isinstance(kubeconfig, str):
         monkeypatch.setenv("K8S_AUTH_KUBECONFIG", kubeconfig)
-        assert " ".join(kubectl({}, context, others)) == words
+        assert kubectl({}, context, others) == words
 
 
 def test_a_server_that_does_not_answer_is_none_of_the_kubeconfig() -> None:
