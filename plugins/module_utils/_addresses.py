@@ -281,6 +281,19 @@ def _stands_for_another(node: Object) -> bool:
     return labels.get("vcluster.loft.sh/fake-node") == "true"
 
 
+def every_node(
+    nodes: t.Sequence[Object] | None, pods: t.Iterable[Object]
+) -> t.Sequence[Object] | None:
+    """The list of all nodes, None where it may be a part, as one in which that of a pod is missing.
+
+    A cluster has nodes with addresses: who is shown none is not shown all.
+    """
+    shown = nodes or []
+    if any(map(_stands_for_another, shown)) or _used_nodes(pods) - {*map(name_of, shown)}:
+        return None
+    return nodes if of_nodes(shown)[0] else None
+
+
 def of_services(services: t.Iterable[Object]) -> list[str]:
     """Addresses of the Services: those of the cluster, and others that they take as theirs."""
     found: list[str] = []
@@ -327,13 +340,8 @@ def collect(
     in any case.
     """
     found: dict[str, t.Any] = {}
-    # Nor is a list of nodes whole in which one of a pod is missing.
-    if any(map(_stands_for_another, nodes or [])) or (
-        _used_nodes([*(pods or []), *own_pods]) - {*map(name_of, nodes or [])}
-    ):
-        nodes = None
+    nodes = every_node(nodes, [*(pods or []), *own_pods])
     addresses, ranges = of_nodes(nodes or [])
-    # A cluster that has pods has nodes with addresses: who is shown none is not shown all.
     if addresses:
         found["nodes"] = addresses
     if pods is not None or own_pods:

@@ -14,12 +14,15 @@ import typing as t
 from itertools import chain, zip_longest
 
 from ansible_collections.kestrel.real_ip.plugins.module_utils._addresses import (
+    by_use,
     full_name,
     has_ended,
     labels_match,
+    namespace_of,
     of_nodes,
     of_services,
     pod_addresses,
+    ready_pods,
 )
 from ansible_collections.kestrel.real_ip.plugins.module_utils._derive import (
     is_private,
@@ -70,6 +73,11 @@ def beside(service: Object, services: t.Iterable[Object], pods: t.Iterable[Objec
     ]
 
 
+def _selects(service: Object, pod: Object) -> bool:
+    same = namespace_of(service) == namespace_of(pod)
+    return same and labels_match(pod["metadata"].get("labels"), _selector(service))
+
+
 def _selector(service: Object) -> t.Mapping[str, str]:
     return service.get("spec", {}).get("selector") or {}
 
@@ -88,56 +96,79 @@ def _is_at(service: Object, front: Object) -> bool:
     return bool({*addresses(front)} & {*addresses(service), *of_services([service])})
 
 
-def sharing(
-    front: Object, services: t.Iterable[Object], led_to: t.Iterable[Object]
-) -> list[Object]:
-    """The Services at the address of an Ingress by which its controller may listen there, with node
-    ports or without. ``led_to``: as for :func:`controllers`.
+class Controller(t.NamedTuple):
+    """The Services by which one gets to the pods of an Ingress' controller, where these are known.
+
+    ``listening``: those at the Ingress' address, with node ports or without; ``others``: those that
+    lead to the same pods; ``likely``: those with node ports for the web that may be its;
+    ``nodes``: those whose node ports are the likeliest to answer come first.
     """
-    return [one for one in _not_its_apps(front, services, led_to) if _is_at(one, front)]
+
+    listening: t.Sequence[Object] = ()
+    others: t.Sequence[Object] = ()
+    likely: t.Sequence[Object] = ()
+    nodes: t.Sequence[Object] = ()
+
+    @property
+    def exposed(self) -> list[Object]:
+        """Those that have node ports."""
+        every = [*self.listening, *self.others, *self.likely]
+        return [one for one in every if _node_ports(_ports(one, ()))]
 
 
-def _not_its_apps(
-    front: Object, services: t.Iterable[Object], led_to: t.Iterable[Object]
-) -> list[Object]:
-    """The Services that may be its controller's, if it has one in the cluster."""
-    if not may_have_controller(front):
-        return []
-    own_apps = {*map(full_name, led_to)}
-    return [one for one in services if full_name(one) not in own_apps]
+NO_CONTROLLER = Controller()
 
 
-def controllers(
+def controller_of(
     front: Object,
-    services: t.Iterable[Object],
-    nodes: t.Iterable[Object],
+    services: t.Sequence[Object],
+    nodes: t.Sequence[Object],
+    pods: t.Sequence[Object],
     led_to: t.Iterable[Object],
     ingresses: t.Iterable[Object],
-) -> list[Object]:
-    """The Services with node ports that may lead to the controller of an Ingress: those that listen
-    where it does, and where that is at a node's address, as on premises, those that do so at the
-    ports of HTTP and HTTPS. TKE's load balancers are no pods of the cluster.
+) -> Controller:
+    """What leads to the controller of an Ingress. Where the Ingress is at no Service's address, or
+    at a node's, as on premises, that may be each that listens at the ports of HTTP and HTTPS. TKE's
+    load balancers are no pods of the cluster.
 
-    ``led_to``: Services of the pods, which are none of these; those that any of the other
-    ``ingresses`` leads to are likely none.
+    ``nodes``, ``pods``: all that may be read; ``led_to``: Services of the pods behind the Ingress,
+    which are none of these; those that any of the other ``ingresses`` leads to are likely none.
     """
-    candidates = _not_its_apps(front, services, led_to)
-    if not candidates:
-        return []
-    apps = {*chain.from_iterable(map(_backends, ingresses))}
+    if not may_have_controller(front):
+        return NO_CONTROLLER
+    own_apps = {*map(full_name, led_to)}
+    candidates = [one for one in services if full_name(one) not in own_apps]
+    listening = [one for one in candidates if _is_at(one, front)]
+    beside_them = (beside(one, candidates, _behind([one], pods)) for one in listening)
+    known = {full_name(one): one for one in chain(listening, *beside_them)}
     at_a_node = bool({*addresses(front)} & {*of_nodes(nodes)[0]})
-    found, likely = [], []
-    for one in candidates:
-        ports = _ports(one, ())
-        web = {*PORTS.values()} & {port["port"] for port in ports}
-        if not _node_ports(ports):
-            continue
-        if _is_at(one, front):
-            found.append(one)
-        # A controller can be behind another one.
-        elif at_a_node and (len(web) > 1 or (web and full_name(one) not in apps)):
-            likely.append(one)
-    return [*found, *likely]
+    apps = {*chain.from_iterable(map(_backends, ingresses))}
+    # A controller can be behind another one.
+    likely = [
+        one
+        for one in (candidates if at_a_node or not listening else ())
+        if full_name(one) not in known and _may_be_controllers(one, apps)
+    ]
+    own = _behind(known.values() or likely, pods)
+    # Those that the status names have its pods, and may be the only ones that answer.
+    named_first = sorted(nodes, key=lambda node: not {*_every(node)} & {*addresses(front)})
+    return Controller(
+        listening,
+        [one for one in known.values() if one not in listening],
+        likely,
+        by_use(named_first, own, ready_pods(own)),
+    )
+
+
+def _behind(services: t.Collection[Object], pods: t.Iterable[Object]) -> list[Object]:
+    """Those of the pods of all namespaces that one of the Services selects."""
+    return [pod for pod in pods if any(_selects(one, pod) for one in services)]
+
+
+def _may_be_controllers(service: Object, apps: t.Container[str]) -> bool:
+    """Whether a Service has node ports for the web, and is likely no application's."""
+    web = [port for port in _ports(service, ()) if port["port"] in PORTS.values()]
+    return len(_node_ports(web)) > (1 if full_name(service) in apps else 0)
 
 
 def may_have_controller(front: Object) -> bool:
@@ -175,7 +206,7 @@ def around(
     service: Object | None,
     front: Object | None,
     others: t.Sequence[Object] = (),
-    entries: t.Sequence[Object] = (),
+    controller: Controller = NO_CONTROLLER,
     at_its_address: t.Sequence[Object] = (),
 ) -> dict[str, t.Any]:
     """``bypass`` as source_ip_info takes it: the Service's node port on a few nodes, its port on
@@ -185,7 +216,8 @@ def around(
 
     ``nodes``, ``pods``: those to be asked first come first; ``others``: as :func:`led_by_nodes`
     leaves them of those beside it. They are ways around what is in front, as the Service is around
-    an Ingress. ``entries``: those of :func:`controllers`; ``at_its_address``: of :func:`sharing`.
+    an Ingress. ``controller``: if it is to be asked past what is in front; ``at_its_address``: its
+    Services where that is.
     """
     # What its load balancer writes, as the PROXY protocol, nobody does at its external addresses.
     own = {**service, "status": {}} if service and service is front else service
@@ -194,9 +226,8 @@ def around(
     ports = node_port(service or {}, rules)
     others_ports = [port for one in behind[1:] for port in node_port(one, rules)]
     balancers = addresses(front or {})
-    entry_ports = [port for one in entries for port in _web_ports(one)]
-    # Those that the status names have the controller's pods, and may be the only ones that answer.
-    with_entries = sorted(map(_every, nodes), key=lambda own: not {*own} & {*balancers})
+    entry_ports = [port for one in controller.exposed for port in _web_ports(one)][:_ENTRIES]
+    aside = (place for one in controller.others for place in _by_itself(one, ()))
     named_by = (host for host, _paths in every_rule(front or {}, service))
     called = [host for host in named_by if _NAME.fullmatch(host)]
     named = [*dict.fromkeys(map(_one_of, called))][:_HOSTS]
@@ -212,7 +243,11 @@ def around(
         "node_ports_of_targets": (
             [] if _is_tkes(front or {}) else [*dict.fromkeys([*ports, *others_ports])][:_OTHERS]
         ),
-        "controller": _at_nodes(with_entries, entry_ports[:_ENTRIES], ()),
+        "controller": [
+            *_at_nodes([*map(_open_to_all, controller.nodes)], entry_ports, ()),
+            *_at_nodes([*map(_internal, controller.nodes)], entry_ports, ()),
+        ],
+        "controller_service": [*dict.fromkeys(aside)][:_OWN],
         "pods": _pod_ports(pods, service or {}, rules),
         "service": _by_themselves(behind, rules),
         "load_balancer": balancers,

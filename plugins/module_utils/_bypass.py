@@ -68,7 +68,8 @@ class Around(NamedTuple):
     where that of the Ingress may answer by itself; ``pods``: host and port, from anywhere but the
     cluster, where each pod gets to each.
 
-    ``service``: host and port, where the Service has a load balancer of its own;
+    ``controller_service``, ``service``: host and port, where a Service of it, or of the pods, has a
+    load balancer of its own;
     ``load_balancer``: the load balancer's addresses and names, as its status gives them; ``hosts``,
     ``paths``: those that it has rules for; ``listeners``: its ports and whether each has TLS;
     ``tls``: that accepts any certificate, since who walks around doesn't mind; ``unread``: names in
@@ -82,6 +83,7 @@ class Around(NamedTuple):
     internal: Sequence[tuple[str, int]] = ()
     of_targets: Sequence[int] = ()
     controller: Sequence[tuple[str, int]] = ()
+    controller_service: Sequence[tuple[str, int]] = ()
     pods: Sequence[tuple[str, int]] = ()
     service: Sequence[tuple[str, int]] = ()
     load_balancer: Sequence[str] = ()
@@ -269,12 +271,13 @@ def _to_services(visits: Sequence[Visit], around: Around) -> list[Way]:
 
 
 def _to_controller(visits: Sequence[Visit], around: Around, is_near: bool) -> list[Way]:
-    """Node ports of the controller of the Ingress, behind what stands in front of it, or where
-    nobody writes what it is told by, as the PROXY protocol.
+    """The controller of the Ingress at node ports and by its other Services, behind what stands in
+    front of it, or where nobody writes what it is told by, as the PROXY protocol.
     """
+    places = [*around.controller_service, *_met(around.controller, is_near)]
     return [
         Way("controller", numbers, named)
-        for numbers, one in _both(visits, _met(around.controller, is_near), around)
+        for numbers, one in _both(visits, places, around)
         for named in _hosts(one, _called(one, around.hosts))
     ]
 
@@ -460,7 +463,7 @@ def _outcome(
     host = parse_address(way.target.endpoint.host)
     # Others may get to a load balancer there, as through an address that is translated.
     elsewhere = host and in_ranges(host.address, _ROUTED) and not is_near
-    if way.kind == "load_balancer" and elsewhere and not is_open(stations):
+    if way.kind in _DECEIVES and elsewhere and not is_open(stations):
         reachable = None
     strategy = way.target.question.strategy
     for station in stations:

@@ -141,6 +141,7 @@ OF_A_CDN = (
 _RUMOURS = (
     "Ali-CDN-Real-IP",
     "Ali-Real-Client-IP",
+    "CDN-Real-IP",
     "CDN-Src-IP",
     "CF-Connecting-IPv6",
     "CF-Pseudo-IPv4",
@@ -157,6 +158,7 @@ _RUMOURS = (
     "X-Azure-ClientIP",
     "X-Azure-SocketIP",
     "X-Forwarded",
+    "X-Hwwaf-Real-IP",
     "X-NF-Client-Connection-IP",
     "X-Original-Remote-Addr",
     "X-Originating-IP",
@@ -165,7 +167,9 @@ _RUMOURS = (
     "X-Remote-Addr",
     "X-Remote-IP",
     "X-Sucuri-ClientIP",
+    "X-True-Client-IP",
     "X-Vercel-Forwarded-For",
+    "Z-Forwarded-For",
 )
 
 #: Names in lower case of headers in which somebody on a path may look for the client's address.

@@ -606,8 +606,10 @@ def _around(given: Params) -> Around:
     def ports(name: str) -> list[tuple[str, int]]:
         return [_host_and_port(f"bypass.{name}", text) for text in given.get(name) or ()]
 
+    def named(name: str) -> list[tuple[str, int]]:
+        return [_name_and_port(f"bypass.{name}", text) for text in given.get(name) or ()]
+
     of_targets = given.get("node_ports_of_targets") or ()
-    service = [_name_and_port("bypass.service", text) for text in given.get("service") or ()]
     paths = [_path(text) for text in given.get("paths") or ()]
 
     own = [_host("bypass.load_balancer", text, text) for text in given.get("load_balancer") or ()]
@@ -618,8 +620,9 @@ def _around(given: Params) -> Around:
         internal=ports("internal_node_ports"),
         of_targets=[_port("bypass.node_ports_of_targets", one, str(one), 0) for one in of_targets],
         controller=ports("controller"),
+        controller_service=named("controller_service"),
         pods=ports("pods"),
-        service=service,
+        service=named("service"),
         load_balancer=own,
         hosts=hosts,
         paths=paths,
@@ -659,8 +662,11 @@ def plan(params: Params) -> Plan:
     _refuse_expected(request.headers, targets)
     around = _around(params["bypass"] or {})
     targets = [*_secured(targets, params)]
-    may_have_tls = [*around.load_balancer, *around.service, *around.controller]
-    if may_have_tls or any(one.endpoint.tls for one in targets):
+    may_have_tls = (
+        *(around.load_balancer, around.service),
+        *(around.controller, around.controller_service),
+    )
+    if any(may_have_tls) or any(one.endpoint.tls for one in targets):
         around = around._replace(tls=_target_tls({**params, "validate_certs": False}))
     return Plan(targets, request, _own_address(params), standpoint, around)
 

@@ -14,6 +14,7 @@ from itertools import chain
 from ansible_collections.kestrel.real_ip.plugins.module_utils._addresses import (
     by_use,
     collect,
+    every_node,
     namesakes,
     other_nodes,
     receiving_pods,
@@ -21,16 +22,16 @@ from ansible_collections.kestrel.real_ip.plugins.module_utils._addresses import 
     unready_pods,
 )
 from ansible_collections.kestrel.real_ip.plugins.module_utils._around import (
+    NO_CONTROLLER,
     around,
     beside,
     by_gateway,
-    controllers,
+    controller_of,
     elsewhere,
     leading_to,
     led_by_nodes,
     may_have_controller,
     node_port,
-    sharing,
 )
 from ansible_collections.kestrel.real_ip.plugins.module_utils._detours import detours, kept_by
 from ansible_collections.kestrel.real_ip.plugins.module_utils._kubernetes import (
@@ -126,6 +127,13 @@ class _Reader:
                 self._partly(right)
         return shown
 
+    def check(
+        self, nodes: t.Sequence[t.Mapping[str, t.Any]], pods: t.Iterable[t.Mapping[str, t.Any]]
+    ) -> None:
+        """Remember where these aren't all nodes. ``pods``: all that may be read."""
+        if _NODES not in self.grants and every_node(nodes, pods) is None:
+            self._partly(_NODES)
+
     def pods_of(
         self, service: t.Mapping[str, t.Any] | None, namespace: str
     ) -> t.Sequence[t.Mapping[str, t.Any]]:
@@ -150,8 +158,8 @@ class _Reader:
     def _partly(self, right: Right) -> None:
         """Go on without what is shown in part."""
         self.parts.add(right)
-        where = f"-n {right.namespace}" if right.namespace else "-A"
-        self.grants[right] = f"kubectl get {right.resource} {where}"
+        where = f" -n {right.namespace}" if right.namespace else "" if right == _NODES else " -A"
+        self.grants[right] = f"kubectl get {right.resource}{where}"
         self.unread.append(f"{right}: {self.grants[right]} shows a part of them alone")
 
     def ingresses(self, namespace: str) -> list[t.Mapping[str, t.Any]]:
@@ -267,9 +275,10 @@ def read_way(cluster: Cluster, namespace: str, options: t.Mapping[str, t.Any]) -
         # One that is read by itself has its kind, of a list it has none.
         ingress = front = {**modern_ingress(front), "kind": INGRESS} if front else None
     pods = reader.pods_of(service, namespace)
-    nodes = reader.items(_NODES)
+    nodes = reader.items(_NODES) or []
     every_service, every_pod = reader.whole(pods)
     known = collect(nodes, every_service, every_pod, [front] if front else [], pods)
+    reader.check(nodes, [*(every_pod or []), *pods])
     here, routes_here = (one._replace(namespace=namespace) for one in (_SERVICES, _ROUTES))
     services = reader.services(here) if every_service is None else every_service
     # On layer 4 as well: pods that take the PROXY protocol take it from whoever gets past it.
@@ -280,15 +289,17 @@ def read_way(cluster: Cluster, namespace: str, options: t.Mapping[str, t.Any]) -
     by_header = bool(asked.urls) and options["layer"] == "l7"
     others = reader.ingresses(namespace) if by_header or (ingress and asked.urls) else []
     routes, gateways = reader.routes(routes_here, led_to if by_header else [])
-    entries = controllers(front or {}, services, nodes or [], led_to, others) if by_header else []
-    shared = sharing(front or {}, services, led_to)
+    found = controller_of(front or {}, services, nodes, every_pod or [], led_to, others)
+    controller = found if by_header else NO_CONTROLLER
     ready = receiving_pods(service or {}, pods)
     # A list that was refused is missed only where something would have been looked for in it. At an
     # Ingress' usual addresses, who listens is its controller.
     usual = options["ingress"] and not url
     unlisted = [one for one in reader.grants if one.resource == "ingresses"]
     missed = {
-        "node_ports": _NODES if any(map(node_port, [service or {}, *reached])) else None,
+        "node_ports": (
+            _NODES if controller.exposed or any(map(node_port, [service or {}, *reached])) else None
+        ),
         "service": here if service else None,
         "controller": _SERVICES if by_header and may_have_controller(front or {}) else None,
         "ingresses": next((one for one in unlisted if one.namespace), None),
@@ -302,7 +313,7 @@ def read_way(cluster: Cluster, namespace: str, options: t.Mapping[str, t.Any]) -
     forms = [(host, form) for host, sent in asked.places for form in read_as(sent)]
     usually = [(host, asked.path) for host in asked.hosts], [one["url"] for one in asked.targets]
     reachable = front and (not url or may_listen(front, service, url))
-    asked_first = by_use(nodes or [], pods, ready)
+    asked_first = by_use(nodes, pods, ready)
     receiving = [pod for pod in pods if pod["metadata"]["name"] in ready]
     return {
         "asked": {"namespace": namespace, **{one: options[one] or "" for one in OPTIONS}},
@@ -322,13 +333,13 @@ def read_way(cluster: Cluster, namespace: str, options: t.Mapping[str, t.Any]) -
         "rivals": _union(rivals(ingress, others, *one) for one in forms if ingress),
         "ready_pods": ready,
         "unready_pods": unready_pods(pods, ready),
-        "other_nodes": other_nodes(nodes or [], pods, ready),
+        "other_nodes": other_nodes(nodes, pods, ready),
         "namesakes": namesakes(ready, pods, every_pod),
         "kept_by": kept_by(ingress, service),
         "cluster_addresses": known,
         "bypass": {
             "unaddressed": _unaddressed(*named) if url and not asked.addresses else {},
-            **around(asked_first, receiving, service, front, reached, entries, shared),
+            **around(asked_first, receiving, service, front, reached, controller, found.listening),
             "ingresses": elsewhere(front or {}, led_to, others),
             "routes": by_gateway(front or {}, led_to, routes, gateways),
             "unread": unread,

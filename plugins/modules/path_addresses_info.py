@@ -175,6 +175,8 @@ bypass:
     addresses, at most three hosts of its rules and three paths of those that lead to O(service),
     and at most five places where it is told to listen. Of the other Services of O(namespace) that
     select pods of O(service) at most three places and three node ports, where they may be listed.
+    Of the controller of O(ingress) at most six node ports on three nodes with public addresses and
+    on three without, and five places where another Service of it is reached.
     At most three other Ingresses that lead to these pods at an address of their own stand in
     C(ingresses), and at most three HTTPRoutes in C(routes). What was not looked for since it may
     not be, stands in C(unread).

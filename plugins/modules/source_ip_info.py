@@ -208,6 +208,11 @@ options:
           O(bypass.internal_node_ports) are. The verdict is likewise V(forgeable).
         type: list
         elements: str
+      controller_service:
+        description: Addresses or names with ports where another Service of the controller has a
+          load balancer of its own, or external addresses. The controller is asked there likewise.
+        type: list
+        elements: str
       pods:
         description: Addresses with ports of pods, as V(10.0.1.7:8080), likewise for those that
           answer. Private ones are tried where O(bypass.internal_node_ports) are, and none from the
@@ -276,7 +281,7 @@ options:
         type: dict
         suboptions:
           node_ports:
-            description: O(bypass.node_ports).
+            description: Addresses of nodes, for O(bypass.node_ports) and O(bypass.controller).
             type: str
           service:
             description: Services that lead past the load balancer, for O(bypass.service).
@@ -878,6 +883,7 @@ BYPASS: dict[str, dict[str, Any]] = {
     "internal_node_ports": TEXTS,
     "node_ports_of_targets": {"type": "list", "elements": "int"},
     "controller": TEXTS,
+    "controller_service": TEXTS,
     "pods": TEXTS,
     "service": TEXTS,
     "load_balancer": TEXTS,
@@ -984,7 +990,8 @@ def walk_around(
     and the warnings that come of them.
     """
     known: dict[Address, list[str]] = {}
-    unknown = [host for host, _port in todo.around.service if todo.standpoint.inside]
+    services = [*todo.around.service, *todo.around.controller_service]
+    unknown = [host for host, _port in services if todo.standpoint.inside]
     for host in todo.around.load_balancer:
         try:
             found = resolve(host, 0, "any", min(todo.request.timeout, until - monotonic()))

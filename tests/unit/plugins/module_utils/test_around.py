@@ -8,14 +8,14 @@ from typing import Any
 
 import pytest
 from ansible_collections.kestrel.real_ip.plugins.module_utils._around import (
+    NO_CONTROLLER,
     around,
     beside,
     by_gateway,
-    controllers,
+    controller_of,
     elsewhere,
     leading_to,
     led_by_nodes,
-    sharing,
 )
 from ansible_collections.kestrel.real_ip.tests.unit.plugins.module_utils.ingresses import (
     ALIAS,
@@ -513,11 +513,15 @@ BY_CLUSTER_IP = {**_OF_CLUSTER, "spec": {**_OF_CLUSTER["spec"], "clusterIP": "10
         ),
         # What a controller publishes whose Service has no load balancer
         (ingress_at("own", address="10.96.0.7"), BY_CLUSTER_IP, True),
-        (ingress_at("own", address="10.96.0.8"), BY_CLUSTER_IP, False),
+        # One whose address is told to it, that of a proxy before the nodes
+        (ingress_at("own", address="198.51.100.8"), _exposed("entry", WEB), True),
+        (ingress_at("own", address="198.51.100.8"), _exposed("db", {**WEB, "port": 5432}), False),
         # A load balancer of layer 4 leads to it.
         (ingress_at("own"), _exposed("entry", WEB, at="198.51.100.1"), True),
         (ingress_at("own"), _exposed("entry", {**WEB, "port": 8000}, at="198.51.100.1"), True),
-        (ingress_at("own"), _exposed("entry", WEB, at="198.51.100.9"), False),
+        # One that another address leads to may do so here.
+        (ingress_at("own"), _exposed("entry", WEB, at="198.51.100.9"), True),
+        (ingress_at("own"), _exposed("entry", {**WEB, "port": 8000}, at="198.51.100.9"), False),
         # Applications that Ingresses lead to
         (ingress_at("own", address="10.0.0.1"), _exposed("app", WEB, namespace="echo"), False),
         (ingress_at("own", address="10.0.0.1"), _exposed("else", WEB, namespace="echo"), False),
@@ -540,12 +544,14 @@ def test_which_services_lead_to_the_controller(
     own = [{"metadata": {"name": "app", "namespace": "echo"}}]
     nodes = [_node(InternalIP=["10.0.0.1"])]
     front = {**front, "kind": "Ingress"}
-    assert controllers(front, [service], nodes, own, others) == ([service] if found else [])
+    controller = controller_of(front, [service], nodes, [], own, others)
+    assert controller.exposed == ([service] if found else [])
 
 
 def test_a_service_in_front_has_no_controller() -> None:
     front = {**_exposed("own", WEB, at="198.51.100.1"), "kind": "Service"}
-    assert controllers(front, [_exposed("entry", WEB, at="198.51.100.1")], [], [front], []) == []
+    entry = _exposed("entry", WEB, at="198.51.100.1")
+    assert controller_of(front, [entry], [], [], [front], []) == NO_CONTROLLER
 
 
 @pytest.mark.parametrize(
@@ -588,7 +594,7 @@ def test_a_controllers_service_listens_for_the_ingress(
 ) -> None:
     own = [{"metadata": {"name": "app", "namespace": "echo"}}]
     front = {**front, "kind": "Ingress"}
-    shared = sharing(front, [service], own)
+    shared = controller_of(front, [service], [], [], own, []).listening
     assert around([], [], None, front, at_its_address=shared)["listeners"] == listeners
     annotations = {"kubernetes.io/elb.port": "80"}
     told = {**front, "metadata": {**front["metadata"], "annotations": annotations}}
@@ -597,24 +603,97 @@ def test_a_controllers_service_listens_for_the_ingress(
     assert len({*both}) == len(both)
 
 
+def _asked(nodes: list[Any], front: dict[str, Any], *services: Any, pods: Any = ()) -> list[str]:
+    """Where the controller is asked at node ports."""
+    front = {**front, "kind": "Ingress"}
+    controller = controller_of(front, services, nodes, [*pods], [], [])
+    return list(around(nodes, [], None, front, controller=controller)["controller"])
+
+
 def test_where_the_controller_is_asked() -> None:
     """First at the nodes that the status names, which have its pods."""
     nodes = [_node(InternalIP=[f"10.0.0.{n}"], ExternalIP=[f"203.0.113.{n}"]) for n in range(1, 6)]
     front = ingress_at("own", address="10.0.0.5")
-    found = around(nodes, [], None, front, entries=[_exposed("entry", WEB, TLS)])["controller"]
-    asked = [
-        f"{address}:{port}"
-        for n in (5, 1, 2)
-        for port in (30080, 30443)
-        for address in (f"10.0.0.{n}", f"203.0.113.{n}")
-    ]
-    assert found == asked
-    assert around(nodes, [], None, front)["controller"] == []
+    places = [f"{kind}.{n}" for kind in ("203.0.113", "10.0.0") for n in (5, 1, 2)]
+    asked = [f"{place}:{port}" for place in places for port in (30080, 30443)]
+    assert _asked(nodes, front, _exposed("entry", WEB, TLS)) == asked
+    assert _asked(nodes, front) == []
     # Of another Service at the same address, with many ports, there are two.
     both = [_exposed("mail", *MAIL), _exposed("entry", *MAIL, WEB, TLS)]
-    found = around(nodes[:1], [], None, front, entries=both)["controller"]
+    both = [{**one, "status": {"loadBalancer": {"ingress": [{"ip": "10.0.0.5"}]}}} for one in both]
     ports = [31025, 31465, 30080, 30443]
-    assert found == [f"{one}:{port}" for port in ports for one in ("10.0.0.1", "203.0.113.1")]
+    asked = [f"{one}:{port}" for one in ("203.0.113.1", "10.0.0.1") for port in ports]
+    assert _asked(nodes[:1], front, *both) == asked
+
+
+def _called(name: str, node: dict[str, Any]) -> dict[str, Any]:
+    return {**node, "metadata": {"name": name}}
+
+
+@pytest.mark.parametrize(
+    ("runs_on", "first"), [("n4", "10.0.0.4:30080"), ("n2", "10.0.0.2:30080"), ("", None)]
+)
+def test_the_controller_is_asked_first_where_its_pods_are(runs_on: str, first: str | None) -> None:
+    """With externalTrafficPolicy Local, no other node answers."""
+    nodes = [_called(f"n{n}", _node(InternalIP=[f"10.0.0.{n}"])) for n in range(1, 5)]
+    entry = _exposed("entry", WEB, at="198.51.100.1")
+    entry["spec"]["selector"] = {"app": "entry"}
+    conditions = [{"type": "Ready", "status": "True"}]
+    pods = [
+        {
+            "metadata": {"name": name, "namespace": space, "labels": {"app": "entry"}},
+            "spec": {"nodeName": node},
+            "status": {"conditions": conditions},
+        }
+        # An application's of the same labels, elsewhere
+        for name, space, node in (("a", "echo", "n3"), ("b", "in", runs_on))
+    ]
+    found = _asked(nodes, ingress_at("own"), entry, pods=pods)
+    assert found[0] == (first or "10.0.0.1:30080")
+
+
+def test_the_controller_is_asked_at_nodes_that_everybody_gets_to_however_many_are_private() -> None:
+    nodes = [_node(InternalIP=[f"10.0.0.{n}"]) for n in range(1, 5)]
+    nodes += [_node(InternalIP=["10.0.0.9"], ExternalIP=["203.0.113.9"])]
+    entry = _exposed("entry", WEB, at="198.51.100.1")
+    private = [f"10.0.0.{n}:30080" for n in (1, 2, 3)]
+    assert _asked(nodes, ingress_at("own"), entry) == ["203.0.113.9:30080", *private]
+
+
+@pytest.mark.parametrize(
+    ("service", "found", "ports"),
+    [
+        # A load balancer of the VPC, as ingress-nginx has on demand
+        (_exposed("inside", {"port": 80, "nodePort": 31080}, at="10.0.0.7"), ["10.0.0.7:80"], 2),
+        (_exposed("inside", {"port": 80}, at="10.0.0.7"), ["10.0.0.7:80"], 1),
+        # Without an address of its own it may have node ports.
+        (_exposed("metrics", {"port": 10254, "nodePort": 31254}), [], 2),
+        (_exposed("metrics", {"port": 10254}), [], 1),
+        # Of another namespace, or of other pods
+        (_exposed("inside", WEB, at="10.0.0.7", namespace="echo"), [], 1),
+        (
+            {
+                **_exposed("inside", WEB, at="10.0.0.7"),
+                "spec": {"ports": [WEB], "selector": {"app": "x"}},
+            },
+            [],
+            1,
+        ),
+    ],
+)
+def test_a_controllers_other_services_are_asked(
+    service: dict[str, Any], found: list[str], ports: int
+) -> None:
+    entry = _exposed("entry", WEB, at="198.51.100.1")
+    for one in (entry, service):
+        one["spec"].setdefault("selector", {"app": "entry"})
+    front = {**ingress_at("own"), "kind": "Ingress"}
+    nodes = [_node(InternalIP=["10.0.0.1"])]
+    controller = controller_of(front, [service, entry], nodes, [], [], [])
+    bypass = around(nodes, [], None, front, controller=controller)
+    assert (bypass["controller_service"], len(bypass["controller"])) == (found, ports)
+    # Who asks for a socket's peer asks none of these.
+    assert around(nodes, [], None, front, at_its_address=[entry])["controller_service"] == []
 
 
 def test_nodes_with_a_public_address_are_asked_behind_those_without() -> None:

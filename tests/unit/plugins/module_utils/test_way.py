@@ -40,11 +40,15 @@ FRONT = {
     "status": {"loadBalancer": {"ingress": [{"ip": "198.51.100.1"}]}},
 }
 NOTHING: dict[str, Any] = {"items": []}
+NODE = {
+    "metadata": {"name": "n"},
+    "status": {"addresses": [{"type": "InternalIP", "address": "10.0.1.1"}]},
+}
 ANSWERS = {
     f"{IN_NS}/services/own": OWN,
     "/apis/networking.k8s.io/v1/namespaces/ns/ingresses/front": FRONT,
     f"{IN_NS}/pods": NOTHING,
-    "/api/v1/nodes": NOTHING,
+    "/api/v1/nodes": {"items": [NODE]},
     "/api/v1/pods": NOTHING,
     "/apis/networking.k8s.io/v1/ingresses": {"items": [FRONT]},
     "/version": {"gitVersion": "v1.36.3"},
@@ -154,6 +158,11 @@ WITH_PORT = {
     "metadata": OWN["metadata"],
 }
 OWN_PORT = {f"{IN_NS}/services/own": WITH_PORT}
+ENTRY: dict[str, Any] = {
+    "metadata": {"name": "entry", "namespace": "in"},
+    "spec": {"ports": [{"port": 80, "nodePort": 30080}]},
+}
+WITH_ENTRY = {EVERYWHERE: {"items": [KEPT, OWN, {**ENTRY, "status": FRONT["status"]}]}}
 [FRONT_PATH, *_older] = [path for path, known in ANSWERS.items() if known is FRONT]
 OF_TKE = {**FRONT, "spec": {**FRONT.get("spec", {}), "ingressClassName": "qcloud"}}
 
@@ -181,6 +190,15 @@ OF_TKE = {**FRONT, "spec": {**FRONT.get("spec", {}), "ingressClassName": "qcloud
         ([GATEWAY_API], GATED, {}, ["routes"]),
         # No node port is there that nodes would have to be known for.
         ([NODES], {}, {}, []),
+        # The controller has one, or what may be it.
+        ([NODES], WITH_ENTRY, {}, ["node_ports"]),
+        ([NODES], {EVERYWHERE: {"items": [KEPT, OWN, ENTRY]}}, {}, ["node_ports"]),
+        ([NODES], {**WITH_ENTRY, FRONT_PATH: OF_TKE}, {}, []),
+        ([NODES], WITH_ENTRY, {**IN_FRONT, **A_URL}, []),
+        # Nor are these all nodes.
+        ([], {**WITH_ENTRY, NODES: NOTHING}, {}, ["node_ports"]),
+        ([], {**OWN_PORT, NODES: NOTHING}, {}, ["node_ports"]),
+        ([], {NODES: NOTHING}, {}, []),
     ],
 )
 def test_what_is_not_looked_for(
@@ -325,13 +343,8 @@ def test_what_is_shown_in_part_is_not_taken_for_all(
     services: list[Any], pods: list[Any], unread: list[str], unsought: list[str]
 ) -> None:
     """What stands before the API server can leave out, without a word, what somebody mayn't see."""
-    node = {
-        "metadata": {"name": "n"},
-        "status": {"addresses": [{"type": "InternalIP", "address": "10.0.1.1"}]},
-    }
     answers = {
         f"{IN_NS}/pods": {"items": [_pod("ns", "own")]},
-        "/api/v1/nodes": {"items": [node]},
         EVERYWHERE: {"items": services},
         HERE: {"items": [OWN]},
         "/api/v1/pods": {"items": pods},
@@ -344,6 +357,17 @@ def test_what_is_shown_in_part_is_not_taken_for_all(
     assert ("services" in way["cluster_addresses"]) == (LIST_SERVICES not in unread)
     # Nor is it known then whether others have the name of one, which nobody made by chance.
     assert way["namesakes"] == (["own"] if LIST_PODS in unread else [])
+
+
+def test_nodes_that_are_shown_in_part_are_told_of() -> None:
+    bound = {**_pod("ns", "own"), "spec": {"nodeName": "another"}}
+    lists = {path: {"items": [bound]} for path in (f"{IN_NS}/pods", "/api/v1/pods")}
+    answers = {**lists, EVERYWHERE: SERVICES, **OWN_PORT}
+    way = read_way(Answering({**ANSWERS, **answers}), "ns", OPTIONS)
+    assert way["unread"] == ["list nodes: kubectl get nodes shows a part of them alone"]
+    assert way["bypass"]["unread"] == {"node_ports": "kubectl get nodes"}
+    # Those that are shown are asked.
+    assert way["bypass"]["internal_node_ports"] == ["10.0.1.1:30080"]
 
 
 def test_what_was_not_looked_for_comes_with_the_command_that_allows_it() -> None:

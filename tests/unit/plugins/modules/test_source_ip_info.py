@@ -1353,10 +1353,14 @@ def test_a_node_port_of_the_ingress_controller(
         port = front.port
         if directly is not None:
             port = stack.enter_context(Server(directly, address=(OWN, 0))).port
-        bypass = {"controller": [f"{OWN}:{port}"]}
-        options = {**PAST, "bypass": bypass, "timeout": 2, "vantage": place}
-        result = probe(url=front.url, **options)
+        options = {**PAST, "timeout": 2, "vantage": place}
+        result = probe(url=front.url, **{**options, "bypass": {"controller": [f"{OWN}:{port}"]}})
+        # By a Service it is asked for from anywhere outside.
+        other = {"controller_service": [f"{OWN}:{port}"]}
+        by_service = probe(url=front.url, **{**options, "bypass": other})
     assert result["code"] == code, result["reason"]
+    expected = "V103" if directly and place == "outside" else code
+    assert by_service["code"] == expected, by_service["reason"]
     ways = {(entry["way"], entry["tls"]) for entry in result["bypass"]}
     assert ways == ({("controller", False), ("controller", True)} if place == "vpc" else set())
 
@@ -1381,9 +1385,10 @@ def test_who_gets_past_who_writes_the_proxy_protocol_writes_it_himself(version: 
     assert f"{version} 6.6.6.6 " in result["reason"]
 
 
-def test_a_service_that_is_not_asked_from_a_node_is_untested() -> None:
+@pytest.mark.parametrize("option", ["service", "controller_service"])
+def test_a_service_that_is_not_asked_from_a_node_is_untested(option: str) -> None:
     with Server(proxied("append", CLIENT)) as front:
-        bypass = {"service": [f"{OWN}:{front.port}"]}
+        bypass = {option: [f"{OWN}:{front.port}"]}
         result = probe(url=front.url, **{**PAST, "bypass": bypass}, vantage="node")
     assert result["bypass"] == []
     assert any(OWN in text and "not tested" in text for text in result["warnings_found"])
@@ -1422,6 +1427,29 @@ def without_ipv6(monkeypatch: pytest.MonkeyPatch) -> None:
         return connect(address, until)
 
     monkeypatch.setattr(_probe, "_connect", unrouted)
+
+
+@pytest.mark.parametrize("option", ["service", "controller_service"])
+@pytest.mark.parametrize(("place", "reachable"), [("outside", None), ("vpc", False)])
+def test_a_private_address_of_a_service_is_untested_from_where_it_need_not_lead_there(
+    monkeypatch: pytest.MonkeyPatch, option: str, place: str, reachable: bool | None
+) -> None:
+    """Others may get there, and here nobody answers at it, or somebody else."""
+    connect, private = _probe._connect, "10.1.2.3"
+
+    def refused(address: _probe.SocketAddress, until: float) -> socket.socket:
+        if str(address.remote) == private:
+            raise _probe.NoAnswer("V503", "Connection refused")
+        return connect(address, until)
+
+    monkeypatch.setattr(_probe, "_connect", refused)
+    options = {"bypass": {option: [f"{private}:80"]}, "vantage": place, "timeout": 2}
+    with Server(proxied("append", f"{CLIENT}, {CDN}")) as front:
+        result = probe(url=front.url, **{**PAST, **options})
+    assert result["code"] == "V001", result["reason"]
+    assert {one["reachable"] for one in result["bypass"]} == {reachable}
+    told = any(private in text and "not tested" in text for text in result["warnings_found"])
+    assert told == (reachable is None)
 
 
 @pytest.mark.usefixtures("without_ipv6")
