@@ -414,8 +414,9 @@ CODES_ZH: Mapping[str, CodeTexts] = {
         "在它靠客户端的一侧还有 {other}，而探测端没有发送任何地址：看到的可能是代理的地址",
         "预期的是链路上某个代理的地址，或者网段、列表也包含它。",
         "在 expected_source 中只给出本探测端流量到达第一个代理时的那一个地址，"
-        "并数清代理（trusted_count）。若两者都正确，则是某个代理在另一个之后又写入了一次客户端"
-        "（如开启 real_ip_recursive 的 nginx）：请声明由它写入的单值请求头",
+        "并数清代理（trusted_count）。若两者都正确，则是某个代理再次写入了客户端，而不是它自己的对端"
+        "（如开启 real_ip_recursive 的 nginx）：让它把对端追加到列表"
+        "（ingress-nginx：compute-full-forwarded-for），并把它也计入",
     ),
     # --- no_answer
     "V501": CodeTexts(

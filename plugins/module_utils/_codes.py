@@ -621,8 +621,8 @@ _TABLE = (
         "What is expected is the address of a proxy on the path, or a range or list holds it too.",
         "Give the one address with which this prober's traffic meets the first proxy as "
         "expected_source, and count the proxies (trusted_count). Where both are right, a proxy "
-        "lists the client once more behind another one (nginx with real_ip_recursive): declare a "
-        "single header that it writes",
+        "writes the client once more in place of its own peer (nginx with real_ip_recursive): let "
+        "it add that to the list (ingress-nginx: compute-full-forwarded-for), and count it too",
     ),
     # --- no_answer --------------------------------------------------------------------------------
     Code(

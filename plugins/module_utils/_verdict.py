@@ -611,10 +611,7 @@ def read(
     )
     # What is forged stands there too.
     if forgery is None:
-        kept = [(DEFAULT_HEADER, value) for _name, value in _lines(echo.headers, _REPLACED)]
-        before = [*elements(kept, DEFAULT_HEADER), sample.seen]
-        whole = (elements(echo.headers, strategy.list_header), before)
-        lists = [one[-_MAX_PROXIES:] for one in whole]
+        lists = [one[-_MAX_PROXIES:] for one in _lists(echo, sample.seen, strategy, as_list)]
         others = (_another(sample.seen, one, expected) for one in lists)
         sample = sample._replace(
             other=next(filter(None, others), None),
@@ -627,6 +624,22 @@ def read(
         position=_position(echo, expected, question, path) if lost else 0,
         detail=_found(echo, strategy) if code == "V210" else "",
     )
+
+
+def _lists(
+    echo: Echo, seen: str | None, strategy: Strategy, as_list: bool
+) -> Iterable[Sequence[str | None]]:
+    """The list of addresses that the echo app was sent, and that which was replaced on the way with
+    the address that was seen behind it, as that of the last proxy's peer.
+    """
+    listed = elements(echo.headers, strategy.list_header)
+    yield listed
+    lines = [(DEFAULT_HEADER, value) for _name, value in _lines(echo.headers, _REPLACED)]
+    kept = elements(lines, DEFAULT_HEADER)
+    # What goes on from it has that peer itself.
+    goes_on = listed[: len(kept)] == kept and (as_list or len(listed) > len(kept))
+    if not goes_on:
+        yield [*kept, seen]
 
 
 def _another(

@@ -1167,6 +1167,35 @@ def test_the_list_that_ingress_nginx_has_replaced_shows_a_proxy() -> None:
         assert case._replace(answers=again).judge().code == "V001"
 
 
+KEPT = "8.8.4.4, 151.101.1.140"
+
+
+@pytest.mark.parametrize("local", ["8.8.4.4", "192.168.7.7"])
+@pytest.mark.parametrize(
+    ("listed", "strategy", "code"),
+    [
+        # It writes the client alone, or what it takes for it: its peer can have the same address.
+        ("8.8.4.4", Strategy("rightmost_trusted_count", None, 1), "V430"),
+        ("8.8.4.4", X_REAL_IP, "V430"),
+        # What it adds tells its peer (compute-full-forwarded-for).
+        (f"{KEPT}, 10.0.0.9", Strategy("rightmost_trusted_count", None, 3), "V001"),
+        (f"{KEPT}, 10.0.0.9", X_REAL_IP, "V001"),
+        (f"{KEPT}, 8.8.4.4", Strategy("rightmost_trusted_count", None, 3), "V430"),
+        (f"{KEPT}, 8.8.4.4", Strategy("rightmost_trusted_count", None, 1), "V430"),
+        (f"{KEPT}, 8.8.4.4", X_REAL_IP, "V430"),
+        # A list that is left as it is tells it not: only who reads that needs no more.
+        (KEPT, COUNT_2, "V001"),
+        (KEPT, X_REAL_IP, "V430"),
+    ],
+)
+def test_whom_an_ingress_nginx_behind_others_saw(
+    listed: str, strategy: Strategy, code: str, local: str
+) -> None:
+    lines = (("X-Original-Forwarded-For", KEPT), ("X-Real-IP", "8.8.4.4"))
+    case = Case((answer(listed, lines),), ("8.8.4.4",), local=local, strategy=strategy)
+    assert case.judge().code == code
+
+
 def test_what_was_not_tested_is_said_last() -> None:
     case = Case(standpoint=SAID)
     assert case.judge().reason.endswith("; vantage not checked; forgery not tested")
