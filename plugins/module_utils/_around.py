@@ -18,6 +18,7 @@ from ansible_collections.kestrel.real_ip.plugins.module_utils._addresses import 
     full_name,
     has_ended,
     labels_match,
+    name_of,
     namespace_of,
     of_nodes,
     of_services,
@@ -191,6 +192,7 @@ _NODES = 3
 _PODS = 2
 _HOSTS = 3
 _PATHS = 3
+_OTHERS_RULES = 2
 # Each can have rules of its own, as to which clients it believes.
 _LISTENERS = 16
 _OWN = 5
@@ -208,6 +210,7 @@ def around(
     others: t.Sequence[Object] = (),
     controller: Controller = NO_CONTROLLER,
     at_its_address: t.Sequence[Object] = (),
+    ingresses: t.Sequence[Object] = (),
 ) -> dict[str, t.Any]:
     """``bypass`` as source_ip_info takes it: the Service's node port on a few nodes, its port on
     a few ``pods``, where the Service behind an Ingress, or behind its own load balancer, is reached
@@ -217,7 +220,7 @@ def around(
     ``nodes``, ``pods``: those to be asked first come first; ``others``: as :func:`led_by_nodes`
     leaves them of those beside it. They are ways around what is in front, as the Service is around
     an Ingress. ``controller``: if it is to be asked past what is in front; ``at_its_address``: its
-    Services where that is.
+    Services where that is; ``ingresses``: others there, with rules of their own for these Services.
     """
     # What its load balancer writes, as the PROXY protocol, nobody does at its external addresses.
     own = {**service, "status": {}} if service and service is front else service
@@ -228,11 +231,15 @@ def around(
     balancers = addresses(front or {})
     entry_ports = [port for one in controller.exposed for port in _web_ports(one)][:_ENTRIES]
     aside = (place for one in controller.others for place in _by_itself(one, ()))
-    named_by = (host for host, _paths in every_rule(front or {}, service))
-    called = [host for host in named_by if _NAME.fullmatch(host)]
-    named = [*dict.fromkeys(map(_one_of, called))][:_HOSTS]
-    # Its controller's Services listen for it, wherever else they do.
-    told = chain.from_iterable(map(every_listener, [front or {}, *at_its_address]))
+    names = {*map(name_of, behind)}
+    named = _called(host for host, _paths in every_rule(front or {}, service))[:_HOSTS]
+    led = [place for one in ingresses for place in _places(one, names)]
+    more = [host for host in _called(host for host, _path in led) if host not in named]
+    rules_there = chain.from_iterable(one.get("spec", {}).get("rules") or [] for one in ingresses)
+    paths = paths_to(service, rules)[:_PATHS]
+    others_paths = [path for path in paths_to(service, rules_there) if path not in paths]
+    # Others of one load balancer tell it where to listen as well, and its controller's Services do.
+    told = chain.from_iterable(map(every_listener, [front or {}, *ingresses, *at_its_address]))
     listening = [*dict.fromkeys(f"{scheme}:{port}" for scheme, port in told)]
     return {
         "node_ports": _at_nodes([*map(_open_to_all, nodes)], ports, others_ports),
@@ -251,10 +258,15 @@ def around(
         "pods": _pod_ports(pods, service or {}, rules),
         "service": _by_themselves(behind, rules),
         "load_balancer": balancers,
-        "hosts": named,
-        "paths": paths_to(service, rules)[:_PATHS],
+        "hosts": [*named, *more[:_OTHERS_RULES]],
+        "paths": [*paths, *others_paths[:_OTHERS_RULES]],
         "listeners": listening[:_LISTENERS],
     }
+
+
+def _called(hosts: t.Iterable[str]) -> list[str]:
+    """Those that can be asked for, each once."""
+    return [*dict.fromkeys(_one_of(host) for host in hosts if _NAME.fullmatch(host))]
 
 
 def _one_of(host: str) -> str:
@@ -358,28 +370,51 @@ def _by_itself(service: Object, rules: t.Iterable[Object]) -> list[str]:
     ]
 
 
+def _other_ingresses(front: Object, ingresses: t.Iterable[Object]) -> list[Object]:
+    """Those of the namespace but the one in front."""
+    # A Service can have the name of an Ingress.
+    itself = full_name(front) if front.get("kind") == INGRESS else ""
+    space = namespace_of(front)
+    return [one for one in ingresses if namespace_of(one) == space and full_name(one) != itself]
+
+
+def there_too(
+    front: Object, services: t.Iterable[Object], ingresses: t.Iterable[Object]
+) -> list[Object]:
+    """Other Ingresses that lead to one of the Services at an address of what is in front."""
+    own, names = {*addresses(front)}, {*map(name_of, services)}
+    return [
+        one
+        for one in _other_ingresses(front, ingresses)
+        if own & {*addresses(one)} and _places(one, names)
+    ]
+
+
+def _places(ingress: Object, names: t.Collection[str]) -> list[tuple[str, str]]:
+    """Host and path of each rule that leads to one of the Services, empty where it is for all."""
+    led = [
+        (host, str(entry.get("path") or "/"))
+        for host, paths in every_rule(ingress)
+        for entry in paths
+        if service_name(entry.get("backend")) in names
+    ]
+    default = service_name(ingress.get("spec", {}).get("defaultBackend"))
+    return [*led, ("", "/")] if default in names else led
+
+
 def elsewhere(
     front: Object, services: t.Iterable[Object], ingresses: t.Iterable[Object]
 ) -> dict[str, str]:
     """Namespace and name of other Ingresses that lead to one of the Services at an address that is
     none of this one's, to the command that asks there.
     """
-    names = {one["metadata"]["name"] for one in services}
-    own, space = {*addresses(front)}, front.get("metadata", {}).get("namespace")
-    # A Service can have the name of an Ingress.
-    itself = full_name(front) if front.get("kind") == INGRESS else ""
+    names = {*map(name_of, services)}
+    own = {*addresses(front)}
     found = {}
-    for one in (one for one in ingresses if one["metadata"]["namespace"] == space):
-        default = service_name(one.get("spec", {}).get("defaultBackend"))
-        led = [
-            (host, str(entry.get("path") or "/"))
-            for host, paths in every_rule(one)
-            for entry in paths
-            if service_name(entry.get("backend")) in names
-        ]
-        led += [("", "/")] if default in names else []
+    for one in _other_ingresses(front, ingresses):
+        led = _places(one, names)
         others = [address for address in addresses(one) if address not in own]
-        if led and others and full_name(one) != itself:
+        if led and others:
             host, path = led[0]
             found[full_name(one)] = _asking(others[0], host, path, listeners(one, host)[0])
     return dict(sorted(found.items())[:_OTHERS])

@@ -32,6 +32,7 @@ from ansible_collections.kestrel.real_ip.plugins.module_utils._around import (
     led_by_nodes,
     may_have_controller,
     node_port,
+    there_too,
 )
 from ansible_collections.kestrel.real_ip.plugins.module_utils._detours import detours, kept_by
 from ansible_collections.kestrel.real_ip.plugins.module_utils._kubernetes import (
@@ -339,7 +340,10 @@ def read_way(cluster: Cluster, namespace: str, options: t.Mapping[str, t.Any]) -
         "cluster_addresses": known,
         "bypass": {
             "unaddressed": _unaddressed(*named) if url and not asked.addresses else {},
-            **around(asked_first, receiving, service, front, reached, controller, found.listening),
+            **around(
+                *(asked_first, receiving, service, front, reached, controller, found.listening),
+                there_too(front or {}, led_to, others),
+            ),
             "ingresses": elsewhere(front or {}, led_to, others),
             "routes": by_gateway(front or {}, led_to, routes, gateways),
             "unread": unread,

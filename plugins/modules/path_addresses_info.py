@@ -169,17 +169,19 @@ cluster_addresses:
   returned: success
   type: dict
 bypass:
-  description: As the option of the same name of M(kestrel.real_ip.source_ip_info), the node port of
-    O(service) on at most three nodes, at most five places where O(service) behind O(ingress) is
-    reached by itself, those at ports that the rules send to first, and of what stands in front the
-    addresses, at most three hosts of its rules and three paths of those that lead to O(service),
-    and at most five places where it is told to listen. Of the other Services of O(namespace) that
-    select pods of O(service) at most three places and three node ports, where they may be listed.
-    Of the controller of O(ingress) at most six node ports on three nodes with public addresses and
-    on three without, and five places where another Service of it is reached.
-    At most three other Ingresses that lead to these pods at an address of their own stand in
-    C(ingresses), and at most three HTTPRoutes in C(routes). What was not looked for since it may
-    not be, stands in C(unread).
+  description:
+    - As the option of the same name of M(kestrel.real_ip.source_ip_info), of each a few. Of
+      O(service) the node port on three nodes, and behind O(ingress) five places where it is reached
+      by itself, those at ports that the rules send to first.
+    - Of what stands in front the addresses, three hosts of its rules and three paths of those that
+      lead to O(service), two more of each of other Ingresses there that lead to the same pods, and
+      sixteen places where it is told to listen.
+    - Of the other Services of O(namespace) that select pods of O(service) three places and three
+      node ports, where they may be listed. Of the controller of O(ingress) six node ports, on three
+      nodes with public addresses and on three without, and five places of its other Services.
+    - Three other Ingresses that lead to these pods at an address of their own stand in
+      C(ingresses), and three HTTPRoutes in C(routes). What was not looked for since it may not be,
+      stands in C(unread).
   returned: success
   type: dict
 unread:

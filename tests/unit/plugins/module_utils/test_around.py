@@ -16,6 +16,7 @@ from ansible_collections.kestrel.real_ip.plugins.module_utils._around import (
     elsewhere,
     leading_to,
     led_by_nodes,
+    there_too,
 )
 from ansible_collections.kestrel.real_ip.tests.unit.plugins.module_utils.ingresses import (
     ALIAS,
@@ -60,6 +61,49 @@ def test_other_ingresses_that_lead_to_the_same_pods(
     # Of a list none has its kind.
     found = elsewhere({**OWN, "kind": "Ingress"}, services, [OWN, other])
     assert found == ({} if command is None else {"echo/old": command})
+
+
+_BESIDE = ingress_at("beside", a_rule("b.example", ("/b", "Prefix", "own")))
+
+
+@pytest.mark.parametrize(
+    ("other", "found"),
+    [
+        (_BESIDE, (["a.example", "b.example"], ["/a", "/b"], [])),
+        # On another port of one load balancer, which TKE's Ingresses can share
+        (
+            {
+                **_BESIDE,
+                "metadata": {
+                    **_BESIDE["metadata"],
+                    "annotations": {"kubernetes.io/elb.port": "8080"},
+                },
+            },
+            (["a.example", "b.example"], ["/a", "/b"], ["http:8080", "https:8080"]),
+        ),
+        # To other Services, elsewhere, or in another namespace
+        (ingress_at("beside", a_rule("b.example", ("/b", "Prefix", "else"))), None),
+        (ingress_at("beside", a_rule("b.example", ("/b", "Prefix", "own")), **_AWAY), None),
+        (ingress_at("beside", a_rule("b.example", ("/b", "Prefix", "own")), namespace="x"), None),
+        # Few in all
+        (
+            ingress_at(
+                "beside", *(a_rule(f"{n}.example", (f"/{n}", "Prefix", "own")) for n in "bcd")
+            ),
+            (["a.example", "b.example", "c.example"], ["/a", "/b", "/c"], []),
+        ),
+    ],
+)
+def test_what_another_ingress_at_the_same_address_leads_to_the_same_pods_is_asked_for(
+    other: dict[str, Any], found: tuple[list[str], ...] | None
+) -> None:
+    """What admits the proxy in front alone can be told of one Ingress and not of the other."""
+    service = {"metadata": {"name": "own", "namespace": "echo"}}
+    front = {**ingress_at("own", a_rule("a.example", ("/a", "Prefix", "own"))), "kind": "Ingress"}
+    beside_it = there_too(front, [service], [front, other])
+    bypass = around([], [], service, front, ingresses=beside_it)
+    told = (bypass["hosts"], bypass["paths"], bypass["listeners"])
+    assert told == (found or (["a.example"], ["/a"], []))
 
 
 def _route(*backends: dict[str, Any], match: dict[str, Any] | None = None, **spec: Any) -> Any:
