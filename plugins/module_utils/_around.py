@@ -151,13 +151,17 @@ def controller_of(
         if full_name(one) not in known and _may_be_controllers(one, apps)
     ]
     own = _behind(known.values() or likely, pods)
-    # Those that the status names have its pods, and may be the only ones that answer.
-    named_first = sorted(nodes, key=lambda node: not {*_every(node)} & {*addresses(front)})
+    used = {pod.get("spec", {}).get("nodeName") for pod in own}
+
+    def is_another(node: Object) -> bool:
+        # Those that the status names have its pods, and may be the only ones that answer.
+        return name_of(node) not in used and not {*_every(node)} & {*addresses(front)}
+
     return Controller(
         listening,
         [one for one in known.values() if one not in listening],
         likely,
-        by_use(named_first, own, ready_pods(own)),
+        sorted(by_use(nodes, own, ready_pods(own)), key=is_another),
     )
 
 
@@ -230,6 +234,10 @@ def around(
     others_ports = [port for one in behind[1:] for port in node_port(one, rules)]
     balancers = addresses(front or {})
     entry_ports = [port for one in controller.exposed for port in _web_ports(one)][:_ENTRIES]
+    # Nobody's Service has it: it can be that of a node, which others are translated to.
+    told = [] if controller.listening else [[one] for one in balancers if parse_address(one)]
+    machines = (told, map(_open_to_all, controller.nodes), map(_internal, controller.nodes))
+    at_nodes = [place for one in machines for place in _at_nodes([*one], entry_ports, ())]
     aside = (place for one in controller.others for place in _by_itself(one, ()))
     names = {*map(name_of, behind)}
     named = _called(host for host, _paths in every_rule(front or {}, service))[:_HOSTS]
@@ -239,8 +247,8 @@ def around(
     paths = paths_to(service, rules)[:_PATHS]
     others_paths = [path for path in paths_to(service, rules_there) if path not in paths]
     # Others of one load balancer tell it where to listen as well, and its controller's Services do.
-    told = chain.from_iterable(map(every_listener, [front or {}, *ingresses, *at_its_address]))
-    listening = [*dict.fromkeys(f"{scheme}:{port}" for scheme, port in told)]
+    every = chain.from_iterable(map(every_listener, [front or {}, *ingresses, *at_its_address]))
+    listening = [*dict.fromkeys(f"{scheme}:{port}" for scheme, port in every)]
     return {
         "node_ports": _at_nodes([*map(_open_to_all, nodes)], ports, others_ports),
         # One that everybody can have for his own is asked from where it belongs.
@@ -250,10 +258,7 @@ def around(
         "node_ports_of_targets": (
             [] if _is_tkes(front or {}) else [*dict.fromkeys([*ports, *others_ports])][:_OTHERS]
         ),
-        "controller": [
-            *_at_nodes([*map(_open_to_all, controller.nodes)], entry_ports, ()),
-            *_at_nodes([*map(_internal, controller.nodes)], entry_ports, ()),
-        ],
+        "controller": [*dict.fromkeys(at_nodes)],
         "controller_service": [*dict.fromkeys(aside)][:_OWN],
         "pods": _pod_ports(pods, service or {}, rules),
         "service": _by_themselves(behind, rules),

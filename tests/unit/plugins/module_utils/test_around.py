@@ -659,6 +659,7 @@ def test_where_the_controller_is_asked() -> None:
     nodes = [_node(InternalIP=[f"10.0.0.{n}"], ExternalIP=[f"203.0.113.{n}"]) for n in range(1, 6)]
     front = ingress_at("own", address="10.0.0.5")
     places = [f"{kind}.{n}" for kind in ("203.0.113", "10.0.0") for n in (5, 1, 2)]
+    places = ["10.0.0.5", *(place for place in places if place != "10.0.0.5")]
     asked = [f"{place}:{port}" for place in places for port in (30080, 30443)]
     assert _asked(nodes, front, _exposed("entry", WEB, TLS)) == asked
     assert _asked(nodes, front) == []
@@ -668,6 +669,28 @@ def test_where_the_controller_is_asked() -> None:
     ports = [31025, 31465, 30080, 30443]
     asked = [f"{one}:{port}" for one in ("203.0.113.1", "10.0.0.1") for port in ports]
     assert _asked(nodes[:1], front, *both) == asked
+
+
+def test_the_controller_is_asked_at_an_address_that_it_was_told() -> None:
+    """Which leads to a node, as an address of a cloud's does that is translated."""
+    nodes = [_node(InternalIP=["10.0.0.1"])]
+    found = _asked(nodes, ingress_at("own", address="203.0.113.7"), _exposed("entry", WEB))
+    assert found == ["203.0.113.7:30080", "10.0.0.1:30080"]
+    # A load balancer has no node ports, and a name's address is asked for at the nodes.
+    entry = _exposed("entry", WEB, at="203.0.113.7")
+    assert _asked(nodes, ingress_at("own", address="203.0.113.7"), entry) == ["10.0.0.1:30080"]
+    named = ingress_at("own", address="")
+    named["status"] = {"loadBalancer": {"ingress": [{"hostname": "nodes.example.com"}]}}
+    assert _asked(nodes, named, _exposed("entry", WEB)) == ["10.0.0.1:30080"]
+
+
+def test_a_node_of_the_control_plane_that_the_status_names_is_asked_first() -> None:
+    """Also where no pods may be listed."""
+    nodes = [_node(InternalIP=[f"10.0.0.{n}"]) for n in range(1, 6)]
+    taint = {"key": "node-role.kubernetes.io/control-plane", "effect": "NoSchedule"}
+    nodes[4]["spec"] = {"taints": [taint]}
+    entry = _exposed("entry", WEB, at="10.0.0.5")
+    assert _asked(nodes, ingress_at("own", address="10.0.0.5"), entry)[0] == "10.0.0.5:30080"
 
 
 def _called(name: str, node: dict[str, Any]) -> dict[str, Any]:
