@@ -13,7 +13,7 @@ from ansible_collections.kestrel.real_ip.plugins.module_utils._load_balancer imp
     front_of,
     variable,
 )
-from ansible_collections.kestrel.real_ip.plugins.module_utils._named import NAMED
+from ansible_collections.kestrel.real_ip.plugins.module_utils._named import named_by
 from ansible_collections.kestrel.real_ip.plugins.module_utils._options import SETTLED, refused
 from ansible_collections.kestrel.real_ip.plugins.module_utils._scenarios import (
     INGRESS,
@@ -105,7 +105,7 @@ class ActionModule(DirectAction):
 
 def _of_the_way(given: t.Mapping[str, t.Any], values: t.Mapping[str, t.Any]) -> dict[str, t.Any]:
     """The options about a deployment that the run doesn't change before it verifies."""
-    named = {name: values[variable(name)] for name in NAMED if said(given, variable(name))}
+    named = {name: values[variable(name)] for name in named_by(lambda one: said(given, one))}
     return {"way": _way(values), "named": named}
 
 

@@ -99,7 +99,7 @@ def by_use(
 
     With externalTrafficPolicy Local only those answer that have one of the ``ready`` pods.
     """
-    used = _used_nodes(pod for pod in pods if pod["metadata"]["name"] in ready)
+    used = used_nodes(pod for pod in pods if pod["metadata"]["name"] in ready)
 
     def weight(node: Object) -> tuple[bool, ...]:
         has_pods = name_of(node) in used
@@ -114,7 +114,7 @@ def other_nodes(
     """Names of the nodes that are ready and have none of the ``ready`` pods, sorted; without those
     that are the control plane's alone.
     """
-    used = _used_nodes(pod for pod in pods if pod["metadata"]["name"] in ready)
+    used = used_nodes(pod for pod in pods if pod["metadata"]["name"] in ready)
     return sorted(
         node["metadata"]["name"]
         for node in nodes
@@ -289,7 +289,7 @@ def every_node(
     A cluster has nodes with addresses: who is shown none is not shown all.
     """
     shown = nodes or []
-    if any(map(_stands_for_another, shown)) or _used_nodes(pods) - {*map(name_of, shown)}:
+    if any(map(_stands_for_another, shown)) or used_nodes(pods) - {*map(name_of, shown)}:
         return None
     return nodes if of_nodes(shown)[0] else None
 
@@ -363,6 +363,11 @@ def collect(
     }
 
 
+def spelled(addresses: t.Iterable[str]) -> set[str]:
+    """Addresses and names, each as it is always spelled."""
+    return {canonical(one) or one.lower().rstrip(".") for one in addresses}
+
+
 def name_of(one: Object) -> str:
     return str(one.get("metadata", {}).get("name", ""))
 
@@ -371,7 +376,7 @@ def namespace_of(one: Object) -> str:
     return str(one.get("metadata", {}).get("namespace", ""))
 
 
-def _used_nodes(pods: t.Iterable[Object]) -> set[str]:
+def used_nodes(pods: t.Iterable[Object]) -> set[str]:
     """Names of the nodes that pods run on."""
     named = (one.get("spec", {}).get("nodeName") for one in pods if not has_ended(one))
     return {name for name in named if name}

@@ -11,188 +11,49 @@ from __future__ import annotations
 import re
 import shlex
 import typing as t
-from itertools import chain, zip_longest
+from itertools import chain
 
 from ansible_collections.kestrel.real_ip.plugins.module_utils._addresses import (
-    by_use,
     full_name,
-    has_ended,
-    labels_match,
     name_of,
     namespace_of,
-    of_nodes,
-    of_services,
     pod_addresses,
-    ready_pods,
+    spelled,
 )
-from ansible_collections.kestrel.real_ip.plugins.module_utils._derive import (
-    is_private,
-    parse_address,
+from ansible_collections.kestrel.real_ip.plugins.module_utils._controller import (
+    NO_CONTROLLER,
+    Controller,
+    is_tkes,
+)
+from ansible_collections.kestrel.real_ip.plugins.module_utils._exposed import (
+    OTHERS,
+    at_nodes,
+    by_itself,
+    each_once,
+    internal,
+    node_port,
+    open_to_all,
+    ports_of,
 )
 from ansible_collections.kestrel.real_ip.plugins.module_utils._listeners import (
-    PORTS,
     Listener,
     bracketed,
     every_listener,
     listeners,
     targets,
 )
-from ansible_collections.kestrel.real_ip.plugins.module_utils._load_balancer import MADE
 from ansible_collections.kestrel.real_ip.plugins.module_utils._readiness import addresses
 from ansible_collections.kestrel.real_ip.plugins.module_utils._rules import (
-    entries_to,
     every_rule,
-    is_port,
     paths_to,
     service_name,
 )
-from ansible_collections.kestrel.real_ip.plugins.module_utils._scenarios import INGRESS, TKE_CLASS
-from ansible_collections.kestrel.real_ip.plugins.module_utils._shapes import (
-    annotations_of,
-    class_of,
-)
+from ansible_collections.kestrel.real_ip.plugins.module_utils._scenarios import INGRESS
 
 Object = t.Mapping[str, t.Any]
 
 
-def beside(service: Object, services: t.Iterable[Object], pods: t.Iterable[Object]) -> list[Object]:
-    """Other Services that lead to pods of this one, from a list that may be of all namespaces.
-
-    ``pods``: those that the Service selects. Where they may not be read, what it selects by is
-    known of their labels.
-    """
-    own = service["metadata"]
-    running = [pod for pod in pods if not has_ended(pod)]
-    every = [_selector(service), *(pod["metadata"].get("labels") for pod in running)]
-    return [
-        one
-        for one in services
-        if one["metadata"]["namespace"] == own["namespace"]
-        and one["metadata"]["name"] != own["name"]
-        and one.get("spec", {}).get("type") != "ExternalName"
-        and any(labels_match(labels, _selector(one)) for labels in every)
-    ]
-
-
-def _selects(service: Object, pod: Object) -> bool:
-    same = namespace_of(service) == namespace_of(pod)
-    return same and labels_match(pod["metadata"].get("labels"), _selector(service))
-
-
-def _selector(service: Object) -> t.Mapping[str, str]:
-    return service.get("spec", {}).get("selector") or {}
-
-
-def led_by_nodes(services: t.Iterable[Object]) -> list[Object]:
-    """Those to whose pods kube-proxy leads anybody: not the headless ones, which proxies know."""
-    return [
-        one for one in services if one.get("spec", {}).get("clusterIP") not in (None, "", "None")
-    ]
-
-
-def _is_at(service: Object, front: Object) -> bool:
-    """Whether a Service has an address of the front's status. Without a load balancer, that can
-    have the address that is the cluster's own.
-    """
-    return bool({*addresses(front)} & {*addresses(service), *of_services([service])})
-
-
-class Controller(t.NamedTuple):
-    """The Services by which one gets to the pods of an Ingress' controller, where these are known.
-
-    ``listening``: those at the Ingress' address, with node ports or without; ``others``: those that
-    lead to the same pods; ``likely``: those with node ports for the web that may be its;
-    ``nodes``: those whose node ports are the likeliest to answer come first.
-    """
-
-    listening: t.Sequence[Object] = ()
-    others: t.Sequence[Object] = ()
-    likely: t.Sequence[Object] = ()
-    nodes: t.Sequence[Object] = ()
-
-    @property
-    def exposed(self) -> list[Object]:
-        """Those that have node ports."""
-        every = [*self.listening, *self.others, *self.likely]
-        return [one for one in every if _node_ports(_ports(one, ()))]
-
-
-NO_CONTROLLER = Controller()
-
-
-def controller_of(
-    front: Object,
-    services: t.Sequence[Object],
-    nodes: t.Sequence[Object],
-    pods: t.Sequence[Object],
-    led_to: t.Iterable[Object],
-    ingresses: t.Iterable[Object],
-) -> Controller:
-    """What leads to the controller of an Ingress. Where the Ingress is at no Service's address, or
-    at a node's, as on premises, that may be each that listens at the ports of HTTP and HTTPS. TKE's
-    load balancers are no pods of the cluster.
-
-    ``nodes``, ``pods``: all that may be read; ``led_to``: Services of the pods behind the Ingress,
-    which are none of these; those that any of the other ``ingresses`` leads to are likely none.
-    """
-    if not may_have_controller(front):
-        return NO_CONTROLLER
-    own_apps = {*map(full_name, led_to)}
-    candidates = [one for one in services if full_name(one) not in own_apps]
-    listening = [one for one in candidates if _is_at(one, front)]
-    beside_them = (beside(one, candidates, _behind([one], pods)) for one in listening)
-    known = {full_name(one): one for one in chain(listening, *beside_them)}
-    at_a_node = bool({*addresses(front)} & {*of_nodes(nodes)[0]})
-    apps = {*chain.from_iterable(map(_backends, ingresses))}
-    # A controller can be behind another one.
-    likely = [
-        one
-        for one in (candidates if at_a_node or not listening else ())
-        if full_name(one) not in known and _may_be_controllers(one, apps)
-    ]
-    own = _behind(known.values() or likely, pods)
-    used = {pod.get("spec", {}).get("nodeName") for pod in own}
-
-    def is_another(node: Object) -> bool:
-        # Those that the status names have its pods, and may be the only ones that answer.
-        return name_of(node) not in used and not {*_every(node)} & {*addresses(front)}
-
-    return Controller(
-        listening,
-        [one for one in known.values() if one not in listening],
-        likely,
-        sorted(by_use(nodes, own, ready_pods(own)), key=is_another),
-    )
-
-
-def _behind(services: t.Collection[Object], pods: t.Iterable[Object]) -> list[Object]:
-    """Those of the pods of all namespaces that one of the Services selects."""
-    return [pod for pod in pods if any(_selects(one, pod) for one in services)]
-
-
-def _may_be_controllers(service: Object, apps: t.Container[str]) -> bool:
-    """Whether a Service has node ports for the web, and is likely no application's."""
-    web = [port for port in _ports(service, ()) if port["port"] in PORTS.values()]
-    return len(_node_ports(web)) > (1 if full_name(service) in apps else 0)
-
-
-def may_have_controller(front: Object) -> bool:
-    """Whether pods of the cluster may answer for what is in front."""
-    return front.get("kind") == INGRESS and not _is_tkes(front)
-
-
-def _backends(ingress: Object) -> t.Iterator[str]:
-    """Each Service that an Ingress leads to, with its namespace."""
-    paths = chain.from_iterable(paths for _host, paths in every_rule(ingress))
-    for one in (
-        ingress.get("spec", {}).get("defaultBackend"),
-        *(path["backend"] for path in paths),
-    ):
-        yield f"{ingress['metadata']['namespace']}/{service_name(one)}"
-
-
-# Enough to show that node ports are open, and that a host is served; more would be a scan.
-_NODES = 3
+# Enough to show that a host is served; more would be a scan.
 _PODS = 2
 _HOSTS = 3
 _PATHS = 3
@@ -200,8 +61,6 @@ _OTHERS_RULES = 2
 # Each can have rules of its own, as to which clients it believes.
 _LISTENERS = 16
 _OWN = 5
-_OTHERS = 3
-_ENTRIES = 6
 #: What can be asked for, or all but its first label: an annotation can hold any text
 _NAME = re.compile(r"(\*\.)?[\w-]+(\.[\w-]+)*", re.ASCII)
 
@@ -233,12 +92,6 @@ def around(
     ports = node_port(service or {}, rules)
     others_ports = [port for one in behind[1:] for port in node_port(one, rules)]
     balancers = addresses(front or {})
-    entry_ports = [port for one in controller.exposed for port in _web_ports(one)][:_ENTRIES]
-    # Nobody's Service has it: it can be that of a node, which others are translated to.
-    told = [] if controller.listening else [[one] for one in balancers if parse_address(one)]
-    machines = (told, map(_open_to_all, controller.nodes), map(_internal, controller.nodes))
-    at_nodes = [place for one in machines for place in _at_nodes([*one], entry_ports, ())]
-    aside = (place for one in controller.others for place in _by_itself(one, ()))
     names = {*map(name_of, behind)}
     named = _called(host for host, _paths in every_rule(front or {}, service))[:_HOSTS]
     led = [place for one in ingresses for place in _places(one, names)]
@@ -250,16 +103,16 @@ def around(
     every = chain.from_iterable(map(every_listener, [front or {}, *ingresses, *at_its_address]))
     listening = [*dict.fromkeys(f"{scheme}:{port}" for scheme, port in every)]
     return {
-        "node_ports": _at_nodes([*map(_open_to_all, nodes)], ports, others_ports),
+        "node_ports": at_nodes([*map(open_to_all, nodes)], ports, others_ports),
         # One that everybody can have for his own is asked from where it belongs.
-        "internal_node_ports": _at_nodes([*map(_internal, nodes)], ports, others_ports),
+        "internal_node_ports": at_nodes([*map(internal, nodes)], ports, others_ports),
         # What is probed can be a node's address that no node's status tells, as a translated one or
         # one that moves between them. TKE's load balancers are none.
         "node_ports_of_targets": (
-            [] if _is_tkes(front or {}) else [*dict.fromkeys([*ports, *others_ports])][:_OTHERS]
+            [] if is_tkes(front or {}) else [*dict.fromkeys([*ports, *others_ports])][:OTHERS]
         ),
-        "controller": [*dict.fromkeys(at_nodes)],
-        "controller_service": [*dict.fromkeys(aside)][:_OWN],
+        "controller": [*controller.places],
+        "controller_service": [*controller.aside],
         "pods": _pod_ports(pods, service or {}, rules),
         "service": _by_themselves(behind, rules),
         "load_balancer": balancers,
@@ -279,59 +132,9 @@ def _one_of(host: str) -> str:
     return f"real-ip{host[1:]}" if host.startswith("*") else host
 
 
-def node_port(service: Object, rules: t.Iterable[Object] = ()) -> list[int]:
-    """The first node port of a Service that has one, of those that the rules send to if any."""
-    return _node_ports(_ports(service, rules))[:1]
-
-
-def _web_ports(service: Object) -> list[int]:
-    """Two node ports of a Service, those for HTTP and HTTPS if it has them."""
-    ports = sorted(_ports(service, ()), key=lambda port: port["port"] not in PORTS.values())
-    return _node_ports(ports)[:2]
-
-
-def _node_ports(ports: t.Iterable[Object]) -> list[int]:
-    return [port["nodePort"] for port in ports if port.get("nodePort")]
-
-
-def _addresses_of(node: Object) -> t.Iterator[tuple[str, bool]]:
-    """A node's addresses, and whether everybody gets there."""
-    for one in node.get("status", {}).get("addresses") or []:
-        told = parse_address(one["address"])
-        if told and one.get("type") in ("ExternalIP", "InternalIP"):
-            yield one["address"], one["type"] == "ExternalIP" or not is_private(told.address)
-
-
-def _open_to_all(node: Object) -> list[str]:
-    return [address for address, to_all in _addresses_of(node) if to_all]
-
-
-def _internal(node: Object) -> list[str]:
-    return [address for address, to_all in _addresses_of(node) if not to_all]
-
-
-def _every(node: Object) -> list[str]:
-    return [address for address, _to_all in _addresses_of(node)]
-
-
-def _at_nodes(
-    nodes: t.Sequence[t.Sequence[str]], ports: t.Sequence[int], others: t.Sequence[int]
-) -> list[str]:
-    """Ports at the first few nodes that have addresses, and a few ports of others there."""
-    some = [*filter(None, nodes)][:_NODES]
-    more = [(node, port) for node in some for port in others][:_OTHERS]
-    asked = [*((node, port) for node in some for port in ports), *more]
-    return [f"{bracketed(address)}:{port}" for node, port in asked for address in node]
-
-
-def _is_tkes(front: Object) -> bool:
-    annotations = annotations_of(front)
-    return class_of(front) == TKE_CLASS or any(map(annotations.get, MADE.values()))
-
-
 def _pod_ports(pods: t.Iterable[Object], service: Object, rules: t.Iterable[Object]) -> list[str]:
     """Where a few pods answer to what is sent to the Service."""
-    port = next(iter(_ports(service, rules)), {})
+    port = next(iter(ports_of(service, rules)), {})
     target = port.get("targetPort", port.get("port"))
     found = []
     for pod in [*pods][:_PODS]:
@@ -343,36 +146,12 @@ def _pod_ports(pods: t.Iterable[Object], service: Object, rules: t.Iterable[Obje
     return found
 
 
-def _ports(service: Object, rules: t.Iterable[Object]) -> list[Object]:
-    """A Service's ports of TCP; those that the rules send to come first."""
-    backends = [entry["backend"]["service"] for entry in entries_to(service, rules)]
-    sent_to = [one["port"] for one in backends if one.get("port")]
-
-    def is_other(port: Object) -> bool:
-        return not any(is_port(port, one) for one in sent_to)
-
-    ports = service.get("spec", {}).get("ports") or []
-    return sorted((one for one in ports if one.get("protocol", "TCP") == "TCP"), key=is_other)
-
-
 def _by_themselves(services: t.Sequence[Object], rules: t.Sequence[Object]) -> list[str]:
     """Where the first Service is reached by itself, and the others, each once before any twice."""
-    own = [place for one in services[:1] for place in _by_itself(one, rules)]
-    rounds = zip_longest(*(_by_itself(one, rules) for one in services[1:]))
-    others = [place for places in rounds for place in places if place and place not in own]
-    return [*own[:_OWN], *[*dict.fromkeys(others)][:_OTHERS]]
-
-
-def _by_itself(service: Object, rules: t.Iterable[Object]) -> list[str]:
-    """Addresses and names with ports of a Service that has a load balancer of its own, or external
-    addresses; those at ports that the rules send to come first, since there may be too many.
-    """
-    external = service.get("spec", {}).get("externalIPs") or []
-    return [
-        f"{bracketed(host)}:{port['port']}"
-        for port in _ports(service, rules)
-        for host in dict.fromkeys([*addresses(service), *external])
-    ]
+    own = [place for one in services[:1] for place in by_itself(one, rules)]
+    rounds = each_once(by_itself(one, rules) for one in services[1:])
+    others = [place for place in rounds if place not in own]
+    return [*own[:_OWN], *[*dict.fromkeys(others)][:OTHERS]]
 
 
 def _other_ingresses(front: Object, ingresses: t.Iterable[Object]) -> list[Object]:
@@ -387,11 +166,11 @@ def there_too(
     front: Object, services: t.Iterable[Object], ingresses: t.Iterable[Object]
 ) -> list[Object]:
     """Other Ingresses that lead to one of the Services at an address of what is in front."""
-    own, names = {*addresses(front)}, {*map(name_of, services)}
+    own, names = spelled(addresses(front)), {*map(name_of, services)}
     return [
         one
         for one in _other_ingresses(front, ingresses)
-        if own & {*addresses(one)} and _places(one, names)
+        if own & spelled(addresses(one)) and _places(one, names)
     ]
 
 
@@ -414,15 +193,15 @@ def elsewhere(
     none of this one's, to the command that asks there.
     """
     names = {*map(name_of, services)}
-    own = {*addresses(front)}
+    own = spelled(addresses(front))
     found = {}
     for one in _other_ingresses(front, ingresses):
         led = _places(one, names)
-        others = [address for address in addresses(one) if address not in own]
+        others = [address for address in addresses(one) if not own & spelled([address])]
         if led and others:
             host, path = led[0]
             found[full_name(one)] = _asking(others[0], host, path, listeners(one, host)[0])
-    return dict(sorted(found.items())[:_OTHERS])
+    return dict(sorted(found.items())[:OTHERS])
 
 
 def _asking(address: str, host: str, path: str, listener: Listener) -> str:
@@ -464,16 +243,16 @@ def by_gateway(
     address that is none of what is in front, to the command that asks there.
     """
     names = {one["metadata"]["name"] for one in services}
-    own, known = addresses(front), {full_name(one): one for one in gateways}
+    own, known = spelled(addresses(front)), {full_name(one): one for one in gateways}
     found: dict[str, str] = {}
     for route in routes:
         rule = next(_rules_to(route, names))
         host = _one_of(next(iter(route["spec"].get("hostnames") or []), ""))
         for address, listener in _entrances(route, known):
-            if address not in own:
+            if not own & spelled([address]):
                 command = _asking(address, host, _path_of(rule), listener)
                 found.setdefault(full_name(route), command)
-    return dict(sorted(found.items())[:_OTHERS])
+    return dict(sorted(found.items())[:OTHERS])
 
 
 def _entrances(route: Object, gateways: t.Mapping[str, Object]) -> t.Iterator[tuple[str, Listener]]:

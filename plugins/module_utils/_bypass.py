@@ -37,7 +37,11 @@ from ansible_collections.kestrel.real_ip.plugins.module_utils._derive import (
     parse_address,
     parse_ranges,
 )
-from ansible_collections.kestrel.real_ip.plugins.module_utils._forgery import CANDIDATES, OF_A_CDN
+from ansible_collections.kestrel.real_ip.plugins.module_utils._forgery import (
+    CANDIDATES,
+    OF_A_CDN,
+    Forgery,
+)
 from ansible_collections.kestrel.real_ip.plugins.module_utils._language import phrase
 from ansible_collections.kestrel.real_ip.plugins.module_utils._probe import (
     Endpoint,
@@ -53,9 +57,13 @@ from ansible_collections.kestrel.real_ip.plugins.module_utils._vantage import (
 )
 from ansible_collections.kestrel.real_ip.plugins.module_utils._verdict import (
     TOO_MANY,
+    Question,
+    Sample,
     deceived,
     is_answer,
     is_limited,
+    is_refusal,
+    is_strangers,
     is_tested,
 )
 
@@ -76,7 +84,8 @@ class Around(NamedTuple):
     UNSOUGHT of what was not looked for, to the command that gives the right for it; ``ingresses``:
     others that lead to the same pods at addresses of their own, to the command that asks there;
     ``routes``: likewise HTTPRoutes with Gateways; ``unaddressed``: what has the load balancer and
-    tells no address of it, to the command that shows it.
+    tells no address of it, to the command that shows it; ``omitted``: likewise what has more places
+    of the controller than are asked.
     """
 
     node_ports: Sequence[tuple[str, int]] = ()
@@ -95,6 +104,7 @@ class Around(NamedTuple):
     ingresses: Mapping[str, str] = {}
     routes: Mapping[str, str] = {}
     unaddressed: Mapping[str, str] = {}
+    omitted: Mapping[str, str] = {}
 
 
 #: The code of a deception by the kind of the way on which it succeeds
@@ -211,7 +221,8 @@ def sent_from_here(
     """For each target whose pods are reached by such a way what that says of it."""
     found: dict[int, Result] = {}
     for way, visit in walked:
-        own = next((str(one.path) for one in visit.stations if _answers(one)), None)
+        question = way.target.question
+        own = next((str(one.path) for one in visit.stations if _answers(one, question)), None)
         for of in way.of if own else ():
             seen = {text for one in visits[of].stations for text in one.result["observed"]}
             where = way.target.question.strategy.where
@@ -266,7 +277,7 @@ def _to_services(visits: Sequence[Visit], around: Around) -> list[Way]:
     return [
         Way("service", numbers, named)
         for numbers, one in _both(visits, around.service, around)
-        for named in _hosts(one, around.hosts)
+        for named in _hosts(one, [*_asked(visits, numbers), *around.hosts])
     ]
 
 
@@ -278,8 +289,18 @@ def _to_controller(visits: Sequence[Visit], around: Around, is_near: bool) -> li
     return [
         Way("controller", numbers, named)
         for numbers, one in _both(visits, places, around)
-        for named in _hosts(one, _called(one, around.hosts))
+        for named in _hosts(one, _called(one, [*_asked(visits, numbers), *around.hosts]))
     ]
+
+
+def _asked(visits: Sequence[Visit], numbers: Iterable[int]) -> list[str]:
+    """The hosts that several targets ask for, of which one speaks for all."""
+    asked = {visits[one].target.endpoint.host_header: None for one in numbers}
+    return [_without_port(one) for one in asked] if len(asked) > 1 else []
+
+
+def _without_port(host: str) -> str:
+    return canonical(host) or host.partition(":")[0]
 
 
 def _both(
@@ -404,8 +425,7 @@ def _listeners(target: Target, host: str, around: Around) -> list[Target]:
 
 def _called(target: Target, names: Iterable[str]) -> list[str]:
     """What a load balancer may be called: as the target is, by these names, or by its address."""
-    asked = target.endpoint.host_header
-    return [canonical(asked) or asked.partition(":")[0], *names, target.endpoint.host]
+    return [_without_port(target.endpoint.host_header), *names, target.endpoint.host]
 
 
 def _hosts(target: Target, names: Iterable[str]) -> Iterable[Target]:
@@ -431,9 +451,20 @@ def evidence(station: Station) -> Any:
     return station.samples, station.forged
 
 
-def _answers(station: Station) -> bool:
-    samples, forged = station.result
-    return any(map(is_answer, [*samples, *(sample for _forgery, sample in forged)]))
+def _own_answers(
+    station: Station, question: Question
+) -> tuple[list[Sample], list[tuple[Forgery, Sample]]]:
+    """The honest and the forged ones without those of pods that are known to be another app's."""
+    honest, forged = station.result
+    return (
+        [one for one in honest if is_answer(one) and not is_strangers(one, question)],
+        [one for one in forged if not is_strangers(one[1], question)],
+    )
+
+
+def _answers(station: Station, question: Question) -> bool:
+    honest, forged = _own_answers(station, question)
+    return any(map(is_answer, [*honest, *(sample for _forgery, sample in forged)]))
 
 
 def place_of(way: Way) -> tuple[str, int]:
@@ -465,11 +496,11 @@ def _outcome(
     elsewhere = host and in_ranges(host.address, _ROUTED) and not is_near
     if way.kind in _DECEIVES and elsewhere and not is_open(stations):
         reachable = None
-    strategy = way.target.question.strategy
+    question = way.target.question
+    strategy = question.strategy
     for station in stations:
-        honest, forged = station.result
-        reachable = _answers(station) or reachable
-        code, facts = deceived(strategy, [*filter(is_answer, honest)], forged) or ("", {})
+        reachable = _answers(station, question) or reachable
+        code, facts = deceived(strategy, *_own_answers(station, question)) or ("", {})
         # Only a forged value: that without its proxy the list is shorter deceives nobody.
         if code in ("V101", "V104"):
             return True, {**facts, "around": station.path, "where": strategy.where}
@@ -490,23 +521,38 @@ def _entry(way: Way, reachable: bool | None, at: Standpoint) -> Result:
     }
 
 
+def _tells_nothing(tried: tuple[Forgery, Sample]) -> bool:
+    """Whether it stays open what another client reads with such a request: one that is refused, as
+    by who serves single addresses only, by what a client writes, and one of which the echo app
+    doesn't show which line is read.
+    """
+    forgery, sample = tried
+    plain = forgery.alone and forgery.is_well_formed and not forgery.near
+    return sample.code == "V420" or (plain and is_refusal(sample))
+
+
 def _is_left(way: Way, stations: Sequence[Station]) -> bool:
     """Whether something that was to be forged there wasn't, or was refused: an honest answer shows
     no deception, and silence doesn't either. Likewise where too many requests had been made for an
     honest one to be answered.
     """
     forgeries = {id(one) for one in way.target.trials}
-    strategy = way.target.question.strategy
+    question = way.target.question
+    strategy = question.strategy
 
-    def is_open(station: Station) -> bool:
+    def is_untold(station: Station) -> bool:
         forged = station.result[1]
         sent = forgeries <= {id(one) for one, _sample in forged}
         limited = any(is_limited(sample) for _forgery, sample in forged)
-        return bool(forgeries) and (limited or not (sent and is_tested(strategy, forged)))
+        return bool(forgeries) and (
+            limited
+            or not (sent and is_tested(strategy, forged))
+            or any(map(_tells_nothing, forged))
+        )
 
     return any(
-        is_open(station)
-        if _answers(station)
+        is_untold(station)
+        if _answers(station, question)
         else to_knock_with(way.target, *station.result)
         or any(is_limited(sample, TOO_MANY) for sample in station.result[0])
         for station in stations
@@ -534,6 +580,7 @@ def warnings(
         ("node_port", False): "open",
         (_AT_TARGET, True): "node_port",
         ("pod", True): "pod",
+        ("pod", False): "open_pod",
     }
     for (way, visit), one in zip(walked, entries):
         name = names.get((way.kind, bool(one["reachable"])))
@@ -565,9 +612,14 @@ def not_looked_for(around: Around, coverage: str) -> list[str]:
 def not_asked(around: Around) -> list[str]:
     """A sentence for each other Ingress or HTTPRoute that leads to the same pods: it is not on the
     probed way, and has a controller and a verdict of its own. And one for what stands in front and
-    tells no address where it could be asked.
+    tells no address where it could be asked, or has more than are asked.
     """
-    kinds = {"ingress": around.ingresses, "route": around.routes, "unaddressed": around.unaddressed}
+    kinds = {
+        "ingress": around.ingresses,
+        "route": around.routes,
+        "unaddressed": around.unaddressed,
+        "omitted": around.omitted,
+    }
     return [
         warn(kind, {"name": name, "command": command})
         for kind, named in kinds.items()
@@ -622,7 +674,7 @@ def unsafe(walked: Iterable[tuple[Way, Visit]]) -> dict[int, dict[int, str]]:
     found: dict[int, dict[int, str]] = {}
     for way, visit in walked:
         for station in visit.stations:
-            _honest, forged = station.result
+            _honest, forged = _own_answers(station, way.target.question)
             fooled = {n for _one, sample in forged if is_answer(sample) for n in sample.fooled}
             for of in way.of:
                 for number in sorted(fooled):

@@ -144,7 +144,8 @@ _TABLE = (
         "balancer without it, as at another address of its own or at its controller's node port, "
         "writes that entry himself.",
         "Let the load balancer, and the nodes where its controller has node ports, admit the proxy "
-        "in front only",
+        "in front only. Where another echo app answers there, and this one names no pod, use one "
+        "that does (in the playbooks real_ip_echo: bundled)",
     ),
     Code(
         "V104",
@@ -879,9 +880,9 @@ WARNINGS: Mapping[str, str] = {
     ),
     "header_missing": "{header} is missing in {count} of {answered} answers through {address}",
     "bypass": (
-        "the load balancer's own {address} was not asked directly, or not to the end (no address, "
-        "route or time, or what was forged was refused), so that a way around what stands in front "
-        "of it was not tested"
+        "{address} was not asked directly, or not to the end (no address, route or time, or what "
+        "was forged was refused), so that a way around what stands in front of the pods was not "
+        "tested"
     ),
     "unsafe": (
         "{advice} was safe where it was asked, but the load balancer answers directly as well, at "
@@ -910,6 +911,10 @@ WARNINGS: Mapping[str, str] = {
         "{name} tells no address of its load balancer, so that a way around what stands in front "
         "of it was not looked for. Next: {command}"
     ),
+    "omitted": (
+        "{name} may lead to the Ingress' controller as well, and has more node ports or addresses "
+        "than were asked for a way around what stands in front of it. Next: {command}"
+    ),
     "unsought": (
         "{what} was not looked for: this account may not list all {resource}. Next: {command}"
     ),
@@ -921,6 +926,15 @@ WARNINGS: Mapping[str, str] = {
         "{address} takes connections without the load balancer (seen from {place}), though the "
         "echo app answered nothing there that was asked: who knows what to ask writes all headers "
         "himself. CLB without direct access needs the node ports open for clients"
+    ),
+    "open_pod": (
+        "{address} is a pod's and takes connections without the load balancer (seen from {place}), "
+        "though the echo app answered nothing there that was asked: who knows what to ask writes "
+        "all headers himself. Security groups or a NetworkPolicy can admit the load balancer alone"
+    ),
+    "first_line": (
+        "{header} arrives through {address} in several lines, the first of which is {first}: who "
+        "reads that one, as most applications do, doesn't read {seen}. Next: let one proxy write it"
     ),
     "pod": (
         "{address} is a pod's and answers without the load balancer (seen from {place}): who "
@@ -985,6 +999,9 @@ UNSOUGHT: Mapping[str, Unsought] = {
     ),
     "controller": Unsought(
         "services", _AROUND, "whether the Ingress controller answers at node ports"
+    ),
+    "controller_nodes": Unsought(
+        "pods", _AROUND, "whether the Ingress controller answers at the nodes of its pods"
     ),
     "ingresses": Unsought("ingresses", _AROUND, "whether another Ingress leads to the same pods"),
     "rivals": Unsought("ingresses", _RIVAL, "whether another Ingress answers in its place"),

@@ -37,7 +37,7 @@ class Forgery(NamedTuple):
     anything else on the connection, as Latin-1, with ``within`` as the first thing within TLS;
     ``near``: the values are beside the prober's own address, so that by chance it is seen with one
     of them where it is translated to several; ``sender``: the proxy from which it is to look as if
-    it came, where that is none of the values.
+    it came, where that is none of the values, or the prober itself where a list is to tell that.
     """
 
     header: str
@@ -371,6 +371,8 @@ _ENOUGH = 5
 #: Of the proxies that may be admitted alone, so many are tried: of the probed addresses, of those
 #: in header lines, and of the peers. The last may be many that are none, as nodes that translate.
 _SENDERS = (3, 3, 1)
+#: So many of the prober's own addresses are tried in a list, by the honest answers.
+_OWN = 2
 _APART = re.compile(r"[\s,;=\"]+")
 
 
@@ -391,8 +393,9 @@ def beside(header: str | None, seen: Sequence[str], told: Sequence[str]) -> tupl
     """Forged requests that tell what honest ones show, for who refuses all that comes from others.
 
     With addresses beside the one that is ``seen``, by each answer, since some networks are served
-    only, by what a client writes; and from addresses of proxies, since these alone may be admitted
-    by the PROXY protocol, or by a header. ``told``: text with those that were probed, with those in
+    only, by what a client writes; behind the one that is, since that may be looked for in a list;
+    and from addresses of proxies, since these alone may be admitted by the PROXY protocol, or by a
+    header. ``told``: text with those that were probed, with those in
     the header lines of the answers, and with their peers.
     """
     names = _names(header)
@@ -404,6 +407,12 @@ def beside(header: str | None, seen: Sequence[str], told: Sequence[str]) -> tupl
         by_preface = _with_prefaces([proxy], _PUBLIC[:1], read, lines)
         found += [one._replace(sender=proxy) for one in by_preface]
         found += _from_proxy(names, read, _PUBLIC[0], proxy)
+    # Some add no address that stands in a list already (Zuul), or believe who names himself.
+    for value in [*dict.fromkeys(seen)][:_OWN]:
+        for name in _LISTS:
+            line = ", ".join(_element(name, one) for one in (value, _PUBLIC[0]))
+            found.append(Forgery(name, ((name, line),), _PUBLIC[:1], sender=value))
+        found += _from_proxy(names, read, _PUBLIC[0], value)
     # One that is translated to several addresses is seen with their neighbours.
     alone = len(seen) >= _ENOUGH and len({*seen}) == 1
     own = ip_address(seen[0])
@@ -467,6 +476,9 @@ def forgeries(
     lines = (*everything, *rumours, *_COMPANIONS)
     lines_6 = (*everything_6, *over_ipv6, *_COMPANIONS)
     counted = _counted(names, values[0], ipv6)
+    # To nginx's variables, WSGI and CGI a name with underscores is the one with dashes, and a proxy
+    # in front may write that anew alone.
+    scored = tuple((name.replace("-", "_"), value) for name, value in rumours if "-" in name)
     read = names[(header or DEFAULT_HEADER).lower()]
     # Who takes that protocol from some only goes by what it says of them.
     senders = dict.fromkeys([values[0], *_trusted(expected, trusted_ranges or ())])
@@ -478,6 +490,7 @@ def forgeries(
         *_with_prefaces(senders, all_values, read, counted),
         Forgery(read, counted, all_values),
         Forgery(read, lines_6, all_values),
+        Forgery(scored[0][0], scored, all_values),
         Forgery(read, (*everything, *_COMPANIONS, *_FROM_ELSEWHERE), all_values),
         Forgery(read, lines, all_values, repeated=True),
     )
@@ -537,7 +550,7 @@ def telling(found: Mapping[str, str]) -> dict[str, str]:
     return {
         name: one
         for name, one in found.items()
-        if name not in (*HEARSAY, "Connection")
+        if name.replace("_", "-") not in (*HEARSAY, "Connection")
         and not ("_" in name and one in ("dropped", "untested"))
     }
 

@@ -11,7 +11,11 @@ from __future__ import annotations
 import typing as t
 from urllib.parse import urlsplit
 
-from ansible_collections.kestrel.real_ip.plugins.module_utils._addresses import full_name, of_nodes
+from ansible_collections.kestrel.real_ip.plugins.module_utils._addresses import (
+    full_name,
+    of_nodes,
+    spelled,
+)
 from ansible_collections.kestrel.real_ip.plugins.module_utils._load_balancer import (
     listen_ports,
     told_ports,
@@ -48,15 +52,15 @@ def url_takers(
     by_controller = not front.get("spec", {}).get("ports")
     if port is None:
         return []
-    itself, here = full_name(own or {}), {*addresses(front)}
-    at_a_node = nodes is None or bool(here & {*of_nodes(nodes)[0]})
+    itself, here = full_name(own or {}), spelled(addresses(front))
+    at_a_node = nodes is None or bool(here & spelled(of_nodes(nodes)[0]))
     found, controllers = [], []
     for one in services:
         spec = one.get("spec", {})
         listed = [each for each in spec.get("ports") or [] if each.get("protocol", "TCP") == "TCP"]
         ports = {each["port"] for each in listed}
         node_ports = {each.get("nodePort") for each in listed}
-        is_here = bool(here & {*addresses(one), *(spec.get("externalIPs") or [])})
+        is_here = bool(here & spelled([*addresses(one), *(spec.get("externalIPs") or [])]))
         if by_controller and is_here and ports & told:
             controllers += [full_name(one)] if port in ports else []
         elif by_controller and port in told:

@@ -24,7 +24,10 @@ from ansible_collections.kestrel.real_ip.plugins.module_utils._load_balancer imp
     taken_as,
     variable,
 )
-from ansible_collections.kestrel.real_ip.plugins.module_utils._scenarios import INGRESS
+from ansible_collections.kestrel.real_ip.plugins.module_utils._scenarios import (
+    INGRESS,
+    SERVICE,
+)
 from ansible_collections.kestrel.real_ip.plugins.module_utils._shapes import annotations_of
 
 Object = t.Mapping[str, t.Any]
@@ -65,6 +68,25 @@ def _direct_access(there: _There, wanted: bool) -> _Differing:
     seen = annotations_of(there.front).get(f"{there.kind.lower()}.cloud.tencent.com/direct-access")
     said = str(wanted).lower()
     return None if seen is None or said == seen else (said, seen)
+
+
+def _service_port(there: _There, wanted: int) -> _Differing:
+    seen = [one["port"] for one in (there.service.get("spec") or {}).get("ports") or []]
+    return None if wanted in seen else (str(wanted), ", ".join(map(str, seen)) or "none")
+
+
+def _noted(kind: str) -> _Look:
+    def look(there: _There, wanted: t.Mapping[str, str]) -> _Differing:
+        found = {INGRESS: None, SERVICE: there.service, there.kind: there.front}[kind]
+        if found is None:
+            return None
+        now = annotations_of(found)
+        differing = {key: text for key, text in wanted.items() if now.get(key) != text}
+        for key, text in differing.items():
+            return f"{key}: {text}", str(now.get(key, "none"))
+        return None
+
+    return look
 
 
 def _tls(there: _There, _wanted: str) -> _Differing:
@@ -120,9 +142,23 @@ NAMED: t.Mapping[str, _Look] = {
     **{name: _annotated(name) for name, row in ROWS.items() if row.made},
     "existing_lb_id": _existing,
     "listen_ports": _ports,
+    "service_port": _service_port,
+    "ingress_annotations": _noted(INGRESS),
+    "service_annotations": _noted(SERVICE),
     "qcloud_cert_id": _tls,
     "tls_secret": _tls,
 }
+
+
+#: A scenario says whether the load balancer sends to pods. Its other fields only say what would be
+#: made, and what is looked for can be that they aren't so.
+_BY_SCENARIO = ("direct_access",)
+
+
+def named_by(is_said: t.Callable[[str], bool]) -> list[str]:
+    """Those of NAMED that variables name, one by one or by a scenario."""
+    scenario = _BY_SCENARIO if is_said("real_ip_scenario") else ()
+    return [name for name in NAMED if name in scenario or is_said(variable(name))]
 
 
 def differing(

@@ -489,15 +489,17 @@ def _question(
     params: Params, layer: str, expected: Sequence[str] | None, cluster: Cluster, at: Standpoint
 ) -> Question:
     proxied = (params["cluster_addresses"] or {}).get("proxied") or ()
+    backends, unready = params["expect_backends"] or (), params["unready_backends"] or ()
+    pod_names = _pod_names(params)
     return Question(
         expectation=_expectation(expected, params["expected_source_url"], cluster, at),
         strategy=_strategy(params, layer),
         layer=layer,
         cluster=cluster,
-        pod_names=_pod_names(params),
+        pod_names=pod_names,
         echo_format=params["echo_format"],
         echo_queries=_queries(params),
-        backends=tuple(dict.fromkeys(params["expect_backends"] or ())),
+        backends=tuple(dict.fromkeys(backends)),
         samples=params["samples"],
         max_samples=params["max_samples"],
         standpoint=at,
@@ -505,9 +507,12 @@ def _question(
         load_balancer=params["load_balancer"] or "",
         forge=params["forge"],
         namespace=params["backend_namespace"] or "",
-        unready=tuple(params["unready_backends"] or ()),
+        unready=tuple(unready),
         other_nodes=tuple(params["other_nodes"] or ()),
         namesakes=frozenset(params["namesakes"] or ()),
+        strangers=frozenset(pod_names.values()).difference(backends, unready)
+        if backends
+        else frozenset(),
         unread=(*_unread(params["bypass"] or {}),),
     )
 
@@ -631,6 +636,7 @@ def _around(given: Params) -> Around:
         ingresses=_commands(given.get("ingresses")),
         routes=_commands(given.get("routes")),
         unaddressed=_commands(given.get("unaddressed")),
+        omitted=_commands(given.get("omitted")),
     )
 
 

@@ -15,7 +15,7 @@ import string
 import typing as t
 from urllib.parse import quote, unquote, urlsplit
 
-from ansible_collections.kestrel.real_ip.plugins.module_utils._derive import canonical
+from ansible_collections.kestrel.real_ip.plugins.module_utils._addresses import spelled
 from ansible_collections.kestrel.real_ip.plugins.module_utils._readiness import addresses
 from ansible_collections.kestrel.real_ip.plugins.module_utils._scenarios import TKE_CLASS
 from ansible_collections.kestrel.real_ip.plugins.module_utils._shapes import (
@@ -151,7 +151,7 @@ def rivals(front: Object, ingresses: t.Iterable[Object], host: str, path: str) -
 
     One that was just made takes requests before its status has an address.
     """
-    own, metadata = _spelled(front), front.get("metadata", {})
+    own, metadata = spelled(addresses(front)), front.get("metadata", {})
     led_to = {*backends(front, host, path)}
     found = []
     for one in ingresses:
@@ -159,17 +159,12 @@ def rivals(front: Object, ingresses: t.Iterable[Object], host: str, path: str) -
         alike = other["namespace"] == metadata.get("namespace")
         if alike and other["name"] == metadata.get("name"):
             continue
-        if not (own & _spelled(one) or _is_new_beside(one, front)):
+        if not (own & spelled(addresses(one)) or _is_new_beside(one, front)):
             continue
         names = _named(one, [*_may_get(one, host, path), *_default(one)])
         if {*names} - led_to if alike else names:
             found.append(f"{other['namespace']}/{other['name']}")
     return sorted(found)
-
-
-def _spelled(front: Object) -> set[str]:
-    """The addresses and names of a status, each as it is always spelled."""
-    return {canonical(one) or one.lower().rstrip(".") for one in addresses(front)}
 
 
 #: The load balancer that an Ingress of TKE's shares with others

@@ -217,6 +217,7 @@ class Question(NamedTuple):
     ``unready``: names of pods that will answer, and aren't ready yet;
     ``other_nodes``: names of nodes that have none of the backends;
     ``namespace``: of the backends; ``namesakes``: names of theirs that other pods may have as well;
+    ``strangers``: names that pods of the cluster have and none of the backends;
     ``unread``: names in UNSOUGHT of what was not looked for;
     ``met``: of the answer at hand it is known that it came through the load balancer on layer 7;
     ``own``: the address that the prober's socket had for it.
@@ -240,6 +241,7 @@ class Question(NamedTuple):
     unready: tuple[str, ...] = ()
     other_nodes: tuple[str, ...] = ()
     namesakes: frozenset[str] = frozenset()
+    strangers: frozenset[str] = frozenset()
     unread: tuple[str, ...] = ()
     met: bool = False
     own: str = ""
@@ -774,6 +776,12 @@ def _pod(echo: Echo, question: Question) -> str | None:
     return None if name in question.namesakes and not space else name
 
 
+def is_strangers(sample: Sample, question: Question) -> bool:
+    """Whether the answer is of a pod that is known to be none of those that are probed."""
+    pod = sample.pod or ""
+    return "/" in pod or pod in question.strangers
+
+
 def _name(text: str | None) -> str | None:
     # The longest name that Kubernetes allows; an answer may claim any length.
     return None if text is None else text[:253]
@@ -1161,6 +1169,15 @@ def is_limited(sample: Sample, statuses: tuple[str, ...] = _OVERLOADED) -> bool:
     return sample.code == "V516" and sample.detail.startswith(statuses)
 
 
+#: With which status somebody says that who asks may not
+_FORBIDDEN = ("401", "403")
+
+
+def is_refusal(sample: Sample) -> bool:
+    """Whether a request was refused for whom it seemed to come from."""
+    return sample.code == "V516" and sample.detail.startswith(_FORBIDDEN)
+
+
 def _safe(
     question: Question, answers: Sequence[Sample], forged: Forged
 ) -> dict[str, object] | None:
@@ -1414,6 +1431,10 @@ def _warnings(
             seen = sample.seen or phrase("no address")
             for name, rival in _rivals(sample, question.strategy):
                 found.append((name, {"rival": rival, "seen": seen}))
+            if sample.first is not None and sample.first != sample.seen:
+                first = sample.first or phrase("no address")
+                header = question.strategy.source
+                found.append(("first_line", {"header": header, "first": first, "seen": seen}))
     arrived = [
         forgery.header
         for forgery, sample in forged

@@ -22,19 +22,24 @@ from ansible_collections.kestrel.real_ip.plugins.module_utils._addresses import 
     unready_pods,
 )
 from ansible_collections.kestrel.real_ip.plugins.module_utils._around import (
-    NO_CONTROLLER,
     around,
-    beside,
     by_gateway,
-    controller_of,
     elsewhere,
     leading_to,
-    led_by_nodes,
-    may_have_controller,
-    node_port,
     there_too,
 )
+from ansible_collections.kestrel.real_ip.plugins.module_utils._controller import (
+    NO_CONTROLLER,
+    controller_of,
+    may_have_controller,
+)
 from ansible_collections.kestrel.real_ip.plugins.module_utils._detours import detours, kept_by
+from ansible_collections.kestrel.real_ip.plugins.module_utils._exposed import (
+    NODES,
+    beside,
+    led_by_nodes,
+    node_port,
+)
 from ansible_collections.kestrel.real_ip.plugins.module_utils._kubernetes import (
     Cluster,
     ClusterError,
@@ -262,7 +267,11 @@ def _unaddressed(kind: str, namespace: str, name: str) -> dict[str, str]:
     """The kind and name of what is in front and has no address, or isn't there, to the command that
     shows it.
     """
-    return {f"{kind} {name}": f"kubectl -n {namespace} describe {kind.lower()} {name}"}
+    return {f"{kind} {name}": _showing(kind, namespace, name)}
+
+
+def _showing(kind: str, namespace: str, name: str) -> str:
+    return f"kubectl -n {namespace} describe {kind.lower()} {name}"
 
 
 def read_way(cluster: Cluster, namespace: str, options: t.Mapping[str, t.Any]) -> dict[str, t.Any]:
@@ -280,6 +289,8 @@ def read_way(cluster: Cluster, namespace: str, options: t.Mapping[str, t.Any]) -
     every_service, every_pod = reader.whole(pods)
     known = collect(nodes, every_service, every_pod, [front] if front else [], pods)
     reader.check(nodes, [*(every_pod or []), *pods])
+    # Where some aren't known, a node port may be at any address.
+    every = None if _NODES in reader.grants else nodes
     here, routes_here = (one._replace(namespace=namespace) for one in (_SERVICES, _ROUTES))
     services = reader.services(here) if every_service is None else every_service
     # On layer 4 as well: pods that take the PROXY protocol take it from whoever gets past it.
@@ -299,9 +310,11 @@ def read_way(cluster: Cluster, namespace: str, options: t.Mapping[str, t.Any]) -
     unlisted = [one for one in reader.grants if one.resource == "ingresses"]
     missed = {
         "node_ports": (
-            _NODES if controller.exposed or any(map(node_port, [service or {}, *reached])) else None
+            _NODES if controller.entries or any(map(node_port, [service or {}, *reached])) else None
         ),
         "service": here if service else None,
+        # Of few nodes each is asked.
+        "controller_nodes": _PODS if controller.by_pods and len(nodes) > NODES else None,
         "controller": _SERVICES if by_header and may_have_controller(front or {}) else None,
         "ingresses": next((one for one in unlisted if one.namespace), None),
         "rivals": next((one for one in unlisted if ingress and not one.namespace), None),
@@ -328,7 +341,7 @@ def read_way(cluster: Cluster, namespace: str, options: t.Mapping[str, t.Any]) -
             else []
         ),
         "url_takers": _union(
-            url_takers(front or {}, service, services, one, nodes) for one in asked.urls
+            url_takers(front or {}, service, services, one, every) for one in asked.urls
         ),
         "detours": detours(ingress, service),
         "rivals": _union(rivals(ingress, others, *one) for one in forms if ingress),
@@ -344,6 +357,9 @@ def read_way(cluster: Cluster, namespace: str, options: t.Mapping[str, t.Any]) -
                 *(asked_first, receiving, service, front, reached, controller, found.listening),
                 there_too(front or {}, led_to, others),
             ),
+            "omitted": {
+                f"Service {one}": _showing("Service", *one.split("/")) for one in controller.omitted
+            },
             "ingresses": elsewhere(front or {}, led_to, others),
             "routes": by_gateway(front or {}, led_to, routes, gateways),
             "unread": unread,

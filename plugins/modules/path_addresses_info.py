@@ -177,8 +177,10 @@ bypass:
       lead to O(service), two more of each of other Ingresses there that lead to the same pods, and
       sixteen places where it is told to listen.
     - Of the other Services of O(namespace) that select pods of O(service) three places and three
-      node ports, where they may be listed. Of the controller of O(ingress) six node ports, on three
-      nodes with public addresses and on three without, and five places of its other Services.
+      node ports, where they may be listed. Of the controller of O(ingress) twelve node ports, on
+      three nodes with public addresses and on three without, four ports at other addresses of the
+      nodes that its status names, and five places of its Services; C(omitted) has those of which
+      there is more.
     - Three other Ingresses that lead to these pods at an address of their own stand in
       C(ingresses), and three HTTPRoutes in C(routes). What was not looked for since it may not be,
       stands in C(unread).

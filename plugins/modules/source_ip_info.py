@@ -273,6 +273,10 @@ options:
             A way around what stands in front is not looked for then, and RV(warnings_found) says
             so.
         type: dict
+      omitted:
+        description:
+          - What leads to the controller of the Ingress by more places than stand here, likewise.
+        type: dict
       unread:
         description:
           - What was not looked for, since a right is missing for it, each with the command that
@@ -288,6 +292,9 @@ options:
             type: str
           controller:
             description: Services of the Ingress' controller, for O(bypass.controller).
+            type: str
+          controller_nodes:
+            description: Its pods, without which the nodes that answer for it aren't known.
             type: str
           ingresses:
             description: Other Ingresses that lead to the same pods, for O(bypass.ingresses).
@@ -893,6 +900,7 @@ BYPASS: dict[str, dict[str, Any]] = {
     "ingresses": {"type": "dict"},
     "routes": {"type": "dict"},
     "unaddressed": {"type": "dict"},
+    "omitted": {"type": "dict"},
     "unread": {"type": "dict", "options": {name: {"type": "str"} for name in UNSOUGHT}},
 }
 ARGUMENTS: dict[str, dict[str, Any]] = {
@@ -990,8 +998,10 @@ def walk_around(
     and the warnings that come of them.
     """
     known: dict[Address, list[str]] = {}
-    services = [*todo.around.service, *todo.around.controller_service]
-    unknown = [host for host, _port in services if todo.standpoint.inside]
+    unknown: list[str] = []
+    if todo.standpoint.inside:
+        aside = (*todo.around.service, *todo.around.controller_service, *todo.around.controller)
+        unknown += [host for host, _port in aside]
     for host in todo.around.load_balancer:
         try:
             found = resolve(host, 0, "any", min(todo.request.timeout, until - monotonic()))

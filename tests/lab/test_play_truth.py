@@ -366,6 +366,11 @@ def test_a_way_of_ones_own_is_that_of_what_is_verified(attempt: Attempt) -> None
         ({"listen_ports": [{"HTTP": 8080}]}, "listen_ports: expected http 8080, seen http 80, "),
         ({"tls_secret": "shop-tls", "host": "shop.example.com"}, "tls_secret: expected TLS, seen "),
         ({"ingress_class": "nginx"}, "ingress_class: expected nginx, seen qcloud"),
+        ({"service_port": 8080}, "service_port: expected 8080, seen 80"),
+        (
+            {"service_annotations": {"example.com/mark": "1"}},
+            "service_annotations: expected example.com/mark: 1, seen none",
+        ),
         ({"listen_ports": [{"HTTP": 80}], "service_type": "NodePort", "direct_access": False}, ""),
     ],
     ids=json.dumps,

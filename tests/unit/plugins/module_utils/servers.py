@@ -482,6 +482,7 @@ _BELIEVES: dict[str, Callable[[Lines], list[str]]] = {
     "two cases": lambda given: (
         _values(given, "X-Real-IP") if {"X-Real-IP", "x-real-ip"} <= {n for n, _v in given} else []
     ),
+    "underscores": lambda given: _values(given, "True_Client_IP"),
     "other host": lambda given: (
         _values(given, "X-Forwarded-For") if _values(given, "X-Forwarded-Host") else []
     ),
@@ -508,8 +509,10 @@ def proxied(mode: str, client: str) -> Behaviour:
             return
         for name in ("X-Forwarded-For", "X-Real-IP"):
             before = _values(forged, name)
-            appended = ", ".join([*before, peer])
-            if mode in ("append", "hop by hop", "first option") or mode in _BELIEVES:
+            # Zuul adds no address that is there already.
+            once = mode == "once" and peer in ", ".join(before)
+            appended = ", ".join([*before, *([] if once else [peer])])
+            if mode in ("append", "once", "hop by hop", "first option") or mode in _BELIEVES:
                 lines.append((name, appended))
             elif mode == "cut":
                 lines.append((name, appended[:1000].rstrip(", ")))

@@ -33,7 +33,7 @@ def test_each_header_is_forged_with_each_kind_of_address() -> None:
     underscored = {"X_Client_IP", "X-Client_IP", "X_Forwarded_For", "X-Forwarded_For"}
     underscored |= {"X_Real_IP", "X-Real_IP"}
     hearsay = {forgery.header for forgery in sent} - names - underscored
-    hearsay -= {"Connection", "PROXY", "PROXY v2"}
+    hearsay -= {"Connection", "PROXY", "PROXY v2", "CF_Connecting_IP"}
     assert {"True-Client-IP", "CF-Connecting-IP", "X-Original-Forwarded-For"} < hearsay
     assert {forgery.header for forgery in sent} > names | underscored | {"Connection"}
     usual = ["6.6.6.6", "192.0.2.66", "10.0.0.1"]
@@ -171,9 +171,13 @@ def test_addresses_beside_the_one_that_is_served(
         assert all(one.opens for one in everything)
 
 
+def _from_others(header: str | None, told: str) -> list[Forgery]:
+    return [one for one in beside(header, [SEEN], ["", told, ""]) if one.sender not in ("", SEEN)]
+
+
 def test_proxies_that_honest_requests_show_may_be_admitted_alone() -> None:
     told = f'{SEEN}, 198.51.100.1, for="[2001:db8::1]";by=unknown 198.51.100.1 2 3.x'
-    sent = [one for one in beside(None, [SEEN], ["", told, ""]) if not one.near]
+    sent = _from_others(None, told)
     senders = {one.preface.split()[2] for one in sent if one.preface[:5] == "PROXY"}
     assert senders == {"198.51.100.1", "2001:db8::1"} == {one.sender for one in sent}
     assert all(one.values == ("6.6.6.6",) and dict(one.lines)[XFF] for one in sent)
@@ -199,13 +203,14 @@ PROXIES = [f"198.51.100.{n}" for n in range(1, 6)]
 def test_no_kind_of_address_keeps_a_proxy_of_another_one_from_being_tried(
     told: list[str], tried: list[str]
 ) -> None:
-    assert [*dict.fromkeys(one.sender for one in beside(None, [SEEN], told))] == tried
+    senders = dict.fromkeys(one.sender for one in beside(None, [SEEN], told))
+    assert [*senders] == [*tried, SEEN]
 
 
 @pytest.mark.parametrize("header", [None, "Forwarded", "X-Real-IP", "X-Client-IP"])
 def test_proxies_may_be_admitted_alone_by_what_a_header_says_of_them(header: str | None) -> None:
     """Beside that header all else is forged, and in a list the other entries."""
-    sent = beside(header, [SEEN], ["", "198.51.100.1", ""])
+    sent = _from_others(header, "198.51.100.1")
     by_header = [dict(one.lines) for one in sent if not one.preface]
     assert {lines[XFF] for lines in by_header} == {
         "6.6.6.6, 6.6.6.6, 6.6.6.6, 6.6.6.6, 6.6.6.6",
@@ -221,6 +226,34 @@ def test_proxies_may_be_admitted_alone_by_what_a_header_says_of_them(header: str
     # What is read is forged in each of them.
     assert all("6.6.6.6" in lines[header or "X-Real-IP"] for lines in by_header if header)
     assert all(one.opens and not one.in_lines for one in sent)
+
+
+@pytest.mark.parametrize("header", [None, "X-Client-IP"])
+def test_a_list_may_be_looked_at_for_the_probers_own_address(header: str | None) -> None:
+    """Each of a few that are seen, behind which a forged one stands in a list alone, and others."""
+    several = ["203.0.113.10", "203.0.113.11", "203.0.113.10", "203.0.113.12"]
+    sent = [one for one in beside(header, several, ["", "", ""]) if one.sender]
+    assert [*dict.fromkeys(one.sender for one in sent)] == several[:2]
+    alone = [one.lines for one in sent if len(one.lines) == 1]
+    assert alone[:2] == [
+        ((XFF, "203.0.113.10, 6.6.6.6"),),
+        (("Forwarded", "for=203.0.113.10, for=6.6.6.6"),),
+    ]
+    at_its_end = [dict(one.lines)[XFF] for one in sent if len(one.lines) > 1]
+    assert "6.6.6.6, 6.6.6.6, 6.6.6.6, 6.6.6.6, 6.6.6.6, 203.0.113.10" in at_its_end
+    assert {one.values for one in sent} == {("6.6.6.6",)}
+
+
+def test_what_others_hand_on_is_forged_with_underscores_too() -> None:
+    """nginx's variables know no difference, where it takes such names, and who drops those with
+    dashes may.
+    """
+    sent = forgeries("X-Real-IP", parse_ranges([]), None)
+    [scored] = [one for one in sent if "True_Client_IP" in dict(one.lines)]
+    assert {*HEARSAY} <= {name.replace("_", "-") for name in dict(scored.lines)}
+    assert not any("-" in name for name in dict(scored.lines))
+    # Nor is it one of the header that is read.
+    assert scored.header == "CF_Connecting_IP"
 
 
 @pytest.mark.parametrize(

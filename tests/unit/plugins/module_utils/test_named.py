@@ -10,7 +10,11 @@ from typing import Any
 
 import pytest
 from ansible_collections.kestrel.real_ip.plugins.module_utils._load_balancer import LISTEN_PORTS
-from ansible_collections.kestrel.real_ip.plugins.module_utils._named import NAMED, differing
+from ansible_collections.kestrel.real_ip.plugins.module_utils._named import (
+    NAMED,
+    differing,
+    named_by,
+)
 from ansible_collections.kestrel.real_ip.plugins.module_utils._settings import SETTINGS, value_of
 
 MADE = {"kubernetes.io/ingress.qcloud-loadbalance-id": "lb-n1rm9y01"}
@@ -18,7 +22,13 @@ EXISTING = "kubernetes.io/ingress.existLbId"
 PARAMETERS = "kubernetes.io/ingress.extensiveParameters"
 DIRECT = "ingress.cloud.tencent.com/direct-access"
 SUBNET = "service.kubernetes.io/qcloud-loadbalancer-internal-subnetid"
-SERVICE = {"spec": {"type": "NodePort", "externalTrafficPolicy": "Cluster"}}
+SERVICE = {
+    "spec": {
+        "type": "NodePort",
+        "externalTrafficPolicy": "Cluster",
+        "ports": [{"port": 443}, {"port": 80}],
+    }
+}
 
 
 def ingress(annotations: dict[str, str] | None = None, **spec: Any) -> dict[str, Any]:
@@ -110,6 +120,20 @@ QCLOUD = {"ingressClassName": "qcloud"}
             "real_ip_qcloud_cert_id: expected TLS, seen none for shop.example.com",
         ),
         ({"tls_secret": "shop-tls"}, ingress(), "real_ip_tls_secret: expected TLS, seen none"),
+        ({"service_port": 80}, ingress(), ""),
+        ({"service_port": 8080}, ingress(), "real_ip_service_port: expected 8080, seen 443, 80"),
+        ({"ingress_annotations": {DIRECT: "true"}}, ingress({DIRECT: "true"}), ""),
+        ({"ingress_annotations": {}}, ingress(), ""),
+        (
+            {"ingress_annotations": {DIRECT: "true", "a.example/b": "c"}},
+            ingress({DIRECT: "true"}),
+            "real_ip_ingress_annotations: expected a.example/b: c, seen none",
+        ),
+        (
+            {"service_annotations": {"a.example/b": "c"}},
+            ingress({"a.example/b": "c"}),
+            "real_ip_service_annotations: expected a.example/b: c, seen none",
+        ),
         # That there is nothing is told by others.
         ({"tls_secret": "shop-tls", "ingress_class": "nginx"}, None, ""),
     ],
@@ -131,8 +155,28 @@ def test_all_that_differs_is_told_of_a_service() -> None:
         "real_ip_external_traffic_policy: expected Cluster, seen Local"
     )
     front["metadata"] = {"annotations": {SUBNET: "subnet-a1b2c3d4"}}
-    named = {"subnet_id": "subnet-a1b2c3d4", "ingress_class": "qcloud"}
+    named = {
+        "subnet_id": "subnet-a1b2c3d4",
+        "ingress_class": "qcloud",
+        "ingress_annotations": {"a.example/b": "c"},
+        "service_annotations": {SUBNET: "subnet-a1b2c3d4"},
+    }
     assert not differing("Service", front, front, "", named)
+
+
+@pytest.mark.parametrize(
+    ("said", "named"),
+    [
+        ([], []),
+        (["real_ip_url", "real_ip_ingress_class"], ["ingress_class"]),
+        (["real_ip_scenario"], ["direct_access"]),
+        (["real_ip_scenario", "real_ip_direct_access"], ["direct_access"]),
+    ],
+)
+def test_a_scenario_names_whether_the_load_balancer_sends_to_pods(
+    said: list[str], named: list[str]
+) -> None:
+    assert named_by(lambda name: name in said) == named
 
 
 def test_what_can_be_named_is_a_variable() -> None:

@@ -1167,6 +1167,25 @@ def test_the_list_that_ingress_nginx_has_replaced_shows_a_proxy() -> None:
         assert case._replace(answers=again).judge().code == "V001"
 
 
+@pytest.mark.parametrize(
+    ("lines", "told"),
+    [
+        (("198.51.100.99", CLIENT), True),
+        (("", CLIENT), True),
+        ((CLIENT, CLIENT), False),
+        ((CLIENT,), False),
+    ],
+)
+def test_who_reads_the_first_of_several_lines_is_warned(lines: tuple[str, ...], told: bool) -> None:
+    answers = (answer(CLIENT, tuple(("X-Real-IP", line) for line in lines)),)
+    found = Case(answers, strategy=X_REAL_IP).judge()
+    assert found.code == "V001"
+    warned = [text for text in found.warnings if "several lines" in text]
+    assert len(warned) == int(told)
+    if told:
+        assert (lines[0] or "no address") in warned[0]
+
+
 KEPT = "8.8.4.4, 151.101.1.140"
 
 

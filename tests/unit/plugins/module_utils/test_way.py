@@ -370,6 +370,51 @@ def test_nodes_that_are_shown_in_part_are_told_of() -> None:
     assert way["bypass"]["internal_node_ports"] == ["10.0.1.1:30080"]
 
 
+@pytest.mark.parametrize("nodes", [_forbidden(NODES), NOTHING, {"items": [NODE]}])
+def test_without_the_nodes_another_services_node_port_may_be_at_any_address(nodes: Any) -> None:
+    url = {"url": "http://10.0.1.1:30080/"}
+    at_a_node = {**FRONT, "status": {"loadBalancer": {"ingress": [{"ip": "10.0.1.1"}]}}}
+    lists = {EVERYWHERE: {"items": [KEPT, OWN, ENTRY]}, NODES: nodes, FRONT_PATH: at_a_node}
+    way = read_way(Answering({**ANSWERS, **lists}), "ns", {**OPTIONS, **url})
+    assert way["url_takers"] == ["in/entry"]
+
+
+@pytest.mark.parametrize(
+    ("count", "policy", "refused", "unread"),
+    [
+        (4, "Local", ["/api/v1/pods"], ["controller_nodes"]),
+        (4, "Local", [], []),
+        (4, "Cluster", ["/api/v1/pods"], []),
+        # Each is asked.
+        (3, "Local", ["/api/v1/pods"], []),
+    ],
+)
+def test_without_its_pods_it_is_not_known_which_nodes_answer_for_the_controller(
+    count: int, policy: str, refused: list[str], unread: list[str]
+) -> None:
+    nodes = [
+        {
+            "metadata": {"name": f"n{n}"},
+            "status": {"addresses": [{"type": "InternalIP", "address": f"10.0.1.{n}"}]},
+        }
+        for n in range(1, count + 1)
+    ]
+    entry = {**ENTRY, "spec": {**ENTRY["spec"], "externalTrafficPolicy": policy}}
+    lists = {EVERYWHERE: {"items": [KEPT, OWN, entry]}, NODES: {"items": nodes}}
+    forbidden = {path: _forbidden(path) for path in refused}
+    way = read_way(Answering({**ANSWERS, **lists, **forbidden}), "ns", OPTIONS)
+    assert [*way["bypass"]["unread"]] == unread
+
+
+def test_what_leads_to_the_controller_and_is_not_asked_comes_with_the_command_that_shows_it() -> (
+    None
+):
+    ports = [{"port": 80 + n, "nodePort": 30080 + n} for n in range(13)]
+    entry = {**ENTRY, "spec": {"ports": ports}, "status": FRONT["status"]}
+    way = read_way(Answering({**ANSWERS, EVERYWHERE: {"items": [KEPT, OWN, entry]}}), "ns", OPTIONS)
+    assert way["bypass"]["omitted"] == {"Service in/entry": "kubectl -n in describe service entry"}
+
+
 def test_what_was_not_looked_for_comes_with_the_command_that_allows_it() -> None:
     said = 'services is forbidden: User "system:serviceaccount:ns:robot" cannot list'
     refused = {path: ClusterError(said, 403) for path in (EVERYWHERE, HERE)}

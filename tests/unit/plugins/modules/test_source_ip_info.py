@@ -485,6 +485,8 @@ def test_forged_headers_without_an_address_test_nothing() -> None:
         ("with proto", "V101", "Forwarded: for=6.6.6.6;host=front.example;proto=https made"),
         ("two cases", "V101", "x-real-ip: 6.6.6.6; X-Real-IP: 6.6.6.6 made"),
         ("other host", "V101", "Forwarded: for=6.6.6.6; CF-Ray: "),
+        ("once", "V101", f"X-Forwarded-For: {CLIENT}, 6.6.6.6 made"),
+        ("underscores", "V101", "CF_Connecting_IP: 6.6.6.6; "),
         ("IPv6", "V101", "X-Real-IP: 2606:6666::6 made"),
         ("with port", "V101", "X-Real-IP: [2606:6666::6]:6666 made"),
         ("second", "V101", "X-Forwarded-For: 6.6.6.6, 192.0.2.66 made"),
@@ -1365,6 +1367,107 @@ def test_a_node_port_of_the_ingress_controller(
     assert ways == ({("controller", False), ("controller", True)} if place == "vpc" else set())
 
 
+@pytest.mark.parametrize("known", ["a.example", "b.example"])
+@pytest.mark.parametrize("way", ["controller_service", "service"])
+def test_past_several_targets_each_of_their_hosts_is_asked_for(known: str, way: str) -> None:
+    """One speaks for all that ask the same."""
+    with Server(proxied("append", CLIENT)) as front, Server(only_for(known, echo(None))) as own:
+        urls = [f"http://{host}:{front.port}/" for host in ("a.example", "b.example")]
+        targets = [{"url": url, "connect_to": front.authority} for url in urls]
+        bypass = {way: [own.authority]}
+        result = probe(targets=targets, **{**PAST, "trusted_count": 1, "bypass": bypass})
+    assert result["verdict"] == "forgeable", result["reason"]
+
+
+def test_a_load_balancer_that_serves_single_addresses_by_what_a_client_writes() -> None:
+    """What it makes of one that it serves, nobody else's prober sees."""
+
+    def behave(connection: Connection) -> None:
+        given = connection.read()[1:]
+        believed = dict(given).get("X-Real-IP", CLIENT)
+        if believed != CLIENT:
+            connection.send(response(b"", "403 Forbidden"))
+            return
+        before = [value for name, value in given if name == "X-Forwarded-For"]
+        lines = [line for line in given if line[0] != "X-Forwarded-For"]
+        listed = ", ".join([*before, believed])
+        told = {"kestrel": 1, "headers": [*lines, ("X-Forwarded-For", listed)]}
+        connection.send(response(json.dumps(told).encode()))
+
+    with Server(proxied("append", CLIENT)) as front, Server(behave, address=(OWN, front.port)):
+        result = probe(url=front.url, **{**PAST, "trusted_count": 1, "timeout": 2})
+    assert result["code"] == "V001", result["reason"]
+    assert any(OWN in text and "not tested" in text for text in result["warnings_found"])
+
+
+def test_past_what_stands_in_front_an_app_that_joins_lines_does_not_tell_which_is_read() -> None:
+    def adding(kept: bool) -> Behaviour:
+        def change(document: dict[str, Any], _number: int) -> None:
+            given = document["headers"]
+            own = [name for name in given if name.lower() == "x-real-ip"]
+            before = [given.pop(name) for name in own]
+            given["X-Real-IP"] = ",".join([*(before if kept else []), CLIENT])
+
+        return echo(None, change, form="flask")
+
+    options = {**PAST, "strategy": "single_header", "header": "X-Real-IP", "timeout": 2}
+    del options["trusted_count"]
+    with (
+        Server(adding(kept=False)) as front,
+        Server(adding(kept=True), address=(OWN, front.port)),
+    ):
+        result = probe(url=front.url, **options)
+    assert result["code"] == "V001", result["reason"]
+    assert any(OWN in text and "not tested" in text for text in result["warnings_found"])
+
+
+def test_a_pod_that_takes_connections_and_answers_nothing_that_is_asked_is_open() -> None:
+    """As one that wants the PROXY protocol does."""
+    with Server(proxied("append", CLIENT)) as front, Server(takes_proxy_lines(None)) as pod:
+        given = {"bypass": {"pods": [pod.authority]}, "vantage": "vpc", "timeout": 2}
+        result = probe(url=front.url, expected_source=[CLIENT], **given)
+    assert result["code"] == "V001", result["reason"]
+    [told] = result["warnings_found"]
+    assert told.startswith(f"{pod.authority} is a pod's and takes connections without")
+
+
+@pytest.mark.parametrize("way", ["load_balancer", "controller_service", "service"])
+@pytest.mark.parametrize(
+    ("named", "deceives"),
+    [
+        ({"pod": "real-ip-a", "namespace": "echo"}, True),
+        # One that was made since, or that says less
+        ({"pod": "real-ip-b", "namespace": "echo"}, True),
+        ({"pod": "real-ip-b"}, True),
+        ({}, True),
+        # Another app's, of another namespace or of a name that is known
+        ({"pod": "real-ip-a", "namespace": "second"}, False),
+        ({"pod": "whoami-x"}, False),
+    ],
+)
+def test_another_app_that_answers_there_is_no_way_around(
+    named: dict[str, str], deceives: bool, way: str
+) -> None:
+    own = {"pod": "real-ip-a", "namespace": "echo"}
+    with (
+        Server(echo(f"{CLIENT}, {CDN}", lambda told, _number: told.update(own))) as front,
+        Server(echo(None, lambda told, _number: told.update(named)), address=(OWN, 0)) as other,
+    ):
+        place = OWN if way == "load_balancer" else other.authority
+        bypass = {way: [place], "listeners": [f"http:{other.port}"]}
+        known = {"pod_names": {"10.2.0.7": "real-ip-a", "10.2.0.8": "whoami-x"}}
+        result = probe(
+            url=front.url,
+            **{**PAST, "bypass": bypass, "timeout": 2},
+            expect_backends=["real-ip-a"],
+            backend_namespace="echo",
+            cluster_addresses=known,
+        )
+    assert result["verdict"] == ("forgeable" if deceives else "preserved"), result["reason"]
+    reached = any(one["reachable"] for one in result["bypass"])
+    assert reached == deceives
+
+
 @pytest.mark.parametrize("version", ["PROXY TCP4", SECOND])
 def test_who_gets_past_who_writes_the_proxy_protocol_writes_it_himself(version: str) -> None:
     """Behind a load balancer that writes it, what a client writes is no request any more."""
@@ -1385,7 +1488,7 @@ def test_who_gets_past_who_writes_the_proxy_protocol_writes_it_himself(version: 
     assert f"{version} 6.6.6.6 " in result["reason"]
 
 
-@pytest.mark.parametrize("option", ["service", "controller_service"])
+@pytest.mark.parametrize("option", ["service", "controller_service", "controller"])
 def test_a_service_that_is_not_asked_from_a_node_is_untested(option: str) -> None:
     with Server(proxied("append", CLIENT)) as front:
         bypass = {option: [f"{OWN}:{front.port}"]}

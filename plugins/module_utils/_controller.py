@@ -1,0 +1,235 @@
+# Copyright (c) 2026, the kestrel.real_ip contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+# PRIVATE to the collection: it can change at any time.
+
+"""What leads to the pods of an Ingress' controller past what stands in front: pure functions."""
+
+from __future__ import annotations
+
+import typing as t
+from itertools import chain
+
+from ansible_collections.kestrel.real_ip.plugins.module_utils._addresses import (
+    by_use,
+    full_name,
+    name_of,
+    of_nodes,
+    ready_pods,
+    spelled,
+    used_nodes,
+)
+from ansible_collections.kestrel.real_ip.plugins.module_utils._derive import parse_address
+from ansible_collections.kestrel.real_ip.plugins.module_utils._exposed import (
+    NODES,
+    at_nodes,
+    beside,
+    by_itself,
+    each_once,
+    every_address,
+    internal,
+    is_at,
+    node_ports,
+    open_to_all,
+    ports_of,
+    selects,
+    web,
+)
+from ansible_collections.kestrel.real_ip.plugins.module_utils._listeners import (
+    PORTS,
+    bracketed,
+    every_listener,
+)
+from ansible_collections.kestrel.real_ip.plugins.module_utils._load_balancer import MADE
+from ansible_collections.kestrel.real_ip.plugins.module_utils._readiness import addresses
+from ansible_collections.kestrel.real_ip.plugins.module_utils._rules import (
+    every_rule,
+    service_name,
+)
+from ansible_collections.kestrel.real_ip.plugins.module_utils._scenarios import INGRESS, TKE_CLASS
+from ansible_collections.kestrel.real_ip.plugins.module_utils._shapes import (
+    annotations_of,
+    class_of,
+)
+
+Object = t.Mapping[str, t.Any]
+
+# More would be a scan.
+_ENTRIES = 12
+_ASIDE = 5
+_OF_LIKELY = 2
+_PORTS = 4
+
+
+class Entry(t.NamedTuple):
+    """A node port of a Service; ``nodes``: the likeliest to answer come first."""
+
+    service: str
+    port: int
+    nodes: t.Sequence[Object]
+
+
+class Controller(t.NamedTuple):
+    """How one gets to the controller of an Ingress.
+
+    ``listening``: Services at the address of the Ingress; ``entries``: node ports of these, of
+    others that lead to the same pods, and of those that may be its; ``places``: addresses with
+    ports of nodes, where it may answer; ``aside``: likewise, or names, of its Services;
+    ``omitted``: names of Services of which there is more than that; ``by_pods``: whether only nodes
+    with its pods answer.
+    """
+
+    listening: t.Sequence[Object] = ()
+    entries: t.Sequence[Entry] = ()
+    places: t.Sequence[str] = ()
+    aside: t.Sequence[str] = ()
+    omitted: t.Sequence[str] = ()
+    by_pods: bool = False
+
+
+NO_CONTROLLER = Controller()
+
+
+def controller_of(
+    front: Object,
+    services: t.Sequence[Object],
+    nodes: t.Sequence[Object],
+    pods: t.Sequence[Object],
+    led_to: t.Iterable[Object],
+    ingresses: t.Iterable[Object],
+) -> Controller:
+    """What leads to the controller of an Ingress. Where no Service for the web is at the Ingress'
+    address, or a node is, as on premises, that may be each that has node ports for the web. TKE's
+    load balancers are no pods of the cluster.
+
+    ``nodes``, ``pods``: all that may be read; ``led_to``: Services of the pods behind the Ingress,
+    which are none of these; those that any of the other ``ingresses`` leads to are likely none.
+    """
+    if not may_have_controller(front):
+        return NO_CONTROLLER
+    own, own_apps = spelled(addresses(front)), {*map(full_name, led_to)}
+    candidates = [one for one in services if full_name(one) not in own_apps]
+    listening = [one for one in candidates if is_at(one, front)]
+    beside_them = (beside(one, candidates, _behind(one, pods)) for one in listening)
+    known = {full_name(one): one for one in chain(listening, *beside_them)}
+    apps = {*chain.from_iterable(map(_backends, ingresses))}
+    # Somebody else's external address can be the same. And a controller can be behind another one.
+    unknown = bool(own & spelled(of_nodes(nodes)[0])) or not any(map(web, listening))
+    likely = [
+        one
+        for one in (candidates if unknown else ())
+        if full_name(one) not in known and _may_be_controllers(one, apps)
+    ]
+    every = sorted([*known.values(), *likely], key=lambda one: not web(one))
+    entries = each_once(
+        [
+            Entry(full_name(one), port, _by_use(nodes, _behind(one, pods), own))
+            for port in _node_ports(one)[: None if full_name(one) in known else _OF_LIKELY]
+        ]
+        for one in every
+    )
+    aside = each_once(
+        [(full_name(one), place) for place in by_itself(one, (), own)] for one in known.values()
+    )
+    left = [*(one.service for one in entries[_ENTRIES:]), *(name for name, _ in aside[_ASIDE:])]
+    return Controller(
+        listening,
+        entries[:_ENTRIES],
+        _places(front, listening, entries[:_ENTRIES], nodes),
+        [place for _name, place in aside[:_ASIDE]],
+        [*dict.fromkeys(left)],
+        any(_is_local(one) for one in every if _node_ports(one)),
+    )
+
+
+def _behind(service: Object, pods: t.Iterable[Object]) -> list[Object]:
+    """Those of the pods of all namespaces that a Service selects."""
+    return [pod for pod in pods if selects(service, pod)]
+
+
+def _node_ports(service: Object) -> list[int]:
+    """A Service's node ports, those for the web first."""
+    first = web(service)
+    return node_ports([*first, *(one for one in ports_of(service, ()) if one not in first)])
+
+
+def _is_local(service: Object) -> bool:
+    return bool(service.get("spec", {}).get("externalTrafficPolicy") == "Local")
+
+
+def _by_use(
+    nodes: t.Iterable[Object], pods: t.Sequence[Object], named: t.Collection[str]
+) -> list[Object]:
+    """The nodes for a Service with these pods; those that have some, and those that the status
+    names, may be the only ones that answer.
+    """
+    used = used_nodes(pods)
+
+    def is_another(node: Object) -> bool:
+        return name_of(node) not in used and not spelled(every_address(node)) & {*named}
+
+    return sorted(by_use(nodes, pods, ready_pods(pods)), key=is_another)
+
+
+def _places(
+    front: Object,
+    listening: t.Sequence[Object],
+    entries: t.Sequence[Entry],
+    nodes: t.Iterable[Object],
+) -> list[str]:
+    """Addresses with ports of nodes, those that everybody gets to first."""
+    own = spelled(addresses(front))
+    # An address that nobody's Service has can be that of a node, which others are translated to.
+    told = [one for one in addresses(front) if parse_address(one) and not any(map(web, listening))]
+    # By a host port, what listens at one address of a node does at each.
+    ports = [one.port for told_by in (front, *listening) for one in every_listener(told_by)]
+    ports = [*dict.fromkeys([*ports, *PORTS.values()])][:_PORTS]
+    named = [node for node in nodes if own & spelled(every_address(node))][:NODES]
+    further = [one for node in named for one in every_address(node) if not own & spelled([one])]
+    kinds = (open_to_all, internal)
+    at_others = [
+        place
+        for kind in kinds
+        for one in entries
+        for place in at_nodes([*map(kind, one.nodes)], [one.port], ())
+    ]
+    return [
+        *dict.fromkeys(
+            [
+                *(f"{bracketed(address)}:{one.port}" for address in told for one in entries),
+                *(f"{bracketed(address)}:{port}" for address in further for port in ports),
+                *at_others,
+            ]
+        )
+    ]
+
+
+def _may_be_controllers(service: Object, apps: t.Container[str]) -> bool:
+    """Whether a Service has node ports for the web, and is likely no application's."""
+    return len(node_ports(web(service))) > (1 if full_name(service) in apps else 0)
+
+
+def is_tkes(front: Object) -> bool:
+    """Whether a load balancer of TKE's is in front. What another class has of its annotations was
+    left there, as by a copy.
+    """
+    named = class_of(front)
+    if named:
+        return named == TKE_CLASS
+    return any(map(annotations_of(front).get, MADE.values()))
+
+
+def may_have_controller(front: Object) -> bool:
+    """Whether pods of the cluster may answer for what is in front."""
+    return front.get("kind") == INGRESS and not is_tkes(front)
+
+
+def _backends(ingress: Object) -> t.Iterator[str]:
+    """Each Service that an Ingress leads to, with its namespace."""
+    paths = chain.from_iterable(paths for _host, paths in every_rule(ingress))
+    for one in (
+        ingress.get("spec", {}).get("defaultBackend"),
+        *(path["backend"] for path in paths),
+    ):
+        yield f"{ingress['metadata']['namespace']}/{service_name(one)}"

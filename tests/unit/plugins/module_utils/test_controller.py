@@ -1,0 +1,346 @@
+# Copyright (c) 2026, the kestrel.real_ip contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+from ansible_collections.kestrel.real_ip.plugins.module_utils._addresses import full_name
+from ansible_collections.kestrel.real_ip.plugins.module_utils._around import around
+from ansible_collections.kestrel.real_ip.plugins.module_utils._controller import (
+    NO_CONTROLLER,
+    controller_of,
+)
+from ansible_collections.kestrel.real_ip.tests.unit.plugins.module_utils.ingresses import (
+    a_rule,
+    ingress_at,
+)
+
+
+def _node(**kinds: list[str]) -> dict[str, Any]:
+    addresses = [{"type": kind, "address": one} for kind, some in kinds.items() for one in some]
+    return {"status": {"addresses": addresses}}
+
+
+def _exposed(name: str, *ports: dict[str, Any], at: str = "", namespace: str = "in") -> Any:
+    given = [{"ip": at}] if at else []
+    return {
+        "metadata": {"name": name, "namespace": namespace},
+        "spec": {"ports": [*ports]},
+        "status": {"loadBalancer": {"ingress": given}},
+    }
+
+
+WEB = {"port": 80, "nodePort": 30080}
+TLS = {"port": 443, "nodePort": 30443}
+MAIL = [{"port": port, "nodePort": 31000 + port} for port in (25, 465, 587, 993)]
+_OF_CLUSTER = _exposed("entry", WEB)
+BY_CLUSTER_IP = {**_OF_CLUSTER, "spec": {**_OF_CLUSTER["spec"], "clusterIP": "10.96.0.7"}}
+
+
+@pytest.mark.parametrize(
+    ("front", "service", "found"),
+    [
+        # As on premises, where the status has the nodes that the controller runs on
+        (ingress_at("own", address="10.0.0.1"), _exposed("entry", WEB), True),
+        (ingress_at("own", address="10.0.0.1"), _exposed("entry", {"port": 80}), False),
+        (ingress_at("own", address="10.0.0.1"), _exposed("db", {**WEB, "port": 5432}), False),
+        (
+            ingress_at("own", address="10.0.0.1"),
+            _exposed("quic", {**WEB, "protocol": "UDP"}),
+            False,
+        ),
+        # Another controller can stand before it.
+        (
+            ingress_at("own", address="10.0.0.1"),
+            _exposed("else", WEB, TLS, namespace="echo"),
+            True,
+        ),
+        # What a controller publishes whose Service has no load balancer
+        (ingress_at("own", address="10.96.0.7"), BY_CLUSTER_IP, True),
+        # One whose address is told to it, that of a proxy before the nodes
+        (ingress_at("own", address="198.51.100.8"), _exposed("entry", WEB), True),
+        (ingress_at("own", address="198.51.100.8"), _exposed("db", {**WEB, "port": 5432}), False),
+        # A load balancer of layer 4 leads to it.
+        (ingress_at("own"), _exposed("entry", WEB, at="198.51.100.1"), True),
+        (ingress_at("own"), _exposed("entry", {**WEB, "port": 8000}, at="198.51.100.1"), True),
+        # One that another address leads to may do so here.
+        (ingress_at("own"), _exposed("entry", WEB, at="198.51.100.9"), True),
+        (ingress_at("own"), _exposed("entry", {**WEB, "port": 8000}, at="198.51.100.9"), False),
+        # Applications that Ingresses lead to
+        (ingress_at("own", address="10.0.0.1"), _exposed("app", WEB, namespace="echo"), False),
+        (ingress_at("own", address="10.0.0.1"), _exposed("else", WEB, namespace="echo"), False),
+        (ingress_at("own", address="10.0.0.1"), _exposed("spare", WEB, namespace="echo"), False),
+        # TKE's load balancers are none of the cluster's pods.
+        (
+            ingress_at("own", address="10.0.0.1", spec={"ingressClassName": "qcloud"}),
+            _exposed("entry", WEB),
+            False,
+        ),
+    ],
+)
+def test_which_services_lead_to_the_controller(
+    front: dict[str, Any], service: dict[str, Any], found: bool
+) -> None:
+    others = [
+        ingress_at("other", a_rule("", ("/", "Prefix", "else"))),
+        ingress_at("more", spec={"defaultBackend": {"service": {"name": "spare"}}}),
+    ]
+    own = [{"metadata": {"name": "app", "namespace": "echo"}}]
+    nodes = [_node(InternalIP=["10.0.0.1"])]
+    front = {**front, "kind": "Ingress"}
+    controller = controller_of(front, [service], nodes, [], own, others)
+    assert {one.service for one in controller.entries} == ({full_name(service)} if found else set())
+
+
+def test_a_service_in_front_has_no_controller() -> None:
+    front = {**_exposed("own", WEB, at="198.51.100.1"), "kind": "Service"}
+    entry = _exposed("entry", WEB, at="198.51.100.1")
+    assert controller_of(front, [entry], [], [], [front], []) == NO_CONTROLLER
+
+
+@pytest.mark.parametrize(
+    ("front", "service", "listeners"),
+    [
+        # A load balancer can lead to pods by themselves, without node ports.
+        (
+            ingress_at("own"),
+            _exposed("entry", {"port": 8080}, {"port": 443}, at="198.51.100.1"),
+            ["http:8080", "https:8080", "https:443"],
+        ),
+        (ingress_at("own", address="10.96.0.7"), BY_CLUSTER_IP, ["http:80"]),
+        (
+            ingress_at("own"),
+            _exposed("dns", {"port": 53, "protocol": "UDP"}, at="198.51.100.1"),
+            [],
+        ),
+        (ingress_at("own"), _exposed("entry", {"port": 8080}, at="198.51.100.9"), []),
+        # The application's own Service is a way by itself, past the Ingress.
+        (
+            ingress_at("own"),
+            _exposed("app", {"port": 8080}, at="198.51.100.1", namespace="echo"),
+            [],
+        ),
+        (
+            ingress_at("own", spec={"ingressClassName": "qcloud"}),
+            _exposed("entry", {"port": 8080}, at="198.51.100.1"),
+            [],
+        ),
+        # Few in all
+        (
+            ingress_at("own"),
+            _exposed("mail", *({"port": 9000 + n} for n in range(20)), at="198.51.100.1"),
+            [f"{scheme}:{9000 + n}" for n in range(8) for scheme in ("http", "https")],
+        ),
+    ],
+)
+def test_a_controllers_service_listens_for_the_ingress(
+    front: dict[str, Any], service: dict[str, Any], listeners: list[str]
+) -> None:
+    own = [{"metadata": {"name": "app", "namespace": "echo"}}]
+    front = {**front, "kind": "Ingress"}
+    shared = controller_of(front, [service], [], [], own, []).listening
+    assert around([], [], None, front, at_its_address=shared)["listeners"] == listeners
+    annotations = {"kubernetes.io/elb.port": "80"}
+    told = {**front, "metadata": {**front["metadata"], "annotations": annotations}}
+    both = around([], [], None, told, at_its_address=shared)["listeners"]
+    assert both[0] == "http:80", "its own come first"
+    assert len({*both}) == len(both)
+
+
+def _asked(nodes: list[Any], front: dict[str, Any], *services: Any, pods: Any = ()) -> list[str]:
+    """Where the controller is asked at node ports."""
+    front = {**front, "kind": "Ingress"}
+    controller = controller_of(front, services, nodes, [*pods], [], [])
+    return list(around(nodes, [], None, front, controller=controller)["controller"])
+
+
+def _called(name: str, node: dict[str, Any]) -> dict[str, Any]:
+    return {**node, "metadata": {"name": name}}
+
+
+def _on(node: str, app: str, namespace: str = "in") -> dict[str, Any]:
+    """A pod that is ready."""
+    return {
+        "metadata": {"name": f"{app}-{node}", "namespace": namespace, "labels": {"app": app}},
+        "spec": {"nodeName": node},
+        "status": {"conditions": [{"type": "Ready", "status": "True"}]},
+    }
+
+
+def test_where_the_controller_is_asked() -> None:
+    """First at the nodes that the status names, which have its pods."""
+    nodes = [_node(InternalIP=[f"10.0.0.{n}"], ExternalIP=[f"203.0.113.{n}"]) for n in range(1, 6)]
+    front = ingress_at("own", address="10.0.0.5")
+    kinds, ports = ("203.0.113", "10.0.0"), (30080, 30443)
+    at_nodes = [f"{kind}.{n}:{port}" for kind in kinds for port in ports for n in (5, 1, 2)]
+    asked = [
+        *(f"10.0.0.5:{port}" for port in ports),
+        # What listens at a port of one address of a node does at the others.
+        *(f"203.0.113.5:{port}" for port in (80, 443)),
+        *(place for place in at_nodes if not place.startswith("10.0.0.5:")),
+    ]
+    assert _asked(nodes, front, _exposed("entry", WEB, TLS)) == asked
+    # Without a Service it may have host ports.
+    assert _asked(nodes, front) == [f"203.0.113.5:{port}" for port in (80, 443)]
+    assert _asked(nodes, {**front, "spec": {"ingressClassName": "qcloud"}}) == []
+    listening = _exposed("entry", {"port": 8443}, at="10.0.0.5")
+    places = [f"203.0.113.5:{port}" for port in (8443, 80, 443)]
+    assert _asked(nodes, front, listening) == places
+
+
+def test_a_node_may_have_another_address_of_another_family() -> None:
+    nodes = [_node(InternalIP=["10.0.0.1", "fd00:0::1"])]
+    front = ingress_at("own", address="fd00::1")
+    assert _asked(nodes, front) == ["10.0.0.1:80", "10.0.0.1:443"]
+
+
+#: What others have, in a namespace that comes first
+_OTHERS = [
+    _exposed(f"web-{n}", {"port": 80, "nodePort": 31000 + n}, namespace="a") for n in range(9)
+]
+
+
+def test_no_ports_of_others_take_the_places_of_the_controllers() -> None:
+    nodes = [_node(InternalIP=["10.0.0.1"])]
+    front = ingress_at("own", address="10.0.0.1")
+    entry = _exposed("entry", WEB, TLS, *MAIL)
+    found = _asked(nodes, front, *_OTHERS, entry)
+    # Each Service's first port before any second, since nobody knows which is the controller's.
+    assert {"10.0.0.1:30080", "10.0.0.1:30443"} <= {*found}
+    # Of one that is known to be, all are asked, and those for the web first.
+    known = {**entry, "status": {"loadBalancer": {"ingress": [{"ip": "10.0.0.1"}]}}}
+    found = _asked(nodes, front, *_OTHERS, known)
+    ports = [30080, 30443, *(port["nodePort"] for port in MAIL)]
+    asked = [port for port in ports if f"10.0.0.1:{port}" in found]
+    assert asked[:3] == ports[:3]
+
+
+def test_what_is_not_asked_of_the_controller_is_told() -> None:
+    front = {**ingress_at("own", address="10.0.0.1"), "kind": "Ingress"}
+    many = [_exposed(f"web-{n:02}", {"port": 80, "nodePort": 31000 + n}) for n in range(14)]
+    found = controller_of(front, many, [_node(InternalIP=["10.0.0.1"])], [], [], [])
+    assert [one.service for one in found.entries] == [f"in/web-{n:02}" for n in range(12)]
+    assert found.omitted == ["in/web-12", "in/web-13"]
+    # Likewise the addresses of a Service
+    external = [f"10.1.0.{n}" for n in range(1, 8)]
+    known = _exposed("entry", {"port": 80}, at="10.0.0.1")
+    known["spec"]["externalIPs"] = external
+    found = controller_of(front, [known], [], [], [], [])
+    assert found.aside == [f"{one}:80" for one in external[:5]]
+    assert found.omitted == ["in/entry"]
+
+
+def test_further_addresses_of_the_controllers_own_service_are_asked() -> None:
+    """Traefik publishes those of its load balancer alone."""
+    entry = _exposed("entry", WEB, at="2001:DB8:0:0::1")
+    entry["spec"]["externalIPs"] = ["198.51.100.9", "2001:db8::1"]
+    front = {**ingress_at("own", address="2001:db8::1"), "kind": "Ingress"}
+    found = controller_of(front, [entry], [], [], [], [])
+    assert [full_name(one) for one in found.listening] == ["in/entry"]
+    assert found.aside == ["198.51.100.9:80"]
+
+
+@pytest.mark.parametrize("address", ["10.0.0.1", "198.51.100.8"])
+def test_a_service_with_the_same_address_need_not_be_the_controllers(address: str) -> None:
+    """A database can have it as an external one, and then the controller is sought all the same."""
+    nodes = [_called(f"n{n}", _node(InternalIP=[f"10.0.0.{n}"])) for n in range(1, 5)]
+    database = _exposed("db", {"port": 5432, "nodePort": 30432})
+    database["spec"] |= {"externalIPs": [address], "selector": {"app": "db"}}
+    entry = _exposed("entry", WEB)
+    entry["spec"]["selector"] = {"app": "entry"}
+    pods = [_on("n1", "db"), _on("n2", "db"), _on("n3", "db"), _on("n4", "entry")]
+    found = _asked(nodes, ingress_at("own", address=address), database, entry, pods=pods)
+    assert "10.0.0.4:30080" in found
+
+
+def test_an_annotation_of_tkes_says_nothing_of_another_class() -> None:
+    """It may have come with a copy."""
+    front = ingress_at("own", annotations={"kubernetes.io/ingress.qcloud-loadbalance-id": "lb-1"})
+    nodes = [_node(InternalIP=["10.0.0.1"])]
+    entry = _exposed("entry", WEB, at="198.51.100.1")
+    assert _asked(nodes, front, entry) == []
+    front["spec"] = {"ingressClassName": "nginx"}
+    assert _asked(nodes, front, entry) == ["10.0.0.1:30080"]
+
+
+def test_the_controller_is_asked_at_an_address_that_it_was_told() -> None:
+    """Which leads to a node, as an address of a cloud's does that is translated."""
+    nodes = [_node(InternalIP=["10.0.0.1"])]
+    found = _asked(nodes, ingress_at("own", address="203.0.113.7"), _exposed("entry", WEB))
+    assert found == ["203.0.113.7:30080", "10.0.0.1:30080"]
+    # A load balancer has no node ports, and a name's address is asked for at the nodes.
+    entry = _exposed("entry", WEB, at="203.0.113.7")
+    assert _asked(nodes, ingress_at("own", address="203.0.113.7"), entry) == ["10.0.0.1:30080"]
+    named = ingress_at("own", address="")
+    named["status"] = {"loadBalancer": {"ingress": [{"hostname": "nodes.example.com"}]}}
+    assert _asked(nodes, named, _exposed("entry", WEB)) == ["10.0.0.1:30080"]
+
+
+def test_a_node_of_the_control_plane_that_the_status_names_is_asked_first() -> None:
+    """Also where no pods may be listed."""
+    nodes = [_node(InternalIP=[f"10.0.0.{n}"]) for n in range(1, 6)]
+    taint = {"key": "node-role.kubernetes.io/control-plane", "effect": "NoSchedule"}
+    nodes[4]["spec"] = {"taints": [taint]}
+    entry = _exposed("entry", WEB, at="10.0.0.5")
+    assert _asked(nodes, ingress_at("own", address="10.0.0.5"), entry)[0] == "10.0.0.5:30080"
+
+
+@pytest.mark.parametrize(
+    ("runs_on", "first"), [("n4", "10.0.0.4:30080"), ("n2", "10.0.0.2:30080"), ("", None)]
+)
+def test_the_controller_is_asked_first_where_its_pods_are(runs_on: str, first: str | None) -> None:
+    """With externalTrafficPolicy Local, no other node answers."""
+    nodes = [_called(f"n{n}", _node(InternalIP=[f"10.0.0.{n}"])) for n in range(1, 5)]
+    entry = _exposed("entry", WEB, at="198.51.100.1")
+    entry["spec"]["selector"] = {"app": "entry"}
+    # An application's of the same labels, elsewhere
+    pods = [_on("n3", "entry", namespace="echo"), *([_on(runs_on, "entry")] if runs_on else [])]
+    found = _asked(nodes, ingress_at("own"), entry, pods=pods)
+    assert found[0] == (first or "10.0.0.1:30080")
+
+
+def test_the_controller_is_asked_at_nodes_that_everybody_gets_to_however_many_are_private() -> None:
+    nodes = [_node(InternalIP=[f"10.0.0.{n}"]) for n in range(1, 5)]
+    nodes += [_node(InternalIP=["10.0.0.9"], ExternalIP=["203.0.113.9"])]
+    entry = _exposed("entry", WEB, at="198.51.100.1")
+    private = [f"10.0.0.{n}:30080" for n in (1, 2, 3)]
+    assert _asked(nodes, ingress_at("own"), entry) == ["203.0.113.9:30080", *private]
+
+
+@pytest.mark.parametrize(
+    ("service", "found", "ports"),
+    [
+        # A load balancer of the VPC, as ingress-nginx has on demand
+        (_exposed("inside", {"port": 80, "nodePort": 31080}, at="10.0.0.7"), ["10.0.0.7:80"], 2),
+        (_exposed("inside", {"port": 80}, at="10.0.0.7"), ["10.0.0.7:80"], 1),
+        # Without an address of its own it may have node ports.
+        (_exposed("metrics", {"port": 10254, "nodePort": 31254}), [], 2),
+        (_exposed("metrics", {"port": 10254}), [], 1),
+        # Of another namespace, or of other pods
+        (_exposed("inside", WEB, at="10.0.0.7", namespace="echo"), [], 1),
+        (
+            {
+                **_exposed("inside", WEB, at="10.0.0.7"),
+                "spec": {"ports": [WEB], "selector": {"app": "x"}},
+            },
+            [],
+            1,
+        ),
+    ],
+)
+def test_a_controllers_other_services_are_asked(
+    service: dict[str, Any], found: list[str], ports: int
+) -> None:
+    entry = _exposed("entry", WEB, at="198.51.100.1")
+    for one in (entry, service):
+        one["spec"].setdefault("selector", {"app": "entry"})
+    front = {**ingress_at("own"), "kind": "Ingress"}
+    nodes = [_node(InternalIP=["10.0.0.1"])]
+    controller = controller_of(front, [service, entry], nodes, [], [], [])
+    bypass = around(nodes, [], None, front, controller=controller)
+    assert (bypass["controller_service"], len(bypass["controller"])) == (found, ports)
+    # Who asks for a socket's peer asks none of these.
+    assert around(nodes, [], None, front, at_its_address=[entry])["controller_service"] == []
