@@ -59,7 +59,7 @@ Object = t.Mapping[str, t.Any]
 _ENTRIES = 12
 _ASIDE = 5
 _OF_LIKELY = 2
-_PORTS = 4
+_PORTS = 5
 
 
 class Entry(t.NamedTuple):
@@ -98,13 +98,15 @@ def controller_of(
     pods: t.Sequence[Object],
     led_to: t.Iterable[Object],
     ingresses: t.Iterable[Object],
+    ports: t.Iterable[int] = (),
 ) -> Controller:
     """What leads to the controller of an Ingress. Where no Service for the web is at the Ingress'
     address, or a node is, as on premises, that may be each that has node ports for the web. TKE's
     load balancers are no pods of the cluster.
 
     ``nodes``, ``pods``: all that may be read; ``led_to``: Services of the pods behind the Ingress,
-    which are none of these; those that any of the other ``ingresses`` leads to are likely none.
+    which are none of these; those that any of the other ``ingresses`` leads to are likely none;
+    ``ports``: at which it is probed.
     """
     if not may_have_controller(front):
         return NO_CONTROLLER
@@ -136,7 +138,7 @@ def controller_of(
     return Controller(
         listening,
         entries[:_ENTRIES],
-        _places(front, listening, entries[:_ENTRIES], nodes),
+        _places(front, listening, entries[:_ENTRIES], nodes, ports),
         [place for _name, place in aside[:_ASIDE]],
         [*dict.fromkeys(left)],
         any(_is_local(one) for one in every if _node_ports(one)),
@@ -177,16 +179,17 @@ def _places(
     listening: t.Sequence[Object],
     entries: t.Sequence[Entry],
     nodes: t.Iterable[Object],
+    probed: t.Iterable[int],
 ) -> list[str]:
     """Addresses with ports of nodes, those that everybody gets to first."""
     own = spelled(addresses(front))
     # An address that nobody's Service has can be that of a node, which others are translated to.
     told = [one for one in addresses(front) if parse_address(one) and not any(map(web, listening))]
     # By a host port, what listens at one address of a node does at each.
-    ports = [one.port for told_by in (front, *listening) for one in every_listener(told_by)]
-    ports = [*dict.fromkeys([*ports, *PORTS.values()])][:_PORTS]
-    named = [node for node in nodes if own & spelled(every_address(node))][:NODES]
-    further = [one for node in named for one in every_address(node) if not own & spelled([one])]
+    named = [one.port for told_by in (front, *listening) for one in every_listener(told_by)]
+    ports = [*dict.fromkeys([*probed, *named, *PORTS.values()])][:_PORTS]
+    its = [node for node in nodes if own & spelled(every_address(node))][:NODES]
+    further = [one for node in its for one in every_address(node) if not own & spelled([one])]
     kinds = (open_to_all, internal)
     at_others = [
         place

@@ -48,7 +48,7 @@ def url_takers(
     of its load balancer. Of an Ingress, who listens where it does is its controller, where there is
     one alone.
     """
-    port, told = _port_of(url), _ports_of(front)
+    port, told = port_of(url), _ports_of(front)
     by_controller = not front.get("spec", {}).get("ports")
     if port is None:
         return []
@@ -76,7 +76,7 @@ def may_listen(front: Object, own: Object | None, url: str) -> bool:
     """Whether what is in front may listen at the port of ``url``. Of Ingresses only TKE's say where
     they do; to those of others, a controller has been told so, which no object of theirs tells.
     """
-    port = _port_of(url)
+    port = port_of(url)
     if port is None or (front.get("kind") == INGRESS and class_of(front) != TKE_CLASS):
         return True
     node_ports = {one.get("nodePort") for one in (own or {}).get("spec", {}).get("ports") or []}
@@ -94,7 +94,7 @@ def _tcp_ports(service: Object) -> list[int]:
     return [port["port"] for port in ports if port.get("protocol", "TCP") == "TCP"]
 
 
-def _port_of(url: str) -> int | None:
+def port_of(url: str) -> int | None:
     """The port that a URL leads to, None where there is none in it."""
     try:
         parts = urlsplit(url)

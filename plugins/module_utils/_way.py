@@ -47,6 +47,7 @@ from ansible_collections.kestrel.real_ip.plugins.module_utils._kubernetes import
 from ansible_collections.kestrel.real_ip.plugins.module_utils._listeners import (
     listeners,
     may_listen,
+    port_of,
     targets,
     url_takers,
 )
@@ -301,7 +302,8 @@ def read_way(cluster: Cluster, namespace: str, options: t.Mapping[str, t.Any]) -
     by_header = bool(asked.urls) and options["layer"] == "l7"
     others = reader.ingresses(namespace) if by_header or (ingress and asked.urls) else []
     routes, gateways = reader.routes(routes_here, led_to if by_header else [])
-    found = controller_of(front or {}, services, nodes, every_pod or [], led_to, others)
+    ports = [port for port in map(port_of, asked.urls) if port]
+    found = controller_of(front or {}, services, nodes, every_pod or [], led_to, others, ports)
     controller = found if by_header else NO_CONTROLLER
     ready = receiving_pods(service or {}, pods)
     # A list that was refused is missed only where something would have been looked for in it. At an

@@ -178,7 +178,7 @@ bypass:
       sixteen places where it is told to listen.
     - Of the other Services of O(namespace) that select pods of O(service) three places and three
       node ports, where they may be listed. Of the controller of O(ingress) twelve node ports, on
-      three nodes with public addresses and on three without, four ports at other addresses of the
+      three nodes with public addresses and on three without, five ports at other addresses of the
       nodes that its status names, and five places of its Services; C(omitted) has those of which
       there is more.
     - Three other Ingresses that lead to these pods at an address of their own stand in

@@ -195,6 +195,8 @@ def test_a_node_may_have_another_address_of_another_family() -> None:
     nodes = [_node(InternalIP=["10.0.0.1", "fd00:0::1"])]
     front = ingress_at("own", address="fd00::1")
     assert _asked(nodes, front) == ["10.0.0.1:80", "10.0.0.1:443"]
+    found = controller_of({**front, "kind": "Ingress"}, [], nodes, [], [], [], [8443])
+    assert found.places == ["10.0.0.1:8443", "10.0.0.1:80", "10.0.0.1:443"]
 
 
 #: What others have, in a namespace that comes first
