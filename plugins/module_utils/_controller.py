@@ -134,7 +134,10 @@ def controller_of(
     aside = each_once(
         [(full_name(one), place) for place in by_itself(one, (), own)] for one in known.values()
     )
-    left = [*(one.service for one in entries[_ENTRIES:]), *(name for name, _ in aside[_ASIDE:])]
+    left = [
+        *(one.service for one in entries[_ENTRIES:]),
+        *(name for name, _place in aside[_ASIDE:]),
+    ]
     return Controller(
         listening,
         entries[:_ENTRIES],
