@@ -641,7 +641,7 @@ WARNINGS_ZH: Mapping[str, str] = {
         "{name} 没有给出其负载均衡的地址，因此没有查找绕过它前面组件的途径。下一步：{command}"
     ),
     "omitted": (
-        "{name} 可能也通向 Ingress 的控制器，为了绕过它之前的组件，没有询问它的所有节点端口或地址。"
+        "{name} 可能也通向 Ingress 的控制器，有的节点端口或地址没有询问是否能由此绕过它之前的组件。"
         "下一步：{command}"
     ),
     "node_port": (

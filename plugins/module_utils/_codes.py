@@ -912,8 +912,8 @@ WARNINGS: Mapping[str, str] = {
         "of it was not looked for. Next: {command}"
     ),
     "omitted": (
-        "{name} may lead to the Ingress' controller as well, and has more node ports or addresses "
-        "than were asked for a way around what stands in front of it. Next: {command}"
+        "{name} may lead to the Ingress' controller as well, by node ports or addresses that were "
+        "not asked for a way around what stands in front of it. Next: {command}"
     ),
     "unsought": (
         "{what} was not looked for: this account may not list all {resource}. Next: {command}"

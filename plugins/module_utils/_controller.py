@@ -65,7 +65,6 @@ _PORTS = 5
 class Entry(t.NamedTuple):
     """A node port of a Service; ``nodes``: the likeliest to answer come first."""
 
-    service: str
     port: int
     nodes: t.Sequence[Object]
 
@@ -117,34 +116,31 @@ def controller_of(
     known = {full_name(one): one for one in chain(listening, *beside_them)}
     apps = {*chain.from_iterable(map(_backends, ingresses))}
     # Somebody else's external address can be the same. And a controller can be behind another one.
-    unknown = bool(own & spelled(of_nodes(nodes)[0])) or not any(map(web, listening))
+    at_a_node = bool(own & spelled(of_nodes(nodes)[0]))
     likely = [
         one
-        for one in (candidates if unknown else ())
+        for one in (candidates if at_a_node or not any(map(web, listening)) else ())
         if full_name(one) not in known and _may_be_controllers(one, apps)
     ]
     every = sorted([*known.values(), *likely], key=lambda one: not web(one))
-    entries = each_once(
-        [
-            Entry(full_name(one), port, _by_use(nodes, _behind(one, pods), own))
-            for port in _node_ports(one)[: None if full_name(one) in known else _OF_LIKELY]
-        ]
+    node_ports_of = each_once(
+        [(one, port) for port in _node_ports(one)[: None if one not in likely else _OF_LIKELY]]
         for one in every
     )
-    aside = each_once(
-        [(full_name(one), place) for place in by_itself(one, (), own)] for one in known.values()
-    )
-    left = [
-        *(one.service for one in entries[_ENTRIES:]),
-        *(name for name, _place in aside[_ASIDE:]),
-    ]
+    aside = each_once([(one, place) for place in by_itself(one, (), own)] for one in known.values())
+    # Of a large cluster's nodes and pods only those of what is asked are gone through.
+    its_nodes = [node for node in nodes if own & spelled(every_address(node))]
+    named, asked = {*map(name_of, its_nodes)}, node_ports_of[:_ENTRIES]
+    order = {full_name(one): _by_use(nodes, _behind(one, pods), named) for one, _port in asked}
+    entries = [Entry(port, order[full_name(one)]) for one, port in asked]
+    left = [one for one, _more in (*node_ports_of[_ENTRIES:], *aside[_ASIDE:])]
     return Controller(
         listening,
-        entries[:_ENTRIES],
-        _places(front, listening, entries[:_ENTRIES], nodes, ports),
-        [place for _name, place in aside[:_ASIDE]],
-        [*dict.fromkeys(left)],
-        any(_is_local(one) for one in every if _node_ports(one)),
+        entries,
+        _places(front, listening, entries, its_nodes[:NODES], ports),
+        [place for _one, place in aside[:_ASIDE]],
+        [*dict.fromkeys(map(full_name, left))],
+        any(map(_is_local, (one for one, _port in node_ports_of))),
     )
 
 
@@ -166,33 +162,32 @@ def _is_local(service: Object) -> bool:
 def _by_use(
     nodes: t.Iterable[Object], pods: t.Sequence[Object], named: t.Collection[str]
 ) -> list[Object]:
-    """The nodes for a Service with these pods; those that have some, and those that the status
-    names, may be the only ones that answer.
+    """The nodes for a Service with these pods; those that have some, and those of these names, may
+    be the only ones that answer.
     """
-    used = used_nodes(pods)
-
-    def is_another(node: Object) -> bool:
-        return name_of(node) not in used and not spelled(every_address(node)) & {*named}
-
-    return sorted(by_use(nodes, pods, ready_pods(pods)), key=is_another)
+    likely = {*used_nodes(pods), *named}
+    return sorted(
+        by_use(nodes, pods, ready_pods(pods)), key=lambda node: name_of(node) not in likely
+    )
 
 
 def _places(
     front: Object,
     listening: t.Sequence[Object],
     entries: t.Sequence[Entry],
-    nodes: t.Iterable[Object],
+    its_nodes: t.Iterable[Object],
     probed: t.Iterable[int],
 ) -> list[str]:
-    """Addresses with ports of nodes, those that everybody gets to first."""
+    """Addresses with ports of nodes, those that everybody gets to first. ``its_nodes``: those that
+    the status names; ``probed``: ports.
+    """
     own = spelled(addresses(front))
     # An address that nobody's Service has can be that of a node, which others are translated to.
     told = [one for one in addresses(front) if parse_address(one) and not any(map(web, listening))]
     # By a host port, what listens at one address of a node does at each.
     named = [one.port for told_by in (front, *listening) for one in every_listener(told_by)]
     ports = [*dict.fromkeys([*probed, *named, *PORTS.values()])][:_PORTS]
-    its = [node for node in nodes if own & spelled(every_address(node))][:NODES]
-    further = [one for node in its for one in every_address(node) if not own & spelled([one])]
+    further = [one for node in its_nodes for one in every_address(node) if not own & spelled([one])]
     kinds = (open_to_all, internal)
     at_others = [
         place

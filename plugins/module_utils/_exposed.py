@@ -31,7 +31,7 @@ _Any = t.TypeVar("_Any")
 
 #: Enough to show that node ports are open; more would be a scan.
 NODES = 3
-#: Places of other Services of the pods
+#: Places of other Services of the pods, and what is named of several
 OTHERS = 3
 
 

@@ -36,6 +36,7 @@ from ansible_collections.kestrel.real_ip.plugins.module_utils._controller import
 from ansible_collections.kestrel.real_ip.plugins.module_utils._detours import detours, kept_by
 from ansible_collections.kestrel.real_ip.plugins.module_utils._exposed import (
     NODES,
+    OTHERS,
     beside,
     led_by_nodes,
     node_port,
@@ -271,6 +272,13 @@ def _unaddressed(kind: str, namespace: str, name: str) -> dict[str, str]:
     return {f"{kind} {name}": _showing(kind, namespace, name)}
 
 
+def _omitted(services: t.Sequence[str]) -> dict[str, str]:
+    """The few that there are, or how many, to the command that shows them."""
+    if len(services) > OTHERS:
+        return {f"Services ({len(services)})": "kubectl get services -A"}
+    return {f"Service {one}": _showing("Service", *one.split("/")) for one in services}
+
+
 def _showing(kind: str, namespace: str, name: str) -> str:
     return f"kubectl -n {namespace} describe {kind.lower()} {name}"
 
@@ -359,9 +367,7 @@ def read_way(cluster: Cluster, namespace: str, options: t.Mapping[str, t.Any]) -
                 *(asked_first, receiving, service, front, reached, controller, found.listening),
                 there_too(front or {}, led_to, others),
             ),
-            "omitted": {
-                f"Service {one}": _showing("Service", *one.split("/")) for one in controller.omitted
-            },
+            "omitted": _omitted(controller.omitted),
             "ingresses": elsewhere(front or {}, led_to, others),
             "routes": by_gateway(front or {}, led_to, routes, gateways),
             "unread": unread,

@@ -413,6 +413,12 @@ def test_what_leads_to_the_controller_and_is_not_asked_comes_with_the_command_th
     entry = {**ENTRY, "spec": {"ports": ports}, "status": FRONT["status"]}
     way = read_way(Answering({**ANSWERS, EVERYWHERE: {"items": [KEPT, OWN, entry]}}), "ns", OPTIONS)
     assert way["bypass"]["omitted"] == {"Service in/entry": "kubectl -n in describe service entry"}
+    # Of many it is told how many there are.
+    many = [
+        {**ENTRY, "metadata": {"name": f"entry-{n:02}", "namespace": "in"}} for n in range(12 + 4)
+    ]
+    way = read_way(Answering({**ANSWERS, EVERYWHERE: {"items": [KEPT, OWN, *many]}}), "ns", OPTIONS)
+    assert way["bypass"]["omitted"] == {"Services (4)": "kubectl get services -A"}
 
 
 def test_what_was_not_looked_for_comes_with_the_command_that_allows_it() -> None:
