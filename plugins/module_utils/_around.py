@@ -17,7 +17,6 @@ from ansible_collections.kestrel.real_ip.plugins.module_utils._addresses import 
     full_name,
     name_of,
     namespace_of,
-    pod_addresses,
     spelled,
 )
 from ansible_collections.kestrel.real_ip.plugins.module_utils._controller import (
@@ -28,6 +27,7 @@ from ansible_collections.kestrel.real_ip.plugins.module_utils._controller import
 from ansible_collections.kestrel.real_ip.plugins.module_utils._exposed import (
     OTHERS,
     at_nodes,
+    at_pods,
     by_itself,
     each_once,
     internal,
@@ -37,7 +37,6 @@ from ansible_collections.kestrel.real_ip.plugins.module_utils._exposed import (
 )
 from ansible_collections.kestrel.real_ip.plugins.module_utils._listeners import (
     Listener,
-    bracketed,
     every_listener,
     listeners,
     targets,
@@ -45,6 +44,7 @@ from ansible_collections.kestrel.real_ip.plugins.module_utils._listeners import 
 from ansible_collections.kestrel.real_ip.plugins.module_utils._readiness import addresses
 from ansible_collections.kestrel.real_ip.plugins.module_utils._rules import (
     every_rule,
+    literal_paths,
     paths_to,
     service_name,
 )
@@ -54,15 +54,27 @@ Object = t.Mapping[str, t.Any]
 
 
 # Enough to show that a host is served; more would be a scan.
-_PODS = 2
 _HOSTS = 3
 _PATHS = 3
-_OTHERS_RULES = 2
+_OTHERS_RULES = 3
 # Each can have rules of its own, as to which clients it believes.
 _LISTENERS = 16
 _OWN = 5
 #: What can be asked for, or all but its first label: an annotation can hold any text
 _NAME = re.compile(r"(\*\.)?[\w-]+(\.[\w-]+)*", re.ASCII)
+
+
+class There(t.NamedTuple):
+    """What leads to the pods at the address of what is in front, beside that by itself.
+
+    ``places``: host, empty for any, and path of rules; ``listeners``: that their objects tell.
+    """
+
+    places: t.Sequence[tuple[str, str]] = ()
+    listeners: t.Sequence[Listener] = ()
+
+
+NOTHING_ELSE = There()
 
 
 def around(
@@ -73,7 +85,7 @@ def around(
     others: t.Sequence[Object] = (),
     controller: Controller = NO_CONTROLLER,
     at_its_address: t.Sequence[Object] = (),
-    ingresses: t.Sequence[Object] = (),
+    there: There = NOTHING_ELSE,
 ) -> dict[str, t.Any]:
     """``bypass`` as source_ip_info takes it: the Service's node port on a few nodes, its port on
     a few ``pods``, where the Service behind an Ingress, or behind its own load balancer, is reached
@@ -83,7 +95,7 @@ def around(
     ``nodes``, ``pods``: those to be asked first come first; ``others``: as :func:`led_by_nodes`
     leaves them of those beside it. They are ways around what is in front, as the Service is around
     an Ingress. ``controller``: if it is to be asked past what is in front; ``at_its_address``: its
-    Services where that is; ``ingresses``: others there, with rules of their own for these Services.
+    Services where that is; ``there``: what else leads to the pods there.
     """
     # What its load balancer writes, as the PROXY protocol, nobody does at its external addresses.
     own = {**service, "status": {}} if service and service is front else service
@@ -92,15 +104,15 @@ def around(
     ports = node_port(service or {}, rules)
     others_ports = [port for one in behind[1:] for port in node_port(one, rules)]
     balancers = addresses(front or {})
-    names = {*map(name_of, behind)}
     named = _called(host for host, _paths in every_rule(front or {}, service))[:_HOSTS]
-    led = [place for one in ingresses for place in _places(one, names)]
-    more = [host for host in _called(host for host, _path in led) if host not in named]
-    rules_there = chain.from_iterable(one.get("spec", {}).get("rules") or [] for one in ingresses)
+    more = [host for host in _called(host for host, _path in there.places) if host not in named]
     paths = paths_to(service, rules)[:_PATHS]
-    others_paths = [path for path in paths_to(service, rules_there) if path not in paths]
+    others_paths = [
+        path for path in literal_paths(path for _host, path in there.places) if path not in paths
+    ]
     # Others of one load balancer tell it where to listen as well, and its controller's Services do.
-    every = chain.from_iterable(map(every_listener, [front or {}, *ingresses, *at_its_address]))
+    by_itself_or_controller = map(every_listener, [front or {}, *at_its_address])
+    every = [*chain.from_iterable(by_itself_or_controller), *there.listeners]
     listening = [*dict.fromkeys(f"{scheme}:{port}" for scheme, port in every)]
     return {
         "node_ports": at_nodes([*map(open_to_all, nodes)], ports, others_ports),
@@ -113,7 +125,7 @@ def around(
         ),
         "controller": [*controller.places],
         "controller_service": [*controller.aside],
-        "pods": _pod_ports(pods, service or {}, rules),
+        "pods": at_pods(pods, ports_of(service or {}, rules)[:1]),
         "service": _by_themselves(behind, rules),
         "load_balancer": balancers,
         "hosts": [*named, *more[:_OTHERS_RULES]],
@@ -130,20 +142,6 @@ def _called(hosts: t.Iterable[str]) -> list[str]:
 def _one_of(host: str) -> str:
     """A host that a rule's is for: any name will do for a wildcard."""
     return f"real-ip{host[1:]}" if host.startswith("*") else host
-
-
-def _pod_ports(pods: t.Iterable[Object], service: Object, rules: t.Iterable[Object]) -> list[str]:
-    """Where a few pods answer to what is sent to the Service."""
-    port = next(iter(ports_of(service, rules)), {})
-    target = port.get("targetPort", port.get("port"))
-    found = []
-    for pod in [*pods][:_PODS]:
-        containers = pod.get("spec", {}).get("containers") or []
-        own = [one for container in containers for one in container.get("ports") or []]
-        named = [one["containerPort"] for one in own if one.get("name") == target]
-        numbers = named[:1] if isinstance(target, str) else [target] if target else []
-        found += [f"{bracketed(one)}:{port}" for one in pod_addresses(pod) for port in numbers]
-    return found
 
 
 def _by_themselves(services: t.Sequence[Object], rules: t.Sequence[Object]) -> list[str]:
@@ -163,15 +161,30 @@ def _other_ingresses(front: Object, ingresses: t.Iterable[Object]) -> list[Objec
 
 
 def there_too(
-    front: Object, services: t.Iterable[Object], ingresses: t.Iterable[Object]
-) -> list[Object]:
-    """Other Ingresses that lead to one of the Services at an address of what is in front."""
+    front: Object,
+    services: t.Sequence[Object],
+    ingresses: t.Iterable[Object],
+    routes: t.Iterable[Object],
+    gateways: t.Iterable[Object],
+) -> There:
+    """What leads to one of the Services, all of the pods, at an address of what is in front: its
+    own rules, those of other Ingresses, and HTTPRoutes, since one proxy can serve both.
+    """
     own, names = spelled(addresses(front)), {*map(name_of, services)}
-    return [
-        one
-        for one in _other_ingresses(front, ingresses)
-        if own & spelled(addresses(one)) and _places(one, names)
+    others = [one for one in _other_ingresses(front, ingresses) if own & spelled(addresses(one))]
+    others = [one for one in others if _places(one, names)]
+    routed = [
+        (_place_of(route, rule), listener)
+        for route in routes
+        for address, listener in _entrances(route, {full_name(one): one for one in gateways})
+        if own & spelled([address])
+        for rule in _rules_to(route, names)
     ]
+    places = [place for one in others for place in _places(one, names)]
+    places += [place for place, _listener in routed]
+    listening = [*chain.from_iterable(map(every_listener, others))]
+    listening += [listener for _place, listener in routed]
+    return There([*places, *_places(front, names)], listening)
 
 
 def _places(ingress: Object, names: t.Collection[str]) -> list[tuple[str, str]]:
@@ -246,11 +259,10 @@ def by_gateway(
     own, known = spelled(addresses(front)), {full_name(one): one for one in gateways}
     found: dict[str, str] = {}
     for route in routes:
-        rule = next(_rules_to(route, names))
-        host = _one_of(next(iter(route["spec"].get("hostnames") or []), ""))
+        host, path = _place_of(route, next(_rules_to(route, names)))
         for address, listener in _entrances(route, known):
             if not own & spelled([address]):
-                command = _asking(address, host, _path_of(rule), listener)
+                command = _asking(address, _one_of(host), path, listener)
                 found.setdefault(full_name(route), command)
     return dict(sorted(found.items())[:OTHERS])
 
@@ -272,6 +284,10 @@ def _entrances(route: Object, gateways: t.Mapping[str, Object]) -> t.Iterator[tu
         if parent.get("kind", "Gateway") == "Gateway" and taken:
             for one in gateway.get("status", {}).get("addresses") or []:
                 yield one["value"], taken[0]
+
+
+def _place_of(route: Object, rule: Object) -> tuple[str, str]:
+    return next(iter(route["spec"].get("hostnames") or []), ""), _path_of(rule)
 
 
 def _path_of(rule: Object) -> str:

@@ -428,6 +428,10 @@ def _called(target: Target, names: Iterable[str]) -> list[str]:
     return [_without_port(target.endpoint.host_header), *names, target.endpoint.host]
 
 
+#: More would be too many handshakes.
+_SERVER_NAMES = 3
+
+
 def _hosts(target: Target, names: Iterable[str]) -> Iterable[Target]:
     """The target, and with each of these names as Host: what stands in front can change it, and who
     walks around tries what works. TLS names the same host then, since some answer to nothing else.
@@ -436,7 +440,11 @@ def _hosts(target: Target, names: Iterable[str]) -> Iterable[Target]:
     port, secured = target.endpoint.port, bool(target.endpoint.tls)
     same = (target.endpoint.host_header, target.endpoint.server_name)
     usual = port == (443 if secured else 80)
-    for name in dict.fromkeys(canonical(name) or name for name in names):
+    names = [*dict.fromkeys(canonical(name) or name for name in names)]
+    # Some want a certificate of the client by the name in TLS, and go by Host for all else.
+    for name in [one for one in names if secured and one != same[1]][:_SERVER_NAMES]:
+        yield target._replace(endpoint=target.endpoint._replace(server_name=name))
+    for name in names:
         literal = f"[{name}]" if ":" in name else name
         server_name = name if secured else ""
         # Who knows a host by its name alone may not know it with a port, and the other way round.
@@ -491,10 +499,10 @@ def _outcome(
     """
     sent = [sample for station in stations for sample in station.result[0]]
     reachable = False if any(CODES[sample.code].verdict != UNTESTED for sample in sent) else None
-    host = parse_address(way.target.endpoint.host)
-    # Others may get to a load balancer there, as through an address that is translated.
-    elsewhere = host and in_ranges(host.address, _ROUTED) and not is_near
-    if way.kind in _DECEIVES and elsewhere and not is_open(stations):
+    # Others may get to a load balancer there, as through an address that is translated, and here it
+    # can be somebody else's.
+    elsewhere = any(in_ranges(one.address.remote, _ROUTED) for one in stations) and not is_near
+    if way.kind in _DECEIVES and elsewhere:
         reachable = None
     question = way.target.question
     strategy = question.strategy

@@ -81,8 +81,8 @@ PHRASES: Mapping[str, str] = {
     "whether a node port answers without the load balancer": "节点端口是否绕过负载均衡应答",
     "whether another Service leads past the load balancer": "是否有其他 Service 绕过该负载均衡",
     "whether the Ingress controller answers at node ports": "Ingress 控制器是否在节点端口应答",
-    "whether the Ingress controller answers at the nodes of its pods": (
-        "Ingress 控制器是否在其 Pod 所在的节点应答"
+    "where else the pods of the Ingress controller are reached": (
+        "Ingress 控制器的 Pod 还可以从哪里访问"
     ),
     "whether another Ingress leads to the same pods": "是否有其他 Ingress 通向同样的 Pod",
     "whether another Ingress answers in its place": "是否有其他 Ingress 代为应答",

@@ -1000,8 +1000,8 @@ UNSOUGHT: Mapping[str, Unsought] = {
     "controller": Unsought(
         "services", _AROUND, "whether the Ingress controller answers at node ports"
     ),
-    "controller_nodes": Unsought(
-        "pods", _AROUND, "whether the Ingress controller answers at the nodes of its pods"
+    "controller_pods": Unsought(
+        "pods", _AROUND, "where else the pods of the Ingress controller are reached"
     ),
     "ingresses": Unsought("ingresses", _AROUND, "whether another Ingress leads to the same pods"),
     "rivals": Unsought("ingresses", _RIVAL, "whether another Ingress answers in its place"),

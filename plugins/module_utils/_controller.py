@@ -14,6 +14,7 @@ from itertools import chain
 from ansible_collections.kestrel.real_ip.plugins.module_utils._addresses import (
     by_use,
     full_name,
+    has_ended,
     name_of,
     of_nodes,
     ready_pods,
@@ -24,8 +25,10 @@ from ansible_collections.kestrel.real_ip.plugins.module_utils._derive import par
 from ansible_collections.kestrel.real_ip.plugins.module_utils._exposed import (
     NODES,
     at_nodes,
+    at_pods,
     beside,
     by_itself,
+    container_ports,
     each_once,
     every_address,
     internal,
@@ -34,6 +37,7 @@ from ansible_collections.kestrel.real_ip.plugins.module_utils._exposed import (
     open_to_all,
     ports_of,
     selects,
+    targets_of,
     web,
 )
 from ansible_collections.kestrel.real_ip.plugins.module_utils._listeners import (
@@ -137,7 +141,10 @@ def controller_of(
     return Controller(
         listening,
         entries,
-        _places(front, listening, entries, its_nodes[:NODES], ports),
+        [
+            *_places(front, listening, entries, its_nodes, ports),
+            *_at_own_pods([one for one in known.values() if web(one)], nodes, pods),
+        ],
         [place for _one, place in aside[:_ASIDE]],
         [*dict.fromkeys(map(full_name, left))],
         any(map(_is_local, (one for one, _port in node_ports_of))),
@@ -184,10 +191,14 @@ def _places(
     own = spelled(addresses(front))
     # An address that nobody's Service has can be that of a node, which others are translated to.
     told = [one for one in addresses(front) if parse_address(one) and not any(map(web, listening))]
-    # By a host port, what listens at one address of a node does at each.
+    # By a host port, what listens at one address of a node does at each. What other Services at it
+    # listen at takes no place of the usual ports.
     named = [one.port for told_by in (front, *listening) for one in every_listener(told_by)]
-    ports = [*dict.fromkeys([*probed, *named, *PORTS.values()])][:_PORTS]
-    further = [one for node in its_nodes for one in every_address(node) if not own & spelled([one])]
+    ports = [*dict.fromkeys([*probed, *PORTS.values(), *named])][:_PORTS]
+    others = [
+        [one for one in every_address(node) if not own & spelled([one])] for node in its_nodes
+    ]
+    further = chain.from_iterable([*filter(None, others)][:NODES])
     kinds = (open_to_all, internal)
     at_others = [
         place
@@ -204,6 +215,36 @@ def _places(
             ]
         )
     ]
+
+
+def _at_own_pods(
+    services: t.Iterable[Object], nodes: t.Sequence[Object], pods: t.Sequence[Object]
+) -> list[str]:
+    """Where its pods answer by host ports of their nodes, and by themselves where the network leads
+    there. ``services``: those for the web that are known to be its.
+    """
+    found: list[str] = []
+    for service in services:
+        own = [pod for pod in _behind(service, pods) if not has_ended(pod)]
+        for port in web(service):
+            numbers = {pod_target for pod in own for pod_target in targets_of(pod, port)}
+            used = [
+                (pod, one["hostPort"])
+                for pod in own
+                for one in container_ports(pod)
+                if one.get("hostPort") and one["containerPort"] in numbers
+            ]
+            names = {pod["spec"].get("nodeName"): number for pod, number in used}
+            its = [node for node in nodes if name_of(node) in names]
+            for kind in (open_to_all, internal):
+                some = [node for node in its if kind(node)][:NODES]
+                found += [
+                    f"{bracketed(address)}:{names[name_of(node)]}"
+                    for node in some
+                    for address in kind(node)
+                ]
+            found += at_pods(own, [port])
+    return found
 
 
 def _may_be_controllers(service: Object, apps: t.Container[str]) -> bool:

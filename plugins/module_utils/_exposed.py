@@ -16,6 +16,7 @@ from ansible_collections.kestrel.real_ip.plugins.module_utils._addresses import 
     labels_match,
     namespace_of,
     of_services,
+    pod_addresses,
     spelled,
 )
 from ansible_collections.kestrel.real_ip.plugins.module_utils._derive import (
@@ -31,6 +32,7 @@ _Any = t.TypeVar("_Any")
 
 #: Enough to show that node ports are open; more would be a scan.
 NODES = 3
+_PODS = 2
 #: Places of other Services of the pods, and what is named of several
 OTHERS = 3
 
@@ -125,6 +127,30 @@ def at_nodes(
     more = [(node, port) for node in some for port in others][:OTHERS]
     asked = [*((node, port) for node in some for port in ports), *more]
     return [f"{bracketed(address)}:{port}" for node, port in asked for address in node]
+
+
+def at_pods(pods: t.Iterable[Object], ports: t.Iterable[Object]) -> list[str]:
+    """Where a few pods answer to what is sent to ports of a Service."""
+    return [
+        f"{bracketed(address)}:{number}"
+        for pod in [*pods][:_PODS]
+        for address in pod_addresses(pod)
+        for port in ports
+        for number in targets_of(pod, port)
+    ]
+
+
+def targets_of(pod: Object, port: Object) -> list[int]:
+    """The port of a pod that a Service's port leads to; a name can be another one in each pod."""
+    target = port.get("targetPort", port.get("port"))
+    if not isinstance(target, str):
+        return [target] if target else []
+    return [one["containerPort"] for one in container_ports(pod) if one.get("name") == target][:1]
+
+
+def container_ports(pod: Object) -> list[Object]:
+    containers = pod.get("spec", {}).get("containers") or []
+    return [one for container in containers for one in container.get("ports") or []]
 
 
 def ports_of(service: Object, rules: t.Iterable[Object]) -> list[Object]:

@@ -49,7 +49,11 @@ def entries_to(service: Object | None, rules: t.Iterable[Object]) -> t.Iterator[
 
 
 def paths_to(service: Object | None, rules: t.Iterable[Object]) -> list[str]:
-    told = (str(entry.get("path") or "/") for entry in entries_to(service, rules))
+    return literal_paths(str(entry.get("path") or "/") for entry in entries_to(service, rules))
+
+
+def literal_paths(told: t.Iterable[str]) -> list[str]:
+    """With what paths of rules begin that can be asked for, each once."""
     found = [_LITERAL.match(re.sub(f"^{_PATTERN_MARK}(?=/)", "", one)) for one in told]
     return [*dict.fromkeys(match[0] for match in found if match)]
 

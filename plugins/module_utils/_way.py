@@ -323,8 +323,10 @@ def read_way(cluster: Cluster, namespace: str, options: t.Mapping[str, t.Any]) -
             _NODES if controller.entries or any(map(node_port, [service or {}, *reached])) else None
         ),
         "service": here if service else None,
-        # Of few nodes each is asked.
-        "controller_nodes": _PODS if controller.by_pods and len(nodes) > NODES else None,
+        # Other Services of its pods are known by these. Of few nodes each is asked.
+        "controller_pods": (
+            _PODS if controller.listening or (controller.by_pods and len(nodes) > NODES) else None
+        ),
         "controller": _SERVICES if by_header and may_have_controller(front or {}) else None,
         "ingresses": next((one for one in unlisted if one.namespace), None),
         "rivals": next((one for one in unlisted if ingress and not one.namespace), None),
@@ -365,7 +367,7 @@ def read_way(cluster: Cluster, namespace: str, options: t.Mapping[str, t.Any]) -
             "unaddressed": _unaddressed(*named) if url and not asked.addresses else {},
             **around(
                 *(asked_first, receiving, service, front, reached, controller, found.listening),
-                there_too(front or {}, led_to, others),
+                there_too(front or {}, led_to, others, routes, gateways),
             ),
             "omitted": _omitted(controller.omitted),
             "ingresses": elsewhere(front or {}, led_to, others),

@@ -174,13 +174,13 @@ bypass:
       O(service) the node port on three nodes, and behind O(ingress) five places where it is reached
       by itself, those at ports that the rules send to first.
     - Of what stands in front the addresses, three hosts of its rules and three paths of those that
-      lead to O(service), two more of each of other Ingresses there that lead to the same pods, and
-      sixteen places where it is told to listen.
+      lead to O(service), three more of each of what else leads to the same pods there, and sixteen
+      places where it is told to listen.
     - Of the other Services of O(namespace) that select pods of O(service) three places and three
       node ports, where they may be listed. Of the controller of O(ingress) twelve node ports, on
-      three nodes with public addresses and on three without, five ports at other addresses of the
-      nodes that its status names, and five places of its Services; C(omitted) has those of which
-      there is more.
+      three nodes with public addresses and on three without, five ports at other addresses of three
+      nodes that its status names, host ports of its pods on as many, two pods, and five places of
+      its Services; C(omitted) has those of which there is more.
     - Three other Ingresses that lead to these pods at an address of their own stand in
       C(ingresses), and three HTTPRoutes in C(routes). What was not looked for since it may not be,
       stands in C(unread).

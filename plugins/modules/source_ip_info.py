@@ -293,8 +293,8 @@ options:
           controller:
             description: Services of the Ingress' controller, for O(bypass.controller).
             type: str
-          controller_nodes:
-            description: Its pods, without which the nodes that answer for it aren't known.
+          controller_pods:
+            description: Its pods, without which its other Services and nodes aren't known.
             type: str
           ingresses:
             description: Other Ingresses that lead to the same pods, for O(bypass.ingresses).

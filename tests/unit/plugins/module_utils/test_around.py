@@ -81,6 +81,11 @@ _BESIDE = ingress_at("beside", a_rule("b.example", ("/b", "Prefix", "own")))
             },
             (["a.example", "b.example"], ["/a", "/b"], ["http:8080", "https:8080"]),
         ),
+        # To another Service of the same pods, which can be headless
+        (
+            ingress_at("beside", a_rule("b.example", ("/b", "Prefix", "sibling"))),
+            (["a.example", "b.example"], ["/a", "/b"], []),
+        ),
         # To other Services, elsewhere, or in another namespace
         (ingress_at("beside", a_rule("b.example", ("/b", "Prefix", "else"))), None),
         (ingress_at("beside", a_rule("b.example", ("/b", "Prefix", "own")), **_AWAY), None),
@@ -90,7 +95,7 @@ _BESIDE = ingress_at("beside", a_rule("b.example", ("/b", "Prefix", "own")))
             ingress_at(
                 "beside", *(a_rule(f"{n}.example", (f"/{n}", "Prefix", "own")) for n in "bcd")
             ),
-            (["a.example", "b.example", "c.example"], ["/a", "/b", "/c"], []),
+            ([f"{n}.example" for n in "abcd"], [f"/{n}" for n in "abcd"], []),
         ),
     ],
 )
@@ -100,8 +105,9 @@ def test_what_another_ingress_at_the_same_address_leads_to_the_same_pods_is_aske
     """What admits the proxy in front alone can be told of one Ingress and not of the other."""
     service = {"metadata": {"name": "own", "namespace": "echo"}}
     front = {**ingress_at("own", a_rule("a.example", ("/a", "Prefix", "own"))), "kind": "Ingress"}
-    beside_it = there_too(front, [service], [front, other])
-    bypass = around([], [], service, front, ingresses=beside_it)
+    sibling = {"metadata": {"name": "sibling", "namespace": "echo"}}
+    there = there_too(front, [service, sibling], [front, other], [], [])
+    bypass = around([], [], service, front, there=there)
     told = (bypass["hosts"], bypass["paths"], bypass["listeners"])
     assert told == (found or (["a.example"], ["/a"], []))
 
@@ -179,6 +185,25 @@ def test_routes_that_lead_to_the_same_pods(
     services = [{"metadata": {"name": name}} for name in ("own", "beside")]
     found = by_gateway(OWN, services, leading_to(services, [route]), [gateway])
     assert found == ({} if command is None else {"echo/new": command})
+
+
+def test_what_else_one_proxy_leads_to_the_same_pods_is_asked_for() -> None:
+    """By a Gateway at the same address, as Traefik serves both, and by other rules of the front."""
+    service, sibling = (
+        {"metadata": {"name": name, "namespace": "echo"}} for name in ("own", "beside")
+    )
+    rules = a_rule("a.example", ("/", "Prefix", "own"), ("/s", "Prefix", "beside"))
+    front = {**ingress_at("own", rules), "kind": "Ingress"}
+    route = _route(_TO_OWN, match=_PREFIX, hostnames=["r.example"])
+    listener = {**_HTTP, "port": 8080}
+    for address, told in (
+        ("198.51.100.1", (["a.example", "r.example"], ["/", "/x", "/s"], ["http:8080"])),
+        ("198.51.100.2", (["a.example"], ["/", "/s"], [])),
+    ):
+        gateways = [_gateway(listener, address=address)]
+        there = there_too(front, [service, sibling], [front], [route], gateways)
+        bypass = around([], [], service, front, there=there)
+        assert (bypass["hosts"], bypass["paths"], bypass["listeners"]) == told
 
 
 def _node(**kinds: list[str]) -> dict[str, Any]:

@@ -190,8 +190,39 @@ def test_where_the_controller_is_asked() -> None:
     assert _asked(nodes, front) == [f"203.0.113.5:{port}" for port in (80, 443)]
     assert _asked(nodes, {**front, "spec": {"ingressClassName": "qcloud"}}) == []
     listening = _exposed("entry", {"port": 8443}, at="10.0.0.5")
-    places = [f"203.0.113.5:{port}" for port in (8443, 80, 443)]
+    places = [f"203.0.113.5:{port}" for port in (80, 443, 8443)]
     assert _asked(nodes, front, listening) == places
+    # What others listen at there takes no place of these.
+    broker = _exposed("broker", *({"port": 1883 + n} for n in range(9)), at="10.0.0.5")
+    found = _asked(nodes, front, broker)
+    assert found == [f"203.0.113.5:{port}" for port in (80, 443, 1883, 1884, 1885)]
+
+
+def test_of_the_nodes_that_the_status_names_those_with_other_addresses_are_asked() -> None:
+    nodes = [_called(f"n{n}", _node(InternalIP=[f"10.0.0.{n}"])) for n in range(1, 5)]
+    nodes += [_called("n5", _node(InternalIP=["10.0.0.5"], ExternalIP=["203.0.113.5"]))]
+    front = ingress_at("own", address="10.0.0.1")
+    front["status"]["loadBalancer"]["ingress"] += [{"ip": f"10.0.0.{n}"} for n in range(2, 6)]
+    assert _asked(nodes, front) == ["203.0.113.5:80", "203.0.113.5:443"]
+
+
+def test_the_controllers_own_pods_are_asked() -> None:
+    """By host ports at each address of their nodes, and where the network leads to pods."""
+    entry = _exposed("entry", {"port": 80, "targetPort": "http"}, at="198.51.100.1")
+    entry["spec"]["selector"] = {"app": "entry"}
+    nodes = [
+        _called("n1", _node(InternalIP=["10.0.0.1"], ExternalIP=["203.0.113.1"])),
+        _called("n2", _node(InternalIP=["10.0.0.2"])),
+    ]
+    pod = _on("n1", "entry")
+    web_port = {"name": "http", "containerPort": 8080, "hostPort": 81}
+    other = {"name": "metrics", "containerPort": 9090, "hostPort": 9090}
+    pod["spec"]["containers"] = [{"ports": [web_port, other]}]
+    pod["status"]["podIPs"] = [{"ip": "10.1.0.7"}]
+    found = _asked(nodes, ingress_at("own"), entry, pods=[pod])
+    assert found == ["203.0.113.1:81", "10.0.0.1:81", "10.1.0.7:8080"]
+    pod["status"]["phase"] = "Failed"
+    assert _asked(nodes, ingress_at("own"), entry, pods=[pod]) == []
 
 
 def test_a_node_may_have_another_address_of_another_family() -> None:

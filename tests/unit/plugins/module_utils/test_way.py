@@ -382,7 +382,7 @@ def test_without_the_nodes_another_services_node_port_may_be_at_any_address(node
 @pytest.mark.parametrize(
     ("count", "policy", "refused", "unread"),
     [
-        (4, "Local", ["/api/v1/pods"], ["controller_nodes"]),
+        (4, "Local", ["/api/v1/pods"], ["controller_pods"]),
         (4, "Local", [], []),
         (4, "Cluster", ["/api/v1/pods"], []),
         # Each is asked.
@@ -404,6 +404,13 @@ def test_without_its_pods_it_is_not_known_which_nodes_answer_for_the_controller(
     forbidden = {path: _forbidden(path) for path in refused}
     way = read_way(Answering({**ANSWERS, **lists, **forbidden}), "ns", OPTIONS)
     assert [*way["bypass"]["unread"]] == unread
+
+
+def test_without_its_pods_the_controllers_other_services_are_not_known() -> None:
+    entry = {**ENTRY, "status": FRONT["status"]}
+    lists = {EVERYWHERE: {"items": [KEPT, OWN, entry]}, "/api/v1/pods": _forbidden("/api/v1/pods")}
+    way = read_way(Answering({**ANSWERS, **lists}), "ns", OPTIONS)
+    assert [*way["bypass"]["unread"]] == ["controller_pods"]
 
 
 def test_what_leads_to_the_controller_and_is_not_asked_comes_with_the_command_that_shows_it() -> (

@@ -8,6 +8,7 @@ import json
 import os
 import random
 import socket
+import ssl
 import subprocess
 import sys
 import threading
@@ -1365,6 +1366,29 @@ def test_a_node_port_of_the_ingress_controller(
     assert by_service["code"] == expected, by_service["reason"]
     ways = {(entry["way"], entry["tls"]) for entry in result["bypass"]}
     assert ways == ({("controller", False), ("controller", True)} if place == "vpc" else set())
+
+
+def test_a_load_balancer_that_admits_by_the_name_in_tls_alone(tmp_path: Path) -> None:
+    """One wants a certificate of the client by that name, and goes by Host for all else."""
+    file = certificate(tmp_path, "app.example.com")
+    tls = server_tls(file)
+
+    def admit(_socket: Any, name: str | None, _context: Any) -> int | None:
+        return ssl.ALERT_DESCRIPTION_ACCESS_DENIED if name == "app.example.com" else None
+
+    tls.sni_callback = admit
+    with (
+        Server(proxied("append", f"{CLIENT}, {CDN}")) as front,
+        Server(only_for("app.example.com", echo(None)), tls=tls, address=(OWN, 0)) as balancer,
+    ):
+        target = {"url": f"http://app.example.com:{front.port}/", "connect_to": front.authority}
+        bypass = {
+            "load_balancer": [OWN],
+            "listeners": [f"https:{balancer.port}"],
+            "hosts": ["other.example.com"],
+        }
+        result = probe(targets=[target], **{**PAST, "bypass": bypass, "timeout": 2})
+    assert result["code"] == "V103", result["reason"]
 
 
 @pytest.mark.parametrize("known", ["a.example", "b.example"])
