@@ -128,7 +128,10 @@ def controller_of(
     ]
     every = sorted([*known.values(), *likely], key=lambda one: not web(one))
     node_ports_of = each_once(
-        [(one, port) for port in _node_ports(one)[: None if one not in likely else _OF_LIKELY]]
+        [
+            (one, port)
+            for port in _node_ports(one)[: None if full_name(one) in known else _OF_LIKELY]
+        ]
         for one in every
     )
     aside = each_once([(one, place) for place in by_itself(one, (), own)] for one in known.values())
@@ -138,13 +141,12 @@ def controller_of(
     order = {full_name(one): _by_use(nodes, _behind(one, pods), named) for one, _port in asked}
     entries = [Entry(port, order[full_name(one)]) for one, port in asked]
     left = [one for one, _more in (*node_ports_of[_ENTRIES:], *aside[_ASIDE:])]
+    places = _places(front, listening, entries, its_nodes, ports)
+    places += _at_own_pods(filter(web, known.values()), nodes, pods)
     return Controller(
         listening,
         entries,
-        [
-            *_places(front, listening, entries, its_nodes, ports),
-            *_at_own_pods([one for one in known.values() if web(one)], nodes, pods),
-        ],
+        [*dict.fromkeys(places)],
         [place for _one, place in aside[:_ASIDE]],
         [*dict.fromkeys(map(full_name, left))],
         any(map(_is_local, (one for one, _port in node_ports_of))),
@@ -207,13 +209,9 @@ def _places(
         for place in at_nodes([*map(kind, one.nodes)], [one.port], ())
     ]
     return [
-        *dict.fromkeys(
-            [
-                *(f"{bracketed(address)}:{one.port}" for address in told for one in entries),
-                *(f"{bracketed(address)}:{port}" for address in further for port in ports),
-                *at_others,
-            ]
-        )
+        *(f"{bracketed(address)}:{one.port}" for address in told for one in entries),
+        *(f"{bracketed(address)}:{port}" for address in further for port in ports),
+        *at_others,
     ]
 
 

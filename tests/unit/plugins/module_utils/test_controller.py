@@ -221,6 +221,9 @@ def test_the_controllers_own_pods_are_asked() -> None:
     pod["status"]["podIPs"] = [{"ip": "10.1.0.7"}]
     found = _asked(nodes, ingress_at("own"), entry, pods=[pod])
     assert found == ["203.0.113.1:81", "10.0.0.1:81", "10.1.0.7:8080"]
+    # Two Services of the same pods lead there once.
+    twin = {**entry, "metadata": {"name": "twin", "namespace": "in"}}
+    assert _asked(nodes, ingress_at("own"), entry, twin, pods=[pod]) == found
     pod["status"]["phase"] = "Failed"
     assert _asked(nodes, ingress_at("own"), entry, pods=[pod]) == []
 
