@@ -200,10 +200,15 @@ def _places(ingress: Object, names: t.Collection[str]) -> list[tuple[str, str]]:
 
 
 def elsewhere(
-    front: Object, services: t.Iterable[Object], ingresses: t.Iterable[Object]
+    front: Object,
+    services: t.Iterable[Object],
+    ingresses: t.Iterable[Object],
+    asked: t.Mapping[str, t.Container[str]],
 ) -> dict[str, str]:
     """Namespace and name of other Ingresses that lead to one of the Services at an address that is
-    none of this one's, to the command that asks there.
+    none of this one's, or there by a host or path that isn't asked for, to the command that does.
+
+    ``asked``: as :func:`around` gives it.
     """
     names = {*map(name_of, services)}
     own = spelled(addresses(front))
@@ -211,10 +216,23 @@ def elsewhere(
     for one in _other_ingresses(front, ingresses):
         led = _places(one, names)
         others = [address for address in addresses(one) if not own & spelled([address])]
+        left = [place for place in led if not _is_asked(*place, asked)]
         if led and others:
             host, path = led[0]
             found[full_name(one)] = _asking(others[0], host, path, listeners(one, host)[0])
+        elif left and addresses(one):
+            host, path = left[0]
+            at = addresses(one)[0]
+            found[full_name(one)] = _asking(at, _one_of(host), path, listeners(one, host)[0])
     return dict(sorted(found.items())[:OTHERS])
+
+
+def _is_asked(host: str, path: str, asked: t.Mapping[str, t.Container[str]]) -> bool:
+    """Whether a rule's host and path are asked for; without a host any is."""
+    called, begins = _called([host] if host else []), literal_paths([path])
+    return all(one in asked["hosts"] for one in called) and all(
+        one in asked["paths"] for one in begins
+    )
 
 
 def _asking(address: str, host: str, path: str, listener: Listener) -> str:

@@ -630,7 +630,8 @@ WARNINGS_ZH: Mapping[str, str] = {
         "只有 {name}，它可能就是前面的代理：没有测试是否能绕过它"
     ),
     "ingress": (
-        "Ingress {name} 以自己的地址通向同样的 Pod，没有询问那里：本结论不涉及从那里来的客户端。"
+        "Ingress {name} 以自己的地址、主机名或路径通向同样的 Pod，没有询问那里："
+        "本结论不涉及从那里来的客户端。"
         "下一步：{command}"
     ),
     "route": (

@@ -900,8 +900,8 @@ WARNINGS: Mapping[str, str] = {
         "tested"
     ),
     "ingress": (
-        "Ingress {name} leads to the same pods at an address of its own, which was not asked: this "
-        "verdict doesn't speak of clients who come that way. Next: {command}"
+        "Ingress {name} leads to the same pods by an address, host or path of its own, which was "
+        "not asked: this verdict doesn't speak of clients who come that way. Next: {command}"
     ),
     "route": (
         "HTTPRoute {name} leads to the same pods through a Gateway at an address of its own, which "

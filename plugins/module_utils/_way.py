@@ -341,6 +341,10 @@ def read_way(cluster: Cluster, namespace: str, options: t.Mapping[str, t.Any]) -
     reachable = front and (not url or may_listen(front, service, url))
     asked_first = by_use(nodes, pods, ready)
     receiving = [pod for pod in pods if pod["metadata"]["name"] in ready]
+    bypass = around(
+        *(asked_first, receiving, service, front, reached, controller, found.listening),
+        there_too(front or {}, led_to, others, routes, gateways),
+    )
     return {
         "asked": {"namespace": namespace, **{one: options[one] or "" for one in OPTIONS}},
         "found": front is not None,
@@ -365,12 +369,9 @@ def read_way(cluster: Cluster, namespace: str, options: t.Mapping[str, t.Any]) -
         "cluster_addresses": known,
         "bypass": {
             "unaddressed": _unaddressed(*named) if url and not asked.addresses else {},
-            **around(
-                *(asked_first, receiving, service, front, reached, controller, found.listening),
-                there_too(front or {}, led_to, others, routes, gateways),
-            ),
+            **bypass,
             "omitted": _omitted(controller.omitted),
-            "ingresses": elsewhere(front or {}, led_to, others),
+            "ingresses": elsewhere(front or {}, led_to, others, bypass),
             "routes": by_gateway(front or {}, led_to, routes, gateways),
             "unread": unread,
         },

@@ -259,8 +259,9 @@ options:
         elements: str
       ingresses:
         description:
-          - Other Ingresses that lead to the same pods at addresses of their own, each with the
-            command that asks there. They are not asked, and RV(warnings_found) names them.
+          - Other Ingresses that lead to the same pods by addresses, hosts or paths of their own,
+            each with the command that asks there. They are not asked, and RV(warnings_found) names
+            them.
         type: dict
       routes:
         description:

@@ -59,8 +59,32 @@ def test_other_ingresses_that_lead_to_the_same_pods(
 ) -> None:
     services = [{"metadata": {"name": name}} for name in ("own", "beside")]
     # Of a list none has its kind.
-    found = elsewhere({**OWN, "kind": "Ingress"}, services, [OWN, other])
+    asked = {"hosts": [], "paths": ["/"]}
+    found = elsewhere({**OWN, "kind": "Ingress"}, services, [OWN, other], asked)
     assert found == ({} if command is None else {"echo/old": command})
+
+
+_HERE = "ansible-playbook kestrel.real_ip.verify -e real_ip_url=http://198.51.100.1/"
+
+
+@pytest.mark.parametrize(
+    ("place", "command"),
+    [
+        (("a.example", "/a"), None),
+        (("", "/a"), None),
+        (("*.example", "/a"), f"{_HERE}a -e real_ip_host=real-ip.example"),
+        (("b.example", "/a"), f"{_HERE}a -e real_ip_host=b.example"),
+        (("a.example", "/b"), f"{_HERE}b -e real_ip_host=a.example"),
+    ],
+)
+def test_what_another_ingress_at_the_same_address_has_that_is_not_asked_for_is_told(
+    place: tuple[str, str], command: str | None
+) -> None:
+    other = ingress_at("other", a_rule(place[0], (place[1], "Prefix", "own")))
+    asked = {"hosts": ["a.example"], "paths": ["/a"]}
+    service = {"metadata": {"name": "own"}}
+    found = elsewhere({**OWN, "kind": "Ingress"}, [service], [OWN, other], asked)
+    assert found == ({} if command is None else {"echo/other": command})
 
 
 _BESIDE = ingress_at("beside", a_rule("b.example", ("/b", "Prefix", "own")))

@@ -127,7 +127,7 @@ def test_what_leads_to_the_same_pods_and_was_not_asked_is_a_warning() -> None:
         assert probe(**asked, bypass={})["warnings_found"] == []
         both = probe(**asked, bypass={"ingresses": others, "routes": others})
     [told] = result["warnings_found"]
-    assert told.startswith("Ingress echo/old leads to the same pods at an address of its own")
+    assert told.startswith("Ingress echo/old leads to the same pods by an address, host")
     assert told.endswith(f"Next: {others['echo/old']}")
     [first, second] = both["warnings_found"]
     assert first == told
