@@ -186,7 +186,7 @@ def test_another_ingress_of_the_same_pods_is_told(deployed: Playbooks) -> None:
         deployed.kubectl("delete", *other)
     assert run.verdict == "preserved", run.output
     told = " ".join(run.output.split())
-    assert f"warning Ingress {NAMESPACE}/old leads to the same pods at an address" in told
+    assert f"warning Ingress {NAMESPACE}/old leads to the same pods by an address" in told
     assert "playbooks/verify.yml -e real_ip_url=http://198.51.100.200/" in told
     assert "/old leads" not in deployed.run("verify", *MINE).output
 
