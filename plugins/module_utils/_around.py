@@ -171,18 +171,22 @@ def there_too(
     own rules, those of other Ingresses, and HTTPRoutes, since one proxy can serve both.
     """
     own, names = spelled(addresses(front)), {*map(name_of, services)}
-    others = [one for one in _other_ingresses(front, ingresses) if own & spelled(addresses(one))]
-    others = [one for one in others if _places(one, names)]
+    known = {full_name(one): one for one in gateways}
+    led = [
+        (one, _places(one, names))
+        for one in _other_ingresses(front, ingresses)
+        if own & spelled(addresses(one))
+    ]
     routed = [
         (_place_of(route, rule), listener)
         for route in routes
-        for address, listener in _entrances(route, {full_name(one): one for one in gateways})
+        for address, listener in _entrances(route, known)
         if own & spelled([address])
         for rule in _rules_to(route, names)
     ]
-    places = [place for one in others for place in _places(one, names)]
+    places = [place for _one, its in led for place in its]
     places += [place for place, _listener in routed]
-    listening = [*chain.from_iterable(map(every_listener, others))]
+    listening = [*chain.from_iterable(every_listener(one) for one, its in led if its)]
     listening += [listener for _place, listener in routed]
     return There([*places, *_places(front, names)], listening)
 

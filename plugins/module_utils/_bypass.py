@@ -470,9 +470,12 @@ def _own_answers(
     )
 
 
-def _answers(station: Station, question: Question) -> bool:
-    honest, forged = _own_answers(station, question)
+def _is_answered(honest: Sequence[Sample], forged: Sequence[tuple[Forgery, Sample]]) -> bool:
     return any(map(is_answer, [*honest, *(sample for _forgery, sample in forged)]))
+
+
+def _answers(station: Station, question: Question) -> bool:
+    return _is_answered(*_own_answers(station, question))
 
 
 def place_of(way: Way) -> tuple[str, int]:
@@ -507,8 +510,9 @@ def _outcome(
     question = way.target.question
     strategy = question.strategy
     for station in stations:
-        reachable = _answers(station, question) or reachable
-        code, facts = deceived(strategy, *_own_answers(station, question)) or ("", {})
+        own = _own_answers(station, question)
+        reachable = _is_answered(*own) or reachable
+        code, facts = deceived(strategy, *own) or ("", {})
         # Only a forged value: that without its proxy the list is shorter deceives nobody.
         if code in ("V101", "V104"):
             return True, {**facts, "around": station.path, "where": strategy.where}

@@ -64,6 +64,8 @@ _ENTRIES = 12
 _ASIDE = 5
 _OF_LIKELY = 2
 _PORTS = 5
+#: The addresses of a node that everybody gets to go before the others.
+_KINDS = (open_to_all, internal)
 
 
 class Entry(t.NamedTuple):
@@ -115,7 +117,7 @@ def controller_of(
         return NO_CONTROLLER
     own, own_apps = spelled(addresses(front)), {*map(full_name, led_to)}
     candidates = [one for one in services if full_name(one) not in own_apps]
-    listening = [one for one in candidates if is_at(one, front)]
+    listening = [one for one in candidates if is_at(one, own)]
     beside_them = (beside(one, candidates, _behind(one, pods)) for one in listening)
     known = {full_name(one): one for one in chain(listening, *beside_them)}
     apps = {*chain.from_iterable(map(_backends, ingresses))}
@@ -201,10 +203,9 @@ def _places(
         [one for one in every_address(node) if not own & spelled([one])] for node in its_nodes
     ]
     further = chain.from_iterable([*filter(None, others)][:NODES])
-    kinds = (open_to_all, internal)
     at_others = [
         place
-        for kind in kinds
+        for kind in _KINDS
         for one in entries
         for place in at_nodes([*map(kind, one.nodes)], [one.port], ())
     ]
@@ -225,22 +226,17 @@ def _at_own_pods(
     for service in services:
         own = [pod for pod in _behind(service, pods) if not has_ended(pod)]
         for port in web(service):
-            numbers = {pod_target for pod in own for pod_target in targets_of(pod, port)}
-            used = [
-                (pod, one["hostPort"])
-                for pod in own
-                for one in container_ports(pod)
-                if one.get("hostPort") and one["containerPort"] in numbers
-            ]
-            names = {pod["spec"].get("nodeName"): number for pod, number in used}
-            its = [node for node in nodes if name_of(node) in names]
-            for kind in (open_to_all, internal):
-                some = [node for node in its if kind(node)][:NODES]
-                found += [
-                    f"{bracketed(address)}:{names[name_of(node)]}"
-                    for node in some
-                    for address in kind(node)
-                ]
+            numbers = {number for pod in own for number in targets_of(pod, port)}
+            users: dict[int, list[Object]] = {}
+            for pod in own:
+                for one in container_ports(pod):
+                    if one.get("hostPort") and one["containerPort"] in numbers:
+                        users.setdefault(one["hostPort"], []).append(pod)
+            for number, its in users.items():
+                names = used_nodes(its)
+                there = [node for node in nodes if name_of(node) in names]
+                for kind in _KINDS:
+                    found += at_nodes([*map(kind, there)], [number], ())
             found += at_pods(own, [port])
     return found
 

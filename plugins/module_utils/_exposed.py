@@ -72,12 +72,11 @@ def led_by_nodes(services: t.Iterable[Object]) -> list[Object]:
     ]
 
 
-def is_at(service: Object, front: Object) -> bool:
-    """Whether a Service has an address of the front's status. Without a load balancer, that can
-    have the address that is the cluster's own.
+def is_at(service: Object, places: set[str]) -> bool:
+    """Whether a Service has one of the addresses of a status, as :func:`spelled` gives them. One
+    without a load balancer has those that are the cluster's own.
     """
-    own = spelled([*addresses(service), *of_services([service])])
-    return bool(spelled(addresses(front)) & own)
+    return bool(places & spelled([*addresses(service), *of_services([service])]))
 
 
 def node_port(service: Object, rules: t.Iterable[Object] = ()) -> list[int]:

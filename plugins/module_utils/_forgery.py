@@ -395,8 +395,8 @@ def beside(header: str | None, seen: Sequence[str], told: Sequence[str]) -> tupl
     With addresses beside the one that is ``seen``, by each answer, since some networks are served
     only, by what a client writes; behind the one that is, since that may be looked for in a list;
     and from addresses of proxies, since these alone may be admitted by the PROXY protocol, or by a
-    header. ``told``: text with those that were probed, with those in
-    the header lines of the answers, and with their peers.
+    header. ``told``: text with those that were probed, with those in the header lines of the
+    answers, and with their peers.
     """
     names = _names(header)
     read = names[(header or DEFAULT_HEADER).lower()]
