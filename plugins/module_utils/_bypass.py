@@ -83,9 +83,11 @@ class Around(NamedTuple):
     ``tls``: that accepts any certificate, since who walks around doesn't mind; ``unread``: names in
     UNSOUGHT of what was not looked for, to the command that gives the right for it; ``ingresses``:
     others that lead to the same pods at addresses of their own, to the command that asks there;
-    ``routes``: likewise HTTPRoutes with Gateways; ``unaddressed``: what has the load balancer and
-    tells no address of it, to the command that shows it; ``omitted``: likewise what has more places
-    of the controller than are asked.
+    ``routes``: likewise HTTPRoutes with Gateways; ``alongside``: what leads to them at the load
+    balancer's own address, likewise; ``beyond``: likewise what has the load balancer and more rules
+    than are asked for; ``unaddressed``: what has the load balancer and tells no
+    address of it, to the command that shows it; ``omitted``: likewise what leads past it by more
+    places than are asked.
     """
 
     node_ports: Sequence[tuple[str, int]] = ()
@@ -103,6 +105,8 @@ class Around(NamedTuple):
     unread: Mapping[str, str] = {}
     ingresses: Mapping[str, str] = {}
     routes: Mapping[str, str] = {}
+    alongside: Mapping[str, str] = {}
+    beyond: Mapping[str, str] = {}
     unaddressed: Mapping[str, str] = {}
     omitted: Mapping[str, str] = {}
 
@@ -621,12 +625,18 @@ def not_looked_for(around: Around, coverage: str) -> list[str]:
     ]
 
 
-def not_asked(around: Around) -> list[str]:
+def not_asked(around: Around, entries: Iterable[Result]) -> list[str]:
     """A sentence for each other Ingress or HTTPRoute that leads to the same pods: it is not on the
-    probed way, and has a controller and a verdict of its own. And one for what stands in front and
-    tells no address where it could be asked, or has more than are asked.
+    probed way, and has a verdict of its own; where the load balancer was asked past what stands in
+    front, one at its own address was asked for. And one for what stands in front and tells no
+    address where it could be asked, or has more than are asked.
+
+    ``entries``: what :func:`judge` made of the ways.
     """
+    was_asked = any(one["way"] == "load_balancer" for one in entries)
     kinds = {
+        "alongside": {} if was_asked else around.alongside,
+        "beyond": around.beyond if was_asked else {},
         "ingress": around.ingresses,
         "route": around.routes,
         "unaddressed": around.unaddressed,

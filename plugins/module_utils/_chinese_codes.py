@@ -638,13 +638,18 @@ WARNINGS_ZH: Mapping[str, str] = {
         "HTTPRoute {name} 经由有自己地址的 Gateway 通向同样的 Pod，没有询问那里：本结论不涉及从那里"
         "来的客户端。下一步：{command}"
     ),
+    "alongside": (
+        "{name} 在同一个负载均衡上以自己的规则通向同样的 Pod，没有按这些规则询问："
+        "本结论不涉及从那里来的客户端。下一步：{command}"
+    ),
+    "beyond": (
+        "{name} 通向同样的 Pod 的主机名、路径或模式，多于绕过负载均衡前面的组件时所询问的。"
+        "下一步：{command}"
+    ),
     "unaddressed": (
         "{name} 没有给出其负载均衡的地址，因此没有查找绕过它前面组件的途径。下一步：{command}"
     ),
-    "omitted": (
-        "{name} 可能也通向 Ingress 的控制器，有的节点端口或地址没有询问是否能由此绕过它之前的组件。"
-        "下一步：{command}"
-    ),
+    "omitted": ("{name} 可能也绕过前面的组件，它的节点端口或地址多于所询问的。下一步：{command}"),
     "node_port": (
         "{address} 不经过负载均衡就能应答（从 {place} 看）：能访问它的人可以自己写入所有请求头。"
         "非直连的 CLB 需要对客户端放通节点端口"

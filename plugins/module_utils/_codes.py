@@ -907,13 +907,22 @@ WARNINGS: Mapping[str, str] = {
         "HTTPRoute {name} leads to the same pods through a Gateway at an address of its own, which "
         "was not asked: this verdict doesn't speak of clients who come that way. Next: {command}"
     ),
+    "alongside": (
+        "{name} leads to the same pods as well, at the same load balancer by rules of its own, "
+        "which were not asked for: this verdict doesn't speak of clients who come that way. Next: "
+        "{command}"
+    ),
+    "beyond": (
+        "{name} leads to the same pods by more hosts or paths, or patterns, than the load balancer "
+        "was asked for past what stands in front of it. Next: {command}"
+    ),
     "unaddressed": (
         "{name} tells no address of its load balancer, so that a way around what stands in front "
         "of it was not looked for. Next: {command}"
     ),
     "omitted": (
-        "{name} may lead to the Ingress' controller as well, by node ports or addresses that were "
-        "not asked for a way around what stands in front of it. Next: {command}"
+        "{name} may lead past what stands in front as well, by more node ports or addresses than "
+        "were asked. Next: {command}"
     ),
     "unsought": (
         "{what} was not looked for: this account may not list all {resource}. Next: {command}"

@@ -106,8 +106,9 @@ def controller_of(
     ports: t.Iterable[int] = (),
 ) -> Controller:
     """What leads to the controller of an Ingress. Where no Service for the web is at the Ingress'
-    address, or a node is, as on premises, that may be each that has node ports for the web. TKE's
-    load balancers are no pods of the cluster.
+    address, or a node is, as on premises or where the Ingress was told the address of what stands
+    in front, that may be each that has node ports for the web, or a load balancer. TKE's load
+    balancers are no pods of the cluster.
 
     ``nodes``, ``pods``: all that may be read; ``led_to``: Services of the pods behind the Ingress,
     which are none of these; those that any of the other ``ingresses`` leads to are likely none;
@@ -136,7 +137,9 @@ def controller_of(
         ]
         for one in every
     )
-    aside = each_once([(one, place) for place in by_itself(one, (), own)] for one in known.values())
+    rows = [[(one, place) for place in by_itself(one, (), own)] for one in known.values()]
+    maybe = [[(one, place) for place in by_itself(_for_web(one), ())] for one in likely]
+    aside = [*each_once(rows), *each_once(maybe)]
     # Of a large cluster's nodes and pods only those of what is asked are gone through.
     its_nodes = [node for node in nodes if own & spelled(every_address(node))]
     named, asked = {*map(name_of, its_nodes)}, node_ports_of[:_ENTRIES]
@@ -242,8 +245,15 @@ def _at_own_pods(
 
 
 def _may_be_controllers(service: Object, apps: t.Container[str]) -> bool:
-    """Whether a Service has node ports for the web, and is likely no application's."""
-    return len(node_ports(web(service))) > (1 if full_name(service) in apps else 0)
+    """Whether a Service is reached at ports for the web, and is likely no application's."""
+    ports = web(service)
+    reached = ports if by_itself(service, ()) else node_ports(ports)
+    return len(reached) > (1 if full_name(service) in apps else 0)
+
+
+def _for_web(service: Object) -> Object:
+    """A Service with its ports for HTTP and HTTPS alone."""
+    return {**service, "spec": {**service["spec"], "ports": web(service)}}
 
 
 def is_tkes(front: Object) -> bool:

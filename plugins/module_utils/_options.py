@@ -635,6 +635,8 @@ def _around(given: Params) -> Around:
         unread=_unread(given),
         ingresses=_commands(given.get("ingresses")),
         routes=_commands(given.get("routes")),
+        alongside=_commands(given.get("alongside")),
+        beyond=_commands(given.get("beyond")),
         unaddressed=_commands(given.get("unaddressed")),
         omitted=_commands(given.get("omitted")),
     )

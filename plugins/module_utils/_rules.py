@@ -37,6 +37,14 @@ _PATTERN_MARK = "/~"
 _OTHER_MARK = "konghq.com/regex-prefix"
 #: Annotations, whatever stands before the slash, with which each path is a pattern
 _PATTERNED = ("path-regex", "rewrite-target", "use-regex")
+#: Types of paths that are none, of Ingresses and of HTTPRoutes
+_WHOLE = ("Exact", "Prefix", "PathPrefix")
+#: What can be asked for as it stands, and that nobody takes for a pattern
+_PLAIN = re.compile(r"/[^*?()\[\]{}|^\\\x00- #\x7f-\U0010ffff]*")
+#: As far as a pattern is none; to nginx a dot at an end is no part of a path
+_UP_TO_PATTERN = re.compile(r"/([^.*+?()\[\]{}|^$\\\x00- #\x7f-\U0010ffff]|\.(?![*+?{]))*")
+#: Ends of a pattern that need nothing more than what stands before them
+_NEEDS_NOTHING = re.compile(r"(\(/\|\$\)|\([^()]*\)[?*]|\(\.\*\)|\.\*|\(\)|[*?+$])*")
 
 
 def entries_to(service: Object | None, rules: t.Iterable[Object]) -> t.Iterator[Object]:
@@ -48,14 +56,43 @@ def entries_to(service: Object | None, rules: t.Iterable[Object]) -> t.Iterator[
                 yield entry
 
 
-def paths_to(service: Object | None, rules: t.Iterable[Object]) -> list[str]:
-    return literal_paths(str(entry.get("path") or "/") for entry in entries_to(service, rules))
+class Begun(t.NamedTuple):
+    """What can be asked for of a rule's path, and whether the rule takes that."""
+
+    path: str
+    is_taken: bool
 
 
-def literal_paths(told: t.Iterable[str]) -> list[str]:
-    """With what paths of rules begin that can be asked for, each once."""
-    found = [_LITERAL.match(re.sub(f"^{_PATTERN_MARK}(?=/)", "", one)) for one in told]
-    return [*dict.fromkeys(match[0] for match in found if match)]
+def begun(path: str, kind: str, is_patterned: bool = False) -> Begun:
+    """Of a rule's path, of this pathType, whole or as far as it is no pattern. ``is_patterned``:
+    whether the controller was told that each is one.
+    """
+    plain = kind in _WHOLE and not is_patterned and not path.startswith(f"{_PATTERN_MARK}/")
+    if plain and _PLAIN.fullmatch(path):
+        return Begun(path, True)
+    own = path[len(_PATTERN_MARK) :] if path.startswith(f"{_PATTERN_MARK}/") else path
+    literal = _UP_TO_PATTERN.match(own)
+    if literal is None:
+        return Begun("/", False)
+    return Begun(literal[0], not plain and bool(_NEEDS_NOTHING.fullmatch(own[literal.end() :])))
+
+
+def is_patterned(ingress: Object) -> bool:
+    """Whether each path is a pattern."""
+    return any(key.rpartition("/")[2] in _PATTERNED for key in annotations_of(ingress))
+
+
+def paths_to(service: Object | None, ingress: Object) -> list[str]:
+    """Of the rules' paths that lead to a Service what can be asked for, each once."""
+    every, rules = is_patterned(ingress), ingress.get("spec", {}).get("rules") or []
+    found = (
+        begun(path_of(one), one.get("pathType", ""), every) for one in entries_to(service, rules)
+    )
+    return [*dict.fromkeys(one.path for one in found)]
+
+
+def path_of(entry: Object) -> str:
+    return str(entry.get("path") or "/")
 
 
 def backends(ingress: Object, host: str, path: str, scheme: str = "") -> list[str]:
@@ -294,7 +331,7 @@ def _is_for(ingress: Object, entry: Object, path: str) -> bool:
     own = entry.get("path") or "/"
     marks = {_PATTERN_MARK, annotations.get(_OTHER_MARK) or _PATTERN_MARK}
     patterns = [own[len(mark) :] for mark in marks if own.startswith(f"{mark}/")]
-    if any(key.rpartition("/")[2] in _PATTERNED for key in annotations):
+    if is_patterned(ingress):
         patterns.append(own)
     fits = under(path, own, entry.get("pathType", ""))
     return fits or any(under(path, one, "") for one in patterns) or _is_passed_through(ingress)

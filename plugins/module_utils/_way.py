@@ -21,19 +21,20 @@ from ansible_collections.kestrel.real_ip.plugins.module_utils._addresses import 
     shown_whole,
     unready_pods,
 )
-from ansible_collections.kestrel.real_ip.plugins.module_utils._around import (
-    around,
-    by_gateway,
-    elsewhere,
-    leading_to,
-    there_too,
-)
+from ansible_collections.kestrel.real_ip.plugins.module_utils._around import around
 from ansible_collections.kestrel.real_ip.plugins.module_utils._controller import (
     NO_CONTROLLER,
     controller_of,
     may_have_controller,
 )
 from ansible_collections.kestrel.real_ip.plugins.module_utils._detours import detours, kept_by
+from ansible_collections.kestrel.real_ip.plugins.module_utils._entrances import (
+    Asked,
+    at_front,
+    entrances,
+    leading_to,
+    unasked,
+)
 from ansible_collections.kestrel.real_ip.plugins.module_utils._exposed import (
     NODES,
     OTHERS,
@@ -299,7 +300,7 @@ def read_way(cluster: Cluster, namespace: str, options: t.Mapping[str, t.Any]) -
     known = collect(nodes, every_service, every_pod, [front] if front else [], pods)
     reader.check(nodes, [*(every_pod or []), *pods])
     # Where some aren't known, a node port may be at any address.
-    every = None if _NODES in reader.grants else nodes
+    nodes_known = None if _NODES in reader.grants else nodes
     here, routes_here = (one._replace(namespace=namespace) for one in (_SERVICES, _ROUTES))
     services = reader.services(here) if every_service is None else every_service
     # On layer 4 as well: pods that take the PROXY protocol take it from whoever gets past it.
@@ -341,10 +342,12 @@ def read_way(cluster: Cluster, namespace: str, options: t.Mapping[str, t.Any]) -
     reachable = front and (not url or may_listen(front, service, url))
     asked_first = by_use(nodes, pods, ready)
     receiving = [pod for pod in pods if pod["metadata"]["name"] in ready]
+    every = entrances(front or {}, led_to, others, routes, gateways)
     bypass = around(
         *(asked_first, receiving, service, front, reached, controller, found.listening),
-        there_too(front or {}, led_to, others, routes, gateways),
+        at_front(front or {}, every)[0],
     )
+    past, probed = Asked(bypass["hosts"], bypass["paths"]), Asked(*zip(*asked.places))
     return {
         "asked": {"namespace": namespace, **{one: options[one] or "" for one in OPTIONS}},
         "found": front is not None,
@@ -357,7 +360,7 @@ def read_way(cluster: Cluster, namespace: str, options: t.Mapping[str, t.Any]) -
             else []
         ),
         "url_takers": _union(
-            url_takers(front or {}, service, services, one, every) for one in asked.urls
+            url_takers(front or {}, service, services, one, nodes_known) for one in asked.urls
         ),
         "detours": detours(ingress, service),
         "rivals": _union(rivals(ingress, others, *one) for one in forms if ingress),
@@ -370,9 +373,8 @@ def read_way(cluster: Cluster, namespace: str, options: t.Mapping[str, t.Any]) -
         "bypass": {
             "unaddressed": _unaddressed(*named) if url and not asked.addresses else {},
             **bypass,
-            "omitted": _omitted(controller.omitted),
-            "ingresses": elsewhere(front or {}, led_to, others, bypass),
-            "routes": by_gateway(front or {}, led_to, routes, gateways),
+            "omitted": _omitted(bypass["omitted"]),
+            **unasked(front or {}, every, past, probed),
             "unread": unread,
         },
         "unread": reader.unread,

@@ -181,9 +181,10 @@ bypass:
       three nodes with public addresses and on three without, five ports at other addresses of three
       nodes that its status names, host ports of its pods on as many, two pods, and five places of
       its Services; C(omitted) has those of which there is more.
-    - Three other Ingresses that lead to these pods by an address, host or path of their own stand
-      in C(ingresses), and three HTTPRoutes in C(routes). What was not looked for since it may not
-      be, stands in C(unread).
+    - Three other Ingresses that lead to these pods at an address of their own, or by a host or path
+      that doesn't stand here, are in C(ingresses), three HTTPRoutes in C(routes), and three of both
+      at the same address in C(alongside). C(beyond) has what is in front if that has more rules. What was not looked for since it may not be, is in
+      C(unread).
   returned: success
   type: dict
 unread:

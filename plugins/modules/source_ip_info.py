@@ -268,6 +268,19 @@ options:
           - HTTPRoutes that lead to the same pods through Gateways at addresses of their own,
             likewise.
         type: dict
+      alongside:
+        description:
+          - Other Ingresses and HTTPRoutes that lead to the same pods at an address of the load
+            balancer's, each after its kind, likewise. Where something stands in front and the load
+            balancer is asked directly, they are asked for by O(bypass.hosts) and O(bypass.paths),
+            and not named.
+        type: dict
+      beyond:
+        description:
+          - What has the load balancer and leads to the same pods by rules that O(bypass.hosts) and
+            O(bypass.paths) don't have, likewise. It is named where something stands in front and
+            the load balancer is asked directly.
+        type: dict
       unaddressed:
         description:
           - What has the load balancer and tells no address of it, with the command that shows it.
@@ -276,7 +289,7 @@ options:
         type: dict
       omitted:
         description:
-          - What leads to the controller of the Ingress by more places than stand here, likewise.
+          - What leads past what stands in front by more places than stand here, likewise.
         type: dict
       unread:
         description:
@@ -901,6 +914,8 @@ BYPASS: dict[str, dict[str, Any]] = {
     "ingresses": {"type": "dict"},
     "routes": {"type": "dict"},
     "unaddressed": {"type": "dict"},
+    "alongside": {"type": "dict"},
+    "beyond": {"type": "dict"},
     "omitted": {"type": "dict"},
     "unread": {"type": "dict", "options": {name: {"type": "str"} for name in UNSOUGHT}},
 }
@@ -1076,7 +1091,7 @@ def run(params: dict[str, Any]) -> dict[str, Any]:
     ]
     total = summarize(found, times)
     warnings += bypass.not_looked_for(todo.around, total["coverage"])
-    warnings += bypass.not_asked(todo.around)
+    warnings += bypass.not_asked(todo.around, entries)
     warnings += passed_by(os.environ, (target.url for target in todo.targets))
     return {
         **total,

@@ -272,6 +272,23 @@ def test_what_is_not_asked_of_the_controller_is_told() -> None:
     assert found.omitted == ["in/entry"]
 
 
+def test_where_the_status_was_told_another_address_load_balancers_may_be_the_controllers() -> None:
+    """As ingress-nginx is by ``--publish-status-address``."""
+    front = {**ingress_at("own", address="203.0.113.80"), "kind": "Ingress"}
+    entry = _exposed("entry", {"port": 443}, MAIL[0], at="198.51.100.1")
+    named = _exposed("named", {"port": 80})
+    named["status"] = {"loadBalancer": {"ingress": [{"hostname": "lb.example.com"}]}}
+    mail, app = _exposed("mail", MAIL[0], at="198.51.100.2"), _exposed("app", {"port": 80})
+    app["spec"]["externalIPs"] = ["198.51.100.3"]
+    leading = ingress_at("app", a_rule("", ("/", "Prefix", "app")), namespace="in")
+    services = [entry, named, mail, app]
+    found = controller_of(front, services, [], [], [], [leading])
+    assert found.aside == ["198.51.100.1:443", "lb.example.com:80"]
+    # What is at the address of the status is its load balancer.
+    own = _exposed("own", {"port": 80}, at="203.0.113.80")
+    assert controller_of(front, [*services, own], [], [], [], [leading]).aside == []
+
+
 def test_further_addresses_of_the_controllers_own_service_are_asked() -> None:
     """Traefik publishes those of its load balancer alone."""
     entry = _exposed("entry", WEB, at="2001:DB8:0:0::1")

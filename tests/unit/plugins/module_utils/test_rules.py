@@ -313,7 +313,7 @@ def test_what_is_behind_the_mark_of_a_pattern_is_asked_for() -> None:
     assert backends(ingress_at("one", *rules), "a.example", "/y") == []
     service = {"metadata": {"name": "own"}}
     found = around([], [], service, ingress_at("one", a_rule("", ("/~/x.*", "Prefix", "own"))))
-    assert found["paths"] == ["/x."]
+    assert found["paths"] == ["/x"]
 
 
 @pytest.mark.parametrize(
