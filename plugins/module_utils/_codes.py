@@ -34,6 +34,8 @@ VERDICTS = ("no_answer", "lost", "mixed", "forgeable", "unproven", "preserved")
 UNTESTED = "untested"
 
 _LIMIT = 400
+#: What a verdict doesn't rest on is put together of a few of each, and nothing of it may be missing
+_LIMITS = {"not_tested": 8000}
 
 
 def _escape(char: str) -> str:
@@ -1066,7 +1068,7 @@ class Statement(NamedTuple):
 
 def say(number: str, facts: Mapping[str, object]) -> Statement:
     """Fill in the templates of a code. Every fact is escaped here, wherever it comes from."""
-    shown = {name: printable(fact) for name, fact in facts.items()}
+    shown = {name: printable(fact, _LIMITS.get(name, _LIMIT)) for name, fact in facts.items()}
     row, other = CODES[number], CODES_ZH[number]
     reason = filled(row.reason, other.reason, shown)
     # A detail that comes last may have a full stop of its own: OpenSSL's words do.

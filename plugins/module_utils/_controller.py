@@ -124,9 +124,10 @@ def controller_of(
     apps = {*chain.from_iterable(map(_backends, ingresses))}
     # Somebody else's external address can be the same. And a controller can be behind another one.
     at_a_node = bool(own & spelled(of_nodes(nodes)[0]))
+    is_likely = at_a_node or not any(map(web, listening))
     likely = [
         one
-        for one in (candidates if at_a_node or not any(map(web, listening)) else ())
+        for one in (candidates if is_likely else ())
         if full_name(one) not in known and _may_be_controllers(one, apps)
     ]
     every = sorted([*known.values(), *likely], key=lambda one: not web(one))
@@ -147,7 +148,11 @@ def controller_of(
     entries = [Entry(port, order[full_name(one)]) for one, port in asked]
     left = [one for one, _more in (*node_ports_of[_ENTRIES:], *aside[_ASIDE:])]
     places = _places(front, listening, entries, its_nodes, ports)
-    places += _at_own_pods(filter(web, known.values()), nodes, pods)
+    its = [one for one in known.values() if web(one)]
+    places += _at_own_pods(its, nodes, pods)
+    if is_likely:
+        others = [one for one in candidates if full_name(one) not in {*known, *apps}]
+        places += _at_host_ports(filter(web, others), nodes, [*filter(_has_host_ports, pods)])
     return Controller(
         listening,
         entries,
@@ -225,23 +230,37 @@ def _at_own_pods(
     """Where its pods answer by host ports of their nodes, and by themselves where the network leads
     there. ``services``: those for the web that are known to be its.
     """
+    found = []
+    for service in services:
+        own = [pod for pod in _behind(service, pods) if not has_ended(pod)]
+        found += _at_host_ports([service], nodes, own)
+        found += [place for port in web(service) for place in at_pods(own, [port])]
+    return found
+
+
+def _at_host_ports(
+    services: t.Iterable[Object], nodes: t.Sequence[Object], pods: t.Sequence[Object]
+) -> list[str]:
+    """Where pods of the Services answer to what is sent to its ports for the web, at nodes."""
     found: list[str] = []
     for service in services:
         own = [pod for pod in _behind(service, pods) if not has_ended(pod)]
-        for port in web(service):
-            numbers = {number for pod in own for number in targets_of(pod, port)}
-            users: dict[int, list[Object]] = {}
-            for pod in own:
-                for one in container_ports(pod):
-                    if one.get("hostPort") and one["containerPort"] in numbers:
-                        users.setdefault(one["hostPort"], []).append(pod)
-            for number, its in users.items():
-                names = used_nodes(its)
-                there = [node for node in nodes if name_of(node) in names]
-                for kind in _KINDS:
-                    found += at_nodes([*map(kind, there)], [number], ())
-            found += at_pods(own, [port])
+        users: dict[int, list[Object]] = {}
+        for pod in own:
+            numbers = {number for port in web(service) for number in targets_of(pod, port)}
+            for one in container_ports(pod):
+                if one.get("hostPort") and one["containerPort"] in numbers:
+                    users.setdefault(one["hostPort"], []).append(pod)
+        for number, its in users.items():
+            names = used_nodes(its)
+            there = [node for node in nodes if name_of(node) in names]
+            for kind in _KINDS:
+                found += at_nodes([*map(kind, there)], [number], ())
     return found
+
+
+def _has_host_ports(pod: Object) -> bool:
+    return any(one.get("hostPort") for one in container_ports(pod))
 
 
 def _may_be_controllers(service: Object, apps: t.Container[str]) -> bool:

@@ -247,7 +247,12 @@ def unasked(
 
 
 def _commands(named: t.Iterable[tuple[str, Entrance]]) -> dict[str, str]:
+    """The first command of each, of a few. The last name says how many more there are."""
     first: dict[str, str] = {}
     for name, one in named:
         first.setdefault(name, one.command)
-    return dict(sorted(first.items())[:OTHERS])
+    some = sorted(first.items())[:OTHERS]
+    if len(first) > OTHERS:
+        name, command = some[-1]
+        some[-1] = (f"{name} (+{len(first) - OTHERS})", command)
+    return dict(some)

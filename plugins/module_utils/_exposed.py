@@ -14,6 +14,7 @@ from itertools import zip_longest
 from ansible_collections.kestrel.real_ip.plugins.module_utils._addresses import (
     has_ended,
     labels_match,
+    name_of,
     namespace_of,
     of_services,
     pod_addresses,
@@ -59,6 +60,13 @@ def beside(service: Object, services: t.Iterable[Object], pods: t.Iterable[Objec
 def selects(service: Object, pod: Object) -> bool:
     same = namespace_of(service) == namespace_of(pod)
     return same and labels_match(pod["metadata"].get("labels"), _selector(service))
+
+
+def pods_beside(services: t.Iterable[Object], pods: t.Iterable[Object]) -> list[str]:
+    """Names of the pods that any of the Services leads to, sorted."""
+    them = [*services]
+    running = (pod for pod in pods if not has_ended(pod))
+    return sorted(name_of(pod) for pod in running if any(selects(one, pod) for one in them))
 
 
 def _selector(service: Object) -> t.Mapping[str, str]:

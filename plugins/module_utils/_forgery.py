@@ -466,10 +466,11 @@ def forgeries(
     # A proxy that drops what this header names (RFC 9110, 7.6.1) after it wrote its own drops that.
     # The address is an option like any other: by it is seen whether the line itself arrives.
     options = ", ".join(["close", *names.values(), values[0].replace(":", ".")])
-    hops = ("Connection", (("Connection", options),))
     # Also what one proxy hands to another one, which writes what is read.
     handed = ", ".join(["close", *HEARSAY, *_RUMOURS, values[0].replace(":", ".")])
-    more_hops = ("Connection", (("Connection", handed),))
+    # Who keeps some names from being dropped can compare them as they are written (Traefik).
+    listed = [one for text in (options, handed) for one in (text, text.lower())]
+    hops = [("Connection", (("Connection", text),)) for text in listed]
     all_values = (*values, *unlikely)
     near_values = (*values, *near, *_mapped(values[0]))
     everything, everything_6 = (_lines(names, value) for value in (values[0], ipv6))
@@ -483,7 +484,7 @@ def forgeries(
     # Who takes that protocol from some only goes by what it says of them.
     senders = dict.fromkeys([values[0], *_trusted(expected, trusted_ranges or ())])
     return (
-        *(Forgery(name, one, all_values) for name, one in (*forms, *hearsay, hops, more_hops)),
+        *(Forgery(name, one, all_values) for name, one in (*forms, *hearsay, *hops)),
         *(Forgery(name, one, near_values) for name, one in alike),
         *(Forgery(name, _in_two_cases(name, values[0]), all_values) for name in names.values()),
         *_with_prefaces(values[:1], all_values),

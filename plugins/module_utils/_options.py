@@ -490,7 +490,7 @@ def _question(
 ) -> Question:
     proxied = (params["cluster_addresses"] or {}).get("proxied") or ()
     backends, unready = params["expect_backends"] or (), params["unready_backends"] or ()
-    pod_names = _pod_names(params)
+    pod_names, beside = _pod_names(params), (params["bypass"] or {}).get("pods_beside") or ()
     return Question(
         expectation=_expectation(expected, params["expected_source_url"], cluster, at),
         strategy=_strategy(params, layer),
@@ -510,7 +510,7 @@ def _question(
         unready=tuple(unready),
         other_nodes=tuple(params["other_nodes"] or ()),
         namesakes=frozenset(params["namesakes"] or ()),
-        strangers=frozenset(pod_names.values()).difference(backends, unready)
+        strangers=frozenset(pod_names.values()).difference(backends, unready, beside)
         if backends
         else frozenset(),
         unread=(*_unread(params["bypass"] or {}),),
@@ -650,6 +650,22 @@ def _unread(bypass: Params) -> dict[str, str]:
     return {name: text for name, text in (bypass.get("unread") or {}).items() if text}
 
 
+_FAMILIES = {"ipv4": 4, "ipv6": 6}
+
+
+def _of_family(targets: list[Target], family: str, around: Around) -> list[Target]:
+    """Those whose addresses of the load balancer's status are of the family, if there are any: of a
+    name's none of the other one is asked either.
+    """
+    wanted, status = _FAMILIES.get(family), {*map(canonical, around.load_balancer)}
+
+    def is_other(target: Target) -> bool:
+        told = parse_address(target.endpoint.host)
+        return bool(told and str(told.address) in status and told.address.version != wanted)
+
+    return [one for one in targets if not (wanted and is_other(one))] or targets
+
+
 def plan(params: Params) -> Plan:
     """Read the module's parameters. Raises WrongArgument for the first one that is wrong."""
     _check_numbers(params)
@@ -669,7 +685,7 @@ def plan(params: Params) -> Plan:
     )
     _refuse_expected(request.headers, targets)
     around = _around(params["bypass"] or {})
-    targets = [*_secured(targets, params)]
+    targets = [*_secured(_of_family(targets, params["address_family"], around), params)]
     may_have_tls = (
         *(around.load_balancer, around.service),
         *(around.controller, around.controller_service),

@@ -217,7 +217,8 @@ class Question(NamedTuple):
     ``unready``: names of pods that will answer, and aren't ready yet;
     ``other_nodes``: names of nodes that have none of the backends;
     ``namespace``: of the backends; ``namesakes``: names of theirs that other pods may have as well;
-    ``strangers``: names that pods of the cluster have and none of the backends;
+    ``strangers``: names that pods of the cluster have and none that a Service of the backends
+    leads to;
     ``unread``: names in UNSOUGHT of what was not looked for;
     ``met``: of the answer at hand it is known that it came through the load balancer on layer 7;
     ``own``: the address that the prober's socket had for it.

@@ -41,6 +41,7 @@ from ansible_collections.kestrel.real_ip.plugins.module_utils._exposed import (
     beside,
     led_by_nodes,
     node_port,
+    pods_beside,
 )
 from ansible_collections.kestrel.real_ip.plugins.module_utils._kubernetes import (
     Cluster,
@@ -194,8 +195,8 @@ class _Reader:
         self, right: Right, services: t.Sequence[t.Mapping[str, t.Any]]
     ) -> tuple[list[t.Mapping[str, t.Any]], list[dict[str, t.Any]]]:
         """HTTPRoutes that lead to one of the Services, of the list that a right is about, and where
-        there are any all Gateways; none where they may not be read, or where there is no such API.
-        Raises ClusterError.
+        there are any all Gateways; none where they may not be read, or where there is no such API,
+        or it lacks one of both, as a service mesh needs no Gateways. Raises ClusterError.
         """
         try:
             api = self.cluster.find(f"/apis/{GATEWAYS}") if services else None
@@ -205,8 +206,17 @@ class _Reader:
         if api is None:
             return [], []
         version = api["preferredVersion"]["version"]
-        found = leading_to(services, self.items(right, version) or [])
-        return found, (self.items(_GATEWAYS, version) or []) if found else []
+        found = leading_to(services, self._served(right, version))
+        return found, self._served(_GATEWAYS, version) if found else []
+
+    def _served(self, right: Right, version: str) -> list[dict[str, t.Any]]:
+        """The list that a right is about, none where there is no such resource."""
+        try:
+            return self.items(right, version) or []
+        except ClusterError as error:
+            if not error.is_unserved:
+                raise
+            return []
 
     def one(self, kind: str, namespace: str, name: str) -> dict[str, t.Any] | None:
         """One object, or None where it doesn't exist. Raises ClusterError."""
@@ -313,6 +323,7 @@ def read_way(cluster: Cluster, namespace: str, options: t.Mapping[str, t.Any]) -
     routes, gateways = reader.routes(routes_here, led_to if by_header else [])
     ports = [port for port in map(port_of, asked.urls) if port]
     found = controller_of(front or {}, services, nodes, every_pod or [], led_to, others, ports)
+    has_controller = by_header and may_have_controller(front or {})
     controller = found if by_header else NO_CONTROLLER
     ready = receiving_pods(service or {}, pods)
     # A list that was refused is missed only where something would have been looked for in it. At an
@@ -320,15 +331,16 @@ def read_way(cluster: Cluster, namespace: str, options: t.Mapping[str, t.Any]) -
     usual = options["ingress"] and not url
     unlisted = [one for one in reader.grants if one.resource == "ingresses"]
     missed = {
+        # A controller can have host ports as well, and the status addresses of nodes.
         "node_ports": (
-            _NODES if controller.entries or any(map(node_port, [service or {}, *reached])) else None
+            _NODES if has_controller or any(map(node_port, [service or {}, *reached])) else None
         ),
         "service": here if service else None,
         # Other Services of its pods are known by these. Of few nodes each is asked.
         "controller_pods": (
             _PODS if controller.listening or (controller.by_pods and len(nodes) > NODES) else None
         ),
-        "controller": _SERVICES if by_header and may_have_controller(front or {}) else None,
+        "controller": _SERVICES if has_controller else None,
         "ingresses": next((one for one in unlisted if one.namespace), None),
         "rivals": next((one for one in unlisted if ingress and not one.namespace), None),
         "url_takers": _SERVICES if asked.urls and not usual else None,
@@ -375,6 +387,7 @@ def read_way(cluster: Cluster, namespace: str, options: t.Mapping[str, t.Any]) -
             **bypass,
             "omitted": _omitted(bypass["omitted"]),
             **unasked(front or {}, every, past, probed),
+            "pods_beside": pods_beside(same, every_pod or []),
             "unread": unread,
         },
         "unread": reader.unread,

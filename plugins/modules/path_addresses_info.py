@@ -183,8 +183,9 @@ bypass:
       its Services; C(omitted) has those of which there is more.
     - Three other Ingresses that lead to these pods at an address of their own, or by a host or path
       that doesn't stand here, are in C(ingresses), three HTTPRoutes in C(routes), and three of both
-      at the same address in C(alongside). C(beyond) has what is in front if that has more rules. What was not looked for since it may not be, is in
-      C(unread).
+      at the same address in C(alongside). C(beyond) has what is in front, if that has more rules,
+      C(pods_beside) the pods that other Services of these pods lead to, and C(unread) what was not
+      looked for, since it may not be.
   returned: success
   type: dict
 unread:

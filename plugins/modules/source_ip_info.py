@@ -291,6 +291,12 @@ options:
         description:
           - What leads past what stands in front by more places than stand here, likewise.
         type: dict
+      pods_beside:
+        description:
+          - Names of pods that other Services of O(expect_backends) lead to. Who meets one of them
+            by such a Service could meet one of O(expect_backends) as well.
+        type: list
+        elements: str
       unread:
         description:
           - What was not looked for, since a right is missing for it, each with the command that
@@ -819,6 +825,7 @@ targets:
 """
 
 import os
+from collections.abc import Iterable
 from functools import partial, reduce
 from time import monotonic
 from typing import Any, Callable
@@ -834,6 +841,7 @@ from ansible_collections.kestrel.real_ip.plugins.module_utils._codes import (
 from ansible_collections.kestrel.real_ip.plugins.module_utils._derive import (
     STRATEGIES,
     Address,
+    canonical,
     parse_ranges,
 )
 from ansible_collections.kestrel.real_ip.plugins.module_utils._echo import ECHO_FORMATS
@@ -917,6 +925,7 @@ BYPASS: dict[str, dict[str, Any]] = {
     "alongside": {"type": "dict"},
     "beyond": {"type": "dict"},
     "omitted": {"type": "dict"},
+    "pods_beside": {"type": "list", "elements": "str"},
     "unread": {"type": "dict", "options": {name: {"type": "str"} for name in UNSOUGHT}},
 }
 ARGUMENTS: dict[str, dict[str, Any]] = {
@@ -977,15 +986,32 @@ def with_own_address(todo: Plan, family: str, until: float) -> list[Target]:
     ]
 
 
-def results(visit: Visit) -> list[dict[str, Any]]:
-    """One entry for each address of a target, one for a target without an address."""
+def results(visits: list[Visit], status: Iterable[str]) -> list[list[dict[str, Any]]]:
+    """For each target one entry for each of its addresses, one if it has none.
+
+    ``status``: the load balancer's addresses, each of which can be a target of its own: as those of
+    one name they are settled together.
+    """
+    own = {*map(canonical, status)} - {None}
+    groups: dict[int, list[int]] = {}
+    for number, visit in enumerate(visits):
+        is_own = canonical(visit.target.endpoint.host) in own
+        groups.setdefault(-1 if is_own else number, []).append(number)
+    found: list[list[dict[str, Any]]] = [[] for _one in visits]
+    for numbers in groups.values():
+        stations = [(number, one) for number in numbers for one in visits[number].stations]
+        seen = [one.result for _number, one in stations], [one.path for _number, one in stations]
+        for (number, _one), result in zip(stations, settle(*seen)):
+            found[number].append(result)
+    return [of or [unreached(visit)] for of, visit in zip(found, visits)]
+
+
+def unreached(visit: Visit) -> dict[str, Any]:
+    """The entry of a target without an address."""
     target, failure = visit.target, visit.failure
-    if visit.stations:
-        stations = visit.stations
-        return [*settle([one.result for one in stations], [one.path for one in stations])]
     host = target.endpoint.host
     facts = {"address": host, "host": host, "detail": failure.detail}
-    return [describe_unreached(failure.number, facts, {"name": target.name, "url": target.url})]
+    return describe_unreached(failure.number, facts, {"name": target.name, "url": target.url})
 
 
 def walk(survey: Callable[..., Survey], ways: list[bypass.Way], until: float) -> list[Visit]:
@@ -1086,8 +1112,8 @@ def run(params: dict[str, Any]) -> dict[str, Any]:
         bypass.without_unsafe(
             reduce(with_bypass, deceptions.get(number, ()), one), unsafe.get(number, {})
         )
-        for number, visit in enumerate(visits)
-        for one in results(visit)
+        for number, of in enumerate(results(visits, todo.around.load_balancer))
+        for one in of
     ]
     total = summarize(found, times)
     warnings += bypass.not_looked_for(todo.around, total["coverage"])

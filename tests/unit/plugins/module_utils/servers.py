@@ -512,7 +512,7 @@ def proxied(mode: str, client: str) -> Behaviour:
             # Zuul adds no address that is there already.
             once = mode == "once" and peer in ", ".join(before)
             appended = ", ".join([*before, *([] if once else [peer])])
-            if mode in ("append", "once", "hop by hop", "first option") or mode in _BELIEVES:
+            if mode in ("append", "once", *_HOP_BY_HOP) or mode in _BELIEVES:
                 lines.append((name, appended))
             elif mode == "cut":
                 lines.append((name, appended[:1000].rstrip(", ")))
@@ -531,14 +531,18 @@ def proxied(mode: str, client: str) -> Behaviour:
                 lines.append((name, client))
         if mode != "real ip":
             lines += [line for line in forged if line[0] == "Forwarded"]
-        if mode in ("hop by hop", "first option"):
+        if mode in _HOP_BY_HOP:
             given_options = _values(given, "Connection")
             options = ",".join(given_options[:1] if mode == "first option" else given_options)
-            named = {option.strip().lower() for option in options.split(",")}
+            named = {option.strip() for option in options.split(",")}
+            # Traefik's before 3.6.9 kept these, but looked for them as they are written.
+            kept = {"X-Forwarded-For", "X-Real-IP"} if mode == "lower option" else set()
+            named = {option.lower() for option in named - kept}
             lines = [line for line in lines if line[0].lower() not in named]
         connection.send(response(json.dumps({"kestrel": 1, "headers": lines}).encode()))
 
     return behave
 
 
+_HOP_BY_HOP = ("hop by hop", "first option", "lower option")
 _FORWARDING = re.compile(r"x[-_](forwarded[-_]for|real[-_]ip)$|forwarded$", re.IGNORECASE)

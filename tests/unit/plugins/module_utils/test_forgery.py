@@ -310,9 +310,12 @@ def test_connection_names_each_header_that_carries_an_address() -> None:
     for avoided, value in (["203.0.113.20"], "6.6.6.6"), (["6.0.0.0/7", "192.0.2.20"], "9.9.9.9"):
         for header in ("X-Client-IP", "ClientIP"):
             sent = forgeries(header, parse_ranges(avoided), None)
-            [[line], _handed_on] = [one.lines for one in sent if one.header == "Connection"]
+            [[line], [lower], *_handed_on] = [
+                one.lines for one in sent if one.header == "Connection"
+            ]
             options = f"close, {header}, X-Real-IP, {XFF}, Forwarded, {value}"
             assert line == ("Connection", options)
+            assert lower == ("Connection", options.lower())
 
 
 def test_a_header_in_another_case_is_the_same_one() -> None:

@@ -138,6 +138,14 @@ GATED = {
         ({**GATED, ROUTES: {"items": []}}, {}, [], [GATEWAY_API, ROUTES]),
         ({}, {}, [], [GATEWAY_API]),
         (GATED, {"layer": "l4"}, [], []),
+        # A service mesh has routes of its own, and no Gateways.
+        (
+            {GATEWAY_API: GATED[GATEWAY_API], ROUTES: GATED[ROUTES]},
+            {},
+            [],
+            [GATEWAY_API, ROUTES, GATEWAYS],
+        ),
+        ({GATEWAY_API: GATED[GATEWAY_API]}, {}, [], [GATEWAY_API, ROUTES]),
     ],
 )
 def test_where_routes_of_gateways_are_looked_for(
@@ -188,8 +196,11 @@ OF_TKE = {**FRONT, "spec": {**FRONT.get("spec", {}), "ingressClassName": "qcloud
         ([ROUTES], GATED, {}, ["routes"]),
         ([GATEWAYS], GATED, {}, ["gateways"]),
         ([GATEWAY_API], GATED, {}, ["routes"]),
-        # No node port is there that nodes would have to be known for.
-        ([NODES], {}, {}, []),
+        # No node port is there that nodes would have to be known for, but the controller's host
+        # ports, or an address in its status, can be a node's.
+        ([NODES], {}, {}, ["node_ports"]),
+        ([NODES], {FRONT_PATH: OF_TKE}, {}, []),
+        ([NODES], {}, IN_FRONT, []),
         # The controller has one, or what may be it.
         ([NODES], WITH_ENTRY, {}, ["node_ports"]),
         ([NODES], {EVERYWHERE: {"items": [KEPT, OWN, ENTRY]}}, {}, ["node_ports"]),

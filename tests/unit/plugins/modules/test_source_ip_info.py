@@ -24,7 +24,11 @@ import yaml
 from ansible.module_utils.common.arg_spec import ModuleArgumentSpecValidator
 from ansible_collections.kestrel.real_ip.plugins.module_utils import _probe
 from ansible_collections.kestrel.real_ip.plugins.module_utils._bypass import Way
-from ansible_collections.kestrel.real_ip.plugins.module_utils._codes import CODES
+from ansible_collections.kestrel.real_ip.plugins.module_utils._codes import (
+    CODES,
+    UNSOUGHT,
+    reservations,
+)
 from ansible_collections.kestrel.real_ip.plugins.module_utils._language import in_language
 from ansible_collections.kestrel.real_ip.plugins.module_utils._options import WrongArgument
 from ansible_collections.kestrel.real_ip.plugins.module_utils._verdict import (
@@ -496,6 +500,7 @@ def test_forged_headers_without_an_address_test_nothing() -> None:
         ("not empty", "V102", "X-Forwarded-For:  made"),
         ("not unknown", "V102", "X-Forwarded-For: unknown made"),
         ("first option", "V102", "Connection: close, X-Forwarded-For, "),
+        ("lower option", "V102", "Connection: close, x-forwarded-for, "),
     ],
 )
 def test_proxies_that_believe_some_forged_requests_only(mode: str, code: str, line: str) -> None:
@@ -1457,20 +1462,22 @@ def test_a_pod_that_takes_connections_and_answers_nothing_that_is_asked_is_open(
 
 @pytest.mark.parametrize("way", ["load_balancer", "controller_service", "service"])
 @pytest.mark.parametrize(
-    ("named", "deceives"),
+    ("named", "deceives", "beside"),
     [
-        ({"pod": "real-ip-a", "namespace": "echo"}, True),
+        ({"pod": "real-ip-a", "namespace": "echo"}, True, []),
         # One that was made since, or that says less
-        ({"pod": "real-ip-b", "namespace": "echo"}, True),
-        ({"pod": "real-ip-b"}, True),
-        ({}, True),
+        ({"pod": "real-ip-b", "namespace": "echo"}, True, []),
+        ({"pod": "real-ip-b"}, True, []),
+        ({}, True, []),
         # Another app's, of another namespace or of a name that is known
-        ({"pod": "real-ip-a", "namespace": "second"}, False),
-        ({"pod": "whoami-x"}, False),
+        ({"pod": "real-ip-a", "namespace": "second"}, False, []),
+        ({"pod": "whoami-x"}, False, []),
+        # Where the Service that leads there leads to the pods as well, others meet these.
+        ({"pod": "whoami-x"}, True, ["whoami-x"]),
     ],
 )
 def test_another_app_that_answers_there_is_no_way_around(
-    named: dict[str, str], deceives: bool, way: str
+    named: dict[str, str], deceives: bool, way: str, beside: list[str]
 ) -> None:
     own = {"pod": "real-ip-a", "namespace": "echo"}
     with (
@@ -1478,7 +1485,8 @@ def test_another_app_that_answers_there_is_no_way_around(
         Server(echo(None, lambda told, _number: told.update(named)), address=(OWN, 0)) as other,
     ):
         place = OWN if way == "load_balancer" else other.authority
-        bypass = {way: [place], "listeners": [f"http:{other.port}"]}
+        listening = [f"http:{other.port}"]
+        bypass = {way: [place], "listeners": listening, "pods_beside": beside}
         known = {"pod_names": {"10.2.0.7": "real-ip-a", "10.2.0.8": "whoami-x"}}
         result = probe(
             url=front.url,
@@ -1554,6 +1562,44 @@ def without_ipv6(monkeypatch: pytest.MonkeyPatch) -> None:
         return connect(address, until)
 
     monkeypatch.setattr(_probe, "_connect", unrouted)
+
+
+@pytest.mark.usefixtures("without_ipv6")
+@pytest.mark.parametrize(
+    ("status", "family", "code", "says"),
+    [
+        ([OWN, FAR], "any", "V001", f"; not tested, no route: {FAR}"),
+        # What isn't asked for is no more tested than the other addresses of a name.
+        ([OWN, FAR], "ipv4", "V001", ""),
+        ([OWN, FAR], "ipv6", "V505", ""),
+        # Who names it himself wants to know of it.
+        ([], "any", "V505", ""),
+        ([OWN], "any", "V505", ""),
+        ([FAR], "any", "V505", ""),
+    ],
+)
+def test_the_addresses_of_one_status_are_those_of_one_load_balancer(
+    status: list[str], family: str, code: str, says: str
+) -> None:
+    """Of two families, one of which the prober has no route for."""
+    with Server(proxied("append", CLIENT), address=(OWN, 0)) as front:
+        targets = [{"url": front.url}, {"url": f"http://[{FAR}]:{front.port}/"}]
+        given = {"bypass": {"load_balancer": status}, "address_family": family}
+        result = probe(targets=targets, expected_source=[CLIENT], **given)
+    assert result["code"] == code, result["reason"]
+    assert says in result["reason"]
+    assert ("no route:" in result["reason"]) == bool(says)
+
+
+def test_no_reservation_is_cut_off_however_long_the_others_are() -> None:
+    names = [f"{number}{'b' * 251}" for number in range(9)]
+    unread = dict.fromkeys(UNSOUGHT, "kubectl")
+    told = {"unready_backends": names, "other_nodes": names, "bypass": {"unread": unread}}
+    with Server(takes_proxy_lines(CLIENT)) as front:
+        result = probe(url=front.url, expected_source=[CLIENT], layer="l4", **told)
+    assert result["verdict"] == "preserved"
+    assert result["reason"].endswith("; forgery not tested"), result["reason"]
+    assert "ways around not looked for" in reservations(result["reason"])
 
 
 @pytest.mark.parametrize("option", ["service", "controller_service"])
