@@ -154,7 +154,7 @@ def shown_whole(
 
     ``own``: the pods behind the Service, of which each list has one at least. Where kube-system has
     a Service for pods, as that of the cluster's DNS, it has pods as well; another namespace, which
-    may be about to go, need not.
+    may be about to go, need not. Where Services may not be listed, one other has some.
     """
     if services is not None and _KEPT not in map(full_name, services):
         return None, None
@@ -165,9 +165,11 @@ def shown_whole(
         one.get("spec", {}).get("selector") and namespace_of(one) == _SYSTEM
         for one in services or ()
     )
-    if pods is not None and served and _SYSTEM not in map(namespace_of, pods):
-        return services, None
-    return services, pods
+    spaces = {*map(namespace_of, pods or ())}
+    others = spaces - {*map(namespace_of, own)}
+    # Without the Services it isn't known what kube-system serves, and yet something runs somewhere.
+    is_whole = _SYSTEM in spaces if served else services is not None or bool(others)
+    return services, pods if is_whole else None
 
 
 def namesakes(

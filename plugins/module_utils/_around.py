@@ -66,7 +66,7 @@ def around(
     leaves them of those beside it. They are ways around what is in front, as the Service is around
     an Ingress. ``controller``: if it is to be asked past what is in front; ``at_its_address``: its
     Services where that is; ``there``: what leads to the pods at the address of what is in front.
-    ``omitted`` has the names of Services of which there is more.
+    ``omitted`` has the kind and name of what there is more of.
     """
     # What its load balancer writes, as the PROXY protocol, nobody does at its external addresses.
     own = {**service, "status": {}} if service and service is front else service
@@ -84,6 +84,7 @@ def around(
     listening = chain(*by_itself_or_controller, *(one.told for one in there))
     asked, left = _by_themselves(behind, rules)
     left += [name for name, _port in others_ports[OTHERS:]]
+    omitted = [*controller.omitted, *(("Service", name) for name in left)]
     return {
         "node_ports": at_nodes([*map(open_to_all, nodes)], ports, more_ports),
         # One that everybody can have for his own is asked from where it belongs.
@@ -103,7 +104,7 @@ def around(
         "listeners": [*dict.fromkeys(f"{scheme}:{port}" for scheme, port in listening)][
             :_LISTENERS
         ],
-        "omitted": [*dict.fromkeys([*controller.omitted, *left])],
+        "omitted": [*dict.fromkeys(omitted)],
     }
 
 

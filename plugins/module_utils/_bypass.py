@@ -403,14 +403,10 @@ def _own(around: Around, known: Mapping[Address, Sequence[str]]) -> set[Address]
 
 
 def _unmet(visits: Iterable[Visit], known: Mapping[Address, Sequence[str]]) -> set[Address]:
-    """The addresses that the status has itself, and that are no target's."""
+    """The addresses that the status has, or its names give, and that are no target's."""
     met = {canonical(visit.target.endpoint.host) for visit in visits}
     met |= {str(station.address.remote) for visit in visits for station in visit.stations}
-    return {
-        address
-        for address, names in known.items()
-        if str(address) not in met and any(map(parse_address, names))
-    }
+    return {address for address in known if str(address) not in met}
 
 
 def _listeners(target: Target, host: str, around: Around) -> list[Target]:

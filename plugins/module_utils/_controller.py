@@ -58,11 +58,11 @@ from ansible_collections.kestrel.real_ip.plugins.module_utils._shapes import (
 )
 
 Object = t.Mapping[str, t.Any]
+_Any = t.TypeVar("_Any")
 
 # More would be a scan.
 _ENTRIES = 12
 _ASIDE = 5
-_OF_LIKELY = 2
 _PORTS = 5
 #: The addresses of a node that everybody gets to go before the others.
 _KINDS = (open_to_all, internal)
@@ -75,21 +75,25 @@ class Entry(t.NamedTuple):
     nodes: t.Sequence[Object]
 
 
+#: Kind of an object, and its namespace and name
+Named = tuple[str, str]
+
+
 class Controller(t.NamedTuple):
     """How one gets to the controller of an Ingress.
 
     ``listening``: Services at the address of the Ingress; ``entries``: node ports of these, of
     others that lead to the same pods, and of those that may be its; ``places``: addresses with
-    ports of nodes, where it may answer; ``aside``: likewise, or names, of its Services;
-    ``omitted``: names of Services of which there is more than that; ``by_pods``: whether only nodes
-    with its pods answer.
+    ports of nodes and pods, where it may answer; ``aside``: likewise, or names, of its Services,
+    and of Ingresses that lead to these; ``omitted``: what has more than that; ``by_pods``: whether
+    only nodes with its pods answer.
     """
 
     listening: t.Sequence[Object] = ()
     entries: t.Sequence[Entry] = ()
     places: t.Sequence[str] = ()
     aside: t.Sequence[str] = ()
-    omitted: t.Sequence[str] = ()
+    omitted: t.Sequence[Named] = ()
     by_pods: bool = False
 
 
@@ -102,16 +106,16 @@ def controller_of(
     nodes: t.Sequence[Object],
     pods: t.Sequence[Object],
     led_to: t.Iterable[Object],
-    ingresses: t.Iterable[Object],
+    ingresses: t.Sequence[Object],
     ports: t.Iterable[int] = (),
 ) -> Controller:
     """What leads to the controller of an Ingress. Where no Service for the web is at the Ingress'
     address, or a node is, as on premises or where the Ingress was told the address of what stands
-    in front, that may be each that has node ports for the web, or a load balancer. TKE's load
-    balancers are no pods of the cluster.
+    in front, that may be each that is reached at ports for the web. TKE's load balancers are no
+    pods of the cluster.
 
     ``nodes``, ``pods``: all that may be read; ``led_to``: Services of the pods behind the Ingress,
-    which are none of these; those that any of the other ``ingresses`` leads to are likely none;
+    which are none of these; those that any of the ``ingresses`` leads to are likely none;
     ``ports``: at which it is probed.
     """
     if not may_have_controller(front):
@@ -121,46 +125,57 @@ def controller_of(
     listening = [one for one in candidates if is_at(one, own)]
     beside_them = (beside(one, candidates, _behind(one, pods)) for one in listening)
     known = {full_name(one): one for one in chain(listening, *beside_them)}
-    apps = {*chain.from_iterable(map(_backends, ingresses))}
     # Somebody else's external address can be the same. And a controller can be behind another one.
     at_a_node = bool(own & spelled(of_nodes(nodes)[0]))
-    is_likely = at_a_node or not any(map(web, listening))
-    likely = [
-        one
-        for one in (candidates if is_likely else ())
-        if full_name(one) not in known and _may_be_controllers(one, apps)
-    ]
-    every = sorted([*known.values(), *likely], key=lambda one: not web(one))
-    node_ports_of = each_once(
-        [
-            (one, port)
-            for port in _node_ports(one)[: None if full_name(one) in known else _OF_LIKELY]
-        ]
-        for one in every
-    )
-    rows = [[(one, place) for place in by_itself(one, (), own)] for one in known.values()]
-    maybe = [[(one, place) for place in by_itself(_for_web(one), ())] for one in likely]
-    aside = [*each_once(rows), *each_once(maybe)]
-    # Of a large cluster's nodes and pods only those of what is asked are gone through.
+    is_sure = any(map(web, listening)) and not at_a_node
+    others = [] if is_sure else [one for one in candidates if full_name(one) not in known]
+    apps = {*chain.from_iterable(map(_backends, ingresses))}
+    likely = {full_name(one): one for one in others if _may_be_controllers(one, apps)}
     its_nodes = [node for node in nodes if own & spelled(every_address(node))]
-    named, asked = {*map(name_of, its_nodes)}, node_ports_of[:_ENTRIES]
-    order = {full_name(one): _by_use(nodes, _behind(one, pods), named) for one, _port in asked}
-    entries = [Entry(port, order[full_name(one)]) for one, port in asked]
-    left = [one for one, _more in (*node_ports_of[_ENTRIES:], *aside[_ASIDE:])]
-    places = _places(front, listening, entries, its_nodes, ports)
-    its = [one for one in known.values() if web(one)]
-    places += _at_own_pods(its, nodes, pods)
-    if is_likely:
-        others = [one for one in candidates if full_name(one) not in {*known, *apps}]
-        places += _at_host_ports(filter(web, others), nodes, [*filter(_has_host_ports, pods)])
+
+    entries, more_ports = _entries({**known, **likely}, nodes, pods, {*map(name_of, its_nodes)})
+    further, more_listeners = _at_further(front, listening, its_nodes, ports)
+    by_pods, more_pods = _at_own_pods([*filter(web, known.values())], nodes, pods)
+    unled = [one for one in others if web(one) and full_name(one) not in apps]
+    aside, more_aside = _few(
+        [
+            *each_once(_by_itself(one, own) for one in known.values()),
+            *each_once(_by_itself(_for_web(one)) for one in likely.values()),
+            *each_once(
+                _by_ingress(one, own) for one in ingresses if known.keys() & {*_backends(one)}
+            ),
+        ],
+        _ASIDE,
+    )
+    places = [
+        *_told(front, listening, entries),
+        *further,
+        *(place for kind in _KINDS for one in entries for place in _at_entry(one, kind)),
+        *by_pods,
+        *_of_hosts(unled, nodes, pods),
+    ]
     return Controller(
         listening,
         entries,
         [*dict.fromkeys(places)],
-        [place for _one, place in aside[:_ASIDE]],
-        [*dict.fromkeys(map(full_name, left))],
-        any(map(_is_local, (one for one, _port in node_ports_of))),
+        aside,
+        [*dict.fromkeys([*more_ports, *more_listeners, *more_pods, *more_aside])],
+        any(
+            _is_local(one)
+            for one in (*known.values(), *likely.values())
+            if node_ports(ports_of(one, ()))
+        ),
     )
+
+
+def _few(rows: t.Iterable[tuple[Named, _Any]], limit: int) -> tuple[list[_Any], list[Named]]:
+    """What stands in the first rows, and whose it is that stands in the others."""
+    every = [*rows]
+    return [one for _named, one in every[:limit]], [named for named, _one in every[limit:]]
+
+
+def _service(one: Object) -> Named:
+    return "Service", full_name(one)
 
 
 def _behind(service: Object, pods: t.Iterable[Object]) -> list[Object]:
@@ -168,14 +183,35 @@ def _behind(service: Object, pods: t.Iterable[Object]) -> list[Object]:
     return [pod for pod in pods if selects(service, pod)]
 
 
-def _node_ports(service: Object) -> list[int]:
-    """A Service's node ports, those for the web first."""
+def _web_first(service: Object) -> list[Object]:
+    """A Service's ports."""
     first = web(service)
-    return node_ports([*first, *(one for one in ports_of(service, ()) if one not in first)])
+    return [*first, *(one for one in ports_of(service, ()) if one not in first)]
 
 
 def _is_local(service: Object) -> bool:
     return bool(service.get("spec", {}).get("externalTrafficPolicy") == "Local")
+
+
+def _entries(
+    services: t.Mapping[str, Object],
+    nodes: t.Sequence[Object],
+    pods: t.Sequence[Object],
+    named: t.Collection[str],
+) -> tuple[list[Entry], list[Named]]:
+    """Node ports of Services, each Service's first before any second, and whose aren't there.
+
+    ``named``: names of the nodes that are in the status.
+    """
+    first = sorted(services.values(), key=lambda one: not web(one))
+    rows = (
+        [(_service(one), (full_name(one), port)) for port in node_ports(_web_first(one))]
+        for one in first
+    )
+    asked, left = _few(each_once(rows), _ENTRIES)
+    # Of a large cluster's nodes and pods only those of what is asked are gone through.
+    order = {name: _by_use(nodes, _behind(services[name], pods), named) for name, _port in asked}
+    return [Entry(port, order[name]) for name, port in asked], left
 
 
 def _by_use(
@@ -190,77 +226,103 @@ def _by_use(
     )
 
 
-def _places(
+def _at_entry(entry: Entry, kind: t.Callable[[Object], list[str]]) -> list[str]:
+    return at_nodes([*map(kind, entry.nodes)], [entry.port], ())
+
+
+def _told(front: Object, listening: t.Iterable[Object], entries: t.Sequence[Entry]) -> list[str]:
+    """Node ports at an address that nobody's Service has: it can be that of a node, which others
+    are translated to.
+    """
+    told = [one for one in addresses(front) if parse_address(one) and not any(map(web, listening))]
+    return [f"{bracketed(address)}:{one.port}" for address in told for one in entries]
+
+
+def _at_further(
     front: Object,
-    listening: t.Sequence[Object],
-    entries: t.Sequence[Entry],
+    listening: t.Iterable[Object],
     its_nodes: t.Iterable[Object],
     probed: t.Iterable[int],
-) -> list[str]:
-    """Addresses with ports of nodes, those that everybody gets to first. ``its_nodes``: those that
-    the status names; ``probed``: ports.
+) -> tuple[list[str], list[Named]]:
+    """Other addresses of the nodes that the status names, and what listens at more ports than are
+    asked. By a host port, what listens at one address of a node does at each.
     """
     own = spelled(addresses(front))
-    # An address that nobody's Service has can be that of a node, which others are translated to.
-    told = [one for one in addresses(front) if parse_address(one) and not any(map(web, listening))]
-    # By a host port, what listens at one address of a node does at each. What other Services at it
-    # listen at takes no place of the usual ports.
-    named = [one.port for told_by in (front, *listening) for one in every_listener(told_by)]
-    ports = [*dict.fromkeys([*probed, *PORTS.values(), *named])][:_PORTS]
-    others = [
-        [one for one in every_address(node) if not own & spelled([one])] for node in its_nodes
-    ]
-    further = chain.from_iterable([*filter(None, others)][:NODES])
-    at_others = [
-        place
-        for kind in _KINDS
-        for one in entries
-        for place in at_nodes([*map(kind, one.nodes)], [one.port], ())
-    ]
+    its = ([one for one in every_address(node) if not own & spelled([one])] for node in its_nodes)
+    further = [*chain.from_iterable([*filter(None, its)][:NODES])]
+    itself = (INGRESS, full_name(front))
+    # What other Services at it listen at takes no place of the usual ports.
+    listened = dict.fromkeys((*probed, *PORTS.values()), itself)
+    for named, one in ((itself, front), *((_service(one), one) for one in listening)):
+        for listener in every_listener(one):
+            listened.setdefault(listener.port, named)
+    ports, left = _few(((named, port) for port, named in listened.items()), _PORTS)
     return [
-        *(f"{bracketed(address)}:{one.port}" for address in told for one in entries),
-        *(f"{bracketed(address)}:{port}" for address in further for port in ports),
-        *at_others,
-    ]
+        f"{bracketed(one)}:{port}" for one in further for port in ports
+    ], left if further else []
 
 
 def _at_own_pods(
     services: t.Iterable[Object], nodes: t.Sequence[Object], pods: t.Sequence[Object]
-) -> list[str]:
+) -> tuple[list[str], list[Named]]:
     """Where its pods answer by host ports of their nodes, and by themselves where the network leads
-    there. ``services``: those for the web that are known to be its.
+    there, and the Services that have more ports. ``services``: those that are known to be its.
     """
-    found = []
+    found, left = [], []
     for service in services:
         own = [pod for pod in _behind(service, pods) if not has_ended(pod)]
-        found += _at_host_ports([service], nodes, own)
-        found += [place for port in web(service) for place in at_pods(own, [port])]
-    return found
+        rows = ((_service(service), port) for port in _web_first(service))
+        ports, more = _few(rows, _PORTS)
+        found += _at_host_ports(own, ports, nodes)
+        found += [place for port in ports for place in at_pods(own, [port])]
+        left += more if own else []
+    return found, left
+
+
+def _of_hosts(
+    services: t.Iterable[Object], nodes: t.Sequence[Object], pods: t.Sequence[Object]
+) -> list[str]:
+    """Likewise by host ports alone, of Services that may be its, at ports for the web."""
+    hosting = [pod for pod in pods if any(one.get("hostPort") for one in container_ports(pod))]
+    return [
+        place
+        for one in services
+        for place in _at_host_ports(_behind(one, hosting), web(one), nodes)
+    ]
 
 
 def _at_host_ports(
-    services: t.Iterable[Object], nodes: t.Sequence[Object], pods: t.Sequence[Object]
+    pods: t.Sequence[Object], ports: t.Sequence[Object], nodes: t.Sequence[Object]
 ) -> list[str]:
-    """Where pods of the Services answer to what is sent to its ports for the web, at nodes."""
+    """Where pods answer at their nodes to what is sent to ports of a Service."""
     found: list[str] = []
-    for service in services:
-        own = [pod for pod in _behind(service, pods) if not has_ended(pod)]
-        users: dict[int, list[Object]] = {}
-        for pod in own:
-            numbers = {number for port in web(service) for number in targets_of(pod, port)}
-            for one in container_ports(pod):
-                if one.get("hostPort") and one["containerPort"] in numbers:
-                    users.setdefault(one["hostPort"], []).append(pod)
-        for number, its in users.items():
-            names = used_nodes(its)
-            there = [node for node in nodes if name_of(node) in names]
-            for kind in _KINDS:
-                found += at_nodes([*map(kind, there)], [number], ())
+    users: dict[int, list[Object]] = {}
+    for pod in (one for one in pods if not has_ended(one)):
+        numbers = {number for port in ports for number in targets_of(pod, port)}
+        for one in container_ports(pod):
+            if one.get("hostPort") and one["containerPort"] in numbers:
+                users.setdefault(one["hostPort"], []).append(pod)
+    for number, its in users.items():
+        names = used_nodes(its)
+        there = [node for node in nodes if name_of(node) in names]
+        for kind in _KINDS:
+            found += at_nodes([*map(kind, there)], [number], ())
     return found
 
 
-def _has_host_ports(pod: Object) -> bool:
-    return any(one.get("hostPort") for one in container_ports(pod))
+def _by_itself(service: Object, but: t.Collection[str] = ()) -> list[tuple[Named, str]]:
+    return [(_service(service), place) for place in by_itself(service, (), but)]
+
+
+def _by_ingress(ingress: Object, but: t.Collection[str]) -> list[tuple[Named, str]]:
+    """Where an Ingress that leads to a controller has a load balancer of its own."""
+    ports = dict.fromkeys([*PORTS.values(), *(one.port for one in every_listener(ingress))])
+    return [
+        ((INGRESS, full_name(ingress)), f"{bracketed(address)}:{port}")
+        for port in ports
+        for address in addresses(ingress)
+        if not spelled([address]) & {*but}
+    ]
 
 
 def _may_be_controllers(service: Object, apps: t.Container[str]) -> bool:

@@ -31,6 +31,7 @@ from ansible_collections.kestrel.real_ip.plugins.module_utils._rules import (
     begun,
     covers,
     every_rule,
+    is_conditional,
     is_patterned,
     path_of,
     service_name,
@@ -41,7 +42,7 @@ Object = t.Mapping[str, t.Any]
 
 _ROUTE = "HTTPRoute"
 #: What can be asked for, or all but its first label: an annotation can hold any text
-_NAME = re.compile(r"(\*\.)?[\w-]+(\.[\w-]+)*", re.ASCII)
+_NAME = re.compile(r"(\*\.)?(?![0-9.]+$)[\w-]{1,63}(\.[\w-]{1,63})*", re.ASCII)
 
 
 class Entrance(t.NamedTuple):
@@ -68,9 +69,9 @@ class Entrance(t.NamedTuple):
     @property
     def command(self) -> str:
         """What asks there."""
-        host = one_of(self.host)
-        [target] = targets([self.address], "", self.path, [self.listener])
-        asked = [f"real_ip_url={target['url']}", *([f"real_ip_host={host}"] if host else [])]
+        hosts = called([self.host])
+        [target] = targets([self.address], "", self.begun.path, [self.listener])
+        asked = [f"real_ip_url={target['url']}", *(f"real_ip_host={host}" for host in hosts)]
         words = shlex.join(word for text in asked for word in ("-e", text))
         return f"ansible-playbook kestrel.real_ip.verify {words}"
 
@@ -113,10 +114,12 @@ def entrances(
 
 def _by_ingress(ingress: Object, names: t.Collection[str]) -> t.Iterator[Entrance]:
     every, patterned = every_listener(ingress), is_patterned(ingress)
+    conditional = is_conditional(ingress)
     for address in addresses(ingress):
         for host, entry in _places(ingress, names):
             at = (address, listeners(ingress, host)[0], host, path_of(entry))
             it = begun(path_of(entry), entry.get("pathType", ""), patterned)
+            it = it._replace(is_taken=it.is_taken and not conditional)
             yield Entrance(INGRESS, full_name(ingress), *at, it, every)
 
 
@@ -194,7 +197,14 @@ def _paths_of(rule: Object) -> t.Iterator[tuple[str, Begun]]:
     for match in rule.get("matches") or [{}]:
         told = match.get("path") or {}
         path = str(told.get("value") or "/")
-        yield path, begun(path, told.get("type", "PathPrefix"))
+        it = begun(path, told.get("type", "PathPrefix"))
+        yield path, it._replace(is_taken=it.is_taken and not _is_conditional(match))
+
+
+def _is_conditional(match: Object) -> bool:
+    """Whether a match of an HTTPRoute takes only requests with something else that isn't sent."""
+    more = match.get("headers") or match.get("queryParams")
+    return bool(more) or match.get("method", "GET") != "GET"
 
 
 def at_front(front: Object, every: t.Iterable[Entrance]) -> tuple[list[Entrance], list[Entrance]]:
@@ -215,9 +225,9 @@ class Asked(t.NamedTuple):
 
     def asks(self, one: Entrance) -> bool:
         """Whether what leads there is asked for; without a host any is."""
-        hosts = called([one.host] if one.host else [])
-        is_asked = one.begun.is_taken and one.begun.path in self.paths
-        return is_asked and all(host in self.hosts for host in hosts)
+        # Of a pattern none is known that it takes.
+        is_asked = not one.host or any(host in self.hosts for host in called([one.host]))
+        return is_asked and one.begun.is_taken and one.begun.path in self.paths
 
 
 def unasked(

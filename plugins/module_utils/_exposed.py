@@ -156,7 +156,11 @@ def targets_of(pod: Object, port: Object) -> list[int]:
 
 
 def container_ports(pod: Object) -> list[Object]:
-    containers = pod.get("spec", {}).get("containers") or []
+    spec = pod.get("spec", {})
+    sidecars = (
+        one for one in spec.get("initContainers") or [] if one.get("restartPolicy") == "Always"
+    )
+    containers = [*(spec.get("containers") or []), *sidecars]
     return [one for container in containers for one in container.get("ports") or []]
 
 

@@ -14,6 +14,7 @@ import math
 import os
 import re
 import ssl
+import unicodedata
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any, Callable, NamedTuple
 from urllib.parse import quote, unquote, urlsplit
@@ -110,11 +111,19 @@ class _Url(NamedTuple):
 _OTHERWISE = frozenset("\u00df\u1e9e\u03c2\u200c\u200d")
 
 
+def _is_otherwise(letter: str) -> bool:
+    """Whether others may make another name of it: UTS 46, which browsers go by, also folds the case
+    of letters that are younger than what IDNA 2003 knows, and of Cherokee's.
+    """
+    is_younger = unicodedata.ucd_3_2_0.category(letter) == "Cn"
+    return is_younger or letter in _OTHERWISE or "\u13a0" <= letter <= "\u13f4"
+
+
 def _host(option: str, text: str, value: str) -> str:
     """The host as the resolver and TLS take it: names in ASCII, no dot at the end."""
     if parse_address(text):
         return text
-    if set(text) & _OTHERWISE:
+    if any(map(_is_otherwise, text)):
         raise WrongArgument(
             option, value, f"{printable(text)!r} is another name to others: give its xn-- form"
         )
@@ -469,6 +478,15 @@ def _target_tls(params: Params) -> ssl.SSLContext:
     return context
 
 
+def _any_tls(params: Params) -> ssl.SSLContext:
+    """Settings for ways around: who takes one speaks what works there, and trusts nothing."""
+    context = _target_tls({**params, "validate_certs": False})
+    context.minimum_version = ssl.TLSVersion.MINIMUM_SUPPORTED
+    context.set_ciphers("ALL:@SECLEVEL=0")
+    context.options |= getattr(ssl, "OP_LEGACY_SERVER_CONNECT", 0x4)
+    return context
+
+
 def _endpoint(option: str, given: Params) -> Endpoint:
     url = _parse_url(option, given["url"])
     host, port = url.host, url.port
@@ -687,11 +705,11 @@ def plan(params: Params) -> Plan:
     around = _around(params["bypass"] or {})
     targets = [*_secured(_of_family(targets, params["address_family"], around), params)]
     may_have_tls = (
-        *(around.load_balancer, around.service),
+        *(around.load_balancer, around.service, around.of_targets),
         *(around.controller, around.controller_service),
     )
     if any(may_have_tls) or any(one.endpoint.tls for one in targets):
-        around = around._replace(tls=_target_tls({**params, "validate_certs": False}))
+        around = around._replace(tls=_any_tls(params))
     return Plan(targets, request, _own_address(params), standpoint, around)
 
 

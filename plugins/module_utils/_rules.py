@@ -13,6 +13,7 @@ import posixpath
 import re
 import string
 import typing as t
+from itertools import chain
 from urllib.parse import quote, unquote, urlsplit
 
 from ansible_collections.kestrel.real_ip.plugins.module_utils._addresses import spelled
@@ -37,6 +38,9 @@ _PATTERN_MARK = "/~"
 _OTHER_MARK = "konghq.com/regex-prefix"
 #: Annotations, whatever stands before the slash, with which each path is a pattern
 _PATTERNED = ("path-regex", "rewrite-target", "use-regex")
+#: How annotations begin, whatever stands before the slash, that make rules depend on more than host
+#: and path: nginx's and Alibaba's, Kong's, Higress'
+_CONDITIONAL = ("canary", "headers.", "methods", "match-", "exact-match-", "prefix-match-")
 #: Types of paths that are none, of Ingresses and of HTTPRoutes
 _WHOLE = ("Exact", "Prefix", "PathPrefix")
 #: What can be asked for as it stands, and that nobody takes for a pattern
@@ -253,6 +257,39 @@ _CONDITIONS = "alb.ingress.kubernetes.io/conditions."
 _TEXTS = re.compile(r'"((?:\\.|[^"\\])*)"')
 
 
+def _hosts_of(text: str) -> list[str]:
+    """Those of conditions that are about hosts; all where that can't be told."""
+    told = _conditions(text)
+    return [text] if told is None else [json.dumps(one) for one in told if _is_of_host(one)]
+
+
+def _conditions(text: str) -> list[Object] | None:
+    try:
+        found = json.loads(text)
+    except ValueError:
+        return None
+    listed = isinstance(found, list) and all(isinstance(one, dict) for one in found)
+    return found if listed else None
+
+
+def _is_of_host(condition: Object) -> bool:
+    return str(condition.get("field")) == _OF_HOST
+
+
+#: What such a condition is about, AWS' name and Alibaba's
+_OF_HOST = "host-header"
+
+
+def is_conditional(ingress: Object) -> bool:
+    """Whether its rules may take only requests with something else in them than host and path."""
+    return any(
+        not all(map(_is_of_host, _conditions(text) or [{}]))
+        if key.startswith(_CONDITIONS)
+        else key.rpartition("/")[2].startswith(_CONDITIONAL)
+        for key, text in annotations_of(ingress).items()
+    )
+
+
 def _aliases(ingress: Object) -> list[str]:
     """Further hosts of all rules, patterns among them."""
     annotations = annotations_of(ingress)
@@ -265,7 +302,8 @@ def _aliases(ingress: Object) -> list[str]:
             found.append(f"~{text}")
         elif key.startswith(_CONDITIONS):
             # What has a dot there can be a host, and what is none takes nothing.
-            hosts = (one for one in _TEXTS.findall(text) if "." in one and one[0] != "/")
+            texts = chain.from_iterable(map(_TEXTS.findall, _hosts_of(text)))
+            hosts = (one for one in texts if "." in one and one[0] != "/")
             found += (f"~{one}" if "?" in one or "*" in one[1:] else one for one in hosts)
     return [one.strip() for one in found if one.strip()]
 

@@ -9,6 +9,7 @@
 from __future__ import annotations
 
 import typing as t
+from collections import Counter
 from itertools import chain
 
 from ansible_collections.kestrel.real_ip.plugins.module_utils._addresses import (
@@ -283,11 +284,15 @@ def _unaddressed(kind: str, namespace: str, name: str) -> dict[str, str]:
     return {f"{kind} {name}": _showing(kind, namespace, name)}
 
 
-def _omitted(services: t.Sequence[str]) -> dict[str, str]:
-    """The few that there are, or how many, to the command that shows them."""
-    if len(services) > OTHERS:
-        return {f"Services ({len(services)})": "kubectl get services -A"}
-    return {f"Service {one}": _showing("Service", *one.split("/")) for one in services}
+def _omitted(named: t.Sequence[tuple[str, str]]) -> dict[str, str]:
+    """The few that there are, or how many of each kind, to the command that shows them."""
+    if len(named) > OTHERS:
+        kinds = Counter(_PLURALS[kind] for kind, _name in named)
+        return {f"{kind} ({n})": f"kubectl get {kind.lower()} -A" for kind, n in kinds.items()}
+    return {f"{kind} {name}": _showing(kind, *name.split("/")) for kind, name in named}
+
+
+_PLURALS = {"Service": "Services", INGRESS: "Ingresses"}
 
 
 def _showing(kind: str, namespace: str, name: str) -> str:

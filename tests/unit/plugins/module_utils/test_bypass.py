@@ -95,7 +95,7 @@ def known(status: list[str]) -> dict[Address, list[str]]:
         ([VIP, VIP_6], [VIP], [VIP_6]),
         # With a name alone, what it leads to is all that is known.
         (["lb.example.com"], [VIP], []),
-        (["both.example.com"], [VIP2], []),
+        (["both.example.com"], [VIP2], [VIP]),
         (["lb.example.com", "lb2.example.com"], [VIP, VIP2], []),
         (["cdn.example.com"], [CDN], []),
         (["lb.example.com"], [CDN], [VIP]),
@@ -108,7 +108,9 @@ def known(status: list[str]) -> dict[Address, list[str]]:
         (["cdn.example.com", VIP], [CDN], [VIP]),
         ([VIP, VIP_6, "cdn.example.com"], [CDN], [VIP, VIP_6]),
         ([VIP, "cdn.example.com"], [CDN, VIP], [VIP]),
-        ([VIP, "cdn.example.com"], [VIP], []),
+        # A CDN that is asked as well deceives nobody by what it does rightly.
+        ([VIP, "cdn.example.com"], [VIP], [CDN]),
+        ([VIP, "lb2.example.com"], [VIP], [VIP2]),
         ([VIP, "nobody.example.com"], [CDN], [VIP]),
         # What the name gives by now may be the load balancer's, or the CDN's.
         ([VIP, "turns.example.com"], [CDN], [VIP, CDN2]),

@@ -262,14 +262,14 @@ def test_what_is_not_asked_of_the_controller_is_told() -> None:
     many = [_exposed(f"web-{n:02}", {"port": 80, "nodePort": 31000 + n}) for n in range(14)]
     found = controller_of(front, many, [_node(InternalIP=["10.0.0.1"])], [], [], [])
     assert [one.port for one in found.entries] == [31000 + n for n in range(12)]
-    assert found.omitted == ["in/web-12", "in/web-13"]
+    assert found.omitted == [("Service", "in/web-12"), ("Service", "in/web-13")]
     # Likewise the addresses of a Service
     external = [f"10.1.0.{n}" for n in range(1, 8)]
     known = _exposed("entry", {"port": 80}, at="10.0.0.1")
     known["spec"]["externalIPs"] = external
     found = controller_of(front, [known], [], [], [], [])
     assert found.aside == [f"{one}:80" for one in external[:5]]
-    assert found.omitted == ["in/entry"]
+    assert found.omitted == [("Service", "in/entry")]
 
 
 def test_where_the_status_was_told_another_address_load_balancers_may_be_the_controllers() -> None:

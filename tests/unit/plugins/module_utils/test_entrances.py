@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import json
 from typing import Any
 
 import pytest
@@ -40,9 +41,11 @@ _AWAY = {"address": "198.51.100.2"}
         ),
         (ingress_at("old", a_rule("", ("/", "Prefix", "beside")), **_AWAY), _ASK),
         (ingress_at("old", spec={"defaultBackend": {"service": {"name": "own"}}}, **_AWAY), _ASK),
+        # Nobody can be asked for by such a name, and a wildcard stands for any.
+        (ingress_at("old", a_rule("$(id)", ("/", "Prefix", "own")), **_AWAY), _ASK),
         (
-            ingress_at("old", a_rule("$(id)", ("/", "Prefix", "own")), **_AWAY),
-            f"{_ASK} -e 'real_ip_host=$(id)'",
+            ingress_at("old", a_rule("*.example", ("/a'b", "Prefix", "own")), **_AWAY),
+            f"""{_ASK_ALL}/a'"'"'b' -e real_ip_host=real-ip.example""",
         ),
         # At the same address it is no other way in, and to other Services none to these pods.
         (ingress_at("old", a_rule("", ("/", "Prefix", "own"))), None),
@@ -174,11 +177,11 @@ _PREFIX = {"type": "PathPrefix", "value": "/x"}
         (_route(_TO_OWN), _gateway(_HTTP), _ASK),
         (_route({"name": "else"}, {"name": "beside"}), _gateway(_HTTP), _ASK),
         (_route(_TO_OWN, match=_PREFIX), _gateway(_HTTP), f"{_ASK}x"),
-        # A pattern is told as it stands.
+        # Of a pattern what it begins with is asked.
         (
-            _route(_TO_OWN, match={"type": "RegularExpression", "value": "/[0-9]"}),
+            _route(_TO_OWN, match={"type": "RegularExpression", "value": "/x[0-9]"}),
             _gateway(_HTTP),
-            f"{_ASK_ALL}/[0-9]'",
+            f"{_ASK}x",
         ),
         (
             _route(_TO_OWN, hostnames=["*.example", "b.example"]),
@@ -243,6 +246,46 @@ def test_each_host_and_path_of_a_route_at_the_same_address_is_asked_for_or_told(
 
 
 @pytest.mark.parametrize(
+    ("match", "is_told"),
+    [
+        ({"headers": [{"name": "X-Direct", "value": "1"}]}, True),
+        ({"queryParams": [{"name": "direct", "value": "1"}]}, True),
+        ({"method": "POST"}, True),
+        ({"method": "GET"}, False),
+    ],
+)
+def test_a_match_of_more_than_host_and_path_is_told(match: dict[str, Any], is_told: bool) -> None:
+    route = _route(_TO_OWN)
+    route["spec"]["rules"][1]["matches"] = [match]
+    gateways = [_gateway(_HTTP, address="198.51.100.1")]
+    every = entrances(_FRONT, [{"metadata": {"name": "own"}}], [], [route], gateways)
+    found = unasked(_FRONT, every, _ROOT, _NOTHING)
+    assert [*found["routes"]] == (["echo/new"] if is_told else [])
+
+
+def test_a_condition_of_a_host_alone_gives_hosts() -> None:
+    """And what has a dot in others is none."""
+    told = [
+        {"field": "host-header", "hostHeaderConfig": {"values": ["b.example"]}},
+        {"field": "http-header", "httpHeaderConfig": {"values": ["1.0", "c.example"]}},
+    ]
+    for conditions, hosts, is_told in (
+        (told[:1], ["b.example"], False),
+        (told, ["b.example"], True),
+    ):
+        key = "alb.ingress.kubernetes.io/conditions.own"
+        annotations = {key: json.dumps(conditions)}
+        rule = a_rule("a.example", ("/", "Prefix", "own"))
+        other = ingress_at("other", rule, annotations=annotations)
+        service = {"metadata": {"name": "own"}}
+        every = entrances(_FRONT, [service], [other], [], [])
+        bypass = around([], [], service, _FRONT, there=at_front(_FRONT, every)[0])
+        assert bypass["hosts"] == ["a.example", *hosts]
+        asked = Asked(bypass["hosts"], bypass["paths"])
+        assert bool(unasked(_FRONT, every, asked, _NOTHING)["ingresses"]) == is_told
+
+
+@pytest.mark.parametrize(
     ("hosts", "own", "asked"),
     [
         ([], "a.example", ["a.example"]),
@@ -276,6 +319,9 @@ def test_a_listener_of_a_gateway_has_a_host_as_well(
         # To nginx it is a pattern where another Ingress of the host says so.
         ("/v(1|2)", "Prefix", "", "/v", True),
         ("/~/v1$", "ImplementationSpecific", "", "/v1", False),
+        ("/a", "Prefix", "nginx.ingress.kubernetes.io/canary", "/a", True),
+        ("/a", "Prefix", "konghq.com/methods", "/a", True),
+        ("/a", "Prefix", "alb.ingress.kubernetes.io/conditions.own", "/a", True),
         ("/über", "Prefix", "", "/", True),
         ("^/direct", "ImplementationSpecific", "", "/", True),
     ],

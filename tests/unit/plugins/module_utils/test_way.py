@@ -44,12 +44,17 @@ NODE = {
     "metadata": {"name": "n"},
     "status": {"addresses": [{"type": "InternalIP", "address": "10.0.1.1"}]},
 }
+#: What runs in another namespace
+DNS = {
+    "metadata": {"name": "dns", "namespace": "kube-system"},
+    "status": {"podIP": "10.2.9.9"},
+}
 ANSWERS = {
     f"{IN_NS}/services/own": OWN,
     "/apis/networking.k8s.io/v1/namespaces/ns/ingresses/front": FRONT,
     f"{IN_NS}/pods": NOTHING,
     "/api/v1/nodes": {"items": [NODE]},
-    "/api/v1/pods": NOTHING,
+    "/api/v1/pods": {"items": [DNS]},
     "/apis/networking.k8s.io/v1/ingresses": {"items": [FRONT]},
     "/version": {"gitVersion": "v1.36.3"},
 }
@@ -209,7 +214,8 @@ OF_TKE = {**FRONT, "spec": {**FRONT.get("spec", {}), "ingressClassName": "qcloud
         # Nor are these all nodes.
         ([], {**WITH_ENTRY, NODES: NOTHING}, {}, ["node_ports"]),
         ([], {**OWN_PORT, NODES: NOTHING}, {}, ["node_ports"]),
-        ([], {NODES: NOTHING}, {}, []),
+        ([], {NODES: NOTHING}, {}, ["node_ports"]),
+        ([], {NODES: NOTHING, FRONT_PATH: OF_TKE}, {}, []),
     ],
 )
 def test_what_is_not_looked_for(
