@@ -288,10 +288,12 @@ def every_node(
 ) -> t.Sequence[Object] | None:
     """The list of all nodes, None where it may be a part, as one in which that of a pod is missing.
 
-    A cluster has nodes with addresses: who is shown none is not shown all.
+    A cluster has nodes with addresses: who is shown none is not shown all. Pods that are about to
+    go can be those of a node that has gone.
     """
     shown = nodes or []
-    if any(map(_stands_for_another, shown)) or used_nodes(pods) - {*map(name_of, shown)}:
+    staying = (one for one in pods if not one.get("metadata", {}).get("deletionTimestamp"))
+    if any(map(_stands_for_another, shown)) or used_nodes(staying) - {*map(name_of, shown)}:
         return None
     return nodes if of_nodes(shown)[0] else None
 

@@ -26,8 +26,10 @@ from ansible_collections.kestrel.real_ip.plugins.module_utils._exposed import (
     each_once,
     internal,
     node_port,
+    node_ports,
     open_to_all,
     ports_of,
+    sent_to,
 )
 from ansible_collections.kestrel.real_ip.plugins.module_utils._listeners import every_listener
 from ansible_collections.kestrel.real_ip.plugins.module_utils._readiness import addresses
@@ -45,6 +47,7 @@ _OTHERS_RULES = 3
 # Each can have rules of its own, as to which clients it believes.
 _LISTENERS = 16
 _OWN = 5
+_PORTS = 3
 
 
 def around(
@@ -72,7 +75,8 @@ def around(
     own = {**service, "status": {}} if service and service is front else service
     behind = [own, *others] if own else []
     rules = (front or {}).get("spec", {}).get("rules") or []
-    ports = node_port(service or {}, rules)
+    sent = sent_to(service or {}, rules)[:_PORTS] or ports_of(service or {}, rules)[:1]
+    ports = node_ports(sent) or node_port(service or {}, rules)
     others_ports = [(full_name(one), port) for one in others for port in node_port(one, rules)]
     more_ports = [port for _name, port in others_ports]
     named = called(host for host, _paths in every_rule(front or {}, service))[:_HOSTS]
@@ -96,7 +100,7 @@ def around(
         ),
         "controller": [*controller.places],
         "controller_service": [*controller.aside],
-        "pods": at_pods(pods, ports_of(service or {}, rules)[:1]),
+        "pods": at_pods(pods, sent),
         "service": asked,
         "load_balancer": addresses(front or {}),
         "hosts": [*named, *more[:_OTHERS_RULES]],

@@ -62,7 +62,6 @@ from ansible_collections.kestrel.real_ip.plugins.module_utils._verdict import (
     deceived,
     is_answer,
     is_limited,
-    is_refusal,
     is_strangers,
     is_tested,
 )
@@ -534,13 +533,13 @@ def _entry(way: Way, reachable: bool | None, at: Standpoint) -> Result:
 
 
 def _tells_nothing(tried: tuple[Forgery, Sample]) -> bool:
-    """Whether it stays open what another client reads with such a request: one that is refused, as
-    by who serves single addresses only, by what a client writes, and one of which the echo app
-    doesn't show which line is read.
+    """Whether it stays open what another client reads with such a request: one that gets no answer,
+    as from who serves single addresses only, by what a client writes, and hides that, and one of
+    which the echo app doesn't show which line is read.
     """
     forgery, sample = tried
-    plain = forgery.alone and forgery.is_well_formed and not forgery.near
-    return sample.code == "V420" or (plain and is_refusal(sample))
+    plain = forgery.alone and forgery.is_well_formed and not (forgery.near or forgery.preface)
+    return sample.code == "V420" or (plain and not is_answer(sample))
 
 
 def _is_left(way: Way, stations: Sequence[Station]) -> bool:

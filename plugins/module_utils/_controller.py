@@ -129,7 +129,10 @@ def controller_of(
     at_a_node = bool(own & spelled(of_nodes(nodes)[0]))
     is_sure = any(map(web, listening)) and not at_a_node
     others = [] if is_sure else [one for one in candidates if full_name(one) not in known]
-    apps = {*chain.from_iterable(map(_backends, ingresses))}
+    # What another class leads to can be the controller of this one.
+    own_class = class_of(front)
+    alike = [one for one in ingresses if not own_class or class_of(one) in ("", own_class)]
+    apps = {*chain.from_iterable(map(_backends, alike))}
     likely = {full_name(one): one for one in others if _may_be_controllers(one, apps)}
     its_nodes = [node for node in nodes if own & spelled(every_address(node))]
 
@@ -142,7 +145,9 @@ def controller_of(
             *each_once(_by_itself(one, own) for one in known.values()),
             *each_once(_by_itself(_for_web(one)) for one in likely.values()),
             *each_once(
-                _by_ingress(one, own) for one in ingresses if known.keys() & {*_backends(one)}
+                _by_ingress(one, own)
+                for one in ingresses
+                if {**known, **likely}.keys() & {*_backends(one)}
             ),
         ],
         _ASIDE,

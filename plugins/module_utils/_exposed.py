@@ -92,6 +92,12 @@ def node_port(service: Object, rules: t.Iterable[Object] = ()) -> list[int]:
     return node_ports(ports_of(service, rules))[:1]
 
 
+def sent_to(service: Object, rules: t.Sequence[Object]) -> list[Object]:
+    """The ports of a Service that the rules send to."""
+    wanted = [entry["backend"]["service"].get("port") for entry in entries_to(service, rules)]
+    return [one for one in ports_of(service, rules) if any(is_port(one, port) for port in wanted)]
+
+
 def web(service: Object) -> list[Object]:
     """Its ports for HTTP and HTTPS."""
     return [port for port in ports_of(service, ()) if port["port"] in PORTS.values()]

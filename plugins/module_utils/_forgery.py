@@ -54,6 +54,11 @@ class Forgery(NamedTuple):
         """Whether who answers only what came through a proxy may answer this."""
         return bool(self.preface) or _COMPANIONS[0] in self.lines
 
+    @property
+    def names_itself(self) -> bool:
+        """Whether it tells the prober's own address by the PROXY protocol."""
+        return bool(self.preface) and self.values == (self.sender,)
+
     def names_one_of(self, values: Iterable[str]) -> bool:
         """Whether one of these addresses stands in a line, and not only an empty header."""
         return any(value in text for value in values for _name, text in self.lines)
@@ -413,6 +418,8 @@ def beside(header: str | None, seen: Sequence[str], told: Sequence[str]) -> tupl
             line = ", ".join(_element(name, one) for one in (value, _PUBLIC[0]))
             found.append(Forgery(name, ((name, line),), _PUBLIC[:1], sender=value))
         found += _from_proxy(names, read, _PUBLIC[0], value)
+        # Who serves single addresses only answers no other by that protocol, and yet takes it.
+        found += [one._replace(sender=value) for one in _with_prefaces([value], (value,))]
     # One that is translated to several addresses is seen with their neighbours.
     alone = len(seen) >= _ENOUGH and len({*seen}) == 1
     own = ip_address(seen[0])
@@ -487,7 +494,13 @@ def forgeries(
         *(Forgery(name, one, all_values) for name, one in (*forms, *hearsay, *hops)),
         *(Forgery(name, one, near_values) for name, one in alike),
         *(Forgery(name, _in_two_cases(name, values[0]), all_values) for name in names.values()),
-        *_with_prefaces(values[:1], all_values),
+        *(
+            one
+            for value in dict.fromkeys([values[0], *near, ipv6])
+            for one in _with_prefaces(
+                [value], (value, *(one for one in near_values if one != value))
+            )
+        ),
         *_with_prefaces(senders, all_values, read, counted),
         Forgery(read, counted, all_values),
         Forgery(read, lines_6, all_values),

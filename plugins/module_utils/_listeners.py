@@ -138,18 +138,21 @@ def listeners(front: Object, host: str) -> list[Listener]:
     for port in spec.get("ports") or []:
         if port.get("protocol", "TCP") == "TCP":
             return [Listener(port=port["port"])]
-    scheme = "https" if any(map(_is_for(host), spec.get("tls") or [])) else "http"
+    scheme = "https" if any(map(is_for(host), spec.get("tls") or [])) else "http"
     wanted = [Listener(*one) for one in listen_ports(front) if one[0] == scheme]
-    return wanted or [Listener(scheme, PORTS[scheme])]
+    # Of others' a certificate need not be a Secret: who is told of TLS alone has one.
+    told = [Listener(*one) for one in told_ports(front) if one[0]]
+    secured = told[:1] if all(one.scheme == "https" for one in told) else []
+    return wanted or secured or [Listener(scheme, PORTS[scheme])]
 
 
-def _is_for(host: str) -> t.Callable[[Object], bool]:
+def is_for(host: str) -> t.Callable[[Object], bool]:
     """Is an entry of ``spec.tls`` for this host? One without hosts is for every one."""
 
-    def is_for(entry: Object) -> bool:
+    def takes(entry: Object) -> bool:
         return any(covers(one, host) for one in entry.get("hosts") or [""])
 
-    return is_for
+    return takes
 
 
 def targets(

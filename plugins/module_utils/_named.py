@@ -13,7 +13,15 @@ from __future__ import annotations
 import json
 import typing as t
 
-from ansible_collections.kestrel.real_ip.plugins.module_utils._listeners import PORTS, listeners
+from ansible_collections.kestrel.real_ip.plugins.module_utils._exposed import (
+    ports_of,
+    sent_to,
+)
+from ansible_collections.kestrel.real_ip.plugins.module_utils._listeners import (
+    PORTS,
+    is_for,
+    listeners,
+)
 from ansible_collections.kestrel.real_ip.plugins.module_utils._load_balancer import (
     MADE,
     ROWS,
@@ -71,8 +79,27 @@ def _direct_access(there: _There, wanted: bool) -> _Differing:
 
 
 def _service_port(there: _There, wanted: int) -> _Differing:
-    seen = [one["port"] for one in (there.service.get("spec") or {}).get("ports") or []]
-    return None if wanted in seen else (str(wanted), ", ".join(map(str, seen)) or "none")
+    return _one_of(wanted, (one["port"] for one in _met(there)))
+
+
+def _container_port(there: _There, wanted: int) -> _Differing:
+    seen = [one.get("targetPort", one["port"]) for one in _met(there)]
+    # A name can be another number in each pod.
+    return None if any(isinstance(one, str) for one in seen) else _one_of(wanted, seen)
+
+
+def _met(there: _There) -> list[Object]:
+    """The ports of the Service that requests come by: a load balancer of its own is asked at the
+    first, and of an Ingress's the rules say it, those that lead there.
+    """
+    rules = (there.front.get("spec") or {}).get("rules") or []
+    ports = ports_of(there.service, rules)
+    return ports[:1] if there.kind == SERVICE else sent_to(there.service, rules) or ports
+
+
+def _one_of(wanted: int, seen: t.Iterable[int]) -> _Differing:
+    ports = [*seen]
+    return None if wanted in ports else (str(wanted), ", ".join(map(str, ports)) or "none")
 
 
 def _noted(kind: str) -> _Look:
@@ -93,6 +120,13 @@ def _tls(there: _There, _wanted: str) -> _Differing:
     at = listeners(there.front, there.host)
     secured = any(one.scheme == "https" for one in at)
     return None if secured else ("TLS", "none for " + (there.host or "any host"))
+
+
+def _tls_secret(there: _There, wanted: str) -> _Differing:
+    entries = (there.front.get("spec") or {}).get("tls") or []
+    named = [one.get("secretName") for one in entries if is_for(there.host)(one)]
+    seen = [*filter(None, named)]
+    return (wanted, ", ".join(seen)) if seen and wanted not in seen else _tls(there, wanted)
 
 
 def _ports(there: _There, wanted: t.Sequence[t.Mapping[str, int]]) -> _Differing:
@@ -143,10 +177,11 @@ NAMED: t.Mapping[str, _Look] = {
     "existing_lb_id": _existing,
     "listen_ports": _ports,
     "service_port": _service_port,
+    "container_port": _container_port,
     "ingress_annotations": _noted(INGRESS),
     "service_annotations": _noted(SERVICE),
     "qcloud_cert_id": _tls,
-    "tls_secret": _tls,
+    "tls_secret": _tls_secret,
 }
 
 

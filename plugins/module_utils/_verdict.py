@@ -271,6 +271,11 @@ class Path(NamedTuple):
         shown = f"{address}:{self.port}"
         return shown if canonical(self.host) == str(self.remote) else f"{self.host} ({shown})"
 
+    @property
+    def family(self) -> int:
+        """4 or 6, as the other end has it: behind a translator a prober with IPv6 meets IPv4."""
+        return _untranslated(self.remote).version
+
 
 class Times(NamedTuple):
     """Seconds from the start of a request to the connection, the first byte, the last one."""
@@ -526,7 +531,7 @@ def _code(sample: Sample, expected: tuple[Network, ...], question: Question, pat
     if short_circuit is not None:
         return short_circuit
     if not expected:
-        return _without_expectation(question, path.remote.version)
+        return _without_expectation(question, path.family)
     if _asked_itself(question, path):
         return "V418"
     # Over loopback it may be a tunnel that ends elsewhere.
@@ -590,7 +595,7 @@ def read(
     carriers = _lines(echo.headers, *_CARRIERS, strategy.source)
     marks = tuple(name for name in question.marks if _lines(echo.headers, name))
     question = question._replace(met=bool(marks) and marks == question.marks, own=local)
-    family = path.remote.version
+    family = path.family
     expected = tuple(n for n in question.expectation.at(local) if n.version == family)
     as_list = strategy.strategy != "single_header"
     hidden = question.layer == "l7" and _is_hidden(forgery, echo, strategy.source, as_list)
@@ -1009,7 +1014,14 @@ def _decide(
 
 
 def is_tested(strategy: Strategy, forged: Forged) -> bool:
-    """Whether a forged request was answered that the strategy could have fallen for."""
+    """Whether a forged request was answered that the strategy could have fallen for.
+
+    Most refuse the PROXY protocol. Who takes it, and answers only to the prober's own address, goes
+    by what a client writes in whom he serves: what he makes of others' addresses is not known.
+    """
+    prefaced = [one.names_itself for one, sample in forged if one.preface and is_answer(sample)]
+    if prefaced and all(prefaced):
+        return False
     return any(
         is_answer(sample) and sample.fate != "untested"
         for forgery, sample in forged
@@ -1089,6 +1101,7 @@ def _plainness(forgery: Forgery) -> tuple[object, ...]:
     known = forgery.values[0] in CHOSEN
     return (
         *(bool(forgery.preface), bool(forgery.sender), len(names), names, not known),
+        bool(forgery.preface) and forgery.values[0] not in forgery.public,
         *(sum(map(len, values)), values, forgery.header),
     )
 
@@ -1336,7 +1349,7 @@ def judge(
     if code == "V102":
         code, group, own = _never_right(strategy, answers, forged) or (code, group, own)
     known, missing = coverage(question, answers)
-    family = path.remote.version
+    family = path.family
     expected = expected_texts(question, samples)
     in_family = [text for text in expected if (":" in text) == (family == 6)]
     first = group[0] if group else Sample("V525")

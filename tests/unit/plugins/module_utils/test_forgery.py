@@ -82,13 +82,24 @@ def test_each_header_is_forged_with_each_kind_of_address() -> None:
 )
 def test_the_proxy_protocol(avoided: list[str], line: str, kind: str, packed: str) -> None:
     sent = forgeries(None, parse_ranges(avoided), ["2001:db8::/32"])
-    first, second, *others = [one for one in sent if one.preface and not one.lines]
+    own = line.split()[1]
+    prefaced = [one for one in sent if one.preface and not one.lines and one.values[0] == own]
+    first, second, *others = prefaced
     assert others == [one._replace(within=True) for one in (first, second)]
     assert (first.preface, first.lines) == (f"PROXY {line} 6666 80\r\n", ())
     # As in the protocol's specification, section 2.2
     signature, ports = "0d0a0d0a000d0a515549540a", "1a0a0050"
     assert second.preface.encode("latin-1").hex() == f"{signature}21{kind}{packed * 2}{ports}"
     assert second.lines == ()
+
+
+def test_the_proxy_protocol_tells_of_private_addresses_and_ipv6_too() -> None:
+    """Who admits some networks by it may admit these."""
+    sent = [one for one in forgeries(None, parse_ranges([]), None) if not one.lines]
+    told = {one.preface.split()[2] for one in sent if one.preface.startswith("PROXY TCP")}
+    for kind in ("6.6.6.6", "10.", "127.", "2606:"):
+        assert any(text.startswith(kind) for text in told), kind
+    assert all(set(told) <= {*one.values} for one in sent)
 
 
 def test_a_header_with_underscores_is_forged_like_any_other() -> None:
@@ -241,7 +252,11 @@ def test_a_list_may_be_looked_at_for_the_probers_own_address(header: str | None)
     ]
     at_its_end = [dict(one.lines)[XFF] for one in sent if len(one.lines) > 1]
     assert "6.6.6.6, 6.6.6.6, 6.6.6.6, 6.6.6.6, 6.6.6.6, 203.0.113.10" in at_its_end
-    assert {one.values for one in sent} == {("6.6.6.6",)}
+    # His own address by the PROXY protocol shows whether anybody takes it there.
+    itself = [one for one in sent if one.names_itself]
+    assert {one.values for one in sent if one not in itself} == {("6.6.6.6",)}
+    assert {one.values for one in itself} == {(one.sender,) for one in sent}
+    assert {one.lines for one in itself} == {()}
 
 
 def test_what_others_hand_on_is_forged_with_underscores_too() -> None:

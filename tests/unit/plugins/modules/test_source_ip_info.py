@@ -556,6 +556,42 @@ def test_a_proxy_that_takes_the_proxy_protocol_and_serves_some_clients_only(
     assert result["code"] == "V104", result["reason"]
 
 
+@pytest.mark.parametrize("layer", ["l7", "l4"])
+@pytest.mark.parametrize(
+    ("networks", "code", "says"),
+    [
+        (["198.51.100.7/32"], "V001", "; forgery not tested"),
+        (["10.0.0.0/8"], "V104", "one that began with PROXY TCP4 10."),
+        (["2606::/16"], "V104", "one that began with PROXY TCP6 2606:"),
+    ],
+)
+def test_who_takes_the_proxy_protocol_from_anybody_and_serves_few(
+    networks: list[str], code: str, says: str, layer: str
+) -> None:
+    """As Traefik with ``insecure`` and an allowlist; what clients write in headers counts for
+    nothing.
+    """
+
+    def behave(connection: Connection) -> None:
+        first, *lines = connection.read_after()
+        told = first[1].split()
+        sender = told[2] if told[:1] == ["PROXY"] else CLIENT
+        served = [ip_network(one) for one in (f"{CLIENT}/32", *networks)]
+        if not any(ip_address(sender) in one for one in served):
+            connection.send(response(b"", "403 Forbidden"))
+            return
+        kept = [line for line in lines if line[0].lower() in ("x-kestrel-nonce", "host")]
+        seen = [*kept, ("X-Forwarded-For", sender)]
+        document = {"kestrel": 1, "headers": seen, "peer": {"address": sender, "port": 1}}
+        connection.send(response(json.dumps(document).encode()))
+
+    with Server(behave) as running:
+        asked = {"expected_source": [CLIENT], "forge": True, "layer": layer, "timeout": 2}
+        result = probe(url=running.url, **asked)
+    assert result["code"] == code, result["reason"]
+    assert says in result["reason"]
+
+
 def test_a_load_balancer_that_admits_the_proxies_in_front_by_the_proxy_protocol() -> None:
     """Who gets there names one of them as the sender, and what he writes counts."""
     with (
