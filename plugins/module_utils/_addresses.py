@@ -12,7 +12,10 @@ import re
 import typing as t
 from itertools import chain
 
-from ansible_collections.kestrel.real_ip.plugins.module_utils._derive import canonical
+from ansible_collections.kestrel.real_ip.plugins.module_utils._derive import (
+    canonical,
+    parse_address,
+)
 from ansible_collections.kestrel.real_ip.plugins.module_utils._shapes import (
     annotations_of,
     is_true,
@@ -370,6 +373,17 @@ def collect(
 def spelled(addresses: t.Iterable[str]) -> set[str]:
     """Addresses and names, each as it is always spelled."""
     return {canonical(one) or one.lower().rstrip(".") for one in addresses}
+
+
+def is_here(host: str) -> bool:
+    """Whether an address or name is everybody's own machine, as some controllers publish it that
+    run on one (MicroK8s, kind): who asks elsewhere doesn't meet them there.
+    """
+    told = parse_address(host)
+    if told is None:
+        return host.lower().rstrip(".") == "localhost"
+    one = told.address
+    return one.is_loopback or one.is_unspecified or one.is_link_local
 
 
 def name_of(one: Object) -> str:

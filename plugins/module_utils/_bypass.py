@@ -248,28 +248,37 @@ def ways(
     # What is asked elsewhere comes last, since there may be no time for all.
     proxies = [*balancer, *controller]
     rewritten = [*_rewritten(services, around.paths), *_elsewhere(proxies, around.paths)]
-    return [*_to_nodes_and_pods(visits, around, at, is_near), *services, *proxies, *rewritten]
+    nodes = _to_nodes_and_pods(visits, around, [*known], at, is_near)
+    return [*nodes, *services, *proxies, *rewritten]
 
 
 def _to_nodes_and_pods(
-    visits: Sequence[Visit], around: Around, at: Standpoint, is_near: bool
+    visits: Sequence[Visit],
+    around: Around,
+    known: Sequence[Address],
+    at: Standpoint,
+    is_near: bool,
 ) -> list[Way]:
     """Nodes and pods, at private addresses only from where such may be routed: elsewhere somebody
     else can have them. In the cluster everybody gets to each pod.
     """
     nodes = [*around.node_ports, *(around.internal if is_near else ())]
     pods = _met(around.pods, is_near)
-    stations = [station for visit in visits for station in visit.stations]
-    at_targets = [(str(one.address.remote), port) for one in stations for port in around.of_targets]
+    met = [station.address.remote for visit in visits for station in visit.stations]
+    at_targets = [(str(one), port) for one in (*met, *known) for port in around.of_targets]
     others = {_AT_TARGET: [one for one in at_targets if one not in nodes], "pod": pods}
     kinds = {"node_port": nodes, **({} if at.inside else others)}
     # Nothing is forged there: that it answers is told.
-    target = _plain(visits[0].target)._replace(forgeries=())
-    return [
-        Way(kind, (0,), _to(target, host, port))
-        for kind, places in kinds.items()
-        for host, port in dict.fromkeys(places)
-    ]
+    target = visits[0].target._replace(forgeries=())
+    found = []
+    for kind, places in kinds.items():
+        for host, port in dict.fromkeys(places):
+            there = _to(target, host, port)
+            found.append(Way(kind, (0,), _plain(there)))
+            # Of what takes connections it is told as well, but where it can be somebody else's.
+            if kind == _AT_TARGET and around.tls:
+                found.append(Way(kind, (0,), _secured(there, target.endpoint, around)))
+    return found
 
 
 def _to_services(visits: Sequence[Visit], around: Around) -> list[Way]:
@@ -329,9 +338,14 @@ def _to_balancer(
     own, unmet = _own(around, known), _unmet(visits, known)
     called = [name for name in around.load_balancer if not parse_address(name)]
     found = []
+    listening = {port for port, _secured in around.listeners}
     for number, visit in enumerate(visits):
-        front = {station.address.remote for station in visit.stations} - own
-        for address in (one for one in known if one not in front if front or one in unmet):
+        met = {station.address.remote for station in visit.stations}
+        # At a port of its own something else can have the same address.
+        is_strange = listening and visit.target.endpoint.port not in listening
+        front = met if is_strange else met - own
+        others = [one for one in known if one not in met - own]
+        for address in (one for one in others if front or one in unmet):
             names = [*around.hosts, *known[address], *called]
             for target in _listeners(visit.tried, str(address), around):
                 for one in _hosts(target, _called(target, names)):
@@ -592,13 +606,16 @@ def warnings(
         (_AT_TARGET, True): "node_port",
         ("pod", True): "pod",
         ("pod", False): "open_pod",
+        ("service", False): "open_service",
     }
+    answering = {place_of(way) for (way, _visit), one in zip(walked, entries) if one["reachable"]}
     for (way, visit), one in zip(walked, entries):
-        name = names.get((way.kind, bool(one["reachable"])))
-        if name and (one["reachable"] or is_open(visit.stations)):
+        name = names.get((way.kind, place_of(way) in answering))
+        known = one["reachable"] is not None
+        if name and known and (one["reachable"] or is_open(visit.stations)):
             place = {"address": f"{one['address']}:{one['port']}", "place": phrase(one["vantage"])}
             told.append(warn(name, place))
-    return told
+    return [*dict.fromkeys(told)]
 
 
 def not_looked_for(around: Around, coverage: str) -> list[str]:
@@ -645,6 +662,8 @@ def not_asked(around: Around, entries: Iterable[Result]) -> list[str]:
 
 
 _LISTS = ("X-Forwarded-For", "Forwarded")
+#: Kinds of ways to whom what stands in front speaks
+_PROXIES = ("load_balancer", "controller")
 
 
 def _any_of(headers: Mapping[str, Any], names: Iterable[str]) -> str:
@@ -657,12 +676,12 @@ def fronts(
     walked: Iterable[Way], around: Around, results: Mapping[int, Sequence[Result]]
 ) -> list[str]:
     """A sentence for each target that has a proxy in front, by what its backends saw, and no way
-    around it to ask: names are all that tells of the load balancer, and those lead to the target.
+    around it that was asked: what is known of the load balancer leads to the target.
 
     ``results``: of each target by its number.
     """
-    asked = {number for way in walked if way.kind == "load_balancer" for number in way.of}
-    if not around.load_balancer or any(map(parse_address, around.load_balancer)):
+    asked = {number for way in walked if way.kind in _PROXIES for number in way.of}
+    if not around.load_balancer:
         return []
     found = []
     for one in (one for of, those in results.items() if of not in asked for one in those):

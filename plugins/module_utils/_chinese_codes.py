@@ -663,6 +663,11 @@ WARNINGS_ZH: Mapping[str, str] = {
         "所发的请求：知道该请求什么的人可以自己写入所有请求头。可用安全组或 NetworkPolicy "
         "只放通负载均衡"
     ),
+    "open_service": (
+        "某个 Service 由 {address} 直接通向 Pod，那里接受连接（从 {place} 看），但回显应用没有应答"
+        "所发的请求：知道该请求什么的人可以自己写入所有请求头。请将该 Service 改为 ClusterIP 或 "
+        "NodePort，或让其安全组不放行其他人"
+    ),
     "first_line": (
         "经 {address} 的 {header} 有多行，第一行是 {first}：像多数应用那样读取第一行的应用，"
         "读到的不是 {seen}。下一步：只让一个代理写入它"

@@ -943,6 +943,12 @@ WARNINGS: Mapping[str, str] = {
         "though the echo app answered nothing there that was asked: who knows what to ask writes "
         "all headers himself. Security groups or a NetworkPolicy can admit the load balancer alone"
     ),
+    "open_service": (
+        "{address} is where a Service leads to the pods by itself, and takes connections (seen "
+        "from {place}), though the echo app answered nothing there that was asked: who knows what "
+        "to ask writes all headers himself. Make the Service ClusterIP or NodePort, or let its "
+        "security group admit nobody else"
+    ),
     "first_line": (
         "{header} arrives through {address} in several lines, the first of which is {first}: who "
         "reads that one, as most applications do, doesn't read {seen}. Next: let one proxy write it"

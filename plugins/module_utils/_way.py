@@ -16,6 +16,7 @@ from ansible_collections.kestrel.real_ip.plugins.module_utils._addresses import 
     by_use,
     collect,
     every_node,
+    is_here,
     namesakes,
     other_nodes,
     receiving_pods,
@@ -365,6 +366,9 @@ def read_way(cluster: Cluster, namespace: str, options: t.Mapping[str, t.Any]) -
         at_front(front or {}, every)[0],
     )
     past, probed = Asked(bypass["hosts"], bypass["paths"]), Asked(*zip(*asked.places))
+    if url and not is_here(asked_for("", "/", url)[0]):
+        bypass["load_balancer"] = [one for one in bypass["load_balancer"] if not is_here(one)]
+    unaddressed = bool(url) and not bypass["load_balancer"]
     return {
         "asked": {"namespace": namespace, **{one: options[one] or "" for one in OPTIONS}},
         "found": front is not None,
@@ -388,7 +392,7 @@ def read_way(cluster: Cluster, namespace: str, options: t.Mapping[str, t.Any]) -
         "kept_by": kept_by(ingress, service),
         "cluster_addresses": known,
         "bypass": {
-            "unaddressed": _unaddressed(*named) if url and not asked.addresses else {},
+            "unaddressed": _unaddressed(*named) if unaddressed else {},
             **bypass,
             "omitted": _omitted(bypass["omitted"]),
             **unasked(front or {}, every, past, probed),

@@ -228,6 +228,76 @@ def test_the_controllers_own_pods_are_asked() -> None:
     assert _asked(nodes, ingress_at("own"), entry, pods=[pod]) == []
 
 
+def test_each_port_of_the_controllers_pods_is_asked_or_told() -> None:
+    """One beside 80 and 443 can believe others, and a sidecar can have it (Kubernetes 1.29)."""
+    ports = [{"port": port} for port in (8443, 80, 9000, 443, 9443, 9444)]
+    entry = _exposed("entry", *ports, {"port": 81, "targetPort": "named"}, at="198.51.100.1")
+    entry["spec"]["selector"] = {"app": "entry"}
+    pod = _on("n1", "entry")
+    pod["status"]["podIPs"] = [{"ip": "10.1.0.7"}]
+    front = {**ingress_at("own"), "kind": "Ingress"}
+    found = controller_of(front, [entry], [], [pod], [], [])
+    assert found.places == [f"10.1.0.7:{port}" for port in (80, 443, 8443, 9000, 9443)]
+    assert found.omitted == [("Service", "in/entry")]
+    entry["spec"]["ports"] = [{"port": 81, "targetPort": "named"}]
+    assert controller_of(front, [entry], [], [pod], [], []).places == []
+    entry["spec"]["ports"] += [{"port": 80}]
+    sidecar = {"ports": [{"name": "named", "containerPort": 8081}]}
+    pod["spec"]["initContainers"] = [{**sidecar, "restartPolicy": "Always"}, sidecar]
+    found = controller_of(front, [entry], [], [pod], [], [])
+    assert (found.places, found.omitted) == (["10.1.0.7:80", "10.1.0.7:8081"], [])
+
+
+@pytest.mark.parametrize(
+    ("status", "led_to", "found"),
+    [
+        # The status has what stands in front, as a virtual address before the nodes.
+        ("203.0.113.80", "", ["10.0.0.1:80"]),
+        ("203.0.113.80", "entry", []),
+        # It is known who listens.
+        ("198.51.100.1", "", []),
+    ],
+)
+def test_host_ports_of_what_may_be_the_controller_are_asked(
+    status: str, led_to: str, found: list[str]
+) -> None:
+    """Its Service need not have an address or node ports, where it has the nodes' network."""
+    entry, other = _exposed("entry", {"port": 80}), _exposed("other", {"port": 80})
+    other["status"] = {"loadBalancer": {"ingress": [{"ip": "198.51.100.1"}]}}
+    for one in (entry, other):
+        one["spec"]["selector"] = {"app": one["metadata"]["name"]}
+    pod = _on("n1", "entry")
+    pod["spec"]["containers"] = [{"ports": [{"containerPort": 80, "hostPort": 80}]}]
+    nodes = [_called("n1", _node(InternalIP=["10.0.0.1"]))]
+    leading = ingress_at("app", a_rule("", ("/", "Prefix", led_to)), namespace="in")
+    front = {**ingress_at("own", address=status), "kind": "Ingress"}
+    services = [entry] if status != "198.51.100.1" else [entry, other]
+    controller = controller_of(front, services, nodes, [pod], [], [leading])
+    assert [*controller.places] == found
+
+
+def test_load_balancers_of_ingresses_to_the_controller_are_asked() -> None:
+    """As an ALB or a CLB before ingress-nginx, or one of the VPC beside it."""
+    entry = _exposed("entry", {"port": 80}, at="198.51.100.1")
+    before = ingress_at("alb", a_rule("", ("/", "Prefix", "entry")), namespace="in", **_ALB)
+    front = {**ingress_at("own"), "kind": "Ingress", "spec": {"ingressClassName": "nginx"}}
+    another = ingress_at("other", a_rule("", ("/", "Prefix", "app")), namespace="in", **_ALB)
+    found = controller_of(front, [entry], [], [], [], [before, another, front])
+    assert found.aside == ["198.51.100.77:80", "198.51.100.77:443"]
+    # Where the status has the nodes it is likely a controller, if another class leads to it.
+    nodes = [_node(InternalIP=["10.0.0.1"])]
+    entry = _exposed("entry", WEB)
+    front["status"] = {"loadBalancer": {"ingress": [{"ip": "10.0.0.1"}]}}
+    for its_class, asked in (("alb", True), ("nginx", False)):
+        before["spec"]["ingressClassName"] = its_class
+        found = controller_of(front, [entry], nodes, [], [], [before, front])
+        assert ("10.0.0.1:30080" in found.places) == asked
+        assert bool(found.aside) == asked
+
+
+_ALB = {"address": "198.51.100.77"}
+
+
 def test_a_node_may_have_another_address_of_another_family() -> None:
     nodes = [_node(InternalIP=["10.0.0.1", "fd00:0::1"])]
     front = ingress_at("own", address="fd00::1")

@@ -122,6 +122,12 @@ QCLOUD = {"ingressClassName": "qcloud"}
         ({"tls_secret": "shop-tls"}, ingress(), "real_ip_tls_secret: expected TLS, seen none"),
         ({"service_port": 80}, ingress(), ""),
         ({"service_port": 8080}, ingress(), "real_ip_service_port: expected 8080, seen 443, 80"),
+        ({"container_port": 80}, ingress(), ""),
+        (
+            {"container_port": 5000},
+            ingress(),
+            "real_ip_container_port: expected 5000, seen 443, 80",
+        ),
         ({"ingress_annotations": {DIRECT: "true"}}, ingress({DIRECT: "true"}), ""),
         ({"ingress_annotations": {}}, ingress(), ""),
         (

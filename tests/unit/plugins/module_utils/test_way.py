@@ -274,6 +274,32 @@ def test_an_ingress_to_a_headless_service_of_the_same_pods_is_told_and_that_is_n
 
 
 @pytest.mark.parametrize(
+    ("status", "url", "found"),
+    [
+        ({"ip": "127.0.0.1"}, "http://www.example/", []),
+        ({"hostname": "localhost"}, "http://www.example/", []),
+        ({"ip": "169.254.1.1"}, "http://www.example/", []),
+        ({"ip": "127.0.0.1"}, "http://127.0.0.1:8080/", ["127.0.0.1"]),
+        ({"hostname": "localhost"}, "http://localhost/", ["localhost"]),
+        ({"ip": "127.0.0.1"}, "", ["127.0.0.1"]),
+        ({"ip": "198.51.100.1"}, "http://www.example/", ["198.51.100.1"]),
+    ],
+)
+def test_an_address_of_everybodys_own_machine_is_none_from_elsewhere(
+    status: dict[str, str], url: str, found: list[str]
+) -> None:
+    """Asked there, somebody else answers, or nobody, which would count as closed."""
+    front = {**FRONT, "status": {"loadBalancer": {"ingress": [status]}}}
+    answers: dict[str, Any] = {one: front for one, known in ANSWERS.items() if known is FRONT}
+    cluster = Answering({**ANSWERS, **answers, EVERYWHERE: SERVICES})
+    way = read_way(cluster, "ns", {**OPTIONS, "url": url})
+    assert way["bypass"]["load_balancer"] == found
+    assert [*way["bypass"]["unaddressed"]] == ([] if found else ["Ingress front"])
+    # What is probed without a URL stays what it is.
+    assert way["addresses"] == [*status.values()]
+
+
+@pytest.mark.parametrize(
     ("ingress", "url", "found"),
     [
         ("front", "http://www.example/", {"Ingress front": "kubectl -n ns describe ingress front"}),
