@@ -597,7 +597,7 @@ WARNINGS_ZH: Mapping[str, str] = {
     "underscored": (
         "客户端发送的 {name} 会原样到达：把下划线当作连字符的应用"
         "（如 gunicorn 22 之前的版本和 uWSGI 之后的应用）可能把它读作 "
-        "{header}。下一步：让负载均衡丢弃带下划线的名称，或测试应用本身"
+        "{header}。下一步：让负载均衡丢弃该名称，或测试应用本身"
     ),
     "proxied": (
         "探测端环境中的 {variable} 指定了代理，那里的大多数客户端都会使用它，而探测从不使用："
@@ -642,6 +642,7 @@ WARNINGS_ZH: Mapping[str, str] = {
         "{name} 在同一个负载均衡上以自己的规则通向同样的 Pod，没有按这些规则询问："
         "本结论不涉及从那里来的客户端。下一步：{command}"
     ),
+    "more": "还有 {count} 条警告涉及其他地址：每一条都在 source_ip_info 返回的相应目标中",
     "beyond": (
         "{name} 通向同样的 Pod 的主机名、路径或模式，多于绕过负载均衡前面的组件时所询问的。"
         "下一步：{command}"

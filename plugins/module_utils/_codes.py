@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Mapping
+from itertools import zip_longest
 from string import Formatter
 from typing import Any, NamedTuple
 
@@ -865,7 +866,7 @@ WARNINGS: Mapping[str, str] = {
     "underscored": (
         "{name} arrives as a client sends it: an application that takes underscores for dashes, as "
         "those behind gunicorn before 22 and uWSGI do, can read it as {header}. Next: let the load "
-        "balancer drop names with underscores, or try the application itself"
+        "balancer drop that name, or try the application itself"
     ),
     "proxied": (
         "{variable} in the prober's environment names a proxy, which most clients there use and "
@@ -925,6 +926,10 @@ WARNINGS: Mapping[str, str] = {
     "omitted": (
         "{name} may lead past what stands in front as well, by more node ports or addresses than "
         "were asked. Next: {command}"
+    ),
+    "more": (
+        "{count} more warnings are about further addresses: each stands with its target in what "
+        "source_ip_info returns"
     ),
     "unsought": (
         "{what} was not looked for: this account may not list all {resource}. Next: {command}"
@@ -1147,6 +1152,20 @@ def kind_of(warning: str) -> str:
     of these. What differs in two of a kind is whose addresses and names stand there.
     """
     return next((name for name, words in _KINDS if words.search(str(warning))), str(warning))
+
+
+def some_of_each(warnings: Iterable[str], most: int) -> list[str]:
+    """At most so many, each once, the first of each kind before any second; the last one says how
+    many more there are.
+    """
+    rows: dict[str, list[str]] = {}
+    for one in dict.fromkeys(warnings):
+        rows.setdefault(kind_of(one), []).append(one)
+    every = [one for column in zip_longest(*rows.values()) for one in column if one is not None]
+    if len(every) <= most:
+        return every
+    kept = every[: most - 1]
+    return [*kept, warn("more", {"count": len(every) - len(kept)})]
 
 
 def page() -> str:

@@ -275,7 +275,9 @@ def _at_own_pods(
     """
     found, left = [], []
     for service in services:
-        own = [pod for pod in _behind(service, pods) if not has_ended(pod)]
+        running = [pod for pod in _behind(service, pods) if not has_ended(pod)]
+        ready = ready_pods(running)
+        own = sorted(running, key=lambda pod: name_of(pod) not in ready)
         rows = ((_service(service), port) for port in _web_first(service))
         ports, more = _few(rows, _PORTS)
         found += _at_host_ports(own, ports, nodes)

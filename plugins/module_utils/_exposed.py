@@ -9,7 +9,7 @@
 from __future__ import annotations
 
 import typing as t
-from itertools import zip_longest
+from itertools import chain, zip_longest
 
 from ansible_collections.kestrel.real_ip.plugins.module_utils._addresses import (
     has_ended,
@@ -143,14 +143,18 @@ def at_nodes(
 
 
 def at_pods(pods: t.Iterable[Object], ports: t.Iterable[Object]) -> list[str]:
-    """Where a few pods answer to what is sent to ports of a Service."""
-    return [
-        f"{bracketed(address)}:{number}"
-        for pod in [*pods][:_PODS]
-        for address in pod_addresses(pod)
-        for port in ports
-        for number in targets_of(pod, port)
-    ]
+    """Where a few pods answer to what is sent to ports of a Service, of those that have them."""
+    asked = [*ports]
+    places = (
+        [
+            f"{bracketed(address)}:{number}"
+            for address in pod_addresses(pod)
+            for port in asked
+            for number in targets_of(pod, port)
+        ]
+        for pod in pods
+    )
+    return [*chain.from_iterable([*filter(None, places)][:_PODS])]
 
 
 def targets_of(pod: Object, port: Object) -> list[int]:

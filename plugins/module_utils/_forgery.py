@@ -451,6 +451,8 @@ def forgeries(
     dashed = [name for name in names.values() if "-" in name]
     # Who looks for names without any dash, or drops those, may miss the one with both.
     underscored = [name.replace("-", "_") for name in dashed]
+    # And an application that knows no difference reads either.
+    underscored += [name.replace("_", "-") for name in names.values() if "_" in name]
     mingled = ["_".join(name.rsplit("-", 1)) for name in dashed if name.count("-") > 1]
     derived = [
         name for name in dict.fromkeys([*underscored, *mingled]) if name not in names.values()

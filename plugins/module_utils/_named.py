@@ -133,7 +133,10 @@ def _ports(there: _There, wanted: t.Sequence[t.Mapping[str, int]]) -> _Differing
     asked = scheme_ports(wanted)
     # TKE has the usual ones where an Ingress says nothing.
     seen = listen_ports(there.front) or [*PORTS.items()]
-    return None if {*asked} <= {*seen} else (_listed(asked), _listed(seen))
+    if not {*asked} <= {*seen}:
+        return _listed(asked), _listed(seen)
+    # Without TLS for the host none of HTTPS is probed.
+    return _tls(there, "") if {scheme for scheme, _port in asked} == {"https"} else None
 
 
 def _listed(listeners: t.Iterable[tuple[str, int]]) -> str:

@@ -19,6 +19,7 @@ from ansible_collections.kestrel.real_ip.plugins.module_utils._codes import (
     VERDICTS,
     printable,
     reservations,
+    some_of_each,
     with_reservations,
     without_advice,
 )
@@ -243,7 +244,7 @@ def _with_others(found: Data, others: t.Iterable[tuple[str, str]]) -> list[str]:
     """An entry's warnings and those of others that it doesn't have, each once."""
     own = found.get("warnings_found") or []
     more = (named(*other) for other in others if other[1] not in own)
-    return [*dict.fromkeys([*own, *more])][:_WARNINGS]
+    return some_of_each([*own, *more], _WARNINGS)
 
 
 def named(vantage: str, warning: str) -> str:

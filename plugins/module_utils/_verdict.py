@@ -1452,7 +1452,8 @@ def _warnings(
     arrived = [
         forgery.header
         for forgery, sample in forged
-        if "_" in forgery.header and is_of(forgery, question.strategy.source)
+        if forgery.header.lower() != question.strategy.source.lower()
+        if is_of(forgery, question.strategy.source)
         if is_answer(sample) and sample.fate in ("passed_through", "appended")
     ]
     if question.layer == "l7" and arrived:

@@ -385,11 +385,16 @@ def _pod(*addresses: str, **ports: int) -> dict[str, Any]:
     [
         ({"port": 80}, ["10.1.0.1:80", "[fd00::1]:80", "10.1.0.2:80"]),
         ({"port": 80, "targetPort": 8080}, ["10.1.0.1:8080", "[fd00::1]:8080", "10.1.0.2:8080"]),
-        # A name can be another port in each pod.
-        ({"port": 80, "targetPort": "web"}, ["10.1.0.1:5000", "[fd00::1]:5000"]),
+        # A name can be another port in each pod, and not be there.
+        (
+            {"port": 80, "targetPort": "web"},
+            ["10.1.0.1:5000", "[fd00::1]:5000", "10.1.0.3:5000"],
+        ),
     ],
 )
 def test_the_pods_own_addresses(port: dict[str, Any], expected: list[str]) -> None:
     pods = [_pod("10.1.0.1", "fd00::1", web=5000), _pod("10.1.0.2"), _pod("10.1.0.3", web=5000)]
+    # One that is pending has no address.
+    pods = [_pod(web=5000), *pods]
     assert around([], pods, {"spec": {"ports": [port]}}, FRONT)["pods"] == expected
     assert around([], pods, None, FRONT)["pods"] == []

@@ -18,6 +18,7 @@ from ansible_collections.kestrel.real_ip.plugins.module_utils._codes import (
     page,
     printable,
     say,
+    some_of_each,
     visible,
     warn,
 )
@@ -168,3 +169,14 @@ def test_warnings_are_escaped(name: str) -> None:
     facts = {field[1:-1]: "\x1b[31m" for field in FIELD.findall(WARNINGS[name])}
     assert warn(name, facts).isprintable()
     assert "\\x1b" in warn(name, facts)
+
+
+def test_of_many_warnings_each_kind_is_told() -> None:
+    """Also one that the last of many addresses has, and how many more there are."""
+    facts = {"header": "X-Forwarded-For", "count": 2, "name": "lb.example.com"}
+    many = [warn("front", {**facts, "address": f"198.51.100.{number}"}) for number in range(30)]
+    last = warn("unaddressed", {"name": "Ingress front", "command": "kubectl"})
+    found = some_of_each([*many, last, many[0]], 20)
+    assert (len(found), found[1]) == (20, last)
+    assert found[-1].startswith("12 more warnings")
+    assert some_of_each(many[:20], 20) == many[:20]

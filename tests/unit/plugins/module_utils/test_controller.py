@@ -248,6 +248,19 @@ def test_each_port_of_the_controllers_pods_is_asked_or_told() -> None:
     assert (found.places, found.omitted) == (["10.1.0.7:80", "10.1.0.7:8081"], [])
 
 
+def test_pods_that_can_not_be_asked_take_no_places() -> None:
+    """As those that are pending, or not ready, and come first by their names."""
+    entry = _exposed("entry", {"port": 80}, at="198.51.100.1")
+    entry["spec"]["selector"] = {"app": "entry"}
+    pods = [_on(f"n{number}", "entry") for number in range(5)]
+    for number, pod in enumerate(pods):
+        pod["metadata"]["name"] = f"entry-{number}"
+        pod["status"]["podIPs"] = [{"ip": f"10.1.0.{number}"}] if number > 1 else []
+        if number < 3:
+            pod["status"]["conditions"] = []
+    assert _asked([], ingress_at("own"), entry, pods=pods) == ["10.1.0.3:80", "10.1.0.4:80"]
+
+
 @pytest.mark.parametrize(
     ("status", "led_to", "found"),
     [

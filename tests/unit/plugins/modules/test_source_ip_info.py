@@ -1109,7 +1109,10 @@ def test_a_url_that_leads_to_one_of_several_addresses_of_a_status(
         # What is known to be the load balancer's own is asked.
         (["lb.example.com"], f"{CLIENT}, {CDN}", 2, False),
         ([OWN], f"{CLIENT}, {CDN}", 2, False),
-        (["127.0.0.1", "cdn.example.com"], f"{CLIENT}, {CDN}", 2, False),
+        # Nor does the same address tell what it is, where two proxies write.
+        (["127.0.0.1", "cdn.example.com"], f"{CLIENT}, {CDN}", 2, True),
+        (["127.0.0.1"], f"{CLIENT}, {CDN}", 2, True),
+        (["127.0.0.1"], CLIENT, 1, False),
     ],
 )
 def test_a_status_with_nothing_but_the_name_of_what_stands_in_front(
@@ -1124,7 +1127,7 @@ def test_a_status_with_nothing_but_the_name_of_what_stands_in_front(
     assert result["code"] == "V001", result["reason"]
     warned = [text for text in result["warnings_found"] if "stands in front of the one" in text]
     assert len(warned) == int(told)
-    assert all("cdn.example.com" in text for text in warned)
+    assert all(", ".join(status) in text for text in warned)
 
 
 @pytest.mark.parametrize(
@@ -1444,14 +1447,16 @@ def test_past_several_targets_each_of_their_hosts_is_asked_for(known: str, way: 
     assert result["verdict"] == "forgeable", result["reason"]
 
 
-def test_a_load_balancer_that_serves_single_addresses_by_what_a_client_writes() -> None:
-    """What it makes of one that it serves, nobody else's prober sees."""
+@pytest.mark.parametrize("refusal", ["403 Forbidden", "404 Not Found", ""])
+def test_a_load_balancer_that_serves_single_addresses_by_what_a_client_writes(refusal: str) -> None:
+    """What it makes of one that it serves, no other's prober sees. Many hide that they refuse."""
 
     def behave(connection: Connection) -> None:
         given = connection.read()[1:]
         believed = dict(given).get("X-Real-IP", CLIENT)
         if believed != CLIENT:
-            connection.send(response(b"", "403 Forbidden"))
+            if refusal:
+                connection.send(response(b"", refusal))
             return
         before = [value for name, value in given if name == "X-Forwarded-For"]
         lines = [line for line in given if line[0] != "X-Forwarded-For"]
@@ -1463,6 +1468,61 @@ def test_a_load_balancer_that_serves_single_addresses_by_what_a_client_writes() 
         result = probe(url=front.url, **{**PAST, "trusted_count": 1, "timeout": 2})
     assert result["code"] == "V001", result["reason"]
     assert any(OWN in text and "not tested" in text for text in result["warnings_found"])
+
+
+def test_a_load_balancer_that_speaks_old_tls_only(tmp_path: Path) -> None:
+    """Who walks around speaks what works, as a CDN does to its origin."""
+    file = certificate(tmp_path, "127.0.0.1")
+    old = server_tls(file)
+    old.set_ciphers("ALL:@SECLEVEL=0")
+    old.minimum_version, old.maximum_version = ssl.TLSVersion.TLSv1, ssl.TLSVersion.TLSv1_1
+    with (
+        Server(proxied("append", f"{CLIENT}, {CDN}"), tls=server_tls(file)) as front,
+        Server(proxied("append", "203.0.113.9"), tls=old, address=(OWN, front.port)),
+    ):
+        result = probe(url=front.url, ca_path=str(file), **PAST)
+    assert result["code"] == "V103", result["reason"]
+
+
+def test_something_in_front_can_have_the_load_balancers_own_address() -> None:
+    """At a port of its own, as a proxy on a node before the controller there."""
+    with (
+        Server(proxied("append", f"{CLIENT}, {CDN}")) as front,
+        Server(proxied("append", "203.0.113.9")) as own,
+    ):
+        bypass = {"load_balancer": ["127.0.0.1"], "listeners": [f"http:{own.port}"]}
+        result = probe(url=front.url, **{**PAST, "bypass": bypass})
+        assert result["code"] == "V103", result["reason"]
+        bypass["listeners"] += [f"http:{front.port}"]
+        result = probe(url=front.url, **{**PAST, "bypass": bypass})
+    assert result["code"] == "V001", result["reason"]
+
+
+@pytest.mark.parametrize("tls", [False, True])
+def test_a_node_port_at_the_load_balancers_own_address_is_told(tmp_path: Path, tls: bool) -> None:
+    """Which can be a node's that no node's status has; also where the pods speak TLS themselves."""
+    settings = server_tls(certificate(tmp_path, "127.0.0.1")) if tls else None
+    with (
+        Server(proxied("append", CLIENT)) as front,
+        Server(proxied("append", CLIENT), address=(OWN, front.port)),
+        Server(proxied("add", CLIENT), tls=settings, address=(OWN, 0)) as node,
+    ):
+        bypass = {"load_balancer": [OWN], "node_ports_of_targets": [node.port]}
+        result = probe(url=front.url, **{**PAST, "trusted_count": 1, "bypass": bypass})
+    assert result["code"] == "V001", result["reason"]
+    [told] = [text for text in result["warnings_found"] if str(node.port) in text]
+    assert told.startswith(f"{node.authority} answers without the load balancer")
+
+
+def test_a_service_that_takes_connections_and_answers_nothing_that_is_asked_is_open() -> None:
+    """As where a rule rewrites the path to one that nothing tells."""
+    unknown = says(response(b"", "404 Not Found"))
+    with Server(proxied("append", CLIENT)) as front, Server(unknown) as other:
+        given = {"bypass": {"service": [other.authority]}, "vantage": "vpc", "timeout": 2}
+        result = probe(url=front.url, expected_source=[CLIENT], **given)
+    assert result["code"] == "V001", result["reason"]
+    [told] = result["warnings_found"]
+    assert told.startswith(f"{other.authority} is where a Service leads to the pods by itself")
 
 
 def test_past_what_stands_in_front_an_app_that_joins_lines_does_not_tell_which_is_read() -> None:
