@@ -398,3 +398,39 @@ def test_the_pods_own_addresses(port: dict[str, Any], expected: list[str]) -> No
     pods = [_pod(web=5000), *pods]
     assert around([], pods, {"spec": {"ports": [port]}}, FRONT)["pods"] == expected
     assert around([], pods, None, FRONT)["pods"] == []
+
+
+def test_what_is_not_asked_of_the_pods_services_is_told() -> None:
+    def service(name: str, *external: str) -> dict[str, Any]:
+        ports = [{"port": 80, **({} if external else {"nodePort": 30080 + int(name)})}]
+        return {
+            "metadata": {"name": name, "namespace": "echo"},
+            "spec": {"ports": ports, "externalIPs": [*external]},
+        }
+
+    own = service("own", *(f"198.51.100.{number}" for number in range(10, 16)))
+    others = [service(str(number), f"198.51.100.{number}") for number in range(20, 24)]
+    found = around([], [], own, FRONT, others)
+    asked = [f"198.51.100.{number}:80" for number in (*range(10, 15), *range(20, 23))]
+    assert found["service"] == asked
+    assert found["omitted"] == [("Service", "echo/own"), ("Service", "echo/23")]
+    ports = [service(str(number)) for number in range(4)]
+    nodes = [_node(InternalIP=["10.0.0.1"])]
+    found = around(nodes, [], service("own", "198.51.100.10"), FRONT, ports)
+    assert found["internal_node_ports"] == [f"10.0.0.1:{30080 + number}" for number in range(3)]
+    assert found["omitted"] == [("Service", "echo/3")]
+    assert around(nodes, [], own, FRONT, [])["omitted"] == [("Service", "echo/own")]
+
+
+def test_each_port_that_rules_lead_to_is_asked_at_nodes_and_pods() -> None:
+    """A firewall can have one of them open, and the other closed."""
+    ports = [{"port": port, "nodePort": 30000 + port} for port in (80, 81, 82)]
+    service = {"metadata": {"name": "own"}, "spec": {"ports": ports}}
+    paths = [
+        {"path": f"/{port}", "backend": {"service": {"name": "own", "port": {"number": port}}}}
+        for port in (81, 82)
+    ]
+    front = {**FRONT, "spec": {"rules": [{"http": {"paths": paths}}]}}
+    found = around([_node(InternalIP=["10.0.0.1"])], [_pod("10.1.0.1")], service, front)
+    assert found["internal_node_ports"] == ["10.0.0.1:30081", "10.0.0.1:30082"]
+    assert found["pods"] == ["10.1.0.1:81", "10.1.0.1:82"]

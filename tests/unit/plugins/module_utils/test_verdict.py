@@ -1696,3 +1696,19 @@ def test_every_strategy_has_a_place_to_speak_of() -> None:
 def test_what_the_app_leaves_out_was_not_dropped(header: str, seen: Answer, fate: str) -> None:
     case = Case((single(SHOWN, method="GET"),), forged=((header, NAT, seen),))
     assert case.judge().forgery == {header: fate}
+
+
+@pytest.mark.parametrize(
+    ("remote", "expected", "code"),
+    [
+        ("64:ff9b::c633:6401", (PUBLIC,), "V001"),
+        ("64:ff9b::c633:6401", (CLIENT_6,), "V402"),
+        (BALANCER_6, (PUBLIC,), "V402"),
+    ],
+)
+def test_behind_a_translator_the_family_is_that_of_the_other_end(
+    remote: str, expected: tuple[str, ...], code: str
+) -> None:
+    """Whoever has IPv6 alone meets a load balancer with IPv4 through NAT64, and is translated."""
+    case = Case((answer(PUBLIC),), expected, remote=remote, local="2001:db8:64::5")
+    assert case.judge().code == code

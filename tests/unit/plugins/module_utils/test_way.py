@@ -45,7 +45,7 @@ NODE = {
     "status": {"addresses": [{"type": "InternalIP", "address": "10.0.1.1"}]},
 }
 #: What runs in another namespace
-DNS = {
+ANOTHER = {
     "metadata": {"name": "dns", "namespace": "kube-system"},
     "status": {"podIP": "10.2.9.9"},
 }
@@ -54,7 +54,7 @@ ANSWERS = {
     "/apis/networking.k8s.io/v1/namespaces/ns/ingresses/front": FRONT,
     f"{IN_NS}/pods": NOTHING,
     "/api/v1/nodes": {"items": [NODE]},
-    "/api/v1/pods": {"items": [DNS]},
+    "/api/v1/pods": {"items": [ANOTHER]},
     "/apis/networking.k8s.io/v1/ingresses": {"items": [FRONT]},
     "/version": {"gitVersion": "v1.36.3"},
 }
@@ -400,6 +400,34 @@ def test_what_is_shown_in_part_is_not_taken_for_all(
     assert ("services" in way["cluster_addresses"]) == (LIST_SERVICES not in unread)
     # Nor is it known then whether others have the name of one, which nobody made by chance.
     assert way["namesakes"] == (["own"] if LIST_PODS in unread else [])
+
+
+@pytest.mark.parametrize("others", [True, False])
+def test_without_the_services_own_pods_alone_are_not_all(others: bool) -> None:
+    pods = [_pod("ns", "own"), *([_pod("kube-system", "dns")] if others else [])]
+    answers = {
+        f"{IN_NS}/pods": {"items": [_pod("ns", "own")]},
+        EVERYWHERE: _forbidden(EVERYWHERE),
+        HERE: SERVICES,
+        "/api/v1/pods": {"items": pods},
+    }
+    way = read_way(Answering({**ANSWERS, **answers}), "ns", OPTIONS)
+    assert (LIST_PODS in way["unread"]) == (not others)
+    assert ("pods" in way["cluster_addresses"]) == others
+
+
+@pytest.mark.parametrize("url", ["", "http://www.example/"])
+def test_rules_beyond_those_that_are_asked_are_told(url: str) -> None:
+    """Each was asked for where something was met that stands in front."""
+    rules = [_rule(f"{letter}.example", "own") for letter in "abcdefghi"]
+    front = {**FRONT, "spec": {"rules": rules}}
+    answers = {one: front for one, known in ANSWERS.items() if known is FRONT}
+    cluster = Answering({**ANSWERS, **answers, EVERYWHERE: SERVICES})
+    bypass = read_way(cluster, "ns", {**OPTIONS, "url": url, "request_host": "d.example"})["bypass"]
+    assert [*bypass["beyond"]] == ["Ingress ns/front"]
+    assert (bypass["ingresses"], bypass["alongside"]) == ({}, {})
+    front["spec"]["rules"] = rules[:6]
+    assert read_way(cluster, "ns", {**OPTIONS, "url": url})["bypass"]["beyond"] == {}
 
 
 def test_nodes_that_are_shown_in_part_are_told_of() -> None:

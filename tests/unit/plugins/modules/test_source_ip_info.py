@@ -1470,6 +1470,22 @@ def test_a_load_balancer_that_serves_single_addresses_by_what_a_client_writes(re
     assert any(OWN in text and "not tested" in text for text in result["warnings_found"])
 
 
+@pytest.mark.parametrize("past", [True, False])
+def test_what_is_alongside_is_told_where_nothing_is_asked_past_anything(past: bool) -> None:
+    """Where the load balancer is asked past what stands in front, these were asked for, and what
+    it has beyond them wasn't.
+    """
+    status = OWN if past else "127.0.0.1"
+    told = {"alongside": {"Ingress echo/other": "one"}, "beyond": {"Ingress echo/own": "two"}}
+    with Server(proxied("append", CLIENT)) as front:
+        bypass = {"load_balancer": [status], **told}
+        result = probe(url=front.url, expected_source=[CLIENT], bypass=bypass)
+    assert result["code"] == "V001", result["reason"]
+    assert [text.rpartition(" ")[2] for text in result["warnings_found"]] == [
+        "two" if past else "one"
+    ]
+
+
 def test_a_load_balancer_that_speaks_old_tls_only(tmp_path: Path) -> None:
     """Who walks around speaks what works, as a CDN does to its origin."""
     file = certificate(tmp_path, "127.0.0.1")
