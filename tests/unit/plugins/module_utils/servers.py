@@ -6,6 +6,7 @@ from __future__ import annotations
 import datetime
 import ipaddress
 import json
+import os
 import re
 import socket
 import ssl
@@ -13,6 +14,7 @@ import struct
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
+from itertools import cycle, islice
 from pathlib import Path
 from typing import Any, Callable
 
@@ -86,6 +88,30 @@ class Connection:
         self.sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
 
 
+#: Where the system takes no ports for connections (ip_local_port_range), so that who has one at an
+#: address of loopback finds it free at the others. Each process of a run has a part of them.
+_FIRST, _PORTS_OF_EACH, _PROCESSES = 10000, 2500, 8
+_WORKER = int(os.environ.get("PYTEST_XDIST_WORKER", "gw0")[2:]) % _PROCESSES
+_PORTS = cycle(range(_FIRST + _WORKER * _PORTS_OF_EACH, _FIRST + (_WORKER + 1) * _PORTS_OF_EACH))
+
+
+def _listener(family: int, host: str, port: int) -> socket.socket:
+    """Listens at a port of its own, or at the one that is given."""
+    for number in [port] if port else islice(_PORTS, _PORTS_OF_EACH):
+        listener = socket.socket(family, socket.SOCK_STREAM)
+        listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            listener.bind((host, number))
+            listener.listen(128)
+        except OSError:
+            listener.close()
+            if port:
+                raise
+        else:
+            return listener
+    raise OSError(f"no port of {host} is free")
+
+
 class Server:
     """Behaves to each connection in a thread of its own. ``requests``: those that were read."""
 
@@ -101,9 +127,7 @@ class Server:
         self.requests: list[Lines] = []
         self.accepted = 0
         self.stopped = threading.Event()
-        self.listener = socket.socket(family, socket.SOCK_STREAM)
-        self.listener.bind(address or (LOOPBACK[family], 0))
-        self.listener.listen(128)
+        self.listener = _listener(family, *(address or (LOOPBACK[family], 0)))
         host, self.port = self.listener.getsockname()[:2]
         self.authority = f"[{host}]:{self.port}" if ":" in host else f"{host}:{self.port}"
         self.url = f"{'https' if tls else 'http'}://{self.authority}/"
