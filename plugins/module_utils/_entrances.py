@@ -160,10 +160,10 @@ def _by_route(
     route: Object, names: t.Collection[str], gateways: t.Mapping[str, Object]
 ) -> t.Iterator[Entrance]:
     hosts = route["spec"].get("hostnames") or [""]
-    paths = [path for rule in _rules_to(route, names) for path in _paths_of(rule)]
+    paths = dict.fromkeys(path for rule in _rules_to(route, names) for path in _paths_of(rule))
     for address, listener, own in _behind_gateways(route, gateways):
         for host in dict.fromkeys(own if covers(one, own) else one for one in hosts):
-            for path, it in dict(paths).items():
+            for path, it in paths:
                 at = (address, listener, host, path)
                 yield Entrance(_ROUTE, full_name(route), *at, it, [listener])
 

@@ -252,11 +252,13 @@ def test_each_host_and_path_of_a_route_at_the_same_address_is_asked_for_or_told(
         ({"queryParams": [{"name": "direct", "value": "1"}]}, True),
         ({"method": "POST"}, True),
         ({"method": "GET"}, False),
+        # Beside one of the same path that takes all
+        ({"headers": [{"name": "X-Direct", "value": "1"}], "path": {"value": "/"}}, True),
     ],
 )
 def test_a_match_of_more_than_host_and_path_is_told(match: dict[str, Any], is_told: bool) -> None:
     route = _route(_TO_OWN)
-    route["spec"]["rules"][1]["matches"] = [match]
+    route["spec"]["rules"][1]["matches"] = [match, {}]
     gateways = [_gateway(_HTTP, address="198.51.100.1")]
     every = entrances(_FRONT, [{"metadata": {"name": "own"}}], [], [route], gateways)
     found = unasked(_FRONT, every, _ROOT, _NOTHING)
