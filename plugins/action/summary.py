@@ -32,6 +32,7 @@ from ansible_collections.kestrel.real_ip.plugins.module_utils._summary import (
     entry,
     everywhere,
     following,
+    likewise,
     line,
     over_all,
     page,
@@ -126,7 +127,8 @@ class ActionModule(ActionBase):
                 *following(arguments["ephemeral"], options, again),
                 *translated(task_vars or {}),
             ]
-            told = page(host, found, rows(found, probe, then, way), language)
+            shown = likewise(found, options)
+            told = page(host, shown, rows(shown, probe, then, way), language)
             text = with_playbooks(told, arguments["playbooks"])
             display.display(f"\n{text}\n", color=colour(found))
         display.display(in_language(line(host, found), language))

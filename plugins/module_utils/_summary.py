@@ -575,6 +575,18 @@ def following(
     ]
 
 
+def likewise(result: Data, options: str) -> Data:
+    """A result for a page, on which the commands of warnings have the same ``options`` as this run,
+    before their own, which count for more.
+    """
+    ask = "ansible-playbook kestrel.real_ip.verify"
+    told = [
+        text.replace(f"{ask} -e ", f"{ask}{options} -e ")
+        for text in result.get("warnings_found") or []
+    ]
+    return {**result, "warnings_found": told}
+
+
 def translated(variables: t.Mapping[str, t.Any]) -> list[tuple[str, str]]:
     """What the commands of a page are for somebody who can't type them.
 

@@ -22,6 +22,7 @@ from ansible_collections.kestrel.real_ip.plugins.module_utils._summary import (
     everywhere,
     following,
     left_out,
+    likewise,
     line,
     over_all,
     page,
@@ -924,3 +925,18 @@ def test_a_vantage_point_that_is_where_ansible_runs_says_so(
     assert ("运行 Ansible" in chinese(found["reason"])) is told
     # Who doesn't answer has said nothing of its machine.
     assert told_apart({name: REFUSED}, here) == {name: REFUSED}
+
+
+def test_the_command_of_a_warning_has_what_this_run_was_given() -> None:
+    """Without that it would ask without an expected address, or in another cluster."""
+    ask = "Next: ansible-playbook kestrel.real_ip.verify -e real_ip_url=http://198.51.100.2/"
+    found = {"warnings_found": [ask, "of something else"], "verdict": "preserved"}
+    shown = likewise(found, " -i here -e real_ip_expected_source=203.0.113.10")
+    given = "-i here -e real_ip_expected_source=203.0.113.10"
+    own = "-e real_ip_url=http://198.51.100.2/"
+    assert shown["warnings_found"] == [
+        f"Next: ansible-playbook kestrel.real_ip.verify {given} {own}",
+        "of something else",
+    ]
+    assert found["warnings_found"][0] == ask
+    assert likewise({"verdict": "lost"}, "")["warnings_found"] == []
