@@ -7,6 +7,7 @@
 from __future__ import annotations
 
 import typing as t
+from functools import partial
 from pathlib import Path
 
 from ansible import constants as C
@@ -88,19 +89,17 @@ class ActionModule(ActionBase):
         now = facts()
         now["versions"]["kubernetes"] = arguments["kubernetes_version"] or None
         now["deployment"] = arguments["deployment"]
+        changes = {"applied": arguments["applied"], "switches": arguments["switches"]}
+        of_run = partial(before_changes if self._task.check_mode else after_changes, **changes)
         vantages = {} if failure else told_apart(arguments["vantages"], network())
         if vantages:
-            found = combined({name: vantage_entry(one, now) for name, one in vantages.items()})
+            entries = {name: of_run(vantage_entry(one, now)) for name, one in vantages.items()}
+            found = combined(entries)
             probe = everywhere(vantages[worst(found["vantages"])], vantages.values())
         elif way and not failure and arguments["diagnosis"]:
-            found = diagnosed(way, now, probe)
+            found = of_run(diagnosed(way, now, probe))
         else:
-            found = entry(probe, failure, now)
-        changes = arguments["applied"], arguments["switches"]
-        if self._task.check_mode:
-            found = before_changes(found, *changes)
-        else:
-            found = after_changes(found, *changes)
+            found = of_run(entry(probe, failure, now))
         language = arguments["language"]
         found = in_language(with_cause(found, way), language)
         # A diagnosis draws no verdict, so that it takes none back either.

@@ -20,10 +20,12 @@ from ansible_collections.kestrel.real_ip.plugins.module_utils._controller import
 from ansible_collections.kestrel.real_ip.plugins.module_utils._entrances import Entrance, called
 from ansible_collections.kestrel.real_ip.plugins.module_utils._exposed import (
     OTHERS,
+    Named,
     at_nodes,
     at_pods,
     by_itself,
     each_once,
+    few,
     internal,
     node_port,
     node_ports,
@@ -31,11 +33,15 @@ from ansible_collections.kestrel.real_ip.plugins.module_utils._exposed import (
     ports_of,
     sent_to,
 )
-from ansible_collections.kestrel.real_ip.plugins.module_utils._listeners import every_listener
+from ansible_collections.kestrel.real_ip.plugins.module_utils._listeners import (
+    Listener,
+    every_listener,
+)
 from ansible_collections.kestrel.real_ip.plugins.module_utils._readiness import addresses
 from ansible_collections.kestrel.real_ip.plugins.module_utils._rules import (
     every_rule,
     paths_to,
+    rules_of,
 )
 
 Object = t.Mapping[str, t.Any]
@@ -74,8 +80,9 @@ def around(
     # What its load balancer writes, as the PROXY protocol, nobody does at its external addresses.
     own = {**service, "status": {}} if service and service is front else service
     behind = [own, *others] if own else []
-    rules = (front or {}).get("spec", {}).get("rules") or []
-    sent = sent_to(service or {}, rules)[:_PORTS] or ports_of(service or {}, rules)[:1]
+    rules = rules_of(front or {})
+    wanted = sent_to(service or {}, rules)
+    sent = wanted[:_PORTS] or ports_of(service or {}, rules)[:1]
     ports = node_ports(sent) or node_port(service or {}, rules)
     others_ports = [(full_name(one), port) for one in others for port in node_port(one, rules)]
     more_ports = [port for _name, port in others_ports]
@@ -84,11 +91,17 @@ def around(
     paths = paths_to(service, front or {})[:_PATHS]
     others_paths = [*dict.fromkeys(one.begun.path for one in there if one.begun.path not in paths)]
     # Others of one load balancer tell it where to listen as well, and its controller's Services do.
-    by_itself_or_controller = map(every_listener, [front or {}, *at_its_address])
-    listening = chain(*by_itself_or_controller, *(one.told for one in there))
+    rows = [(_named(one), every_listener(one)) for one in (front or {}, *at_its_address)]
+    rows += [(one.of, one.told) for one in there]
+    first: dict[Listener, Named] = {}
+    for told_by, told in rows:
+        for listener in told:
+            first.setdefault(listener, told_by)
+    listening, unheard = few(((name, one) for one, name in first.items()), _LISTENERS)
     asked, left = _by_themselves(behind, rules)
     left += [name for name, _port in others_ports[OTHERS:]]
-    omitted = [*controller.omitted, *(("Service", name) for name in left)]
+    left += [full_name(service or {})] if len(wanted) > _PORTS else []
+    omitted = [*controller.omitted, *(("Service", name) for name in left), *unheard]
     return {
         "node_ports": at_nodes([*map(open_to_all, nodes)], ports, more_ports),
         # One that everybody can have for his own is asked from where it belongs.
@@ -96,7 +109,7 @@ def around(
         # What is probed can be a node's address that no node's status tells, as a translated one or
         # one that moves between them. TKE's load balancers are none.
         "node_ports_of_targets": (
-            [] if is_tkes(front or {}) else [*dict.fromkeys([*ports, *more_ports])][:OTHERS]
+            [] if is_tkes(front or {}, nodes) else [*dict.fromkeys([*ports, *more_ports])][:OTHERS]
         ),
         "controller": [*controller.places],
         "controller_service": [*controller.aside],
@@ -105,11 +118,13 @@ def around(
         "load_balancer": addresses(front or {}),
         "hosts": [*named, *more[:_OTHERS_RULES]],
         "paths": [*paths, *others_paths[:_OTHERS_RULES]],
-        "listeners": [*dict.fromkeys(f"{scheme}:{port}" for scheme, port in listening)][
-            :_LISTENERS
-        ],
+        "listeners": [f"{scheme}:{port}" for scheme, port in listening],
         "omitted": [*dict.fromkeys(omitted)],
     }
+
+
+def _named(one: Object) -> Named:
+    return str(one.get("kind") or "Service"), full_name(one)
 
 
 def _by_themselves(

@@ -247,7 +247,8 @@ def ways(
     balancer = _to_balancer(visits, around, known)
     # What is asked elsewhere comes last, since there may be no time for all.
     proxies = [*balancer, *controller]
-    rewritten = [*_rewritten(services, around.paths), *_elsewhere(proxies, around.paths)]
+    by_rules = [*_elsewhere(proxies, around.paths), *_behind_rules(proxies, around.paths)]
+    rewritten = [*_rewritten(services, around.paths), *by_rules]
     nodes = _to_nodes_and_pods(visits, around, [*known], at, is_near)
     return [*nodes, *services, *proxies, *rewritten]
 
@@ -339,17 +340,20 @@ def _to_balancer(
     called = [name for name in around.load_balancer if not parse_address(name)]
     found = []
     listening = {port for port, _secured in around.listeners}
+    further = listening - {visit.target.endpoint.port for visit in visits} - {80, 443}
     for number, visit in enumerate(visits):
         met = {station.address.remote for station in visit.stations}
         # At a port of its own something else can have the same address.
         is_strange = listening and visit.target.endpoint.port not in listening
         front = met if is_strange else met - own
         others = [one for one in known if one not in met - own]
-        for address in (one for one in others if front or one in unmet):
+        for address in others:
             names = [*around.hosts, *known[address], *called]
             for target in _listeners(visit.tried, str(address), around):
-                for one in _hosts(target, _called(target, names)):
-                    found.append(Way("load_balancer", (number,), one))
+                # Where nothing stands in front, what listens at further ports isn't the usual.
+                if front or address in unmet or target.endpoint.port in further:
+                    for one in _hosts(target, _called(target, names)):
+                        found.append(Way("load_balancer", (number,), one))
     return found
 
 
@@ -387,6 +391,15 @@ def _elsewhere(asked: Sequence[Way], paths: Iterable[str]) -> Iterable[Way]:
             if own != path:
                 there = endpoint._replace(path=f"{path}{mark}{query}")
                 yield way._replace(target=way.target._replace(endpoint=there))
+
+
+def _behind_rules(asked: Sequence[Way], paths: Iterable[str]) -> Iterable[Way]:
+    """The same at a path behind that of each rule, which may be taken away."""
+    begun = [path.rstrip("/") for path in paths]
+    for own in dict.fromkeys(way.target.endpoint.path.partition("?")[0] for way in asked):
+        same = [way for way in asked if way.target.endpoint.path.partition("?")[0] == own]
+        behind = [f"{path}{own}" for path in begun if path and not f"{own}/".startswith(f"{path}/")]
+        yield from _elsewhere(same, behind if own != "/" else ())
 
 
 def _alike(visits: Sequence[Visit]) -> list[tuple[int, ...]]:
@@ -662,8 +675,6 @@ def not_asked(around: Around, entries: Iterable[Result]) -> list[str]:
 
 
 _LISTS = ("X-Forwarded-For", "Forwarded")
-#: Kinds of ways to whom what stands in front speaks
-_PROXIES = ("load_balancer", "controller")
 
 
 def _any_of(headers: Mapping[str, Any], names: Iterable[str]) -> str:
@@ -673,14 +684,23 @@ def _any_of(headers: Mapping[str, Any], names: Iterable[str]) -> str:
 
 
 def fronts(
-    walked: Iterable[Way], around: Around, results: Mapping[int, Sequence[Result]]
+    walked: Sequence[tuple[Way, Visit]],
+    entries: Sequence[Result],
+    around: Around,
+    results: Mapping[int, Sequence[Result]],
 ) -> list[str]:
     """A sentence for each target that has a proxy in front, by what its backends saw, and no way
     around it that was asked: what is known of the load balancer leads to the target.
 
-    ``results``: of each target by its number.
+    ``entries``: what :func:`judge` made of ``walked``; ``results``: of each target by its number.
     """
-    asked = {number for way in walked if way.kind in _PROXIES for number in way.of}
+    # Of a controller that nobody gets to, nobody knows whether it is what stands behind.
+    asked = {
+        number
+        for (way, _visit), one in zip(walked, entries)
+        if way.kind == "load_balancer" or (way.kind == "controller" and one["reachable"])
+        for number in way.of
+    }
     if not around.load_balancer:
         return []
     found = []

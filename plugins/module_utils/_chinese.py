@@ -84,6 +84,9 @@ PHRASES: Mapping[str, str] = {
     "where else the pods of the Ingress controller are reached": (
         "Ingress 控制器的 Pod 还可以从哪里访问"
     ),
+    "whether another Ingress leads to the Ingress controller": (
+        "是否有其他 Ingress 通向 Ingress 控制器"
+    ),
     "whether another Ingress leads to the same pods": "是否有其他 Ingress 通向同样的 Pod",
     "whether another Ingress answers in its place": "是否有其他 Ingress 代为应答",
     "whether another Service listens where the probe asks": "是否有其他 Service 在探测的地址监听",
@@ -96,6 +99,8 @@ PHRASES: Mapping[str, str] = {
     "nodes without its pods: {nodes}": "没有其 Pod 的节点：{nodes}",
     "nodes without its pods": "有的节点上没有其 Pod",
     "nodes without its pods not known": "是否有节点没有其 Pod 未知",
+    "probed in check mode": "在检查模式下探测",
+    "probed by a run that had just changed what is in front": "由刚刚更改了前置负载均衡的运行探测",
     "{reason}; not tested, no route: {addresses}": "{reason}；没有路由而未测试：{addresses}",
     "addresses without a route not tested": "没有路由的地址未测试",
     "no forgery tested on some pods": "未在部分 Pod 上测试伪造",

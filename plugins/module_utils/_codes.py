@@ -996,6 +996,12 @@ RESERVATIONS: Mapping[str, tuple[str, ...]] = {
     _AROUND: (_AROUND, "未查找绕行途径"),
     _RIVAL: (_RIVAL, "未查找可能代为应答者"),
     FROM_HERE: (FROM_HERE, "从运行 Ansible 的机器探测"),
+    # What is said of the run itself
+    "probed in check mode": ("check mode: of what is there now", "检查模式：这是现有内容的结果"),
+    "probed by a run that had just changed what is in front": (
+        "and what is in front may not follow yet",
+        "前置的负载均衡可能尚未生效",
+    ),
 }
 
 
@@ -1025,6 +1031,9 @@ UNSOUGHT: Mapping[str, Unsought] = {
     "controller_pods": Unsought(
         "pods", _AROUND, "where else the pods of the Ingress controller are reached"
     ),
+    "controller_ingresses": Unsought(
+        "ingresses", _AROUND, "whether another Ingress leads to the Ingress controller"
+    ),
     "ingresses": Unsought("ingresses", _AROUND, "whether another Ingress leads to the same pods"),
     "rivals": Unsought("ingresses", _RIVAL, "whether another Ingress answers in its place"),
     "url_takers": Unsought(
@@ -1048,10 +1057,16 @@ def unsought(unread: Iterable[str], unnamed: bool) -> dict[str, list[str]]:
     return found
 
 
-def reservations(reason: str, more: Mapping[str, tuple[str, ...]] | None = None) -> list[str]:
-    """The names in RESERVATIONS, and in a table like it, of what a reason has words of."""
-    table = {**RESERVATIONS, **(more or {})}
-    return [name for name, words in table.items() if any(one in str(reason) for one in words)]
+def reservations(reason: str) -> list[str]:
+    """The names in RESERVATIONS of what a reason has words of, or that with_reservations named."""
+    left, found = str(reason), set()
+    # One name can begin like another one.
+    for name in sorted(RESERVATIONS, key=len, reverse=True):
+        for word in (*RESERVATIONS[name], name, str(chinese(phrase(name)))):
+            if word in left:
+                found.add(name)
+                left = left.replace(word, "")
+    return [name for name in RESERVATIONS if name in found]
 
 
 def with_reservations(reason: str, others: Iterable[tuple[str, str]]) -> Text:

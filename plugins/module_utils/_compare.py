@@ -41,7 +41,6 @@ from ansible_collections.kestrel.real_ip.plugins.module_utils._report import (
     places,
 )
 from ansible_collections.kestrel.real_ip.plugins.module_utils._summary import (
-    OF_THE_RUN,
     badness,
     labelled,
 )
@@ -355,7 +354,7 @@ def _both_times(before: Data | None, after: Data | None) -> str:
 def _reserved(before: Data | None, after: Data | None) -> t.Iterator[str]:
     """What the two verdicts don't rest on, which their names alone don't say."""
     reasons = (str((one or {}).get("reason") or "") for one in (before, after))
-    old, new = (reservations(reason, OF_THE_RUN) for reason in reasons)
+    old, new = map(reservations, reasons)
     yield from (f"{'still' if text in old else 'now'} {text}" for text in new)
     yield from (f"before {text}" for text in old if text not in new)
 

@@ -24,6 +24,7 @@ from ansible_collections.kestrel.real_ip.plugins.module_utils._addresses import 
 from ansible_collections.kestrel.real_ip.plugins.module_utils._derive import parse_address
 from ansible_collections.kestrel.real_ip.plugins.module_utils._exposed import (
     NODES,
+    Named,
     at_nodes,
     at_pods,
     beside,
@@ -31,6 +32,7 @@ from ansible_collections.kestrel.real_ip.plugins.module_utils._exposed import (
     container_ports,
     each_once,
     every_address,
+    few,
     internal,
     is_at,
     node_ports,
@@ -58,7 +60,6 @@ from ansible_collections.kestrel.real_ip.plugins.module_utils._shapes import (
 )
 
 Object = t.Mapping[str, t.Any]
-_Any = t.TypeVar("_Any")
 
 # More would be a scan.
 _ENTRIES = 12
@@ -75,10 +76,6 @@ class Entry(t.NamedTuple):
     nodes: t.Sequence[Object]
 
 
-#: Kind of an object, and its namespace and name
-Named = tuple[str, str]
-
-
 class Controller(t.NamedTuple):
     """How one gets to the controller of an Ingress.
 
@@ -86,7 +83,7 @@ class Controller(t.NamedTuple):
     others that lead to the same pods, and of those that may be its; ``places``: addresses with
     ports of nodes and pods, where it may answer; ``aside``: likewise, or names, of its Services,
     and of Ingresses that lead to these; ``omitted``: what has more than that; ``by_pods``: whether
-    only nodes with its pods answer.
+    only nodes with its pods answer, or host ports of pods may be its.
     """
 
     listening: t.Sequence[Object] = ()
@@ -118,7 +115,7 @@ def controller_of(
     which are none of these; those that any of the ``ingresses`` leads to are likely none;
     ``ports``: at which it is probed.
     """
-    if not may_have_controller(front):
+    if not may_have_controller(front, nodes):
         return NO_CONTROLLER
     own, own_apps = spelled(addresses(front)), {*map(full_name, led_to)}
     candidates = [one for one in services if full_name(one) not in own_apps]
@@ -140,7 +137,7 @@ def controller_of(
     further, more_listeners = _at_further(front, listening, its_nodes, ports)
     by_pods, more_pods = _at_own_pods([*filter(web, known.values())], nodes, pods)
     unled = [one for one in others if web(one) and full_name(one) not in apps]
-    aside, more_aside = _few(
+    aside, more_aside = few(
         [
             *each_once(_by_itself(one, own) for one in known.values()),
             *each_once(_by_itself(_for_web(one)) for one in likely.values()),
@@ -165,18 +162,13 @@ def controller_of(
         [*dict.fromkeys(places)],
         aside,
         [*dict.fromkeys([*more_ports, *more_listeners, *more_pods, *more_aside])],
-        any(
+        bool(unled)
+        or any(
             _is_local(one)
             for one in (*known.values(), *likely.values())
             if node_ports(ports_of(one, ()))
         ),
     )
-
-
-def _few(rows: t.Iterable[tuple[Named, _Any]], limit: int) -> tuple[list[_Any], list[Named]]:
-    """What stands in the first rows, and whose it is that stands in the others."""
-    every = [*rows]
-    return [one for _named, one in every[:limit]], [named for named, _one in every[limit:]]
 
 
 def _service(one: Object) -> Named:
@@ -213,7 +205,7 @@ def _entries(
         [(_service(one), (full_name(one), port)) for port in node_ports(_web_first(one))]
         for one in first
     )
-    asked, left = _few(each_once(rows), _ENTRIES)
+    asked, left = few(each_once(rows), _ENTRIES)
     # Of a large cluster's nodes and pods only those of what is asked are gone through.
     order = {name: _by_use(nodes, _behind(services[name], pods), named) for name, _port in asked}
     return [Entry(port, order[name]) for name, port in asked], left
@@ -261,7 +253,7 @@ def _at_further(
     for named, one in ((itself, front), *((_service(one), one) for one in listening)):
         for listener in every_listener(one):
             listened.setdefault(listener.port, named)
-    ports, left = _few(((named, port) for port, named in listened.items()), _PORTS)
+    ports, left = few(((named, port) for port, named in listened.items()), _PORTS)
     return [
         f"{bracketed(one)}:{port}" for one in further for port in ports
     ], left if further else []
@@ -279,7 +271,7 @@ def _at_own_pods(
         ready = ready_pods(running)
         own = sorted(running, key=lambda pod: name_of(pod) not in ready)
         rows = ((_service(service), port) for port in _web_first(service))
-        ports, more = _few(rows, _PORTS)
+        ports, more = few(rows, _PORTS)
         found += _at_host_ports(own, ports, nodes)
         found += [place for port in ports for place in at_pods(own, [port])]
         left += more if own else []
@@ -290,7 +282,11 @@ def _of_hosts(
     services: t.Iterable[Object], nodes: t.Sequence[Object], pods: t.Sequence[Object]
 ) -> list[str]:
     """Likewise by host ports alone, of Services that may be its, at ports for the web."""
-    hosting = [pod for pod in pods if any(one.get("hostPort") for one in container_ports(pod))]
+    hosting = [
+        pod
+        for pod in pods
+        if _of_the_host(pod) or any(one.get("hostPort") for one in container_ports(pod))
+    ]
     return [
         place
         for one in services
@@ -306,15 +302,24 @@ def _at_host_ports(
     users: dict[int, list[Object]] = {}
     for pod in (one for one in pods if not has_ended(one)):
         numbers = {number for port in ports for number in targets_of(pod, port)}
-        for one in container_ports(pod):
-            if one.get("hostPort") and one["containerPort"] in numbers:
-                users.setdefault(one["hostPort"], []).append(pod)
+        told = {
+            one["hostPort"]
+            for one in container_ports(pod)
+            if one.get("hostPort") and one["containerPort"] in numbers
+        }
+        # There a container need not tell its ports.
+        for number in numbers if _of_the_host(pod) else told:
+            users.setdefault(number, []).append(pod)
     for number, its in users.items():
         names = used_nodes(its)
         there = [node for node in nodes if name_of(node) in names]
         for kind in _KINDS:
             found += at_nodes([*map(kind, there)], [number], ())
     return found
+
+
+def _of_the_host(pod: Object) -> bool:
+    return bool(pod.get("spec", {}).get("hostNetwork"))
 
 
 def _by_itself(service: Object, but: t.Collection[str] = ()) -> list[tuple[Named, str]]:
@@ -344,19 +349,45 @@ def _for_web(service: Object) -> Object:
     return {**service, "spec": {**service["spec"], "ports": web(service)}}
 
 
-def is_tkes(front: Object) -> bool:
+def is_tkes(front: Object, nodes: t.Iterable[Object]) -> bool:
     """Whether a load balancer of TKE's is in front. What another class has of its annotations was
-    left there, as by a copy.
+    left there, as by a copy, and so it is without a class where no node is Tencent's.
     """
     named = class_of(front)
     if named:
         return named == TKE_CLASS
-    return any(map(annotations_of(front).get, MADE.values()))
+    providers = [str(one.get("spec", {}).get("providerID") or "") for one in nodes]
+    elsewhere = any(providers) and not any(one.startswith("qcloud:") for one in providers)
+    return not elsewhere and any(map(annotations_of(front).get, MADE.values()))
 
 
-def may_have_controller(front: Object) -> bool:
+#: Classes of Ingresses whose load balancers are a cloud's, and run outside of the cluster: AWS' and
+#: Alibaba's, Google's, Azure's, Huawei's
+_CLOUDS = (
+    "alb",
+    "gce",
+    "gce-internal",
+    "azure-application-gateway",
+    "azure/application-gateway",
+    "cce",
+)
+#: How annotations begin that these have or write, where no class is named
+_CLOUDS_MARKS = (
+    "alb.ingress.kubernetes.io/",
+    "appgw.ingress.kubernetes.io/",
+    "ingress.kubernetes.io/backends",
+    "kubernetes.io/elb.",
+)
+
+
+def may_have_controller(front: Object, nodes: t.Iterable[Object]) -> bool:
     """Whether pods of the cluster may answer for what is in front."""
-    return front.get("kind") == INGRESS and not is_tkes(front)
+    if front.get("kind") != INGRESS or is_tkes(front, nodes):
+        return False
+    named = class_of(front)
+    if named:
+        return named not in _CLOUDS
+    return not any(key.startswith(_CLOUDS_MARKS) for key in annotations_of(front))
 
 
 def _backends(ingress: Object) -> t.Iterator[str]:

@@ -29,7 +29,6 @@ from ansible_collections.kestrel.real_ip.plugins.module_utils._readiness import 
 from ansible_collections.kestrel.real_ip.plugins.module_utils._rules import (
     Begun,
     begun,
-    covers,
     every_rule,
     is_conditional,
     is_patterned,
@@ -162,10 +161,18 @@ def _by_route(
     hosts = route["spec"].get("hostnames") or [""]
     paths = dict.fromkeys(path for rule in _rules_to(route, names) for path in _paths_of(rule))
     for address, listener, own in _behind_gateways(route, gateways):
-        for host in dict.fromkeys(own if covers(one, own) else one for one in hosts):
+        for host in dict.fromkeys(_narrower(one, own) for one in hosts):
             for path, it in paths:
                 at = (address, listener, host, path)
                 yield Entrance(_ROUTE, full_name(route), *at, it, [listener])
+
+
+def _narrower(host: str, other: str) -> str:
+    """What two hosts of a Gateway's listener and a route have in common, of which each can be empty
+    for any, or a wildcard, for one label or more.
+    """
+    wide = host[1:] if host.startswith("*.") else None if host else ""
+    return other if other and wide is not None and other.endswith(wide) else host
 
 
 _SCHEMES = {"HTTP": "http", "HTTPS": "https"}
@@ -218,16 +225,23 @@ def at_front(front: Object, every: t.Iterable[Entrance]) -> tuple[list[Entrance]
 
 
 class Asked(t.NamedTuple):
-    """Hosts and paths that are asked for at the addresses of what is in front."""
+    """Hosts and paths that are asked for at the addresses of what is in front. ``ports``: None for
+    each that is known; ``any_host``: whether what is for every host gets one of them, which it does
+    where no other rule takes it.
+    """
 
     hosts: t.Container[str]
     paths: t.Container[str]
+    ports: t.Container[int] | None = None
+    any_host: bool = True
 
     def asks(self, one: Entrance) -> bool:
-        """Whether what leads there is asked for; without a host any is."""
+        """Whether what leads there is asked for."""
         # Of a pattern none is known that it takes.
-        is_asked = not one.host or any(host in self.hosts for host in called([one.host]))
-        return is_asked and one.begun.is_taken and one.begun.path in self.paths
+        named = any(host in self.hosts for host in called([one.host]))
+        is_asked = named or (self.any_host and not one.host)
+        at = self.ports is None or one.listener.port in self.ports
+        return is_asked and at and one.begun.is_taken and one.begun.path in self.paths
 
 
 def unasked(

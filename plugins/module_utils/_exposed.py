@@ -30,6 +30,8 @@ from ansible_collections.kestrel.real_ip.plugins.module_utils._rules import entr
 
 Object = t.Mapping[str, t.Any]
 _Any = t.TypeVar("_Any")
+#: Kind of an object, and its namespace and name
+Named = tuple[str, str]
 
 #: Enough to show that node ports are open; more would be a scan.
 NODES = 3
@@ -103,6 +105,12 @@ def web(service: Object) -> list[Object]:
     return [port for port in ports_of(service, ()) if port["port"] in PORTS.values()]
 
 
+def few(rows: t.Iterable[tuple[Named, _Any]], limit: int) -> tuple[list[_Any], list[Named]]:
+    """What stands in the first rows, and whose it is that stands in the others."""
+    every = [*rows]
+    return [one for _named, one in every[:limit]], [named for named, _one in every[limit:]]
+
+
 def each_once(rows: t.Iterable[t.Iterable[_Any]]) -> list[_Any]:
     """What is in the rows, each row's first before any second."""
     return [one for column in zip_longest(*rows) for one in column if one is not None]
@@ -137,8 +145,7 @@ def at_nodes(
 ) -> list[str]:
     """Ports at the first few nodes that have addresses, and a few ports of others there."""
     some = [*filter(None, nodes)][:NODES]
-    more = [(node, port) for node in some for port in others][:OTHERS]
-    asked = [*((node, port) for node in some for port in ports), *more]
+    asked = [(node, port) for port in (*ports, *others[:OTHERS]) for node in some]
     return [f"{bracketed(address)}:{port}" for node, port in asked for address in node]
 
 

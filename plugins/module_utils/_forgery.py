@@ -199,6 +199,19 @@ _FROM_ELSEWHERE = (
     ("X-Amz-Cf-Id", "f6666666666666666666666666666666666666666666666666666w=="),
     ("X-Azure-FDID", "66666666-6666-6666-6666-666666666666"),
 )
+#: Others by which a CDN or balancer is known to have been passed, and some count it as their own:
+#: Fastly's, Varnish's, AWS', Google's, Imperva's, EdgeOne's, Tencent's
+_PASSED = (
+    ("Fastly-FF", "cache-lon6666-LON"),
+    ("Fastly-Client", "1"),
+    ("Fastly-SSL", "1"),
+    ("X-Varnish", "66666"),
+    ("X-Amzn-Trace-Id", "Root=1-66666666-666666666666666666666666"),
+    ("X-Cloud-Trace-Context", "66666666666666666666666666666666/6;o=0"),
+    ("Incap-Proxy-ID", "6"),
+    ("EO-LOG-UUID", "6666666666666666666"),
+    ("X-NWS-LOG-UUID", "6666666666666666666"),
+)
 
 
 def _unlike(candidates: Iterable[Address], avoided: Sequence[Network]) -> list[str]:
@@ -285,10 +298,15 @@ def _handed_on(header: str, value: str, ipv6: str) -> str:
     return ipv6 if header == "CF-Connecting-IPv6" else value
 
 
-def _in_two_cases(header: str, value: str) -> tuple[tuple[str, str], ...]:
-    """Of lines that are one header, who compares text may drop or write anew only one."""
+def _in_cases(header: str, value: str) -> list[tuple[tuple[str, str], ...]]:
+    """Of lines that are one header, who compares text may drop or write anew only one, in its
+    place or behind the others, however it spells the name.
+    """
     element = _element(header, value)
-    return (header.lower(), element), (header, element)
+    spelled = dict.fromkeys([header, header.lower(), header.upper(), header.capitalize()])
+    lines = [(name, element) for name in spelled]
+    two = lines[1::-1]
+    return [(*two,), (*lines,), (*reversed(lines),)]
 
 
 def _unlikely(header: str, values: Sequence[str]) -> Iterable[tuple[str, str]]:
@@ -495,7 +513,11 @@ def forgeries(
     return (
         *(Forgery(name, one, all_values) for name, one in (*forms, *hearsay, *hops)),
         *(Forgery(name, one, near_values) for name, one in alike),
-        *(Forgery(name, _in_two_cases(name, values[0]), all_values) for name in names.values()),
+        *(
+            Forgery(name, lines_of_it, all_values)
+            for name in names.values()
+            for lines_of_it in _in_cases(name, values[0])
+        ),
         *(
             one
             for value in dict.fromkeys([values[0], *near, ipv6])
@@ -508,6 +530,7 @@ def forgeries(
         Forgery(read, lines_6, all_values),
         Forgery(scored[0][0], scored, all_values),
         Forgery(read, (*everything, *_COMPANIONS, *_FROM_ELSEWHERE), all_values),
+        Forgery(read, (*everything, *_COMPANIONS, *_PASSED), all_values),
         Forgery(read, lines, all_values, repeated=True),
     )
 

@@ -88,7 +88,7 @@ def is_patterned(ingress: Object) -> bool:
 
 def paths_to(service: Object | None, ingress: Object) -> list[str]:
     """Of the rules' paths that lead to a Service what can be asked for, each once."""
-    every, rules = is_patterned(ingress), ingress.get("spec", {}).get("rules") or []
+    every, rules = is_patterned(ingress), rules_of(ingress)
     found = (
         begun(path_of(one), one.get("pathType", ""), every) for one in entries_to(service, rules)
     )
@@ -306,6 +306,14 @@ def _aliases(ingress: Object) -> list[str]:
             hosts = (one for one in texts if "." in one and one[0] != "/")
             found += (f"~{one}" if "?" in one or "*" in one[1:] else one for one in hosts)
     return [one.strip() for one in found if one.strip()]
+
+
+def rules_of(front: Object) -> list[Object]:
+    """The rules of what is in front, and one for what no rule is for, if that leads anywhere."""
+    spec = front.get("spec", {})
+    default = spec.get("defaultBackend")
+    paths = [{"path": "/", "pathType": "Prefix", "backend": default}] if default else []
+    return [*(spec.get("rules") or []), *([{"http": {"paths": paths}}] if paths else [])]
 
 
 def every_rule(

@@ -267,11 +267,12 @@ def earlier_row(found: Data, published: Data) -> list[tuple[str, str]]:
     return [("earlier", f"{published['verdict']} {code}: {published['reason']}")]
 
 
-def badness(found: Data) -> tuple[int, int, int]:
+def badness(found: Data) -> tuple[int, bool, int, int]:
     """How bad an entry is: what sorts first is worst."""
-    # Of equal verdicts the one with most to say: what it doesn't rest on stands in its reason too.
-    reason = str(found["reason"])
-    return _ORDER.index(found["verdict"]), -len(reservations(reason)), -len(reason)
+    # Of equal verdicts the one with most to say: what it hides, and what it doesn't rest on, which
+    # stands in its reason too.
+    reason, verdict = str(found["reason"]), _ORDER.index(found["verdict"])
+    return verdict, not found.get("doubt"), -len(reservations(reason)), -len(reason)
 
 
 def over_all(verifications: t.Sequence[Data]) -> dict[str, t.Any]:
@@ -480,15 +481,6 @@ def done_before(applied: t.Iterable[Data]) -> list[tuple[str, str]]:
     )
     return [("done", told)] if told else []
 
-
-#: What an entry says of the run that made it, by words of it in either language
-OF_THE_RUN: t.Mapping[str, tuple[str, ...]] = {
-    "probed in check mode": ("check mode: of what is there now", "检查模式：这是现有内容的结果"),
-    "probed by a run that had just changed what is in front": (
-        "and what is in front may not follow yet",
-        "前置的负载均衡可能尚未生效",
-    ),
-}
 
 _AS_BEFORE = ("unchanged", "absent", "kept")
 

@@ -38,7 +38,6 @@ from ansible_collections.kestrel.real_ip.plugins.module_utils._entrances import 
     unasked,
 )
 from ansible_collections.kestrel.real_ip.plugins.module_utils._exposed import (
-    NODES,
     OTHERS,
     beside,
     led_by_nodes,
@@ -207,18 +206,20 @@ class _Reader:
             api = None
         if api is None:
             return [], []
-        version = api["preferredVersion"]["version"]
-        found = leading_to(services, self._served(right, version))
-        return found, self._served(_GATEWAYS, version) if found else []
+        versions = [api["preferredVersion"], *(api.get("versions") or [])]
+        names = [*dict.fromkeys(one["version"] for one in versions)]
+        found = leading_to(services, self._served(right, names))
+        return found, self._served(_GATEWAYS, names) if found else []
 
-    def _served(self, right: Right, version: str) -> list[dict[str, t.Any]]:
-        """The list that a right is about, none where there is no such resource."""
-        try:
-            return self.items(right, version) or []
-        except ClusterError as error:
-            if not error.is_unserved:
-                raise
-            return []
+    def _served(self, right: Right, versions: t.Iterable[str]) -> list[dict[str, t.Any]]:
+        """The list that a right is about, in the first version that has it, none where none has."""
+        for version in versions:
+            try:
+                return self.items(right, version) or []
+            except ClusterError as error:
+                if not error.is_unserved:
+                    raise
+        return []
 
     def one(self, kind: str, namespace: str, name: str) -> dict[str, t.Any] | None:
         """One object, or None where it doesn't exist. Raises ClusterError."""
@@ -329,7 +330,7 @@ def read_way(cluster: Cluster, namespace: str, options: t.Mapping[str, t.Any]) -
     routes, gateways = reader.routes(routes_here, led_to if by_header else [])
     ports = [port for port in map(port_of, asked.urls) if port]
     found = controller_of(front or {}, services, nodes, every_pod or [], led_to, others, ports)
-    has_controller = by_header and may_have_controller(front or {})
+    has_controller = by_header and may_have_controller(front or {}, nodes)
     controller = found if by_header else NO_CONTROLLER
     ready = receiving_pods(service or {}, pods)
     # A list that was refused is missed only where something would have been looked for in it. At an
@@ -343,11 +344,12 @@ def read_way(cluster: Cluster, namespace: str, options: t.Mapping[str, t.Any]) -
         ),
         "service": here if service else None,
         # Other Services of its pods are known by these. Of few nodes each is asked.
-        "controller_pods": (
-            _PODS if controller.listening or (controller.by_pods and len(nodes) > NODES) else None
-        ),
+        "controller_pods": (_PODS if controller.listening or controller.by_pods else None),
         "controller": _SERVICES if has_controller else None,
         "ingresses": next((one for one in unlisted if one.namespace), None),
+        "controller_ingresses": next(
+            (one for one in unlisted if has_controller and not one.namespace), None
+        ),
         "rivals": next((one for one in unlisted if ingress and not one.namespace), None),
         "url_takers": _SERVICES if asked.urls and not usual else None,
         "routes": routes_here,
@@ -365,7 +367,10 @@ def read_way(cluster: Cluster, namespace: str, options: t.Mapping[str, t.Any]) -
         *(asked_first, receiving, service, front, reached, controller, found.listening),
         at_front(front or {}, every)[0],
     )
-    past, probed = Asked(bypass["hosts"], bypass["paths"]), Asked(*zip(*asked.places))
+    past = Asked(bypass["hosts"], bypass["paths"])
+    names, paths = zip(*asked.places)
+    unnamed = {*names} <= {"", *(one.lower() for one in asked.addresses)}
+    probed = Asked(names, paths, ports, any_host=unnamed)
     if url and not is_here(asked_for("", "/", url)[0]):
         bypass["load_balancer"] = [one for one in bypass["load_balancer"] if not is_here(one)]
     unaddressed = bool(url) and not bypass["load_balancer"]

@@ -316,6 +316,10 @@ options:
           controller_pods:
             description: Its pods, without which its other Services and nodes aren't known.
             type: str
+          controller_ingresses:
+            description: Ingresses of other namespaces that lead to the controller, for
+              O(bypass.controller_service).
+            type: str
           ingresses:
             description: Other Ingresses that lead to the same pods, for O(bypass.ingresses).
             type: str
@@ -1060,7 +1064,7 @@ def walk_around(
     both = {of: [*filter(None, (sent.get(of), deceptions.get(of)))] for of in {*sent, *deceptions}}
     unsafe = bypass.unsafe(walked)
     seen = {of: [one.result for one in visit.stations] for of, visit in enumerate(visits)}
-    fronts = bypass.fronts(ways, todo.around, seen)
+    fronts = bypass.fronts(walked, entries, todo.around, seen)
     return entries, both, unsafe, [*bypass.warnings(walked, entries, unknown), *fronts]
 
 

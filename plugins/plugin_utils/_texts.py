@@ -31,7 +31,6 @@ from ansible_collections.kestrel.real_ip.plugins.module_utils._report import (
 )
 from ansible_collections.kestrel.real_ip.plugins.module_utils._summary import (
     NOT_RUN,
-    OF_THE_RUN,
     is_diagnosis,
     worst,
 )
@@ -217,7 +216,7 @@ def prometheus(host: str, found: Data) -> str:
         "real_ip_code_info": [({**cluster, "code": found.get("code") or "", "cause": cause}, 1)],
         "real_ip_reservation_info": [
             ({**cluster, "reservation": one}, 1)
-            for one in reservations(str(found.get("reason") or ""), OF_THE_RUN)
+            for one in reservations(str(found.get("reason") or ""))
         ],
         "real_ip_warnings": [(cluster, len(found.get("warnings_found") or []))],
         _TIME: [(cluster, when)] if when else [],

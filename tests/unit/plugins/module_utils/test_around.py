@@ -248,7 +248,7 @@ def test_around_by_the_addresses_of_other_services(
         ([_service("a", **PORTS["spec"])], [("1", 30080), ("2", 30080)]),
         (
             [_service(str(n), ports=[{"port": 80, "nodePort": 31000 + n}]) for n in range(9)],
-            [("1", 31000), ("1", 31001), ("1", 31002)],
+            [(node, port) for port in (31000, 31001, 31002) for node in "12"],
         ),
     ],
 )

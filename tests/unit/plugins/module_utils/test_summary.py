@@ -10,7 +10,6 @@ import pytest
 from ansible_collections.kestrel.real_ip.plugins.module_utils._codes import reservations
 from ansible_collections.kestrel.real_ip.plugins.module_utils._language import chinese
 from ansible_collections.kestrel.real_ip.plugins.module_utils._summary import (
-    OF_THE_RUN,
     after_changes,
     before_changes,
     chosen,
@@ -176,7 +175,7 @@ def test_what_an_entry_says_of_its_run_is_found_in_either_language(made: t.Any, 
     applied = [{"kind": "Service", "name": "x", "action": "changed"}]
     reason = made(entry(PROBE, None, FACTS), applied)["reason"]
     for text in (reason, chinese(reason)):
-        assert reservations(text, OF_THE_RUN) == [told]
+        assert reservations(text) == [told]
     assert chinese(reason) != reason
 
 

@@ -194,8 +194,14 @@ OF_TKE = {**FRONT, "spec": {**FRONT.get("spec", {}), "ingressClassName": "qcloud
         # write that do is the PROXY protocol.
         ([EVERYWHERE, HERE, INGRESSES], {}, IN_FRONT, ["service"]),
         ([EVERYWHERE], {}, {**IN_FRONT, **A_URL}, ["url_takers"]),
-        ([INGRESSES], {INGRESSES_HERE: NOTHING}, {}, ["rivals"]),
-        ([INGRESSES, INGRESSES_HERE], {}, {}, ["ingresses", "rivals"]),
+        ([INGRESSES], {INGRESSES_HERE: NOTHING}, {}, ["controller_ingresses", "rivals"]),
+        ([INGRESSES], {INGRESSES_HERE: NOTHING, FRONT_PATH: OF_TKE}, {}, ["rivals"]),
+        (
+            [INGRESSES, INGRESSES_HERE],
+            {},
+            {},
+            ["ingresses", "controller_ingresses", "rivals"],
+        ),
         ([NODES], OWN_PORT, {}, ["node_ports"]),
         ([NODES], OWN_PORT, IN_FRONT, ["node_ports"]),
         ([ROUTES], GATED, {}, ["routes"]),
@@ -378,7 +384,7 @@ LIST_SERVICES, LIST_PODS, LIST_HERE, LIST_INGRESSES = (
             [OWN, DNS],
             [_pod("ns", "own"), _pod("kube-system", "dns")],
             [LIST_SERVICES, LIST_PODS, LIST_HERE, LIST_INGRESSES],
-            ["service", "controller", "rivals", "url_takers"],
+            ["service", "controller", "controller_ingresses", "rivals", "url_takers"],
         ),
     ],
 )
@@ -455,9 +461,9 @@ def test_without_the_nodes_another_services_node_port_may_be_at_any_address(node
     [
         (4, "Local", ["/api/v1/pods"], ["controller_pods"]),
         (4, "Local", [], []),
-        (4, "Cluster", ["/api/v1/pods"], []),
-        # Each is asked.
-        (3, "Local", ["/api/v1/pods"], []),
+        # It can have host ports as well.
+        (4, "Cluster", ["/api/v1/pods"], ["controller_pods"]),
+        (3, "Local", ["/api/v1/pods"], ["controller_pods"]),
     ],
 )
 def test_without_its_pods_it_is_not_known_which_nodes_answer_for_the_controller(
