@@ -340,7 +340,7 @@ def _to_balancer(
     called = [name for name in around.load_balancer if not parse_address(name)]
     found = []
     listening = {port for port, _secured in around.listeners}
-    further = listening - {visit.target.endpoint.port for visit in visits} - {80, 443}
+    further = listening - {visit.target.endpoint.port for visit in visits} - {*_USUAL}
     for number, visit in enumerate(visits):
         met = {station.address.remote for station in visit.stations}
         # At a port of its own something else can have the same address.
@@ -356,6 +356,9 @@ def _to_balancer(
                         found.append(Way("load_balancer", (number,), one))
     return found
 
+
+#: Where a load balancer listens of which nothing else is known
+_USUAL = (80, 443)
 
 # More would be a scan.
 _ENDS = 3
@@ -441,7 +444,9 @@ def _listeners(target: Target, host: str, around: Around) -> list[Target]:
     """
     same = (target.endpoint.port, target.endpoint.tls is not None)
     found = []
-    for port, secured in dict.fromkeys([same, *around.listeners, (80, False), (443, True)]):
+    for port, secured in dict.fromkeys(
+        [same, *around.listeners, (_USUAL[0], False), (_USUAL[1], True)]
+    ):
         if secured and around.tls is None:
             continue
         there = _to(target, host, port)
@@ -650,6 +655,13 @@ def not_looked_for(around: Around, coverage: str) -> list[str]:
     ]
 
 
+def _leads_past(entry: Result) -> bool:
+    """Whether a way leads past what stands in front, to the load balancer: then its usual ports are
+    asked, and not only further ones.
+    """
+    return bool(entry["way"] == "load_balancer" and entry["port"] == _USUAL[0])
+
+
 def not_asked(around: Around, entries: Iterable[Result]) -> list[str]:
     """A sentence for each other Ingress or HTTPRoute that leads to the same pods: it is not on the
     probed way, and has a verdict of its own; where the load balancer was asked past what stands in
@@ -658,7 +670,7 @@ def not_asked(around: Around, entries: Iterable[Result]) -> list[str]:
 
     ``entries``: what :func:`judge` made of the ways.
     """
-    was_asked = any(one["way"] == "load_balancer" for one in entries)
+    was_asked = any(map(_leads_past, entries))
     kinds = {
         "alongside": {} if was_asked else around.alongside,
         "beyond": around.beyond if was_asked else {},
@@ -698,7 +710,7 @@ def fronts(
     asked = {
         number
         for (way, _visit), one in zip(walked, entries)
-        if way.kind == "load_balancer" or (way.kind == "controller" and one["reachable"])
+        if _leads_past(one) or (way.kind == "controller" and one["reachable"])
         for number in way.of
     }
     if not around.load_balancer:

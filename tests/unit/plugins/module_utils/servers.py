@@ -540,6 +540,13 @@ def proxied(mode: str, client: str) -> Behaviour:
                 lines.append((name, appended))
             elif mode == "cut":
                 lines.append((name, appended[:1000].rstrip(", ")))
+            elif mode == "in place":
+                # As a dictionary with case keeps the place of what it replaces.
+                kept = {n: v for n, v in forged if n.lower() == name.lower()}
+                lines += [*{**kept, name: client}.items()]
+            elif mode == "of Fastly":
+                known = any(n == "Fastly-FF" for n, _value in given)
+                lines.append((name, ", ".join(before) if known and before else appended))
             elif mode == "exact case":
                 lines += [(name, client), *((n, v) for n, v in forged if n == name.lower())]
             elif mode in ("not empty", "not unknown"):

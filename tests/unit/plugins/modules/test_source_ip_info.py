@@ -497,6 +497,8 @@ def test_forged_headers_without_an_address_test_nothing() -> None:
         ("second", "V101", "X-Forwarded-For: 6.6.6.6, 192.0.2.66 made"),
         ("cut", "V102", "X-Forwarded-For: 6.6.6.6, 6.6.6.6"),
         ("exact case", "V101", "x-forwarded-for: 6.6.6.6 made"),
+        ("in place", "V101", "X-Forwarded-For: 6.6.6.6; x-forwarded-for: 6.6.6.6; "),
+        ("of Fastly", "V101", " more made it 6.6.6.6"),
         ("not empty", "V102", "X-Forwarded-For:  made"),
         ("not unknown", "V102", "X-Forwarded-For: unknown made"),
         ("first option", "V102", "Connection: close, X-Forwarded-For, "),
@@ -1468,6 +1470,58 @@ def test_a_load_balancer_that_serves_single_addresses_by_what_a_client_writes(re
         result = probe(url=front.url, **{**PAST, "trusted_count": 1, "timeout": 2})
     assert result["code"] == "V001", result["reason"]
     assert any(OWN in text and "not tested" in text for text in result["warnings_found"])
+
+
+def test_a_further_listener_is_asked_where_nothing_stands_in_front() -> None:
+    """As a port of TCP that ingress-nginx was told of, at which it writes nothing."""
+    with (
+        Server(proxied("append", CLIENT)) as front,
+        Server(echo(None, lambda _told, _number: None)) as other,
+    ):
+        told = {"alongside": {"Ingress echo/other": "one"}}
+        listeners = [f"http:{front.port}", f"http:{other.port}"]
+        bypass = {"load_balancer": ["127.0.0.1"], "listeners": listeners, **told}
+        result = probe(url=front.url, expected_source=[CLIENT], bypass=bypass, forge=True)
+        assert result["code"] == "V103", result["reason"]
+        assert str(other.port) in result["reason"]
+        # Nothing was asked past anything all the same.
+        assert result["warnings_found"][-1].endswith("one")
+        bypass["listeners"] = listeners[:1]
+        result = probe(url=front.url, expected_source=[CLIENT], bypass=bypass, forge=True)
+    assert result["code"] == "V001", result["reason"]
+
+
+@pytest.mark.parametrize("reachable", [True, False])
+def test_a_closed_port_of_the_controller_tells_nothing_of_a_second_proxy(reachable: bool) -> None:
+    with (
+        Server(proxied("append", f"{CLIENT}, {CDN}")) as front,
+        Server(proxied("append", f"{CLIENT}, {CDN}"), address=(OWN, 0)) as controller,
+    ):
+        place = controller.authority if reachable else f"{OWN}:1"
+        bypass = {"load_balancer": ["127.0.0.1"], "controller": [place]}
+        result = probe(url=front.url, **{**PAST, "bypass": bypass, "timeout": 2}, vantage="vpc")
+    assert result["code"] == "V001", result["reason"]
+    told = any("stands in front of the one" in text for text in result["warnings_found"])
+    assert told == (not reachable)
+
+
+def test_a_path_behind_that_of_a_rule_is_asked_for_past_what_stands_in_front() -> None:
+    """A rule can take its own path away, and the app know what is behind it alone."""
+
+    def behave(connection: Connection) -> None:
+        asked = connection.read()[0][1].split()[1].partition("?")[0]
+        known = asked == "/direct/whoami"
+        (proxied("append", "203.0.113.9") if known else says(response(b"", "404 Not Found")))(
+            connection
+        )
+
+    with (
+        Server(proxied("append", f"{CLIENT}, {CDN}")) as front,
+        Server(behave, address=(OWN, front.port)),
+    ):
+        given = {**PAST, "bypass": {"load_balancer": [OWN], "paths": ["/direct"]}, "timeout": 2}
+        result = probe(url=f"{front.url}whoami", **given)
+    assert result["code"] == "V103", result["reason"]
 
 
 @pytest.mark.parametrize("past", [True, False])
