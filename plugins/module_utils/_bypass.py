@@ -662,21 +662,24 @@ def _leads_past(entry: Result) -> bool:
     return bool(entry["way"] == "load_balancer" and entry["port"] == _USUAL[0])
 
 
-def not_asked(around: Around, entries: Iterable[Result]) -> list[str]:
+def not_asked(around: Around, entries: Iterable[Result], visits: Iterable[Visit]) -> list[str]:
     """A sentence for each other Ingress or HTTPRoute that leads to the same pods: it is not on the
     probed way, and has a verdict of its own; where the load balancer was asked past what stands in
     front, one at its own address was asked for. And one for what stands in front and tells no
     address where it could be asked, or has more than are asked.
 
-    ``entries``: what :func:`judge` made of the ways.
+    ``entries``: what :func:`judge` made of the ways; ``visits``: of the targets.
     """
+    met = [station.address.remote for visit in visits for station in visit.stations]
+    # As kind and MicroK8s publish: who meets them there has nothing in front.
+    is_here = bool(met) and all(one.is_loopback for one in met)
     was_asked = any(map(_leads_past, entries))
     kinds = {
         "alongside": {} if was_asked else around.alongside,
         "beyond": around.beyond if was_asked else {},
         "ingress": around.ingresses,
         "route": around.routes,
-        "unaddressed": around.unaddressed,
+        "unaddressed": {} if is_here else around.unaddressed,
         "omitted": around.omitted,
     }
     return [

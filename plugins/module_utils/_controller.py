@@ -48,6 +48,10 @@ from ansible_collections.kestrel.real_ip.plugins.module_utils._listeners import 
     every_listener,
 )
 from ansible_collections.kestrel.real_ip.plugins.module_utils._load_balancer import MADE
+from ansible_collections.kestrel.real_ip.plugins.module_utils._ownership import (
+    MANAGED_BY,
+    MANAGER,
+)
 from ansible_collections.kestrel.real_ip.plugins.module_utils._readiness import addresses
 from ansible_collections.kestrel.real_ip.plugins.module_utils._rules import (
     every_rule,
@@ -105,6 +109,7 @@ def controller_of(
     led_to: t.Iterable[Object],
     ingresses: t.Sequence[Object],
     ports: t.Iterable[int] = (),
+    every_ingress: bool = True,
 ) -> Controller:
     """What leads to the controller of an Ingress. Where no Service for the web is at the Ingress'
     address, or a node is, as on premises or where the Ingress was told the address of what stands
@@ -113,7 +118,7 @@ def controller_of(
 
     ``nodes``, ``pods``: all that may be read; ``led_to``: Services of the pods behind the Ingress,
     which are none of these; those that any of the ``ingresses`` leads to are likely none;
-    ``ports``: at which it is probed.
+    ``ports``: at which it is probed; ``every_ingress``: whether these Ingresses are all.
     """
     if not may_have_controller(front, nodes):
         return NO_CONTROLLER
@@ -125,7 +130,13 @@ def controller_of(
     # Somebody else's external address can be the same. And a controller can be behind another one.
     at_a_node = bool(own & spelled(of_nodes(nodes)[0]))
     is_sure = any(map(web, listening)) and not at_a_node
-    others = [] if is_sure else [one for one in candidates if full_name(one) not in known]
+    ours = {full_name(one) for one in candidates if _is_made_here(one)}
+    # Whoever leads to one, where Ingresses aren't all known, isn't known either.
+    others = (
+        []
+        if is_sure or not every_ingress
+        else [one for one in candidates if full_name(one) not in {*known, *ours}]
+    )
     # What another class leads to can be the controller of this one.
     own_class = class_of(front)
     alike = [one for one in ingresses if not own_class or class_of(one) in ("", own_class)]
@@ -135,7 +146,9 @@ def controller_of(
 
     entries, more_ports = _entries({**known, **likely}, nodes, pods, {*map(name_of, its_nodes)})
     further, more_listeners = _at_further(front, listening, its_nodes, ports)
-    by_pods, more_pods = _at_own_pods([*filter(web, known.values())], nodes, pods)
+    # Somebody else's with the same external address isn't for the web.
+    surely = [*filter(web, known.values())] or [*known.values()]
+    by_pods, more_pods = _at_own_pods(surely, nodes, pods)
     unled = [one for one in others if web(one) and full_name(one) not in apps]
     aside, more_aside = few(
         [
@@ -316,6 +329,12 @@ def _at_host_ports(
         for kind in _KINDS:
             found += at_nodes([*map(kind, there)], [number], ())
     return found
+
+
+def _is_made_here(service: Object) -> bool:
+    """Whether it is of a deployment of this collection's, which is no controller."""
+    labels = service.get("metadata", {}).get("labels") or {}
+    return bool(labels.get(MANAGED_BY) == MANAGER)
 
 
 def _of_the_host(pod: Object) -> bool:

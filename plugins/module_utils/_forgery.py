@@ -300,13 +300,16 @@ def _handed_on(header: str, value: str, ipv6: str) -> str:
 
 def _in_cases(header: str, value: str) -> list[tuple[tuple[str, str], ...]]:
     """Of lines that are one header, who compares text may drop or write anew only one, in its
-    place or behind the others, however it spells the name.
+    place or behind the others, however it spells the name. To some so are those with underscores.
     """
     element = _element(header, value)
     spelled = dict.fromkeys([header, header.lower(), header.upper(), header.capitalize()])
     lines = [(name, element) for name in spelled]
-    two = lines[1::-1]
-    return [(*two,), (*lines,), (*reversed(lines),)]
+    usual, small = lines[0], lines[1] if len(lines) > 1 else lines[0]
+    other = header.replace("-", "_") if "-" in header else header.replace("_", "-")
+    scored = [usual, (other, element)]
+    mingled = [(*scored,), (*reversed(scored),)] if other != header else []
+    return [(small, usual), (*lines,), (*reversed(lines),), *mingled]
 
 
 def _unlikely(header: str, values: Sequence[str]) -> Iterable[tuple[str, str]]:

@@ -32,6 +32,7 @@ from ansible_collections.kestrel.real_ip.plugins.module_utils._load_balancer imp
     taken_as,
     variable,
 )
+from ansible_collections.kestrel.real_ip.plugins.module_utils._rules import rules_for
 from ansible_collections.kestrel.real_ip.plugins.module_utils._scenarios import (
     INGRESS,
     SERVICE,
@@ -48,6 +49,7 @@ class _There(t.NamedTuple):
     front: Object
     service: Object
     host: str
+    path: str
 
 
 #: What is expected and what is seen, as a person reads it; None where they are the same, or where
@@ -92,7 +94,7 @@ def _met(there: _There) -> list[Object]:
     """The ports of the Service that requests come by: a load balancer of its own is asked at the
     first, and of an Ingress's the rules say it, those that lead there.
     """
-    rules = (there.front.get("spec") or {}).get("rules") or []
+    rules = rules_for(there.front, there.host, there.path)
     ports = ports_of(there.service, rules)
     return ports[:1] if there.kind == SERVICE else sent_to(there.service, rules) or ports
 
@@ -203,15 +205,16 @@ def differing(
     kind: str,
     front: Object | None,
     service: Object | None,
-    host: str,
+    asked: tuple[str, str],
     named: t.Mapping[str, t.Any],
 ) -> str:
     """Each of NAMED in which what is there isn't what was named; empty where all is, and where the
-    objects aren't there, which others tell. ``named``: converted values, of what is named alone.
+    objects aren't there, which others tell. ``asked``: host and path; ``named``: converted
+    values, of what is named alone.
     """
     if not front or not service:
         return ""
-    there = _There(kind, front, service, host)
+    there = _There(kind, front, service, *asked)
     found = {name: NAMED[name](there, value) for name, value in named.items()}
     return "; ".join(
         f"{variable(name)}: expected {told[0]}, seen {told[1]}"

@@ -316,6 +316,20 @@ def rules_of(front: Object) -> list[Object]:
     return [*(spec.get("rules") or []), *([{"http": {"paths": paths}}] if paths else [])]
 
 
+def rules_for(front: Object, host: str, path: str) -> list[Object]:
+    """Those of :func:`rules_of` that may be for requests of a host, empty for any, and a path, each
+    with the nearest of its paths alone.
+    """
+    found = []
+    for rule in rules_of(front):
+        paths = (rule.get("http") or {}).get("paths") or []
+        taking = [one for one in paths if under(path, path_of(one), one.get("pathType", ""))]
+        nearest = sorted(taking, key=lambda one: -len(path_of(one)))[:1]
+        if not host or covers(_host(rule), host):
+            found.append({**rule, "http": {"paths": nearest}})
+    return found
+
+
 def every_rule(
     ingress: Object, first: Object | None = None
 ) -> t.Iterator[tuple[str, list[Object]]]:

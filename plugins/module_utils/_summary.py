@@ -283,7 +283,40 @@ def over_all(verifications: t.Sequence[Data]) -> dict[str, t.Any]:
     found = min(verifications, key=badness)
     others = [one for one in verifications if one is not found]
     several = {"verifications": [*verifications]} if len(verifications) > 1 else {}
-    return {**_united(found, others), **several}
+    return {**_with_all_addresses(_united(found, others), others), **several}
+
+
+def _with_all_addresses(found: Data, others: t.Sequence[Data]) -> dict[str, t.Any]:
+    """An entry with what the others say of their addresses by verdict, of each of its vantage
+    points as well: each verification can be of other ones.
+    """
+    every = [one["by_verdict"] for one in (found, *others) if one.get("by_verdict")]
+    told: dict[str, t.Any] = {}
+    if others and len(every) > 1:
+        told["by_verdict"] = {
+            verdict: _of_all([one[verdict] for one in every if verdict in one])
+            for verdict in (*VERDICTS, UNTESTED)
+            if any(verdict in one for one in every)
+        }
+    if others and found.get("vantages"):
+        told["vantages"] = {
+            name: _with_all_addresses(
+                one, [each["vantages"][name] for each in others if name in _places(each)]
+            )
+            for name, one in found["vantages"].items()
+        }
+    return {**found, **told}
+
+
+def _of_all(alike: t.Sequence[Data]) -> dict[str, t.Any]:
+    """One row of several of a verdict. Of those without a name nobody knows which are the same."""
+    names = [*dict.fromkeys(name for row in alike for name in row["addresses"])]
+    whole = all(len(row["addresses"]) == row["count"] for row in alike)
+    apart = len(names) == sum(len(row["addresses"]) for row in alike)
+    counts = [row["count"] for row in alike]
+    count = len(names) if whole else sum(counts) if apart else max(counts)
+    doubts = [{"doubt": row["doubt"]} for row in alike if row.get("doubt")]
+    return {**alike[0], "count": count, "addresses": names[:_NAMED], **next(iter(doubts), {})}
 
 
 def _united(found: Data, others: t.Iterable[Data]) -> dict[str, t.Any]:

@@ -1236,8 +1236,10 @@ def _not_tested(
     """
     # Of any header: who believes another one writes what it says into the strategy's. The PROXY
     # protocol is refused by most.
-    sent = [sample for forgery, sample in forged if not forgery.preface]
-    refused = sum(not is_answer(sample) for sample in sent)
+    sent = [(forgery, sample) for forgery, sample in forged if not forgery.preface]
+    # Nobody is deceived by names in it that are refused as no valid request, as Envoy does.
+    sent = [one for one in sent if not _is_invalid_hop(*one)]
+    refused = sum(not is_answer(sample) for _forgery, sample in sent)
     partly = phrase(
         "forgery tested in part ({refused} of {sent} forged requests not answered)",
         refused=refused,
@@ -1265,6 +1267,11 @@ def _not_tested(
         *([phrase("forgery not tested")] if not tested else []),
     ]
     return joined("", (phrase("; {left}", left=one) for one in left))
+
+
+def _is_invalid_hop(forgery: Forgery, sample: Sample) -> bool:
+    refused = sample.code == "V516" and sample.detail.startswith("400")
+    return forgery.header == "Connection" and refused
 
 
 def _not_looked_for(told: str, names: Iterable[str]) -> str:

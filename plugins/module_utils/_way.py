@@ -329,14 +329,17 @@ def read_way(cluster: Cluster, namespace: str, options: t.Mapping[str, t.Any]) -
     others = reader.ingresses(namespace) if by_header or (ingress and asked.urls) else []
     routes, gateways = reader.routes(routes_here, led_to if by_header else [])
     ports = [port for port in map(port_of, asked.urls) if port]
-    found = controller_of(front or {}, services, nodes, every_pod or [], led_to, others, ports)
-    has_controller = by_header and may_have_controller(front or {}, nodes)
-    controller = found if by_header else NO_CONTROLLER
-    ready = receiving_pods(service or {}, pods)
     # A list that was refused is missed only where something would have been looked for in it. At an
     # Ingress' usual addresses, who listens is its controller.
     usual = options["ingress"] and not url
     unlisted = [one for one in reader.grants if one.resource == "ingresses"]
+    found = controller_of(
+        *(front or {}, services, nodes, every_pod or [], led_to, others, ports),
+        every_ingress=not unlisted,
+    )
+    has_controller = by_header and may_have_controller(front or {}, nodes)
+    controller = found if by_header else NO_CONTROLLER
+    ready = receiving_pods(service or {}, pods)
     missed = {
         # A controller can have host ports as well, and the status addresses of nodes.
         "node_ports": (

@@ -459,7 +459,8 @@ def refuse_another(cluster: Cluster, params: t.Mapping[str, t.Any], kind: str) -
     if not named or not params["way"]:
         return
     found = {one: called(cluster, namespace, prefix, one) for one in dict.fromkeys((kind, SERVICE))}
-    told = differing(kind, found[kind], found[SERVICE], params["way"]["request_host"], named)
+    asked = params["way"]["request_host"], params["way"]["path"]
+    told = differing(kind, found[kind], found[SERVICE], asked, named)
     if told:
         raise ClusterError(
             f"{kind} {prefix}-{kind.lower()} in the namespace {namespace} isn't as the variables "

@@ -1121,7 +1121,7 @@ def run(params: dict[str, Any]) -> dict[str, Any]:
     ]
     total = summarize(found, times)
     warnings += bypass.not_looked_for(todo.around, total["coverage"])
-    warnings += bypass.not_asked(todo.around, entries)
+    warnings += bypass.not_asked(todo.around, entries, visits)
     warnings += passed_by(os.environ, (target.url for target in todo.targets))
     return {
         **total,

@@ -45,6 +45,9 @@ def test_each_header_is_forged_with_each_kind_of_address() -> None:
         own = [one for one in sent if one.header == name]
         assert any([*map(len, one.lines)] == [2, 2] for one in own), "several lines"
         assert {name.lower(), name.upper()} < {one.lines[0][0] for one in own}, "another case"
+        mingled = [[name, name.replace("-", "_")], [name.replace("-", "_"), name]]
+        scored = [[line[0] for line in one.lines] for one in own]
+        assert "-" not in name or all(one in scored for one in mingled), "with underscores"
         of_it = [one for one in own if {line[0].lower() for line in one.lines} == {name.lower()}]
         in_cases = [one for one in of_it if len({line[0] for line in one.lines}) > 1]
         two, four, back = ([line[0] for line in one.lines] for one in in_cases)

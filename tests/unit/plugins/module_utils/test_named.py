@@ -23,11 +23,12 @@ PARAMETERS = "kubernetes.io/ingress.extensiveParameters"
 DIRECT = "ingress.cloud.tencent.com/direct-access"
 SUBNET = "service.kubernetes.io/qcloud-loadbalancer-internal-subnetid"
 SERVICE = {
+    "metadata": {"name": "own"},
     "spec": {
         "type": "NodePort",
         "externalTrafficPolicy": "Cluster",
         "ports": [{"port": 443}, {"port": 80}],
-    }
+    },
 }
 
 
@@ -35,6 +36,21 @@ def ingress(annotations: dict[str, str] | None = None, **spec: Any) -> dict[str,
     return {"metadata": {"annotations": {**MADE, **(annotations or {})}}, "spec": spec}
 
 
+def _to(port: int) -> dict[str, Any]:
+    return {"service": {"name": "own", "port": {"number": port}}}
+
+
+_RULES = [
+    {
+        "http": {
+            "paths": [
+                {"path": "/", "pathType": "Prefix", "backend": _to(443)},
+                {"path": "/admin", "pathType": "Prefix", "backend": _to(80)},
+            ]
+        }
+    },
+    {"host": "other.example.com", "http": {"paths": [{"path": "/", "backend": _to(80)}]}},
+]
 QCLOUD = {"ingressClassName": "qcloud"}
 
 
@@ -123,6 +139,18 @@ QCLOUD = {"ingressClassName": "qcloud"}
         ({"service_port": 80}, ingress(), ""),
         ({"service_port": 8080}, ingress(), "real_ip_service_port: expected 8080, seen 443, 80"),
         ({"container_port": 80}, ingress(), ""),
+        # That another rule leads to
+        ({"service_port": 443}, ingress(rules=_RULES), ""),
+        (
+            {"service_port": 80},
+            ingress(rules=_RULES),
+            "real_ip_service_port: expected 80, seen 443",
+        ),
+        (
+            {"service_port": 80},
+            ingress(defaultBackend=_to(443)),
+            "real_ip_service_port: expected 80, seen 443",
+        ),
         (
             {"container_port": 5000},
             ingress(),
@@ -148,7 +176,7 @@ def test_what_is_there_is_not_what_is_named(
     named: dict[str, Any], front: dict[str, Any] | None, told: str
 ) -> None:
     values = {name: value_of(f"real_ip_{name}", value) for name, value in named.items()}
-    found = differing("Ingress", front, SERVICE, "shop.example.com", values)
+    found = differing("Ingress", front, SERVICE, ("shop.example.com", "/"), values)
     assert found.startswith(told)
     assert bool(found) == bool(told), found
 
@@ -156,7 +184,7 @@ def test_what_is_there_is_not_what_is_named(
 def test_all_that_differs_is_told_of_a_service() -> None:
     front = {"metadata": {}, "spec": {"type": "LoadBalancer", "externalTrafficPolicy": "Local"}}
     named = {"subnet_id": "subnet-a1b2c3d4", "external_traffic_policy": "Cluster"}
-    assert differing("Service", front, front, "", named) == (
+    assert differing("Service", front, front, ("", "/"), named) == (
         "real_ip_subnet_id: expected subnet-a1b2c3d4, seen none; "
         "real_ip_external_traffic_policy: expected Cluster, seen Local"
     )
@@ -167,7 +195,7 @@ def test_all_that_differs_is_told_of_a_service() -> None:
         "ingress_annotations": {"a.example/b": "c"},
         "service_annotations": {SUBNET: "subnet-a1b2c3d4"},
     }
-    assert not differing("Service", front, front, "", named)
+    assert not differing("Service", front, front, ("", "/"), named)
 
 
 @pytest.mark.parametrize(
