@@ -122,12 +122,14 @@ OWN = "own"
 
 class Way(NamedTuple):
     """One way around: ``kind`` as returned, or OWN; ``of``: the numbers of the targets past which
-    it leads, of which ``target`` is made from the first.
+    it leads, of which ``target`` is made from the first; ``past``: whether something stands in
+    front, past which it leads to the load balancer.
     """
 
     kind: str
     of: tuple[int, ...]
     target: Target
+    past: bool = False
 
 
 # The first answer may be a balancer's that looks for a backend.
@@ -340,11 +342,13 @@ def _to_balancer(
     called = [name for name in around.load_balancer if not parse_address(name)]
     found = []
     listening = {port for port, _secured in around.listeners}
+    # What a name leads to can be what stands in front itself.
+    is_named = not any(map(parse_address, around.load_balancer))
     further = listening - {visit.target.endpoint.port for visit in visits} - {*_USUAL}
     for number, visit in enumerate(visits):
         met = {station.address.remote for station in visit.stations}
         # At a port of its own something else can have the same address.
-        is_strange = listening and visit.target.endpoint.port not in listening
+        is_strange = not is_named and visit.target.endpoint.port not in (listening or _USUAL)
         front = met if is_strange else met - own
         others = [one for one in known if one not in met - own]
         for address in others:
@@ -353,7 +357,7 @@ def _to_balancer(
                 # Where nothing stands in front, what listens at further ports isn't the usual.
                 if front or address in unmet or target.endpoint.port in further:
                     for one in _hosts(target, _called(target, names)):
-                        found.append(Way("load_balancer", (number,), one))
+                        found.append(Way("load_balancer", (number,), one, bool(front)))
     return found
 
 
@@ -655,25 +659,18 @@ def not_looked_for(around: Around, coverage: str) -> list[str]:
     ]
 
 
-def _leads_past(entry: Result) -> bool:
-    """Whether a way leads past what stands in front, to the load balancer: then its usual ports are
-    asked, and not only further ones.
-    """
-    return bool(entry["way"] == "load_balancer" and entry["port"] == _USUAL[0])
-
-
-def not_asked(around: Around, entries: Iterable[Result], visits: Iterable[Visit]) -> list[str]:
+def not_asked(around: Around, ways: Iterable[Way], visits: Iterable[Visit]) -> list[str]:
     """A sentence for each other Ingress or HTTPRoute that leads to the same pods: it is not on the
     probed way, and has a verdict of its own; where the load balancer was asked past what stands in
     front, one at its own address was asked for. And one for what stands in front and tells no
     address where it could be asked, or has more than are asked.
 
-    ``entries``: what :func:`judge` made of the ways; ``visits``: of the targets.
+    ``visits``: of the targets.
     """
     met = [station.address.remote for visit in visits for station in visit.stations]
     # As kind and MicroK8s publish: who meets them there has nothing in front.
     is_here = bool(met) and all(one.is_loopback for one in met)
-    was_asked = any(map(_leads_past, entries))
+    was_asked = any(way.past for way in ways)
     kinds = {
         "alongside": {} if was_asked else around.alongside,
         "beyond": around.beyond if was_asked else {},
@@ -713,7 +710,7 @@ def fronts(
     asked = {
         number
         for (way, _visit), one in zip(walked, entries)
-        if _leads_past(one) or (way.kind == "controller" and one["reachable"])
+        if way.past or (way.kind == "controller" and one["reachable"])
         for number in way.of
     }
     if not around.load_balancer:

@@ -153,7 +153,7 @@ def controller_of(
     aside, more_aside = few(
         [
             *each_once(_by_itself(one, own) for one in known.values()),
-            *each_once(_by_itself(_for_web(one)) for one in likely.values()),
+            *each_once(_by_itself(_with_web_first(one)) for one in likely.values()),
             *each_once(
                 _by_ingress(one, own)
                 for one in ingresses
@@ -363,9 +363,9 @@ def _may_be_controllers(service: Object, apps: t.Container[str]) -> bool:
     return len(reached) > (1 if full_name(service) in apps else 0)
 
 
-def _for_web(service: Object) -> Object:
-    """A Service with its ports for HTTP and HTTPS alone."""
-    return {**service, "spec": {**service["spec"], "ports": web(service)}}
+def _with_web_first(service: Object) -> Object:
+    """A Service with its ports for HTTP and HTTPS before the others."""
+    return {**service, "spec": {**service["spec"], "ports": _web_first(service)}}
 
 
 def is_tkes(front: Object, nodes: t.Iterable[Object]) -> bool:

@@ -134,7 +134,9 @@ def _places(ingress: Object, names: t.Collection[str]) -> list[tuple[str, Object
         if service_name(entry.get("backend")) in names
     ]
     default = service_name(ingress.get("spec", {}).get("defaultBackend"))
-    return [*led, ("", _ALL)] if default in names else led
+    # To some it is for what the hosts of rules have no other one for, to some for all.
+    hosts = dict.fromkeys(["", *(host for host, _paths in every_rule(ingress))])
+    return [*led, *((host, _ALL) for host in hosts)] if default in names else led
 
 
 def leading_to(services: t.Iterable[Object], routes: t.Iterable[Object]) -> list[Object]:

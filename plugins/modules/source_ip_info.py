@@ -1065,7 +1065,8 @@ def walk_around(
     unsafe = bypass.unsafe(walked)
     seen = {of: [one.result for one in visit.stations] for of, visit in enumerate(visits)}
     fronts = bypass.fronts(walked, entries, todo.around, seen)
-    return entries, both, unsafe, [*bypass.warnings(walked, entries, unknown), *fronts]
+    left = bypass.not_asked(todo.around, ways, visits)
+    return entries, both, unsafe, [*bypass.warnings(walked, entries, unknown), *fronts, *left]
 
 
 def with_bypass(result: dict[str, Any], found: dict[str, Any]) -> dict[str, Any]:
@@ -1121,7 +1122,6 @@ def run(params: dict[str, Any]) -> dict[str, Any]:
     ]
     total = summarize(found, times)
     warnings += bypass.not_looked_for(todo.around, total["coverage"])
-    warnings += bypass.not_asked(todo.around, entries, visits)
     warnings += passed_by(os.environ, (target.url for target in todo.targets))
     return {
         **total,

@@ -434,3 +434,22 @@ def test_each_port_that_rules_lead_to_is_asked_at_nodes_and_pods() -> None:
     found = around([_node(InternalIP=["10.0.0.1"])], [_pod("10.1.0.1")], service, front)
     assert found["internal_node_ports"] == ["10.0.0.1:30081", "10.0.0.1:30082"]
     assert found["pods"] == ["10.1.0.1:81", "10.1.0.1:82"]
+
+
+def test_listeners_beyond_those_that_are_asked_are_told() -> None:
+    ports = [{"port": port} for port in (80, 443, *range(8001, 8010))]
+    front = {"metadata": {"name": "own", "namespace": "echo"}, "spec": {"ports": ports}}
+    found = around([], [], front, front)
+    assert (len(found["listeners"]), found["omitted"]) == (16, [("Service", "echo/own")])
+    front["spec"]["ports"] = ports[:9]
+    assert around([], [], front, front)["omitted"] == []
+
+
+def test_the_port_of_the_default_backend_is_asked_at_nodes_and_pods() -> None:
+    ports = [{"port": port, "nodePort": 30000 + port} for port in (80, 81)]
+    service = {"metadata": {"name": "own"}, "spec": {"ports": ports}}
+    default = {"service": {"name": "own", "port": {"number": 81}}}
+    front = {**FRONT, "spec": {"defaultBackend": default}}
+    found = around([_node(InternalIP=["10.0.0.1"])], [_pod("10.1.0.1")], service, front)
+    assert found["internal_node_ports"] == ["10.0.0.1:30081"]
+    assert (found["pods"], found["paths"]) == (["10.1.0.1:81"], ["/"])

@@ -248,6 +248,55 @@ def test_each_port_of_the_controllers_pods_is_asked_or_told() -> None:
     assert (found.places, found.omitted) == (["10.1.0.7:80", "10.1.0.7:8081"], [])
 
 
+@pytest.mark.parametrize(
+    ("own_class", "annotation", "provider", "found"),
+    [
+        ("nginx", "", "", True),
+        ("", "", "", True),
+        # Those of clouds run elsewhere, and other Services are none of theirs.
+        ("alb", "", "", False),
+        ("gce", "", "", False),
+        ("", "alb.ingress.kubernetes.io/scheme", "", False),
+        ("", "ingress.kubernetes.io/backends", "", False),
+        ("nginx", "alb.ingress.kubernetes.io/scheme", "", True),
+        # TKE takes those without a class, where it is.
+        ("qcloud", "", "aws:///a/i-1", False),
+        ("", "kubernetes.io/ingress.qcloud-loadbalance-id", "", False),
+        ("", "kubernetes.io/ingress.qcloud-loadbalance-id", "qcloud:///1/ins-1", False),
+        ("", "kubernetes.io/ingress.qcloud-loadbalance-id", "aws:///a/i-1", True),
+    ],
+)
+def test_the_controller_is_looked_for_unless_it_is_a_clouds(
+    own_class: str, annotation: str, provider: str, found: bool
+) -> None:
+    front = ingress_at("own", address="10.0.0.1", annotations={annotation: "x"})
+    front["spec"] = {"ingressClassName": own_class} if own_class else {}
+    node = {**_node(InternalIP=["10.0.0.1"]), "spec": {"providerID": provider}}
+    assert bool(_asked([node], front, _exposed("entry", WEB))) == found
+
+
+def test_what_is_of_this_collection_is_no_controller() -> None:
+    """Another deployment's Service, which an Ingress leads to that may not be listed."""
+    nodes, entry = [_node(InternalIP=["10.0.0.1"])], _exposed("entry", WEB)
+    front = {**ingress_at("own", address="10.0.0.1"), "kind": "Ingress"}
+    assert controller_of(front, [entry], nodes, [], [], []).places
+    assert not controller_of(front, [entry], nodes, [], [], [], every_ingress=False).entries
+    entry["metadata"]["labels"] = {"app.kubernetes.io/managed-by": "kestrel.real_ip"}
+    assert not controller_of(front, [entry], nodes, [], [], []).entries
+
+
+def test_a_controller_that_listens_at_other_ports_than_the_usual_is_asked_at_its_pods() -> None:
+    """On the hosts' network, a container need not tell its ports."""
+    entry = _exposed("entry", {"port": 8080}, at="198.51.100.1")
+    entry["spec"]["selector"] = {"app": "entry"}
+    pod = _on("n1", "entry")
+    pod["status"]["podIPs"] = [{"ip": "10.0.0.1"}]
+    pod["spec"]["hostNetwork"] = True
+    nodes = [_called("n1", _node(InternalIP=["10.0.0.1"], ExternalIP=["203.0.113.1"]))]
+    found = _asked(nodes, ingress_at("own"), entry, pods=[pod])
+    assert found == ["203.0.113.1:8080", "10.0.0.1:8080"]
+
+
 def test_pods_that_can_not_be_asked_take_no_places() -> None:
     """As those that are pending, or not ready, and come first by their names."""
     entry = _exposed("entry", {"port": 80}, at="198.51.100.1")
@@ -366,7 +415,8 @@ def test_where_the_status_was_told_another_address_load_balancers_may_be_the_con
     leading = ingress_at("app", a_rule("", ("/", "Prefix", "app")), namespace="in")
     services = [entry, named, mail, app]
     found = controller_of(front, services, [], [], [], [leading])
-    assert found.aside == ["198.51.100.1:443", "lb.example.com:80"]
+    # Each one's first port before any second, and those for the web before others.
+    assert found.aside == ["198.51.100.1:443", "lb.example.com:80", "198.51.100.1:25"]
     # What is at the address of the status is its load balancer.
     own = _exposed("own", {"port": 80}, at="203.0.113.80")
     assert controller_of(front, [*services, own], [], [], [], [leading]).aside == []

@@ -360,3 +360,58 @@ def test_what_else_one_proxy_leads_to_the_same_pods_is_asked_for() -> None:
         there, _away = at_front(front, every)
         bypass = around([], [], service, front, there=there)
         assert (bypass["hosts"], bypass["paths"], bypass["listeners"]) == told
+
+
+@pytest.mark.parametrize(
+    ("host", "other", "both"),
+    [
+        ("", "", ""),
+        ("", "a.example", "a.example"),
+        ("a.example", "", "a.example"),
+        ("*.example", "a.example", "a.example"),
+        # One label or more
+        ("*.example", "a.b.example", "a.b.example"),
+        ("*.example", "*.b.example", "*.b.example"),
+        ("a.example", "*.example", "a.example"),
+        ("*.example", "a.another", "*.example"),
+    ],
+)
+def test_what_a_listener_and_a_route_have_in_common(host: str, other: str, both: str) -> None:
+    route = _route(_TO_OWN, hostnames=[host] if host else [])
+    gateway = _gateway({**_HTTP, "hostname": other}, address="198.51.100.1")
+    every = entrances(_FRONT, [{"metadata": {"name": "own"}}], [], [route], [gateway])
+    assert [one.host for one in every if one.kind == "HTTPRoute"] == [both]
+
+
+@pytest.mark.parametrize(
+    ("rule", "port", "probed", "told"),
+    [
+        # What is for every host gets none that a rule is for.
+        (a_rule("", ("/", "Prefix", "own")), 80, "shop.example", True),
+        (a_rule("", ("/", "Prefix", "own")), 80, "", False),
+        (a_rule("shop.example", ("/", "Prefix", "own")), 80, "shop.example", False),
+        # At another port
+        (a_rule("shop.example", ("/", "Prefix", "own")), 8080, "shop.example", True),
+    ],
+)
+def test_what_is_probed_is_a_host_at_a_port(
+    rule: dict[str, Any], port: int, probed: str, told: bool
+) -> None:
+    annotations = {"alb.ingress.kubernetes.io/listen-ports": '[{"HTTPS": 8080}]'}
+    other = ingress_at("other", rule, annotations=annotations if port == 8080 else {})
+    every = entrances(_FRONT, [{"metadata": {"name": "own"}}], [OWN, other], [], [])
+    asked = Asked([probed], ["/"], [80], any_host=not probed)
+    found = unasked(_FRONT, every, Asked(["shop.example"], ["/"]), asked)
+    assert [*found["alongside"]] == (["Ingress echo/other"] if told else [])
+
+
+def test_the_default_backend_is_asked_for_by_the_hosts_of_rules_too() -> None:
+    """To ingress-nginx it is for what those have no other one for."""
+    rules = a_rule("b.example", ("/static", "Prefix", "else"))
+    default = {"defaultBackend": {"service": {"name": "own"}}}
+    other = ingress_at("other", rules, spec=default)
+    every = entrances(_FRONT, [{"metadata": {"name": "own"}}], [other], [], [])
+    assert [(one.host, one.path) for one in every if one.name == "echo/other"] == [
+        ("", "/"),
+        ("b.example", "/"),
+    ]

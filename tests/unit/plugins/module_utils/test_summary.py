@@ -7,8 +7,15 @@ from __future__ import annotations
 import typing as t
 
 import pytest
-from ansible_collections.kestrel.real_ip.plugins.module_utils._codes import reservations
-from ansible_collections.kestrel.real_ip.plugins.module_utils._language import chinese
+from ansible_collections.kestrel.real_ip.plugins.module_utils._codes import (
+    RESERVATIONS,
+    reservations,
+    with_reservations,
+)
+from ansible_collections.kestrel.real_ip.plugins.module_utils._language import (
+    chinese,
+    phrase,
+)
 from ansible_collections.kestrel.real_ip.plugins.module_utils._summary import (
     after_changes,
     before_changes,
@@ -939,3 +946,41 @@ def test_the_command_of_a_warning_has_what_this_run_was_given() -> None:
     ]
     assert found["warnings_found"][0] == ask
     assert likewise({"verdict": "lost"}, "")["warnings_found"] == []
+
+
+@pytest.mark.parametrize("name", RESERVATIONS)
+def test_a_reservation_that_is_told_of_another_place_is_found(name: str) -> None:
+    """In either language, and as no other one: one name begins like another one."""
+    reason = with_reservations(phrase("r"), [("client", phrase("r; {left}", left=phrase(name)))])
+    for text in (reason, chinese(reason)):
+        assert reservations(text) == [name]
+
+
+def test_of_alike_entries_the_one_that_hides_a_doubt_speaks_for_all() -> None:
+    doubt = {"verdict": "unproven", "code": "V401", "reason": "no address was expected"}
+    found = [
+        {**GOOD, "verdict": "forgeable", "code": "V101", "reason": reason, "doubt": one}
+        for reason, one in (("a longer reason", None), ("short", doubt))
+    ]
+    assert over_all(found)["doubt"] == doubt
+    assert combined(dict(zip("ab", found)))["doubt"] == doubt
+
+
+def test_what_is_published_has_the_addresses_of_each_verification() -> None:
+    def row(verdict: str, *addresses: str, count: int = 0) -> dict[str, t.Any]:
+        told = {"count": count or len(addresses), "addresses": [*addresses]}
+        return {verdict: {**told, "code": "V", "reason": "r"}}
+
+    rows = [row("preserved", "a"), row("preserved", "b"), row("preserved", "a", "c")]
+    found = [
+        {**GOOD, "by_verdict": one, "vantages": {"x": {**GOOD, "by_verdict": one}}} for one in rows
+    ]
+    published = over_all(found)
+    for one in (published, published["vantages"]["x"]):
+        told = one["by_verdict"]["preserved"]
+        assert (told["count"], told["addresses"]) == (3, ["a", "b", "c"])
+    # Of more than are named it isn't known which are the same.
+    many = [{**GOOD, "by_verdict": row("preserved", *"abc", count=9)}, found[0]]
+    assert over_all(many)["by_verdict"]["preserved"]["count"] == 9
+    lost = {**GOOD, "verdict": "lost", "by_verdict": row("lost", "a")}
+    assert [*over_all([found[0], lost])["by_verdict"]] == ["lost", "preserved"]

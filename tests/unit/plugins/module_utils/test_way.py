@@ -151,6 +151,17 @@ GATED = {
             [GATEWAY_API, ROUTES, GATEWAYS],
         ),
         ({GATEWAY_API: GATED[GATEWAY_API]}, {}, [], [GATEWAY_API, ROUTES]),
+        # Not each resource is served in the preferred version.
+        (
+            {
+                GATEWAY_API: {**GATED[GATEWAY_API], "versions": [{"version": "v1beta1"}]},
+                ROUTES.replace("/v1/", "/v1beta1/"): GATED[ROUTES],
+                GATEWAYS: GATED[GATEWAYS],
+            },
+            {},
+            ["ns/new"],
+            [GATEWAY_API, ROUTES, ROUTES.replace("/v1/", "/v1beta1/"), GATEWAYS],
+        ),
     ],
 )
 def test_where_routes_of_gateways_are_looked_for(

@@ -1124,8 +1124,8 @@ def test_a_status_with_nothing_but_the_name_of_what_stands_in_front(
     monkeypatch.setattr(_probe.socket, "getaddrinfo", resolver({**names, "lb.example.com": [OWN]}))
     with Server(proxied("append", seen)) as front:
         url = f"http://echo.example.com:{front.port}/"
-        options = {**PAST, "bypass": {"load_balancer": status}, "trusted_count": count}
-        result = probe(url=url, **options)
+        bypass = {"load_balancer": status, "listeners": [f"http:{front.port}"]}
+        result = probe(url=url, **{**PAST, "bypass": bypass, "trusted_count": count})
     assert result["code"] == "V001", result["reason"]
     warned = [text for text in result["warnings_found"] if "stands in front of the one" in text]
     assert len(warned) == int(told)
@@ -1498,7 +1498,8 @@ def test_a_closed_port_of_the_controller_tells_nothing_of_a_second_proxy(reachab
         Server(proxied("append", f"{CLIENT}, {CDN}"), address=(OWN, 0)) as controller,
     ):
         place = controller.authority if reachable else f"{OWN}:1"
-        bypass = {"load_balancer": ["127.0.0.1"], "controller": [place]}
+        told = {"controller": [place], "listeners": [f"http:{front.port}"]}
+        bypass = {"load_balancer": ["127.0.0.1"], **told}
         result = probe(url=front.url, **{**PAST, "bypass": bypass, "timeout": 2}, vantage="vpc")
     assert result["code"] == "V001", result["reason"]
     told = any("stands in front of the one" in text for text in result["warnings_found"])
@@ -1524,6 +1525,18 @@ def test_a_path_behind_that_of_a_rule_is_asked_for_past_what_stands_in_front() -
     assert result["code"] == "V103", result["reason"]
 
 
+def test_of_several_addresses_one_that_is_closed_says_nothing_of_the_others() -> None:
+    """Nothing stands in front of the one where the URL leads, whatever becomes of the other one."""
+    with Server(proxied("append", f"{CLIENT}, {CDN}")) as front:
+        told = {"alongside": {"Ingress echo/other": "one"}, "listeners": [f"http:{front.port}"]}
+        bypass = {"load_balancer": ["127.0.0.1", OWN], **told}
+        result = probe(url=front.url, **{**PAST, "bypass": bypass})
+    assert result["code"] == "V001", result["reason"]
+    assert {one["address"] for one in result["bypass"]} == {OWN}
+    assert any(text.endswith(" one") for text in result["warnings_found"])
+    assert any("stands in front of the one" in text for text in result["warnings_found"])
+
+
 @pytest.mark.parametrize("past", [True, False])
 def test_what_is_alongside_is_told_where_nothing_is_asked_past_anything(past: bool) -> None:
     """Where the load balancer is asked past what stands in front, these were asked for, and what
@@ -1532,7 +1545,7 @@ def test_what_is_alongside_is_told_where_nothing_is_asked_past_anything(past: bo
     status = OWN if past else "127.0.0.1"
     told = {"alongside": {"Ingress echo/other": "one"}, "beyond": {"Ingress echo/own": "two"}}
     with Server(proxied("append", CLIENT)) as front:
-        bypass = {"load_balancer": [status], **told}
+        bypass = {"load_balancer": [status], "listeners": [f"http:{front.port}"], **told}
         result = probe(url=front.url, expected_source=[CLIENT], bypass=bypass)
     assert result["code"] == "V001", result["reason"]
     assert [text.rpartition(" ")[2] for text in result["warnings_found"]] == [
