@@ -90,7 +90,9 @@ class ActionModule(ActionBase):
         now["versions"]["kubernetes"] = arguments["kubernetes_version"] or None
         now["deployment"] = arguments["deployment"]
         changes = {"applied": arguments["applied"], "switches": arguments["switches"]}
-        of_run = partial(before_changes if self._task.check_mode else after_changes, **changes)
+        of_run: t.Callable[[t.Any], dict[str, t.Any]] = partial(
+            before_changes if self._task.check_mode else after_changes, **changes
+        )
         vantages = {} if failure else told_apart(arguments["vantages"], network())
         if vantages:
             entries = {name: of_run(vantage_entry(one, now)) for name, one in vantages.items()}

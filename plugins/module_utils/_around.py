@@ -91,8 +91,10 @@ def around(
     paths = paths_to(service, front or {})[:_PATHS]
     others_paths = [*dict.fromkeys(one.begun.path for one in there if one.begun.path not in paths)]
     # Others of one load balancer tell it where to listen as well, and its controller's Services do.
-    rows = [(_named(one), every_listener(one)) for one in (front or {}, *at_its_address)]
-    rows += [(one.of, one.told) for one in there]
+    rows = [
+        *((_named(one), every_listener(one)) for one in (front or {}, *at_its_address)),
+        *((one.of, one.told) for one in there),
+    ]
     first: dict[Listener, Named] = {}
     for told_by, told in rows:
         for listener in told:

@@ -536,7 +536,8 @@ def _outcome(
     and the facts where it deceives. ``is_near``: whether private addresses may be routed here.
     """
     sent = [sample for station in stations for sample in station.result[0]]
-    reachable = False if any(CODES[sample.code].verdict != UNTESTED for sample in sent) else None
+    tried = any(CODES[one.code].verdict != UNTESTED and one.code != "V525" for one in sent)
+    reachable = False if tried else None
     # Others may get to a load balancer there, as through an address that is translated, and here it
     # can be somebody else's.
     elsewhere = any(in_ranges(one.address.remote, _ROUTED) for one in stations) and not is_near

@@ -266,6 +266,10 @@ _NO_ROUTE = (
     errno.EHOSTUNREACH,
     errno.EADDRNOTAVAIL,
     errno.EAFNOSUPPORT,
+    errno.ENETDOWN,
+    # Of a route that forbids (prohibit) or swallows (blackhole)
+    errno.EACCES,
+    errno.EINVAL,
 )
 
 
@@ -413,8 +417,15 @@ def fetch(
     Raises NoAnswer for everything that is no HTTP answer; an answer of any status is one.
     """
     began = monotonic()
-    until = min(until, began + request.timeout)
-    with _connect(address, until) as plain:
+    end, until = until, min(until, began + request.timeout)
+    try:
+        plain = _connect(address, until)
+    except NoAnswer as error:
+        # Where it is the end of all that cut it short, nobody knows whether one would be taken.
+        if error.number == "V504" and until == end:
+            raise _TOO_LATE from error
+        raise
+    with plain:
         connected = monotonic()
         local = parse_address(plain.getsockname()[0])
         with _wrap(plain, endpoint, request, until) as sock:

@@ -320,7 +320,7 @@ def rules_for(front: Object, host: str, path: str) -> list[Object]:
     """Those of :func:`rules_of` that may be for requests of a host, empty for any, and a path, each
     with the nearest of its paths alone.
     """
-    found = []
+    found: list[Object] = []
     for rule in rules_of(front):
         paths = (rule.get("http") or {}).get("paths") or []
         taking = [one for one in paths if under(path, path_of(one), one.get("pathType", ""))]

@@ -534,7 +534,7 @@ def _code(sample: Sample, expected: tuple[Network, ...], question: Question, pat
     if short_circuit is not None:
         return short_circuit
     if not expected:
-        return _without_expectation(question, _family(path, expected))
+        return _without_expectation(question, _family(path, ()))
     if _asked_itself(question, path):
         return "V418"
     # Over loopback it may be a tunnel that ends elsewhere.

@@ -319,7 +319,10 @@ def test_a_port_that_drops_packets() -> None:
         (errno.ENETUNREACH, None, "V506"),
         # All ports are in use.
         (errno.EADDRNOTAVAIL, None, "V506"),
-        (errno.EACCES, errno.EACCES, "V506"),
+        # A route forbids, or swallows.
+        (errno.EACCES, errno.EACCES, "V601"),
+        (errno.EINVAL, errno.EINVAL, "V601"),
+        (errno.EACCES, None, "V506"),
         (errno.EPERM, None, "V506"),
         (errno.ECONNREFUSED, None, "V503"),
         (errno.ETIMEDOUT, None, "V504"),

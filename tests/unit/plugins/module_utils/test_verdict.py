@@ -1703,7 +1703,7 @@ def test_what_the_app_leaves_out_was_not_dropped(header: str, seen: Answer, fate
     [
         ("64:ff9b::c633:6401", (PUBLIC,), "V001"),
         # Who says that IPv6 arrives is answered in that.
-        ("64:ff9b::c633:6401", (CLIENT_6,), "V206"),
+        ("64:ff9b::c633:6401", (CLIENT_6,), "V405"),
         (BALANCER_6, (PUBLIC,), "V402"),
     ],
 )

@@ -1097,7 +1097,9 @@ def test_a_url_that_leads_to_one_of_several_addresses_of_a_status(
     status = {"load_balancer": ["127.0.0.1", OWN]}
     result = around(monkeypatch, "append", "127.0.0.1", bypass=status)
     assert (result["verdict"], result["code"]) == ("forgeable", "V103"), result["reason"]
-    assert {entry["address"] for entry in result["bypass"]} == {OWN}
+    # The port of the URL is none that a load balancer usually has.
+    assert {entry["address"] for entry in result["bypass"]} == {OWN, "127.0.0.1"}
+    assert OWN in result["reason"]
     replaced = around(monkeypatch, "replace", "127.0.0.1", bypass=status)
     assert replaced["code"] == "V001", replaced["reason"]
 
@@ -1523,6 +1525,27 @@ def test_a_path_behind_that_of_a_rule_is_asked_for_past_what_stands_in_front() -
         given = {**PAST, "bypass": {"load_balancer": [OWN], "paths": ["/direct"]}, "timeout": 2}
         result = probe(url=f"{front.url}whoami", **given)
     assert result["code"] == "V103", result["reason"]
+
+
+def test_where_the_time_ends_while_a_connection_is_made_nothing_is_known(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """It isn't closed: there was no time to see it."""
+    connect = _probe._connect
+
+    def slow(address: _probe.SocketAddress, until: float) -> socket.socket:
+        if str(address.remote) == OWN:
+            time.sleep(max(until - time.monotonic(), 0))
+            raise _probe.NoAnswer("V504")
+        return connect(address, until)
+
+    monkeypatch.setattr(_probe, "_connect", slow)
+    monkeypatch.setattr(source_ip_info, "BYPASS_TIME", 1)
+    with Server(proxied("append", f"{CLIENT}, {CDN}")) as front:
+        result = probe(url=front.url, **{**PAST, "timeout": 30, "deadline": 1})
+    assert result["code"] == "V001", result["reason"]
+    assert {one["reachable"] for one in result["bypass"]} == {None}
+    assert any(OWN in text and "not tested" in text for text in result["warnings_found"])
 
 
 def test_of_several_addresses_one_that_is_closed_says_nothing_of_the_others() -> None:
