@@ -12,6 +12,7 @@ import json
 import re
 import shlex
 import typing as t
+from functools import partial
 
 from ansible_collections.kestrel.real_ip.plugins.module_utils._codes import (
     FROM_HERE,
@@ -290,14 +291,14 @@ def _with_all_addresses(found: Data, others: t.Sequence[Data]) -> dict[str, t.An
     """An entry with what the others say of their addresses by verdict, of each of its vantage
     points as well: each verification can be of other ones.
     """
-    every = [one["by_verdict"] for one in (found, *others) if one.get("by_verdict")]
+    # What was asked at the same place is the same address; one can answer at several.
+    places: dict[tuple[str, ...], list[Data]] = {}
+    for one in (found, *others):
+        asked = (*map(str, one.get("address") or ()),)
+        places.setdefault(asked, []).extend(filter(None, [one.get("by_verdict")]))
     told: dict[str, t.Any] = {}
-    if others and len(every) > 1:
-        told["by_verdict"] = {
-            verdict: _of_all([one[verdict] for one in every if verdict in one])
-            for verdict in (*VERDICTS, UNTESTED)
-            if any(verdict in one for one in every)
-        }
+    if others and any(places.values()):
+        told["by_verdict"] = _by_all(map(partial(_by_all, merge=_of_the_same), places.values()))
     if others and found.get("vantages"):
         told["vantages"] = {
             name: _with_all_addresses(
@@ -308,15 +309,34 @@ def _with_all_addresses(found: Data, others: t.Sequence[Data]) -> dict[str, t.An
     return {**found, **told}
 
 
-def _of_all(alike: t.Sequence[Data]) -> dict[str, t.Any]:
-    """One row of several of a verdict. Of those without a name nobody knows which are the same."""
+def _of_the_same(alike: t.Sequence[Data]) -> tuple[int, list[t.Any]]:
+    """How many addresses rows of a verdict speak of, and their names, where they were asked at the
+    same place. Of those without a name nobody knows which are the same.
+    """
     names = [*dict.fromkeys(name for row in alike for name in row["addresses"])]
     whole = all(len(row["addresses"]) == row["count"] for row in alike)
-    apart = len(names) == sum(len(row["addresses"]) for row in alike)
-    counts = [row["count"] for row in alike]
-    count = len(names) if whole else sum(counts) if apart else max(counts)
-    doubts = [{"doubt": row["doubt"]} for row in alike if row.get("doubt")]
-    return {**alike[0], "count": count, "addresses": names[:_NAMED], **next(iter(doubts), {})}
+    return len(names) if whole else max(row["count"] for row in alike), names
+
+
+def _of_others(alike: t.Sequence[Data]) -> tuple[int, list[t.Any]]:
+    """Likewise where they were asked at different ones."""
+    return sum(row["count"] for row in alike), [name for row in alike for name in row["addresses"]]
+
+
+def _by_all(
+    every: t.Iterable[t.Mapping[str, Data]],
+    merge: t.Callable[[t.Sequence[Data]], tuple[int, list[t.Any]]] = _of_others,
+) -> dict[str, t.Any]:
+    """One of several as :func:`by_verdict` makes them."""
+    tables, found = [*every], {}
+    for verdict in (*VERDICTS, UNTESTED):
+        alike = [one[verdict] for one in tables if verdict in one]
+        if alike:
+            count, names = merge(alike)
+            doubts = [{"doubt": row["doubt"]} for row in alike if row.get("doubt")]
+            row = {**alike[0], "count": count, "addresses": names[:_NAMED]}
+            found[verdict] = {**row, **next(iter(doubts), {})}
+    return found
 
 
 def _united(found: Data, others: t.Iterable[Data]) -> dict[str, t.Any]:

@@ -982,5 +982,9 @@ def test_what_is_published_has_the_addresses_of_each_verification() -> None:
     # Of more than are named it isn't known which are the same.
     many = [{**GOOD, "by_verdict": row("preserved", *"abc", count=9)}, found[0]]
     assert over_all(many)["by_verdict"]["preserved"]["count"] == 9
+    # For another host, or at another port, one address is another place.
+    apart = [{**found[0], "address": [url]} for url in ("http://a.example/", "http://b.example/")]
+    told = over_all(apart)["by_verdict"]["preserved"]
+    assert (told["count"], told["addresses"]) == (2, ["a", "a"])
     lost = {**GOOD, "verdict": "lost", "by_verdict": row("lost", "a")}
     assert [*over_all([found[0], lost])["by_verdict"]] == ["lost", "preserved"]
