@@ -353,7 +353,10 @@ def _to_balancer(
         others = [one for one in known if one not in met - own]
         for address in others:
             names = [*around.hosts, *known[address], *called]
+            asked = visit.target.endpoint.port if is_strange and address in met else None
             for target in _listeners(visit.tried, str(address), around):
+                if target.endpoint.port == asked:
+                    continue
                 # Where nothing stands in front, what listens at further ports isn't the usual.
                 if front or address in unmet or target.endpoint.port in further:
                     for one in _hosts(target, _called(target, names)):

@@ -12,6 +12,7 @@ from ansible_collections.kestrel.real_ip.plugins.module_utils._bypass import (
     Around,
     Way,
     judge,
+    not_asked,
     sent_from_here,
     through_here,
     ways,
@@ -195,6 +196,17 @@ def test_the_paths_of_rules_are_asked_for_after_all_else() -> None:
     # And behind these, which a rule may take away.
     third = len(paths) // 3
     assert paths == ["/a?b=c"] * third + ["/d?b=c"] * third + ["/d/a?b=c"] * third
+
+
+@pytest.mark.parametrize(("met", "told"), [(CDN, True), ("127.0.0.1", False)])
+def test_a_way_around_what_has_no_address_was_not_looked_for(met: str, told: bool) -> None:
+    """On loopback, as on a laptop with kind, there is nothing to walk around."""
+    command = "kubectl -n echo describe ingress front"
+    around = Around(unaddressed={"Ingress front": command})
+    found = not_asked(around, [], [visit(met)])
+    assert len(found) == int(told)
+    assert all(one.startswith("Ingress front tells no address of its load bal") for one in found)
+    assert all(one.endswith(f"Next: {command}") for one in found)
 
 
 def test_each_name_of_the_status_is_tried_as_host() -> None:
