@@ -344,7 +344,7 @@ def _to_balancer(
     listening = {port for port, _secured in around.listeners}
     # What a name leads to can be what stands in front itself.
     is_named = not any(map(parse_address, around.load_balancer))
-    further = listening - {visit.target.endpoint.port for visit in visits} - {*_USUAL}
+    further = listening - {visit.target.endpoint.port for visit in visits}
     for number, visit in enumerate(visits):
         met = {station.address.remote for station in visit.stations}
         # At a port of its own something else can have the same address.
@@ -360,7 +360,7 @@ def _to_balancer(
                 # Where nothing stands in front, what listens at further ports isn't the usual.
                 if front or address in unmet or target.endpoint.port in further:
                     for one in _hosts(target, _called(target, names)):
-                        found.append(Way("load_balancer", (number,), one, bool(front)))
+                        found.append(Way("load_balancer", (number,), one, bool(met - own)))
     return found
 
 
@@ -691,6 +691,8 @@ def not_asked(around: Around, ways: Iterable[Way], visits: Iterable[Visit]) -> l
 
 
 _LISTS = ("X-Forwarded-For", "Forwarded")
+#: Kinds of ways to whom what stands in front speaks
+_PROXIES = ("load_balancer", "controller")
 
 
 def _any_of(headers: Mapping[str, Any], names: Iterable[str]) -> str:
@@ -710,11 +712,11 @@ def fronts(
 
     ``entries``: what :func:`judge` made of ``walked``; ``results``: of each target by its number.
     """
-    # Of a controller that nobody gets to, nobody knows whether it is what stands behind.
+    # Of what nobody gets to, nobody knows whether it is what stands behind.
     asked = {
         number
         for (way, _visit), one in zip(walked, entries)
-        if way.past or (way.kind == "controller" and one["reachable"])
+        if way.past or (way.kind in _PROXIES and one["reachable"])
         for number in way.of
     }
     if not around.load_balancer:

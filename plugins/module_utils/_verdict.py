@@ -15,7 +15,7 @@ where the expected address itself is in doubt, another one refutes nothing.
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Container, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from hashlib import sha256
 from ipaddress import ip_network
 from itertools import groupby, starmap
@@ -177,12 +177,11 @@ def _untranslated(address: Address) -> Address:
     return behind(ip_network(address)).network_address
 
 
-def _family(path: Path, expected: Container[int]) -> int:
-    """4 or 6, of what is compared: behind a translator a prober with IPv6 alone meets IPv4, unless
-    IPv6 is ``expected``.
+def _families(path: Path) -> tuple[int, ...]:
+    """4 or 6, of what is compared: behind a translator a prober with IPv6 meets IPv4, but for one
+    that has such an address itself.
     """
-    own = path.remote.version
-    return own if own in expected else _untranslated(path.remote).version
+    return (*dict.fromkeys([path.remote.version, _untranslated(path.remote).version]),)
 
 
 def _forms(address: Address) -> tuple[Address, ...]:
@@ -534,7 +533,7 @@ def _code(sample: Sample, expected: tuple[Network, ...], question: Question, pat
     if short_circuit is not None:
         return short_circuit
     if not expected:
-        return _without_expectation(question, _family(path, ()))
+        return _without_expectation(question, _families(path)[-1])
     if _asked_itself(question, path):
         return "V418"
     # Over loopback it may be a tunnel that ends elsewhere.
@@ -598,9 +597,8 @@ def read(
     carriers = _lines(echo.headers, *_CARRIERS, strategy.source)
     marks = tuple(name for name in question.marks if _lines(echo.headers, name))
     question = question._replace(met=bool(marks) and marks == question.marks, own=local)
-    networks = question.expectation.at(local)
-    family = _family(path, {one.version for one in networks})
-    expected = tuple(one for one in networks if one.version == family)
+    families = _families(path)
+    expected = tuple(n for n in question.expectation.at(local) if n.version in families)
     as_list = strategy.strategy != "single_header"
     hidden = question.layer == "l7" and _is_hidden(forgery, echo, strategy.source, as_list)
     sample = Sample(
@@ -1361,8 +1359,9 @@ def judge(
         code, group, own = _never_right(strategy, answers, forged) or (code, group, own)
     known, missing = coverage(question, answers)
     expected = expected_texts(question, samples)
-    family = _family(path, {6 if ":" in text else 4 for text in expected})
-    in_family = [text for text in expected if (":" in text) == (family == 6)]
+    families = _families(path)
+    family = families[-1]
+    in_family = [text for text in expected if (6 if ":" in text else 4) in families]
     first = group[0] if group else Sample("V525")
     pods = [question.pod_names[s.seen] for s in group if s.seen and s.seen in question.pod_names]
     titles = _titles(dumb, unsent)

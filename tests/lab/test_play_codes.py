@@ -150,7 +150,10 @@ def _linked(lab: Lab, host: str, *lines: str) -> Iterator[None]:
 
 @contextmanager
 def _dropped(place: Place) -> Iterator[None]:
-    """A resolver that doesn't answer, a port that takes no connection, and a forbidden way."""
+    """A resolver that doesn't answer, ports that take no connection, and a forbidden way.
+
+    By the prober's own rules: of messages that others send a few a second arrive.
+    """
     chain = """
     chain block {{
         type filter hook input priority 0
@@ -158,8 +161,15 @@ def _dropped(place: Place) -> Iterator[None]:
         tcp dport 82 drop
     }}
     """
+    forbidden = """
+    chain forbid {
+        type filter hook output priority 0
+        tcp dport 84 reject with icmp type admin-prohibited
+    }
+    """
     with (
         ruled(place.lab, CLB.name, chain.format_map(place.facts)),
+        ruled(place.lab, CLIENT.name, forbidden),
         _linked(place.lab, CLIENT.name, f"route add prohibit {FORBIDDEN}/32"),
     ):
         yield
@@ -370,9 +380,9 @@ PROBES = (
                 "V502", _to("http://silent.example/", "{client}"), ("silent.example within 3.0 s",)
             ),
             Row("V504", _to("http://{balancer}:82/", "{client}"), ("10 of 10 requests",)),
-            Row(
-                "V506", _to(f"http://{FORBIDDEN}/", "{client}"), ("10 of 10 requests: Permission",)
-            ),
+            Row("V506", _to("http://{balancer}:84/", "{client}"), ("10 of 10 requests: No route",)),
+            # There is none from here.
+            Row("V505", _to(f"http://{FORBIDDEN}/", "{client}"), (FORBIDDEN,)),
         ),
         {"timeout": 3, "forge": False},
         _dropped,

@@ -1702,7 +1702,8 @@ def test_what_the_app_leaves_out_was_not_dropped(header: str, seen: Answer, fate
     ("remote", "expected", "code"),
     [
         ("64:ff9b::c633:6401", (PUBLIC,), "V001"),
-        # Who says that IPv6 arrives is answered in that.
+        # As who is told an address for each family
+        ("64:ff9b::c633:6401", (CLIENT_6, PUBLIC), "V001"),
         ("64:ff9b::c633:6401", (CLIENT_6,), "V405"),
         (BALANCER_6, (PUBLIC,), "V402"),
     ],

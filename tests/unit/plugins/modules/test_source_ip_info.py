@@ -1483,6 +1483,13 @@ def test_a_further_listener_is_asked_where_nothing_stands_in_front() -> None:
     assert result["code"] == "V001", result["reason"]
 
 
+def test_usual_ports_that_are_closed_tell_nothing_of_a_second_proxy_at_another_port() -> None:
+    with Server(proxied("append", f"{CLIENT}, {CDN}")) as front:
+        result = probe(url=front.url, **{**PAST, "bypass": {"load_balancer": ["127.0.0.1"]}})
+    assert result["code"] == "V001", result["reason"]
+    assert any("stands in front of the one" in text for text in result["warnings_found"])
+
+
 @pytest.mark.parametrize("reachable", [True, False])
 def test_a_closed_port_of_the_controller_tells_nothing_of_a_second_proxy(reachable: bool) -> None:
     with (
