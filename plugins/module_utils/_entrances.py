@@ -69,8 +69,12 @@ class Entrance(t.NamedTuple):
     def command(self) -> str:
         """What asks there."""
         hosts = called([self.host])
-        [target] = targets([self.address], "", self.begun.path, [self.listener])
-        asked = [f"real_ip_url={target['url']}", *(f"real_ip_host={host}" for host in hosts)]
+        # A certificate is for the name, which TLS has to tell as well.
+        by_name = self.listener.scheme == "https" and hosts == [self.host]
+        place = self.host if by_name else self.address
+        [target] = targets([place], "", self.begun.path, [self.listener])
+        named = [] if by_name else [f"real_ip_host={host}" for host in hosts]
+        asked = [f"real_ip_url={target['url']}", *named]
         words = shlex.join(word for text in asked for word in ("-e", text))
         return f"ansible-playbook kestrel.real_ip.verify {words}"
 

@@ -622,14 +622,18 @@ def following(
 
 def likewise(result: Data, options: str) -> Data:
     """A result for a page, on which the commands of warnings have the same ``options`` as this run,
-    before their own, which count for more.
+    before their own, which count for more, but for what chooses another place.
     """
     ask = "ansible-playbook kestrel.real_ip.verify"
+    own = _PLACE.sub("", options)
     told = [
-        text.replace(f"{ask} -e ", f"{ask}{options} -e ")
-        for text in result.get("warnings_found") or []
+        text.replace(f"{ask} -e ", f"{ask}{own} -e ") for text in result.get("warnings_found") or []
     ]
     return {**result, "warnings_found": told}
+
+
+#: What says where is asked, as a command has it
+_PLACE = re.compile(r" -e (real_ip_(?:url|host|path)=\S*|'real_ip_(?:url|host|path)=[^']*')")
 
 
 def translated(variables: t.Mapping[str, t.Any]) -> list[tuple[str, str]]:

@@ -415,3 +415,20 @@ def test_the_default_backend_is_asked_for_by_the_hosts_of_rules_too() -> None:
         ("", "/"),
         ("b.example", "/"),
     ]
+
+
+@pytest.mark.parametrize(
+    ("host", "asked"),
+    [
+        # A certificate is for the name.
+        ("a.example", "real_ip_url=https://a.example/"),
+        ("*.example", "real_ip_url=https://198.51.100.2/ -e real_ip_host=real-ip.example"),
+        ("", "real_ip_url=https://198.51.100.2/"),
+    ],
+)
+def test_a_command_with_tls_names_the_host(host: str, asked: str) -> None:
+    rule = a_rule(host, ("/", "Prefix", "own"))
+    other = ingress_at("old", rule, spec={"tls": [{"secretName": "tls"}]}, **_AWAY)
+    every = entrances(_FRONT, [{"metadata": {"name": "own"}}], [other], [], [])
+    found = unasked(_FRONT, every, _ROOT, _NOTHING)["ingresses"]
+    assert found == {"echo/old": f"ansible-playbook kestrel.real_ip.verify -e {asked}"}

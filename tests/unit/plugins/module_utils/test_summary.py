@@ -937,7 +937,8 @@ def test_the_command_of_a_warning_has_what_this_run_was_given() -> None:
     """Without that it would ask without an expected address, or in another cluster."""
     ask = "Next: ansible-playbook kestrel.real_ip.verify -e real_ip_url=http://198.51.100.2/"
     found = {"warnings_found": [ask, "of something else"], "verdict": "preserved"}
-    shown = likewise(found, " -i here -e real_ip_expected_source=203.0.113.10")
+    place = " -e real_ip_host=a.example -e 'real_ip_path=/a b' -e real_ip_url=http://b.example/"
+    shown = likewise(found, f" -i here{place} -e real_ip_expected_source=203.0.113.10")
     given = "-i here -e real_ip_expected_source=203.0.113.10"
     own = "-e real_ip_url=http://198.51.100.2/"
     assert shown["warnings_found"] == [
