@@ -78,7 +78,8 @@ class Around(NamedTuple):
     ``controller_service``, ``service``: host and port, where a Service of it, or of the pods, has a
     load balancer of its own;
     ``load_balancer``: the load balancer's addresses and names, as its status gives them; ``hosts``,
-    ``paths``: those that it has rules for; ``listeners``: its ports and whether each has TLS;
+    ``paths``: those that it has rules for; ``left_out``: its addresses of a family that isn't
+    wanted; ``listeners``: its ports and whether each has TLS;
     ``tls``: that accepts any certificate, since who walks around doesn't mind; ``unread``: names in
     UNSOUGHT of what was not looked for, to the command that gives the right for it; ``ingresses``:
     others that lead to the same pods at addresses of their own, to the command that asks there;
@@ -99,6 +100,7 @@ class Around(NamedTuple):
     load_balancer: Sequence[str] = ()
     hosts: Sequence[str] = ()
     paths: Sequence[str] = ()
+    left_out: Sequence[str] = ()
     listeners: Sequence[tuple[int, bool]] = ()
     tls: ssl.SSLContext | None = None
     unread: Mapping[str, str] = {}
@@ -338,7 +340,7 @@ def _to_balancer(
     lead past what stands in front. An address of its status that no target leads to is asked in any
     case: of several, one can be that of what stands in front.
     """
-    own, unmet = _own(around, known), _unmet(visits, known)
+    own, unmet = _own(around, known), _unmet(visits, known, around.left_out)
     called = [name for name in around.load_balancer if not parse_address(name)]
     found = []
     listening = {port for port, _secured in around.listeners}
@@ -357,10 +359,13 @@ def _to_balancer(
             for target in _listeners(visit.tried, str(address), around):
                 if target.endpoint.port == asked:
                     continue
-                # Where nothing stands in front, what listens at further ports isn't the usual.
-                if front or address in unmet or target.endpoint.port in further:
+                if front or address in unmet:
                     for one in _hosts(target, _called(target, names)):
                         found.append(Way("load_balancer", (number,), one, bool(met - own)))
+                # Where nothing stands in front, what listens at a further port can be no HTTP, and
+                # say nothing at all.
+                elif target.endpoint.port in further:
+                    found.append(Way("load_balancer", (number,), target._replace(knocks=False)))
     return found
 
 
@@ -438,10 +443,15 @@ def _own(around: Around, known: Mapping[Address, Sequence[str]]) -> set[Address]
     return {*known}
 
 
-def _unmet(visits: Iterable[Visit], known: Mapping[Address, Sequence[str]]) -> set[Address]:
-    """The addresses that the status has, or its names give, and that are no target's."""
+def _unmet(
+    visits: Iterable[Visit], known: Mapping[Address, Sequence[str]], left_out: Iterable[str]
+) -> set[Address]:
+    """The addresses that the status has, or its names give, and that are no target's, but for those
+    that weren't to be one.
+    """
     met = {canonical(visit.target.endpoint.host) for visit in visits}
     met |= {str(station.address.remote) for visit in visits for station in visit.stations}
+    met |= {*map(canonical, left_out)}
     return {address for address in known if str(address) not in met}
 
 
@@ -724,7 +734,7 @@ def fronts(
     found = []
     for one in (one for of, those in results.items() if of not in asked for one in those):
         counts = [
-            (len(elements(backend["headers"], header)), header)
+            (len(_by_others(elements(backend["headers"], header), around)), header)
             for backend in one["backends"]
             for header in _LISTS
         ]
@@ -739,6 +749,12 @@ def fronts(
         elif written:
             found.append(warn("behind", {**facts, "header": written}))
     return [*dict.fromkeys(found)]
+
+
+def _by_others(listed: Sequence[str], around: Around) -> Sequence[str]:
+    """A list without the load balancer's own address at its end, as Google's write it."""
+    own = {*map(canonical, around.load_balancer)} - {None}
+    return listed[:-1] if listed and canonical(listed[-1]) in own else listed
 
 
 def unsafe(walked: Iterable[tuple[Way, Visit]]) -> dict[int, dict[int, str]]:

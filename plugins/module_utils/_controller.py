@@ -139,7 +139,11 @@ def controller_of(
     )
     # What another class leads to can be the controller of this one.
     own_class = class_of(front)
-    alike = [one for one in ingresses if not own_class or class_of(one) in ("", own_class)]
+    alike = [
+        one
+        for one in ingresses
+        if not _is_clouds(one, nodes) and (not own_class or class_of(one) in ("", own_class))
+    ]
     apps = {*chain.from_iterable(map(_backends, alike))}
     likely = {full_name(one): one for one in others if _may_be_controllers(one, apps)}
     its_nodes = [node for node in nodes if own & spelled(every_address(node))]
@@ -401,12 +405,16 @@ _CLOUDS_MARKS = (
 
 def may_have_controller(front: Object, nodes: t.Iterable[Object]) -> bool:
     """Whether pods of the cluster may answer for what is in front."""
-    if front.get("kind") != INGRESS or is_tkes(front, nodes):
-        return False
-    named = class_of(front)
+    return front.get("kind") == INGRESS and not _is_clouds(front, nodes)
+
+
+def _is_clouds(ingress: Object, nodes: t.Iterable[Object]) -> bool:
+    """Whether the load balancer of an Ingress is a cloud's."""
+    named = class_of(ingress)
     if named:
-        return named not in _CLOUDS
-    return not any(key.startswith(_CLOUDS_MARKS) for key in annotations_of(front))
+        return named in (*_CLOUDS, TKE_CLASS)
+    marked = any(key.startswith(_CLOUDS_MARKS) for key in annotations_of(ingress))
+    return marked or is_tkes(ingress, nodes)
 
 
 def _backends(ingress: Object) -> t.Iterator[str]:

@@ -52,6 +52,33 @@ _HARMLESS = (
     # The class, and load balancers of clouds
     "kubernetes.io/ingress.*",
     "cloud.google.com/neg*",
+    *("*cloud.google.com/backend-config", "networking.gke.io/managed-certificates"),
+    "networking.gke.io/*FrontendConfig",
+    *(
+        f"ingress.kubernetes.io/{name}"
+        for name in (
+            "backends",
+            "forwarding-rule",
+            "https-forwarding-rule",
+            "https-target-proxy",
+            "ssl-cert",
+            "static-ip",
+            "target-proxy",
+            "url-map",
+        )
+    ),
+    *(f"kubernetes.io/elb.{name}" for name in ("autocreate", "class", "id", "ip", "port")),
+    *(
+        f"appgw.ingress.kubernetes.io/{name}"
+        for name in (
+            "appgw-ssl-certificate",
+            "backend-protocol",
+            "health-probe-*",
+            "request-timeout",
+            "ssl-redirect",
+            "use-private-ip",
+        )
+    ),
     "metallb.*",
     "service.cloud.tencent.com/*",
     "service.kubernetes.io/loadbalance-id",
@@ -183,6 +210,8 @@ _KEEPING = (
     # What they name says how TKE's load balancer balances.
     f"{CONFIG}*",
     f"{CONFIG_OF_SERVICE}*",
+    # Google's, in an object of their own
+    "*cloud.google.com/backend-config",
     # Weights of its backends, of which 0 sends nothing to a pod
     "ingress.cloud.tencent.com/lb-rs-weight",
     "service.cloud.tencent.com/lb-rs-weight",

@@ -39,7 +39,7 @@ from ansible_collections.kestrel.real_ip.plugins.module_utils._scenarios import 
 
 Object = t.Mapping[str, t.Any]
 
-_ROUTE = "HTTPRoute"
+ROUTE = "HTTPRoute"
 #: What can be asked for, or all but its first label: an annotation can hold any text
 _NAME = re.compile(r"(\*\.)?(?![0-9.]+$)[\w-]{1,63}(\.[\w-]{1,63})*", re.ASCII)
 
@@ -170,7 +170,7 @@ def _by_route(
         for host in dict.fromkeys(_narrower(one, own) for one in hosts):
             for path, it in paths:
                 at = (address, listener, host, path)
-                yield Entrance(_ROUTE, full_name(route), *at, it, [listener])
+                yield Entrance(ROUTE, full_name(route), *at, it, [listener])
 
 
 def _narrower(host: str, other: str) -> str:
@@ -270,7 +270,7 @@ def unasked(
     own = [one for one in more if one.of == itself]
     return {
         "ingresses": _commands((one.name, one) for one in left if one.kind == INGRESS),
-        "routes": _commands((one.name, one) for one in left if one.kind == _ROUTE),
+        "routes": _commands((one.name, one) for one in left if one.kind == ROUTE),
         "alongside": _commands((" ".join(one.of), one) for one in beside),
         "beyond": _commands((" ".join(one.of), one) for one in own),
     }

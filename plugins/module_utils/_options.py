@@ -703,7 +703,9 @@ def plan(params: Params) -> Plan:
     )
     _refuse_expected(request.headers, targets)
     around = _around(params["bypass"] or {})
-    targets = [*_secured(_of_family(targets, params["address_family"], around), params)]
+    wanted = _of_family(targets, params["address_family"], around)
+    left_out = [one.endpoint.host for one in targets if one not in wanted]
+    around, targets = around._replace(left_out=left_out), [*_secured(wanted, params)]
     may_have_tls = (
         *(around.load_balancer, around.service, around.of_targets),
         *(around.controller, around.controller_service),

@@ -31,6 +31,7 @@ from ansible_collections.kestrel.real_ip.plugins.module_utils._controller import
 )
 from ansible_collections.kestrel.real_ip.plugins.module_utils._detours import detours, kept_by
 from ansible_collections.kestrel.real_ip.plugins.module_utils._entrances import (
+    ROUTE,
     Asked,
     at_front,
     entrances,
@@ -294,7 +295,7 @@ def _omitted(named: t.Sequence[tuple[str, str]]) -> dict[str, str]:
     return {f"{kind} {name}": _showing(kind, *name.split("/")) for kind, name in named}
 
 
-_PLURALS = {"Service": "Services", INGRESS: "Ingresses"}
+_PLURALS = {"Service": "Services", INGRESS: "Ingresses", ROUTE: "HTTPRoutes"}
 
 
 def _showing(kind: str, namespace: str, name: str) -> str:

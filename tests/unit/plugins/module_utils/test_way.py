@@ -9,7 +9,10 @@ from typing import Any
 import pytest
 from ansible_collections.kestrel.real_ip.plugins.module_utils._codes import UNSOUGHT
 from ansible_collections.kestrel.real_ip.plugins.module_utils._kubernetes import ClusterError
-from ansible_collections.kestrel.real_ip.plugins.module_utils._way import read_way
+from ansible_collections.kestrel.real_ip.plugins.module_utils._way import (
+    _PLURALS,
+    read_way,
+)
 from ansible_collections.kestrel.real_ip.tests.unit.plugins.module_utils.test_kubernetes import (
     Answering,
 )
@@ -514,6 +517,7 @@ def test_what_leads_to_the_controller_and_is_not_asked_comes_with_the_command_th
     ]
     way = read_way(Answering({**ANSWERS, EVERYWHERE: {"items": [KEPT, OWN, *many]}}), "ns", OPTIONS)
     assert way["bypass"]["omitted"] == {"Services (4)": "kubectl get services -A"}
+    assert {"Service", "Ingress", "HTTPRoute"} == {*_PLURALS}
 
 
 def test_what_was_not_looked_for_comes_with_the_command_that_allows_it() -> None:

@@ -1483,6 +1483,28 @@ def test_a_further_listener_is_asked_where_nothing_stands_in_front() -> None:
     assert result["code"] == "V001", result["reason"]
 
 
+def test_a_further_port_that_says_nothing_takes_little_time_and_warns_of_nothing() -> None:
+    """As one of TCP whose server waits for the client's protocol."""
+    with Server(proxied("append", CLIENT)) as front, Server(silent) as other:
+        listeners = [f"http:{front.port}", f"http:{other.port}", f"https:{other.port}"]
+        told = {"hosts": ["a.example", "b.example"], "listeners": listeners}
+        bypass = {"load_balancer": ["127.0.0.1"], **told}
+        began = time.monotonic()
+        given = {"bypass": bypass, "forge": True, "timeout": 2}
+        result = probe(url=front.url, expected_source=[CLIENT], **given)
+    assert time.monotonic() - began < 12
+    assert (result["code"], result["warnings_found"]) == ("V001", []), result["reason"]
+
+
+def test_a_load_balancer_that_adds_its_own_address_is_no_second_proxy() -> None:
+    """As Google's writes it at the end of the list."""
+    with Server(proxied("append", f"{CLIENT}, 127.0.0.1")) as front:
+        bypass = {"load_balancer": ["127.0.0.1"], "listeners": [f"http:{front.port}"]}
+        result = probe(url=front.url, **{**PAST, "bypass": bypass})
+    assert result["code"] == "V001", result["reason"]
+    assert not any("stands in front of the one" in text for text in result["warnings_found"])
+
+
 def test_usual_ports_that_are_closed_tell_nothing_of_a_second_proxy_at_another_port() -> None:
     with Server(proxied("append", f"{CLIENT}, {CDN}")) as front:
         result = probe(url=front.url, **{**PAST, "bypass": {"load_balancer": ["127.0.0.1"]}})
@@ -1783,11 +1805,14 @@ def test_the_addresses_of_one_status_are_those_of_one_load_balancer(
     """Of two families, one of which the prober has no route for."""
     with Server(proxied("append", CLIENT), address=(OWN, 0)) as front:
         targets = [{"url": front.url}, {"url": f"http://[{FAR}]:{front.port}/"}]
-        given = {"bypass": {"load_balancer": status}, "address_family": family}
+        bypass = {"load_balancer": status, "listeners": [f"http:{front.port}"]}
+        given = {"bypass": bypass, "address_family": family}
         result = probe(targets=targets, expected_source=[CLIENT], **given)
     assert result["code"] == code, result["reason"]
     assert says in result["reason"]
     assert ("no route:" in result["reason"]) == bool(says)
+    # Nor is what was left out a way around.
+    assert result["code"] != "V001" or result["warnings_found"] == []
 
 
 def test_no_reservation_is_cut_off_however_long_the_others_are() -> None:
