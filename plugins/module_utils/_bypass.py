@@ -751,10 +751,10 @@ def fronts(
     return [*dict.fromkeys(found)]
 
 
-def _by_others(listed: Sequence[str], around: Around) -> Sequence[str]:
+def _by_others(listed: Sequence[str | None], around: Around) -> Sequence[str | None]:
     """A list without the load balancer's own address at its end, as Google's write it."""
     own = {*map(canonical, around.load_balancer)} - {None}
-    return listed[:-1] if listed and canonical(listed[-1]) in own else listed
+    return listed[:-1] if listed and listed[-1] in own else listed
 
 
 def unsafe(walked: Iterable[tuple[Way, Visit]]) -> dict[int, dict[int, str]]:
