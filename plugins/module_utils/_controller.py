@@ -372,6 +372,10 @@ def _with_web_first(service: Object) -> Object:
     return {**service, "spec": {**service["spec"], "ports": _web_first(service)}}
 
 
+#: How the names begin that Tencent's cloud has for machines
+_TENCENTS = ("qcloud:", "tencentcloud:")
+
+
 def is_tkes(front: Object, nodes: t.Iterable[Object]) -> bool:
     """Whether a load balancer of TKE's is in front. What another class has of its annotations was
     left there, as by a copy, and so it is without a class where no node is Tencent's.
@@ -380,7 +384,7 @@ def is_tkes(front: Object, nodes: t.Iterable[Object]) -> bool:
     if named:
         return named == TKE_CLASS
     providers = [str(one.get("spec", {}).get("providerID") or "") for one in nodes]
-    elsewhere = any(providers) and not any(one.startswith("qcloud:") for one in providers)
+    elsewhere = any(providers) and not any(one.startswith(_TENCENTS) for one in providers)
     return not elsewhere and any(map(annotations_of(front).get, MADE.values()))
 
 

@@ -263,6 +263,7 @@ def test_each_port_of_the_controllers_pods_is_asked_or_told() -> None:
         ("qcloud", "", "aws:///a/i-1", False),
         ("", "kubernetes.io/ingress.qcloud-loadbalance-id", "", False),
         ("", "kubernetes.io/ingress.qcloud-loadbalance-id", "qcloud:///1/ins-1", False),
+        ("", "kubernetes.io/ingress.qcloud-loadbalance-id", "tencentcloud:///1/ins-1", False),
         ("", "kubernetes.io/ingress.qcloud-loadbalance-id", "aws:///a/i-1", True),
     ],
 )
