@@ -356,6 +356,11 @@ def test_load_balancers_of_ingresses_to_the_controller_are_asked() -> None:
         found = controller_of(front, [entry], nodes, [], [], [before, front])
         assert ("10.0.0.1:30080" in found.places) == asked
         assert bool(found.aside) == asked
+    # Without a class, that of a cloud's is another one.
+    front["spec"] = {}
+    before["spec"]["ingressClassName"] = "alb"
+    found = controller_of(front, [entry], nodes, [], [], [before, front])
+    assert "10.0.0.1:30080" in found.places
 
 
 _ALB = {"address": "198.51.100.77"}
