@@ -268,7 +268,11 @@ class Crowd:
             self._send("POST", "/apis/discovery.k8s.io/v1", "endpointslices", slices)
 
     def remove(self) -> None:
-        """Delete the namespace; the cluster goes on with it by itself."""
+        """Delete the namespace; the cluster goes on with it by itself. Until it comes to Ingresses,
+        these would take requests of others at the same address.
+        """
+        ingresses = f"/apis/networking.k8s.io/v1/namespaces/{self.namespace}/ingresses"
+        api(self.lab, ingresses, "DELETE")
         api(self.lab, f"/api/v1/namespaces/{self.namespace}", "DELETE")
 
     def _send(self, method: str, root: str, what: str, bodies: Iterable[Json]) -> None:
