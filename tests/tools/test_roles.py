@@ -396,7 +396,7 @@ def whose(tmp_path_factory: pytest.TempPathFactory) -> dict[str, list[list[str]]
     """What the role makes of the results of each case."""
     cases = {
         name: {
-            "verify_way": {"ready_pods": [], "bypass": {"load_balancer": [OWN]}},
+            "verify_way": {"ready_pods": [], "addresses": [OWN]},
             "verify_url": "",
             "verify_wait": False,
             "real_ip_accept": accepted,
