@@ -351,9 +351,9 @@ def _to_balancer(
         met = {station.address.remote for station in visit.stations}
         # At a port of its own something else can have the same address.
         is_strange = not is_named and visit.target.endpoint.port not in (listening or _USUAL)
-        front = met if is_strange else met - own
-        others = [one for one in known if one not in met - own]
-        for address in others:
+        before = met - own
+        front = met if is_strange else before
+        for address in (one for one in known if one not in before):
             names = [*around.hosts, *known[address], *called]
             asked = visit.target.endpoint.port if is_strange and address in met else None
             for target in _listeners(visit.tried, str(address), around):
@@ -361,7 +361,7 @@ def _to_balancer(
                     continue
                 if front or address in unmet:
                     for one in _hosts(target, _called(target, names)):
-                        found.append(Way("load_balancer", (number,), one, bool(met - own)))
+                        found.append(Way("load_balancer", (number,), one, bool(before)))
                 # Where nothing stands in front, what listens at a further port can be no HTTP, and
                 # say nothing at all.
                 elif target.endpoint.port in further:
@@ -731,10 +731,11 @@ def fronts(
     }
     if not around.load_balancer:
         return []
+    own = {*map(canonical, around.load_balancer)} - {None}
     found = []
     for one in (one for of, those in results.items() if of not in asked for one in those):
         counts = [
-            (len(_by_others(elements(backend["headers"], header), around)), header)
+            (len(_by_others(elements(backend["headers"], header), own)), header)
             for backend in one["backends"]
             for header in _LISTS
         ]
@@ -751,9 +752,8 @@ def fronts(
     return [*dict.fromkeys(found)]
 
 
-def _by_others(listed: Sequence[str | None], around: Around) -> Sequence[str | None]:
-    """A list without the load balancer's own address at its end, as Google's write it."""
-    own = {*map(canonical, around.load_balancer)} - {None}
+def _by_others(listed: Sequence[str | None], own: set[str | None]) -> Sequence[str | None]:
+    """A list without an address of the load balancer's ``own`` at its end, as Google's write it."""
     return listed[:-1] if listed and listed[-1] in own else listed
 
 

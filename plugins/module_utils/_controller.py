@@ -130,12 +130,11 @@ def controller_of(
     # Somebody else's external address can be the same. And a controller can be behind another one.
     at_a_node = bool(own & spelled(of_nodes(nodes)[0]))
     is_sure = any(map(web, listening)) and not at_a_node
-    ours = {full_name(one) for one in candidates if _is_made_here(one)}
     # Whoever leads to one, where Ingresses aren't all known, isn't known either.
     others = (
         []
         if is_sure or not every_ingress
-        else [one for one in candidates if full_name(one) not in {*known, *ours}]
+        else [one for one in candidates if full_name(one) not in known and not _is_made_here(one)]
     )
     # What another class leads to can be the controller of this one.
     own_class = class_of(front)

@@ -71,10 +71,10 @@ def begun(path: str, kind: str, is_patterned: bool = False) -> Begun:
     """Of a rule's path, of this pathType, whole or as far as it is no pattern. ``is_patterned``:
     whether the controller was told that each is one.
     """
-    plain = kind in _WHOLE and not is_patterned and not path.startswith(f"{_PATTERN_MARK}/")
+    own = path[len(_PATTERN_MARK) :] if path.startswith(f"{_PATTERN_MARK}/") else path
+    plain = kind in _WHOLE and not is_patterned and own == path
     if plain and _PLAIN.fullmatch(path):
         return Begun(path, True)
-    own = path[len(_PATTERN_MARK) :] if path.startswith(f"{_PATTERN_MARK}/") else path
     literal = _UP_TO_PATTERN.match(own)
     if literal is None:
         return Begun("/", False)
