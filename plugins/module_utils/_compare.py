@@ -180,9 +180,12 @@ def _of_host(host: str, before: Document, after: Document) -> t.Iterator[Change]
             )
             notes = both if one and other else ()
             fewer = _fewer(*(_addresses(*each) for each in zip((one, other), probes)))
+            turned = _turned(old, new, vantage)
             # What fails already says more.
             change = became if CHANGES[became] else fewer or became
             notes = (*_counts(one, other), *notes) if fewer else notes
+            if turned and not CHANGES[change]:
+                change, notes = "worse", (*turned, *notes)
             asked = _both_times(one, other)
             yield Change(host, vantage, "", change, _told(one), _told(other), notes, asked)
         yield from _backends(host, vantage, became, *probes)
@@ -200,6 +203,29 @@ def _became(before: Data | None, after: Data | None) -> str:
     if now == PRESERVED:
         return "mended"
     return "worse" if badness(after)[0] < badness(before)[0] else "other"
+
+
+def _turned(before: Data | None, after: Data | None, vantage: str) -> tuple[str, ...]:
+    """What got worse of several verifications of a host: the worst of them, which is its entry, can
+    be of another one than before. Those are compared that ask the same.
+    """
+    was, now = (_verifications(one, vantage) for one in (before, after))
+    if len(was) < 2 and len(now) < 2:
+        return ()
+    return tuple(
+        f"at {printable(_asked(now[asked], 'address'), _LISTED)}: "
+        f"{printable(_told(was[asked]))}, now {printable(_told(now[asked]))}"
+        for asked in was
+        if asked in now and CHANGES[_became(was[asked], now[asked])]
+    )
+
+
+def _verifications(found: Data | None, vantage: str) -> dict[tuple[str, ...], Data]:
+    """What each verification of a host asks, to its entry; of those that ask the same the worst."""
+    every = (places(one) for one in (found or {}).get("verifications") or [found or {}])
+    told = [one[vantage] for one in every if "verdict" in one.get(vantage, {})]
+    worst_last = sorted(told, key=badness, reverse=True)
+    return {tuple(_asked(one, field) for field in _ASKED): one for one in worst_last}
 
 
 def _addresses(found: Data | None, probe: Data) -> dict[str, Data]:

@@ -17,7 +17,10 @@ from ansible_collections.kestrel.real_ip.plugins.module_utils._compare import (
     verdict,
 )
 from ansible_collections.kestrel.real_ip.plugins.module_utils._report import document
-from ansible_collections.kestrel.real_ip.plugins.module_utils._summary import by_verdict
+from ansible_collections.kestrel.real_ip.plugins.module_utils._summary import (
+    by_verdict,
+    over_all,
+)
 
 
 def found(told: t.Any, **more: t.Any) -> dict[str, t.Any]:
@@ -573,6 +576,39 @@ def test_each_host_was_verified_again(before: t.Any, after: t.Any, told: str) ->
         return hosts
 
     assert not_later(at(before), at(after)) == told
+
+
+@pytest.mark.parametrize(
+    ("before", "after", "change"),
+    [
+        # The worst is as bad as before, and another one.
+        ({"a": "lost", "b": "preserved"}, {"a": "preserved", "b": "lost"}, "worse"),
+        ({"a": "lost", "b": "preserved"}, {"b": "lost"}, "worse"),
+        ({"b": "preserved"}, {"a": "lost", "b": "preserved"}, "worse"),
+        ({"a": "lost", "b": "preserved"}, {"a": "lost", "b": "preserved"}, "bad"),
+        ({"a": "lost", "b": "preserved"}, {"a": "lost", "c": "preserved"}, "bad"),
+        ({"a": "lost", "b": "forgeable"}, {"a": "preserved", "b": "preserved"}, "mended"),
+    ],
+)
+@pytest.mark.parametrize("vantage", ["", "x"])
+def test_of_several_verifications_those_that_ask_the_same_are_compared(
+    before: dict[str, str], after: dict[str, str], change: str, vantage: str
+) -> None:
+    def of(verdicts: dict[str, str]) -> dict[str, t.Any]:
+        several = [
+            found(one, address=[f"http://{name}.example/"], by_verdict={})
+            for name, one in verdicts.items()
+        ]
+        if vantage:
+            several = [{**one, "vantages": {vantage: one}} for one in several]
+        told = made({"h": "lost"})
+        told["real_ip_results"]["h"] = over_all(several)
+        return told
+
+    [one] = [one for one in compare(of(before), of(after)) if one.vantage == vantage]
+    assert one.change == change
+    told = "at http://b.example/: preserved V999, now lost V999"
+    assert (told in one.notes) == (change == "worse" and len(before) > 1)
 
 
 HOSTILE = "\x1b[31m\u202e|`\n" + "word " * 60
