@@ -377,13 +377,14 @@ _TENCENTS = ("qcloud:", "tencentcloud:")
 
 def is_tkes(front: Object, nodes: t.Iterable[Object]) -> bool:
     """Whether a load balancer of TKE's is in front. What another class has of its annotations was
-    left there, as by a copy, and so it is without a class where no node is Tencent's.
+    left there, as by a copy, and so it is without a class where there are nodes and none is
+    Tencent's.
     """
     named = class_of(front)
     if named:
         return named == TKE_CLASS
     providers = [str(one.get("spec", {}).get("providerID") or "") for one in nodes]
-    elsewhere = any(providers) and not any(one.startswith(_TENCENTS) for one in providers)
+    elsewhere = providers and not any(one.startswith(_TENCENTS) for one in providers)
     return not elsewhere and any(map(annotations_of(front).get, MADE.values()))
 
 

@@ -360,7 +360,7 @@ def test_around_where_the_load_balancer_listens(
 )
 def test_node_ports_at_the_probed_addresses(front: dict[str, Any], expected: list[int]) -> None:
     """A node's address can be translated, and no status tells by which one."""
-    nodes = [_node(InternalIP=["10.0.0.1"])]
+    nodes = [{**_node(InternalIP=["10.0.0.1"]), "spec": {"providerID": "qcloud:///1/ins-1"}}]
     assert around(nodes, [], PORTS, front)["node_ports_of_targets"] == expected
 
 

@@ -261,7 +261,8 @@ def test_each_port_of_the_controllers_pods_is_asked_or_told() -> None:
         ("nginx", "alb.ingress.kubernetes.io/scheme", "", True),
         # TKE takes those without a class, where it is.
         ("qcloud", "", "aws:///a/i-1", False),
-        ("", "kubernetes.io/ingress.qcloud-loadbalance-id", "", False),
+        # On premises no node has a provider.
+        ("", "kubernetes.io/ingress.qcloud-loadbalance-id", "", True),
         ("", "kubernetes.io/ingress.qcloud-loadbalance-id", "qcloud:///1/ins-1", False),
         ("", "kubernetes.io/ingress.qcloud-loadbalance-id", "tencentcloud:///1/ins-1", False),
         ("", "kubernetes.io/ingress.qcloud-loadbalance-id", "aws:///a/i-1", True),
@@ -454,7 +455,7 @@ def test_a_service_with_the_same_address_need_not_be_the_controllers(address: st
 def test_an_annotation_of_tkes_says_nothing_of_another_class() -> None:
     """It may have come with a copy."""
     front = ingress_at("own", annotations={"kubernetes.io/ingress.qcloud-loadbalance-id": "lb-1"})
-    nodes = [_node(InternalIP=["10.0.0.1"])]
+    nodes = [{**_node(InternalIP=["10.0.0.1"]), "spec": {"providerID": "qcloud:///1/ins-1"}}]
     entry = _exposed("entry", WEB, at="198.51.100.1")
     assert _asked(nodes, front, entry) == []
     front["spec"] = {"ingressClassName": "nginx"}
