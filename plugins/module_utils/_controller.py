@@ -32,6 +32,7 @@ from ansible_collections.kestrel.real_ip.plugins.module_utils._exposed import (
     container_ports,
     each_once,
     every_address,
+    external_of,
     few,
     internal,
     is_at,
@@ -152,6 +153,7 @@ def controller_of(
     # Somebody else's with the same external address isn't for the web.
     surely = [*filter(web, known.values())] or [*known.values()]
     by_pods, more_pods = _at_own_pods(surely, nodes, pods)
+    told, more_told = _told(front, surely, nodes, entries)
     unled = [one for one in others if web(one) and full_name(one) not in apps]
     aside, more_aside = few(
         [
@@ -166,9 +168,9 @@ def controller_of(
         _ASIDE,
     )
     places = [
-        *_told(front, listening, entries),
         *further,
         *(place for kind in _KINDS for one in entries for place in _at_entry(one, kind)),
+        *told,
         *by_pods,
         *_of_hosts(unled, nodes, pods),
     ]
@@ -177,7 +179,7 @@ def controller_of(
         entries,
         [*dict.fromkeys(places)],
         aside,
-        [*dict.fromkeys([*more_ports, *more_listeners, *more_pods, *more_aside])],
+        [*dict.fromkeys([*more_ports, *more_listeners, *more_told, *more_pods, *more_aside])],
         bool(unled)
         or any(
             _is_local(one)
@@ -243,12 +245,30 @@ def _at_entry(entry: Entry, kind: t.Callable[[Object], list[str]]) -> list[str]:
     return at_nodes([*map(kind, entry.nodes)], [entry.port], ())
 
 
-def _told(front: Object, listening: t.Iterable[Object], entries: t.Sequence[Entry]) -> list[str]:
-    """Node ports at an address that nobody's Service has: it can be that of a node, which others
-    are translated to.
+def _told(
+    front: Object,
+    services: t.Iterable[Object],
+    nodes: t.Sequence[Object],
+    entries: t.Sequence[Entry],
+) -> tuple[list[str], list[Named]]:
+    """Node ports at addresses of the Ingress, and of ``services``, that no node's status has: each
+    can be a node's, which others are translated to, or which moves between nodes, whoever listens
+    there at other ports. TKE's load balancers have none.
     """
-    told = [one for one in addresses(front) if parse_address(one) and not any(map(web, listening))]
-    return [f"{bracketed(address)}:{one.port}" for address in told for one in entries]
+    its = [*services]
+    tkes = (addresses(one) for one in its if is_tkes(one, nodes))
+    known = spelled([*of_nodes(nodes)[0], *chain.from_iterable(tkes)])
+    rows = [
+        ((INGRESS, full_name(front)), addresses(front)),
+        *((_service(one), [*addresses(one), *external_of(one)]) for one in its),
+    ]
+    told: dict[str, Named] = {}
+    for named, given in rows:
+        for address in given:
+            if parse_address(address) and not spelled([address]) & known:
+                told.setdefault(address, named)
+    asked, left = few(((named, one) for one, named in told.items()), NODES)
+    return [f"{bracketed(one)}:{entry.port}" for one in asked for entry in entries], left
 
 
 def _at_further(

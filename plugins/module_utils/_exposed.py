@@ -82,6 +82,11 @@ def led_by_nodes(services: t.Iterable[Object]) -> list[Object]:
     ]
 
 
+def external_of(service: Object) -> list[str]:
+    """A Service's addresses that nodes take for it, and somebody else leads to these."""
+    return service.get("spec", {}).get("externalIPs") or []
+
+
 def is_at(service: Object, places: set[str]) -> bool:
     """Whether a Service has one of the addresses of a status, as :func:`spelled` gives them. One
     without a load balancer has those that are the cluster's own.
@@ -198,10 +203,9 @@ def by_itself(service: Object, rules: t.Iterable[Object], but: t.Collection[str]
     addresses; those at ports that the rules send to come first, since there may be too many.
     ``but``: without these, as :func:`spelled` gives them.
     """
-    external = service.get("spec", {}).get("externalIPs") or []
     return [
         f"{bracketed(host)}:{port['port']}"
         for port in ports_of(service, rules)
-        for host in dict.fromkeys([*addresses(service), *external])
+        for host in dict.fromkeys([*addresses(service), *external_of(service)])
         if not spelled([host]) & {*but}
     ]
