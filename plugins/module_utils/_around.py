@@ -32,6 +32,7 @@ from ansible_collections.kestrel.real_ip.plugins.module_utils._exposed import (
     open_to_all,
     ports_of,
     sent_to,
+    targets_of,
 )
 from ansible_collections.kestrel.real_ip.plugins.module_utils._listeners import (
     Listener,
@@ -84,7 +85,10 @@ def around(
     wanted = sent_to(service or {}, rules)
     sent = wanted[:_PORTS] or ports_of(service or {}, rules)[:1]
     ports = node_ports(sent) or node_port(service or {}, rules)
-    others_ports = [(full_name(one), port) for one in others for port in node_port(one, rules)]
+    others_ports = each_once(
+        [(full_name(one), port) for port in node_ports(ports_of(one, rules)) if port not in ports]
+        for one in behind
+    )
     more_ports = [port for _name, port in others_ports]
     named = called(host for host, _paths in every_rule(front or {}, service))[:_HOSTS]
     more = [host for host in called(one.host for one in there) if host not in named]
@@ -115,7 +119,9 @@ def around(
         ),
         "controller": [*controller.places],
         "controller_service": [*controller.aside],
-        "pods": at_pods(pods, sent),
+        "pods": at_pods(
+            (pod, [number for port in sent for number in targets_of(pod, port)]) for pod in pods
+        ),
         "service": asked,
         "load_balancer": addresses(front or {}),
         "hosts": [*named, *more[:_OTHERS_RULES]],

@@ -365,7 +365,7 @@ def _to_balancer(
                 # Where nothing stands in front, what listens at a further port can be no HTTP, and
                 # say nothing at all.
                 elif target.endpoint.port in further:
-                    found.append(Way("load_balancer", (number,), target._replace(knocks=False)))
+                    found.append(Way("load_balancer", (number,), target._replace(waits=False)))
     return found
 
 

@@ -70,6 +70,7 @@ Object = t.Mapping[str, t.Any]
 _ENTRIES = 12
 _ASIDE = 5
 _PORTS = 5
+_PORTS_OF_PODS = 8
 #: The addresses of a node that everybody gets to go before the others.
 _KINDS = (open_to_all, internal)
 
@@ -132,11 +133,12 @@ def controller_of(
     at_a_node = bool(own & spelled(of_nodes(nodes)[0]))
     is_sure = any(map(web, listening)) and not at_a_node
     # Whoever leads to one, where Ingresses aren't all known, isn't known either.
-    others = (
-        []
-        if is_sure or not every_ingress
-        else [one for one in candidates if full_name(one) not in known and not _is_made_here(one)]
-    )
+    may_be_another = not is_sure and every_ingress
+    others = [
+        one
+        for one in (candidates if may_be_another else ())
+        if full_name(one) not in known and not _is_made_here(one)
+    ]
     # What another class leads to can be the controller of this one.
     own_class = class_of(front)
     alike = [
@@ -155,6 +157,9 @@ def controller_of(
     by_pods, more_pods = _at_own_pods(surely, nodes, pods)
     told, more_told = _told(front, surely, nodes, entries)
     unled = [one for one in others if web(one) and full_name(one) not in apps]
+    led = [one for one in services if full_name(one) in {*own_apps, *apps}]
+    others_pods = pods if may_be_another else ()
+    of_hosts, more_of_hosts = _of_hosts(unled, [*led, *known.values()], nodes, others_pods)
     aside, more_aside = few(
         [
             *each_once(_by_itself(one, own) for one in known.values()),
@@ -172,14 +177,18 @@ def controller_of(
         *(place for kind in _KINDS for one in entries for place in _at_entry(one, kind)),
         *told,
         *by_pods,
-        *_of_hosts(unled, nodes, pods),
+        *of_hosts,
     ]
     return Controller(
         listening,
         entries,
         [*dict.fromkeys(places)],
         aside,
-        [*dict.fromkeys([*more_ports, *more_listeners, *more_told, *more_pods, *more_aside])],
+        [
+            *dict.fromkeys(
+                [*more_ports, *more_listeners, *more_told, *more_pods, *more_of_hosts, *more_aside]
+            )
+        ],
         bool(unled)
         or any(
             _is_local(one)
@@ -299,53 +308,89 @@ def _at_own_pods(
     services: t.Iterable[Object], nodes: t.Sequence[Object], pods: t.Sequence[Object]
 ) -> tuple[list[str], list[Named]]:
     """Where its pods answer by host ports of their nodes, and by themselves where the network leads
-    there, and the Services that have more ports. ``services``: those that are known to be its.
+    there, and the Services whose pods have more ports. ``services``: those that are known to be
+    its.
     """
     found, left = [], []
     for service in services:
         running = [pod for pod in _behind(service, pods) if not has_ended(pod)]
         ready = ready_pods(running)
         own = sorted(running, key=lambda pod: name_of(pod) not in ready)
-        rows = ((_service(service), port) for port in _web_first(service))
-        ports, more = few(rows, _PORTS)
-        found += _at_host_ports(own, ports, nodes)
-        found += [place for port in ports for place in at_pods(own, [port])]
-        left += more if own else []
+        sent_to = [number for port in _web_first(service) for number in _each_target(own, port)]
+        rows = ((_service(service), one) for one in dict.fromkeys([*sent_to, *_every_port(own)]))
+        ports, more = few(rows, _PORTS_OF_PODS)
+        pairs = ((pod, _at_its_node(pod, number)) for number in ports for pod in own)
+        found += _at_their_nodes(pairs, nodes)
+        found += at_pods((pod, ports) for pod in own)
+        left += more
     return found, left
 
 
+def _each_target(pods: t.Iterable[Object], port: Object) -> t.Iterator[int]:
+    return chain.from_iterable(targets_of(pod, port) for pod in pods)
+
+
+def _every_port(pods: t.Iterable[Object]) -> list[int]:
+    """The ports that containers of the pods tell, first those that have one of the node's."""
+    told = [one for pod in pods for one in container_ports(pod) if one.get("protocol") != "UDP"]
+    return [one["containerPort"] for one in sorted(told, key=lambda one: not one.get("hostPort"))]
+
+
 def _of_hosts(
-    services: t.Iterable[Object], nodes: t.Sequence[Object], pods: t.Sequence[Object]
-) -> list[str]:
-    """Likewise by host ports alone, of Services that may be its, at ports for the web."""
+    services: t.Iterable[Object],
+    apps: t.Iterable[Object],
+    nodes: t.Sequence[Object],
+    pods: t.Sequence[Object],
+) -> tuple[list[str], list[Named]]:
+    """Likewise by host ports alone, of pods that may be its: those behind the ``services``, and
+    others at ports for the web that are behind none of the ``apps``. A controller that is reached
+    by host ports needs no Service but that of a webhook, or none.
+    """
+    them, those = [*services], [*apps]
+    rows: dict[int, Named] = {}
     hosting = [
         pod
         for pod in pods
-        if _of_the_host(pod) or any(one.get("hostPort") for one in container_ports(pod))
+        if not has_ended(pod)
+        and (hosted := _hosted(pod))
+        and not any(selects(one, pod) for one in those)
+        and (any(selects(one, pod) for one in them) or {*hosted} & {*PORTS.values()})
     ]
-    return [
-        place
-        for one in services
-        for place in _at_host_ports(_behind(one, hosting), web(one), nodes)
-    ]
+    for pod in hosting:
+        for number in _hosted(pod):
+            rows.setdefault(number, ("Pod", full_name(pod)))
+    first = sorted(rows, key=lambda number: number not in PORTS.values())
+    asked, left = few(((rows[number], number) for number in first), _PORTS_OF_PODS)
+    pairs = ((pod, number) for number in asked for pod in hosting if number in _hosted(pod))
+    return _at_their_nodes(pairs, nodes), left
 
 
-def _at_host_ports(
-    pods: t.Sequence[Object], ports: t.Sequence[Object], nodes: t.Sequence[Object]
+def _hosted(pod: Object) -> list[int]:
+    """The ports of its node at which a pod answers. On the hosts' network a container need not tell
+    its ports.
+    """
+    own = _of_the_host(pod)
+    told = [one["containerPort"] if own else one.get("hostPort") for one in container_ports(pod)]
+    return [*filter(None, told)] or ([*PORTS.values()] if own else [])
+
+
+def _at_its_node(pod: Object, number: int) -> int | None:
+    """By which port of its node a pod answers what a container takes at this port, None without."""
+    if _of_the_host(pod):
+        return number
+    told = (one for one in container_ports(pod) if one["containerPort"] == number)
+    return next((one["hostPort"] for one in told if one.get("hostPort")), None)
+
+
+def _at_their_nodes(
+    pairs: t.Iterable[tuple[Object, int | None]], nodes: t.Sequence[Object]
 ) -> list[str]:
-    """Where pods answer at their nodes to what is sent to ports of a Service."""
-    found: list[str] = []
+    """Places of a few nodes for each port at which pods answer there."""
     users: dict[int, list[Object]] = {}
-    for pod in (one for one in pods if not has_ended(one)):
-        numbers = {number for port in ports for number in targets_of(pod, port)}
-        told = {
-            one["hostPort"]
-            for one in container_ports(pod)
-            if one.get("hostPort") and one["containerPort"] in numbers
-        }
-        # There a container need not tell its ports.
-        for number in numbers if _of_the_host(pod) else told:
+    for pod, number in pairs:
+        if number:
             users.setdefault(number, []).append(pod)
+    found: list[str] = []
     for number, its in users.items():
         names = used_nodes(its)
         there = [node for node in nodes if name_of(node) in names]

@@ -154,17 +154,11 @@ def at_nodes(
     return [f"{bracketed(address)}:{port}" for node, port in asked for address in node]
 
 
-def at_pods(pods: t.Iterable[Object], ports: t.Iterable[Object]) -> list[str]:
-    """Where a few pods answer to what is sent to ports of a Service, of those that have them."""
-    asked = [*ports]
+def at_pods(rows: t.Iterable[tuple[Object, t.Iterable[int]]]) -> list[str]:
+    """Where a few pods answer, each at its ports, of those that have any."""
     places = (
-        [
-            f"{bracketed(address)}:{number}"
-            for address in pod_addresses(pod)
-            for port in asked
-            for number in targets_of(pod, port)
-        ]
-        for pod in pods
+        [f"{bracketed(address)}:{port}" for address in pod_addresses(pod) for port in ports]
+        for pod, ports in rows
     )
     return [*chain.from_iterable([*filter(None, places)][:_PODS])]
 

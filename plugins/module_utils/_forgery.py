@@ -29,12 +29,47 @@ from ansible_collections.kestrel.real_ip.plugins.module_utils._derive import (
 Fields = Sequence[tuple[str, str]]
 
 
+class Preface(NamedTuple):
+    """How a proxy begins a connection by the PROXY protocol. ``version``: 1 or 2, of which some
+    take one only; ``source``: the client's address; ``port``: the one that he asked at, where that
+    is to be another than the one that is connected to.
+    """
+
+    version: int
+    source: str
+    port: int = 0
+
+    def __str__(self) -> str:
+        asked = f" at {self.port}" if self.port else ""
+        return f"PROXY {self._kind if self.version == 1 else 'v2'} {self.source}{asked}"
+
+    @property
+    def _kind(self) -> str:
+        return "TCP6" if ":" in self.source else "TCP4"
+
+    def sent_to(self, address: Address, port: int) -> bytes:
+        """What is sent to who listens there: some go by where the client is said to have asked, as
+        Envoy, which has a chain of filters for each. Both addresses are of one family.
+        """
+        source, port = ip_address(self.source), self.port or port
+        asked = address if address.version == source.version else source
+        if self.version == 1:
+            return f"PROXY {self._kind} {source} {asked} {_SOURCE_PORT} {port}\r\n".encode()
+        block = source.packed + asked.packed + pack("!HH", _SOURCE_PORT, port)
+        family = b"\x11" if source.version == 4 else b"\x21"
+        return _SIGNATURE + b"\x21" + family + pack("!H", len(block)) + block
+
+
+_SIGNATURE = b"\r\n\r\n\0\r\nQUIT\n"
+_SOURCE_PORT = 6666
+
+
 class Forgery(NamedTuple):
     """One forged request. ``header``: whose forgery; ``lines``: sent; ``values``: in them.
 
     ``public``: those of the values that are globally routable; ``repeated``: sent as often as
     honest requests, since backends can differ in what they believe; ``preface``: sent before
-    anything else on the connection, as Latin-1, with ``within`` as the first thing within TLS;
+    anything else on the connection, with ``within`` as the first thing within TLS;
     ``near``: the values are beside the prober's own address, so that by chance it is seen with one
     of them where it is translated to several; ``sender``: the proxy from which it is to look as if
     it came, where that is none of the values, or the prober itself where a list is to tell that.
@@ -44,7 +79,7 @@ class Forgery(NamedTuple):
     lines: tuple[tuple[str, str], ...]
     values: tuple[str, ...]
     repeated: bool = False
-    preface: str = ""
+    preface: Preface | None = None
     within: bool = False
     near: bool = False
     sender: str = ""
@@ -214,6 +249,14 @@ _PASSED = (
 )
 
 
+#: Envoy takes nine options of a connection, of which two are others.
+_HOPS = 7
+
+
+def _in_parts(names: Sequence[str], most: int) -> list[Sequence[str]]:
+    return [names[first : first + most] for first in range(0, len(names), most)]
+
+
 def _unlike(candidates: Iterable[Address], avoided: Sequence[Network]) -> list[str]:
     """The first candidate that is no expected address, if there is one."""
     free = (one for one in candidates if not any(one in network for network in avoided))
@@ -327,19 +370,6 @@ def _unlikely(header: str, values: Sequence[str]) -> Iterable[tuple[str, str]]:
             yield header, _with_port(header, value)
 
 
-def _prefaces(value: str) -> Iterable[tuple[str, str]]:
-    """The PROXY protocol's two versions, its bytes as Latin-1: some take the second one only.
-
-    Who takes it from anybody that sends it lets a client choose the socket's peer as well.
-    """
-    address = ip_address(value)
-    kind, family = ("TCP4", "\x11") if address.version == 4 else ("TCP6", "\x21")
-    yield "PROXY", f"PROXY {kind} {value} {value} 6666 80\r\n"
-    ends = address.packed * 2 + pack("!HH", 6666, 80)
-    block = ends.decode("latin-1")
-    yield "PROXY v2", f"\r\n\r\n\0\r\nQUIT\n\x21{family}\0{chr(len(block))}{block}"
-
-
 def _lines(names: Mapping[str, str], value: str, times: int = 1) -> list[tuple[str, str]]:
     """A line of each header, that of a list with the value so many times."""
     return [
@@ -360,19 +390,30 @@ def _counted(names: Mapping[str, str], value: str, ipv6: str) -> tuple[tuple[str
     return (*several, *_rumours(names, value, ipv6), *_COMPANIONS)
 
 
+#: Under which names the fates of the PROXY protocol's versions are told
+_PREFACES = {1: "PROXY", 2: "PROXY v2"}
+#: Where a client asks what is behind a load balancer: who is told another port may redirect
+_ASKED_AT = (80, 443)
+
+
 def _with_prefaces(
     senders: Iterable[str],
     values: tuple[str, ...],
     read: str = "",
     lines: tuple[tuple[str, str], ...] = (),
+    ports: Sequence[int] = (),
 ) -> Iterable[Forgery]:
     """Requests that begin with the PROXY protocol, ahead of the lines: who takes nothing without it
     may believe them too. Who ends TLS hands on what is in it as it came, to who may take it too.
     """
     for within in (False, True):
         for sender in senders:
-            for kind, preface in _prefaces(sender):
-                yield Forgery(read or kind, lines, values, preface=preface, within=within)
+            for preface in (
+                *(Preface(version, sender) for version in (1, 2)),
+                *(Preface(1, sender, port) for port in ports),
+            ):
+                header = read or _PREFACES[preface.version]
+                yield Forgery(header, lines, values, preface=preface, within=within)
 
 
 def _from_proxy(names: Mapping[str, str], read: str, value: str, proxy: str) -> Iterable[Forgery]:
@@ -495,11 +536,13 @@ def forgeries(
     hearsay = [(line[0], (line,)) for line in rumours if line[0] in HEARSAY]
     # A proxy that drops what this header names (RFC 9110, 7.6.1) after it wrote its own drops that.
     # The address is an option like any other: by it is seen whether the line itself arrives.
-    options = ", ".join(["close", *names.values(), values[0].replace(":", ".")])
     # Also what one proxy hands to another one, which writes what is read.
-    handed = ", ".join(["close", *HEARSAY, *_RUMOURS, values[0].replace(":", ".")])
+    others = [name for name in (*HEARSAY, *_RUMOURS) if name.lower() not in names]
+    # Some refuse requests by one of the names, and keep others from none (Envoy).
+    together = [[*names.values()], *([name] for name in names.values()), *_in_parts(others, _HOPS)]
+    texts = [", ".join(["close", *some, values[0].replace(":", ".")]) for some in together]
     # Who keeps some names from being dropped can compare them as they are written (Traefik).
-    listed = [one for text in (options, handed) for one in (text, text.lower())]
+    listed = [one for text in texts for one in (text, text.lower())]
     hops = [("Connection", (("Connection", text),)) for text in listed]
     all_values = (*values, *unlikely)
     near_values = (*values, *near, *_mapped(values[0]))
@@ -525,10 +568,12 @@ def forgeries(
             one
             for value in dict.fromkeys([values[0], *near, ipv6])
             for one in _with_prefaces(
-                [value], (value, *(one for one in near_values if one != value))
+                [value],
+                (value, *(one for one in near_values if one != value)),
+                ports=_ASKED_AT if value == values[0] else (),
             )
         ),
-        *_with_prefaces(senders, all_values, read, counted),
+        *_with_prefaces(senders, all_values, read, counted, _ASKED_AT),
         Forgery(read, counted, all_values),
         Forgery(read, lines_6, all_values),
         Forgery(scored[0][0], scored, all_values),

@@ -573,6 +573,8 @@ _LISTENED = (
     "kubernetes.io/elb.port",
     "appgw.ingress.kubernetes.io/override-frontend-port",
 )
+#: Ports of a network load balancer before AWS', each with that of a listener: "8088=80,8443=443"
+_MAPPED = "alb.ingress.kubernetes.io/frontend-nlb-listener-port-mapping"
 
 
 def told_ports(ingress: Object) -> list[tuple[str, int]]:
@@ -580,7 +582,9 @@ def told_ports(ingress: Object) -> list[tuple[str, int]]:
     tells none. What can't be read is passed over: others have protocols that TKE hasn't.
     """
     annotations = annotations_of(ingress)
-    return [one for key in _LISTENED for one in _told(annotations.get(key))]
+    mapped = [one.partition("=")[0].strip() for one in annotations.get(_MAPPED, "").split(",")]
+    texts = [*map(annotations.get, _LISTENED), *filter(str.isdecimal, mapped)]
+    return [one for text in texts for one in _told(text)]
 
 
 def _told(text: str | None) -> t.Iterator[tuple[str, int]]:

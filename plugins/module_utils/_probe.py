@@ -97,7 +97,7 @@ class Request(NamedTuple):
     timeout: float = 5.0
     max_body: int = 65536
     forged: tuple[tuple[str, str], ...] = ()
-    preface: str = ""
+    preface: bytes = b""
     within: bool = False
 
 
@@ -303,19 +303,17 @@ def _connect(address: SocketAddress, until: float) -> socket.socket:
         raise NoAnswer("V601" if unrouted else "V506", _why(error)) from error
 
 
-def _preface(request: Request) -> bytes:
-    return request.preface.encode("latin-1")
-
-
 def _wrap(sock: socket.socket, endpoint: Endpoint, request: Request, until: float) -> socket.socket:
     if endpoint.tls is None:
         return sock
     try:
         sock.settimeout(_left(until))
-        sock.sendall(b"" if request.within else _preface(request))
+        sock.sendall(b"" if request.within else request.preface)
         return endpoint.tls.wrap_socket(sock, server_hostname=endpoint.server_name)
     except ssl.SSLCertVerificationError as error:
         raise NoAnswer("V507", error.verify_message or str(error)) from error
+    except TimeoutError as error:
+        raise NoAnswer("V509") from error
     except (OSError, ValueError) as error:
         raise NoAnswer("V508", _why(error)) from error
 
@@ -373,7 +371,7 @@ def _exchange(
     began = "V509"
     try:
         if endpoint.tls is None or request.within:
-            wire.sendall(_preface(request))
+            wire.sendall(request.preface)
         response = _send(wire, endpoint, request, nonce)
         if stream.in_head:
             raise http.client.IncompleteRead(b"")
@@ -444,7 +442,8 @@ Fetch = Callable[[Endpoint, SocketAddress, Request, float, str], Reply]
 class Target(NamedTuple):
     """What is asked of which endpoint. ``forgeries``: to be tried where the endpoint answers.
 
-    ``knocks``: where it answers no honest request, those are tried that may open it.
+    ``knocks``: where it answers no honest request, those are tried that may open it; with
+    ``waits`` also where it says nothing at all, which takes the time of many requests.
     """
 
     name: str
@@ -453,6 +452,7 @@ class Target(NamedTuple):
     question: Question
     forgeries: Sequence[Forgery] = ()
     knocks: bool = False
+    waits: bool = True
 
     @property
     def trials(self) -> list[Forgery]:
@@ -477,12 +477,17 @@ def to_knock_with(
     """What may open a target that answered nothing so far, and wasn't tried."""
     if not target.knocks or all(one.code in _UNCONNECTED for one in samples):
         return []
+    # Who speaks another protocol may count what he doesn't understand, and refuse everybody then.
+    if any(one.code == "V513" for one in samples):
+        return []
     tried = {id(forgery) for forgery, _sample in forged}
     # Each that waits for an answer costs time, and who admits some only says so to others.
     said = [*samples, *(sample for _forgery, sample in forged)]
     is_silent = all(one.code == "V509" for one in said)
+    if is_silent and not target.waits:
+        return []
     left = [one for one in target.trials if one.opens and id(one) not in tried]
-    told = [one.near or one.sender or (one.preface and one.lines) for one in left]
+    told = [one.near or one.sender or bool(one.preface and one.lines) for one in left]
     return [one for one, costs in zip(left, told) if not (is_silent and costs)]
 
 
@@ -697,8 +702,11 @@ class Survey:
             request = self._request._replace(forged=(*own,))
         else:
             lines = (*forgery.lines, *(own if forgery.in_lines else ()))
+            there = station.address.remote, target.endpoint.port
             request = self._request._replace(
-                forged=lines, preface=forgery.preface, within=forgery.within
+                forged=lines,
+                preface=forgery.preface.sent_to(*there) if forgery.preface else b"",
+                within=forgery.within,
             )
         try:
             reply = self._fetch(target.endpoint, station.address, request, self._until, nonce)

@@ -1164,10 +1164,7 @@ def _never_right(
 
 def _line(forgery: Forgery) -> str:
     lines = (f"{name}: {value}" for name, value in forgery.lines)
-    preface = forgery.preface.strip()
-    if preface and not preface.isprintable():
-        return f"{forgery.header} {forgery.values[0]}"
-    return preface or _listed(lines, "; ")
+    return str(forgery.preface) if forgery.preface else _listed(lines, "; ")
 
 
 def _chosen(forgery: Forgery, sample: Sample) -> bool:

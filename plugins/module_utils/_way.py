@@ -295,7 +295,7 @@ def _omitted(named: t.Sequence[tuple[str, str]]) -> dict[str, str]:
     return {f"{kind} {name}": _showing(kind, *name.split("/")) for kind, name in named}
 
 
-_PLURALS = {"Service": "Services", INGRESS: "Ingresses", ROUTE: "HTTPRoutes"}
+_PLURALS = {"Service": "Services", "Pod": "Pods", INGRESS: "Ingresses", ROUTE: "HTTPRoutes"}
 
 
 def _showing(kind: str, namespace: str, name: str) -> str:

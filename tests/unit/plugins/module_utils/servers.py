@@ -536,7 +536,7 @@ def proxied(mode: str, client: str) -> Behaviour:
             # Zuul adds no address that is there already.
             once = mode == "once" and peer in ", ".join(before)
             appended = ", ".join([*before, *([] if once else [peer])])
-            if mode in ("append", "once", *_HOP_BY_HOP) or mode in _BELIEVES:
+            if mode in ("append", "once", *_HOP_BY_HOP[:-1]) or mode in _BELIEVES:
                 lines.append((name, appended))
             elif mode == "cut":
                 lines.append((name, appended[:1000].rstrip(", ")))
@@ -569,11 +569,14 @@ def proxied(mode: str, client: str) -> Behaviour:
             # Traefik's before 3.6.9 kept these, but looked for them as they are written.
             kept = {"X-Forwarded-For", "X-Real-IP"} if mode == "lower option" else set()
             named = {option.lower() for option in named - kept}
+            if mode == "of Envoy" and (len(named) > 9 or "x-forwarded-for" in named):
+                connection.send(response(b"", "400 Bad Request"))
+                return
             lines = [line for line in lines if line[0].lower() not in named]
         connection.send(response(json.dumps({"kestrel": 1, "headers": lines}).encode()))
 
     return behave
 
 
-_HOP_BY_HOP = ("hop by hop", "first option", "lower option")
+_HOP_BY_HOP = ("hop by hop", "first option", "lower option", "of Envoy")
 _FORWARDING = re.compile(r"x[-_](forwarded[-_]for|real[-_]ip)$|forwarded$", re.IGNORECASE)

@@ -272,8 +272,15 @@ def test_the_node_port_that_the_rules_send_to_is_asked() -> None:
     rule["http"]["paths"][0]["backend"]["service"]["port"] = {"name": "http"}
     nodes = [_node(ExternalIP=["203.0.113.5"])]
     own = _service("own", ports=ports)
-    assert around(nodes, [], own, ingress_at("own", rule))["node_ports"] == ["203.0.113.5:30080"]
-    assert around(nodes, [], own, own)["node_ports"] == ["203.0.113.5:30090"]
+    first, then = "203.0.113.5:30080", "203.0.113.5:30090"
+    # The other one can lead to the same.
+    assert around(nodes, [], own, ingress_at("own", rule))["node_ports"] == [first, then]
+    assert around(nodes, [], own, own)["node_ports"] == [then, first]
+    other = _service(
+        "other", ports=[{"port": 1, "nodePort": 30001}, {"port": 2, "nodePort": 30002}]
+    )
+    found = around(nodes, [], own, ingress_at("own", rule), [other])["node_ports"]
+    assert found == [first, then, "203.0.113.5:30001", "203.0.113.5:30002"]
 
 
 @pytest.mark.parametrize("port", [{"number": 8080}, {"name": "http"}])
@@ -432,7 +439,7 @@ def test_each_port_that_rules_lead_to_is_asked_at_nodes_and_pods() -> None:
     ]
     front = {**FRONT, "spec": {"rules": [{"http": {"paths": paths}}]}}
     found = around([_node(InternalIP=["10.0.0.1"])], [_pod("10.1.0.1")], service, front)
-    assert found["internal_node_ports"] == ["10.0.0.1:30081", "10.0.0.1:30082"]
+    assert found["internal_node_ports"] == [f"10.0.0.1:{port}" for port in (30081, 30082, 30080)]
     assert found["pods"] == ["10.1.0.1:81", "10.1.0.1:82"]
 
 
@@ -451,5 +458,5 @@ def test_the_port_of_the_default_backend_is_asked_at_nodes_and_pods() -> None:
     default = {"service": {"name": "own", "port": {"number": 81}}}
     front = {**FRONT, "spec": {"defaultBackend": default}}
     found = around([_node(InternalIP=["10.0.0.1"])], [_pod("10.1.0.1")], service, front)
-    assert found["internal_node_ports"] == ["10.0.0.1:30081"]
+    assert found["internal_node_ports"] == ["10.0.0.1:30081", "10.0.0.1:30080"]
     assert (found["pods"], found["paths"]) == (["10.1.0.1:81"], ["/"])

@@ -219,7 +219,9 @@ def test_the_controllers_own_pods_are_asked() -> None:
     pod["spec"]["containers"] = [{"ports": [web_port, other]}]
     pod["status"]["podIPs"] = [{"ip": "10.1.0.7"}]
     found = _asked(nodes, ingress_at("own"), entry, pods=[pod])
-    assert found == ["203.0.113.1:81", "10.0.0.1:81", "10.1.0.7:8080"]
+    # Those that no port of the Service leads to come behind, as an entry point for somebody else.
+    hosted = [f"{one}:{port}" for port in (81, 9090) for one in ("203.0.113.1", "10.0.0.1")]
+    assert found == [*hosted, "10.1.0.7:8080", "10.1.0.7:9090"]
     # Two Services of the same pods lead there once.
     twin = {**entry, "metadata": {"name": "twin", "namespace": "in"}}
     assert _asked(nodes, ingress_at("own"), entry, twin, pods=[pod]) == found
@@ -229,14 +231,15 @@ def test_the_controllers_own_pods_are_asked() -> None:
 
 def test_each_port_of_the_controllers_pods_is_asked_or_told() -> None:
     """One beside 80 and 443 can believe others, and a sidecar can have it (Kubernetes 1.29)."""
-    ports = [{"port": port} for port in (8443, 80, 9000, 443, 9443, 9444)]
+    ports = [{"port": port} for port in (8443, 80, 9000, 443, *range(9443, 9448))]
     entry = _exposed("entry", *ports, {"port": 81, "targetPort": "named"}, at="198.51.100.1")
     entry["spec"]["selector"] = {"app": "entry"}
     pod = _on("n1", "entry")
     pod["status"]["podIPs"] = [{"ip": "10.1.0.7"}]
     front = {**ingress_at("own"), "kind": "Ingress"}
     found = controller_of(front, [entry], [], [pod], [], [])
-    assert found.places == [f"10.1.0.7:{port}" for port in (80, 443, 8443, 9000, 9443)]
+    asked = (80, 443, 8443, 9000, *range(9443, 9447))
+    assert found.places == [f"10.1.0.7:{port}" for port in asked]
     assert found.omitted == [("Service", "in/entry")]
     entry["spec"]["ports"] = [{"port": 81, "targetPort": "named"}]
     assert controller_of(front, [entry], [], [pod], [], []).places == []
@@ -337,6 +340,45 @@ def test_host_ports_of_what_may_be_the_controller_are_asked(
     services = [entry] if status != "198.51.100.1" else [entry, other]
     controller = controller_of(front, services, nodes, [pod], [], [leading])
     assert [*controller.places] == found
+
+
+@pytest.mark.parametrize(
+    ("name", "ports", "spec", "asked"),
+    [
+        # ingress-nginx as RKE2 has it: its one Service is that of its webhook.
+        ("webhook", [{"containerPort": 80, "hostPort": 80}], {}, [80]),
+        ("webhook", [{"containerPort": 8000, "hostPort": 8080}], {}, [8080]),
+        ("webhook", [{"containerPort": 80}], {"hostNetwork": True}, [80]),
+        ("webhook", [], {"hostNetwork": True}, [80, 443]),
+        # None selects it.
+        ("other", [{"containerPort": 8000, "hostPort": 80}], {}, [80]),
+        ("other", [], {"hostNetwork": True}, [80, 443]),
+        ("other", [{"containerPort": 9100}], {"hostNetwork": True}, []),
+        ("other", [{"containerPort": 80}], {}, []),
+        # An application's
+        ("app", [{"containerPort": 80, "hostPort": 80}], {}, []),
+    ],
+)
+def test_host_ports_of_pods_that_may_be_the_controllers_are_asked(
+    name: str, ports: list[Any], spec: dict[str, Any], asked: list[int]
+) -> None:
+    webhook = _exposed("webhook", {"port": 443, "targetPort": 8443})
+    app = _exposed("app", {"port": 80})
+    for one in (webhook, app):
+        one["spec"]["selector"] = {"app": one["metadata"]["name"]}
+    pod = _on("n1", name)
+    pod["spec"] |= {"containers": [{"ports": ports}], **spec}
+    nodes = [_called("n1", _node(ExternalIP=["203.0.113.1"]))]
+    leading = ingress_at("app", a_rule("", ("/", "Prefix", "app")), namespace="in")
+    front = {**ingress_at("own"), "kind": "Ingress"}
+    found = controller_of(front, [webhook, app], nodes, [pod], [], [leading, front])
+    assert [*found.places] == [f"203.0.113.1:{port}" for port in asked]
+    unknown = controller_of(front, [webhook, app], nodes, [pod], [], [front], every_ingress=False)
+    assert [*unknown.places] == []
+    many = [{"containerPort": 80 + n, "hostPort": 80 + n} for n in range(9)]
+    pod["spec"]["containers"] = [{"ports": many}]
+    found = controller_of(front, [webhook], nodes, [pod], [], [front])
+    assert found.omitted == [("Pod", f"in/{name}-n1")]
 
 
 def test_load_balancers_of_ingresses_to_the_controller_are_asked() -> None:

@@ -78,32 +78,51 @@ def test_each_header_is_forged_with_each_kind_of_address() -> None:
 @pytest.mark.parametrize(
     ("avoided", "line", "kind", "packed"),
     [
-        ([], "TCP4 6.6.6.6 6.6.6.6", "11000c", "06060606"),
+        ([], "TCP4 6.6.6.6 192.0.2.7", "11000c", "06060606c0000207"),
         (
             ["0.0.0.0/1", "128.0.0.0/1"],
-            "TCP6 2001:db8::1 2001:db8::1",
+            "TCP6 2001:db8::1 2001:db8::2",
             "210024",
-            "20010db8000000000000000000000001",
+            "20010db800000000000000000000000120010db8000000000000000000000002",
         ),
     ],
 )
 def test_the_proxy_protocol(avoided: list[str], line: str, kind: str, packed: str) -> None:
     sent = forgeries(None, parse_ranges(avoided), ["2001:db8::/32"])
-    own = line.split()[1]
+    own, asked = line.split()[1:]
     prefaced = [one for one in sent if one.preface and not one.lines and one.values[0] == own]
-    first, second, *others = prefaced
-    assert others == [one._replace(within=True) for one in (first, second)]
-    assert (first.preface, first.lines) == (f"PROXY {line} 6666 80\r\n", ())
+    half = len(prefaced) // 2
+    assert prefaced[half:] == [one._replace(within=True) for one in prefaced[:half]]
+    first, second = (one.preface for one in prefaced[:2] if one.preface)
+    there = ipaddress.ip_address(asked), 443
+    assert first.sent_to(*there) == f"PROXY {line} 6666 443\r\n".encode()
     # As in the protocol's specification, section 2.2
-    signature, ports = "0d0a0d0a000d0a515549540a", "1a0a0050"
-    assert second.preface.encode("latin-1").hex() == f"{signature}21{kind}{packed * 2}{ports}"
-    assert second.lines == ()
+    signature, ports = "0d0a0d0a000d0a515549540a", "1a0a01bb"
+    assert second.sent_to(*there).hex() == f"{signature}21{kind}{packed}{ports}"
+    # Both ends are of one family.
+    other = ipaddress.ip_address("::1" if "." in own else "127.0.0.1")
+    assert first.sent_to(other, 81).split()[2:] == [own.encode(), own.encode(), b"6666", b"81"]
+    assert {one.lines for one in prefaced} == {()}
+
+
+def test_the_proxy_protocol_tells_the_ports_at_which_clients_ask() -> None:
+    """What is behind a load balancer may redirect who asks it at another port than HTTPS'."""
+    sent = [
+        one for one in forgeries(None, parse_ranges([]), None) if one.preface and not one.within
+    ]
+    for alone in (True, False):
+        told = {
+            one.preface.sent_to(ipaddress.ip_address("192.0.2.1"), 8443).split()[-1]
+            for one in sent
+            if one.preface and one.preface.version == 1 and alone == (not one.lines)
+        }
+        assert told == {b"8443", b"80", b"443"}
 
 
 def test_the_proxy_protocol_tells_of_private_addresses_and_ipv6_too() -> None:
     """Who admits some networks by it may admit these."""
     sent = [one for one in forgeries(None, parse_ranges([]), None) if not one.lines]
-    told = {one.preface.split()[2] for one in sent if one.preface.startswith("PROXY TCP")}
+    told = {one.preface.source for one in sent if one.preface}
     for kind in ("6.6.6.6", "10.", "127.", "2606:"):
         assert any(text.startswith(kind) for text in told), kind
     assert all(set(told) <= {*one.values} for one in sent)
@@ -142,13 +161,13 @@ def test_one_request_has_every_header_and_is_repeated() -> None:
         assert dict(counted.lines)[XFF] == ", ".join(["6.6.6.6"] * 5)
         assert counted.opens
         assert {one.lines for one in after} == {counted.lines}
-        assert {one.preface[:5] for one in after} == {"PROXY", "\r\n\r\n\0"}
+        assert {one.preface.version for one in after if one.preface} == {1, 2}
 
 
 def test_who_believes_the_proxy_protocol_of_trusted_ranges_only() -> None:
     sent = forgeries(None, parse_ranges([]), ["10.0.0.0/8"])
-    first_versions = {one.preface for one in sent if one.lines and one.preface[:5] == "PROXY"}
-    assert {text.split()[2] for text in first_versions} == {"6.6.6.6", "10.0.0.1"}
+    told = {one.preface.source for one in sent if one.lines and one.preface}
+    assert told == {"6.6.6.6", "10.0.0.1"}
 
 
 SEEN = "203.0.113.10"
@@ -196,7 +215,7 @@ def _from_others(header: str | None, told: str) -> list[Forgery]:
 def test_proxies_that_honest_requests_show_may_be_admitted_alone() -> None:
     told = f'{SEEN}, 198.51.100.1, for="[2001:db8::1]";by=unknown 198.51.100.1 2 3.x'
     sent = _from_others(None, told)
-    senders = {one.preface.split()[2] for one in sent if one.preface[:5] == "PROXY"}
+    senders = {one.preface.source for one in sent if one.preface}
     assert senders == {"198.51.100.1", "2001:db8::1"} == {one.sender for one in sent}
     assert all(one.values == ("6.6.6.6",) and dict(one.lines)[XFF] for one in sent)
 
@@ -332,12 +351,16 @@ def test_connection_names_each_header_that_carries_an_address() -> None:
     for avoided, value in (["203.0.113.20"], "6.6.6.6"), (["6.0.0.0/7", "192.0.2.20"], "9.9.9.9"):
         for header in ("X-Client-IP", "ClientIP"):
             sent = forgeries(header, parse_ranges(avoided), None)
-            [[line], [lower], *_handed_on] = [
-                one.lines for one in sent if one.header == "Connection"
-            ]
-            options = f"close, {header}, X-Real-IP, {XFF}, Forwarded, {value}"
-            assert line == ("Connection", options)
-            assert lower == ("Connection", options.lower())
+            told = [one.lines[0] for one in sent if one.header == "Connection"]
+            own = [header, "X-Real-IP", XFF, "Forwarded"]
+            # Some take no request that names one of the others.
+            for names in (own, *([one] for one in own)):
+                line = ("Connection", ", ".join(["close", *names, value]))
+                assert line in told
+                assert (line[0], line[1].lower()) in told
+            others = " ".join(text for _name, text in told)
+            assert all(f" {one}," in others for one in ("CF-Connecting-IP", "Z-Forwarded-For"))
+            assert max(text.count(",") for _name, text in told) < 9
 
 
 def test_a_header_in_another_case_is_the_same_one() -> None:

@@ -18,6 +18,7 @@ from ansible_collections.kestrel.real_ip.plugins.module_utils._echo import NONCE
 from ansible_collections.kestrel.real_ip.plugins.module_utils._forgery import (
     CANDIDATES,
     Forgery,
+    Preface,
 )
 from ansible_collections.kestrel.real_ip.plugins.module_utils._vantage import Standpoint
 from ansible_collections.kestrel.real_ip.plugins.module_utils._verdict import (
@@ -158,7 +159,7 @@ class Case(NamedTuple):
     def read_forged(self) -> list[tuple[Forgery, Sample]]:
         tried = [
             (
-                Forgery(name, (), (value,), preface=f"PROXY TCP4 {value} {value} 1 80\r\n")
+                Forgery(name, (), (value,), preface=Preface(1, value))
                 if name == "PROXY"
                 else Forgery(name, ((name, value),), (value,)),
                 one,

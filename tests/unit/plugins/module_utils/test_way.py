@@ -517,7 +517,7 @@ def test_what_leads_to_the_controller_and_is_not_asked_comes_with_the_command_th
     ]
     way = read_way(Answering({**ANSWERS, EVERYWHERE: {"items": [KEPT, OWN, *many]}}), "ns", OPTIONS)
     assert way["bypass"]["omitted"] == {"Services (4)": "kubectl get services -A"}
-    assert {"Service", "Ingress", "HTTPRoute"} == {*_PLURALS}
+    assert {"Service", "Pod", "Ingress", "HTTPRoute"} == {*_PLURALS}
 
 
 def test_what_was_not_looked_for_comes_with_the_command_that_allows_it() -> None:

@@ -503,6 +503,24 @@ def test_proxies_that_believe_some_forged_requests_only(mode: str, code: str, li
 
 
 @pytest.mark.parametrize(
+    ("header", "code", "line"),
+    [("X-Real-IP", "V102", "Connection: close, X-Real-IP, "), ("X-Forwarded-For", "V001", "")],
+)
+def test_a_proxy_that_takes_no_connection_with_some_names(
+    header: str, code: str, line: str
+) -> None:
+    """As Envoy, behind another one that writes what is read: the others are dropped."""
+    read = {"strategy": "single_header", "header": header}
+    with Server(proxied("of Envoy", CLIENT)) as running:
+        result = probe(
+            url=running.url, expected_source=[CLIENT], forge=True, **(read if line else {})
+        )
+    assert result["code"] == code, result["reason"]
+    assert line in result["reason"]
+    assert "tested in part" not in result["reason"]
+
+
+@pytest.mark.parametrize(
     ("network", "expected", "code", "says"),
     [
         # The office's, in which others are too, and who writes one of its addresses gets in
@@ -793,6 +811,45 @@ def test_who_takes_the_proxy_protocol_from_anybody(layer: str, version: str) -> 
     assert f"{version} 6.6.6.6 " in result["reason"]
     assert result["safe_strategy"] is None
     assert "PROXY" not in result["forgery"], "it is no header"
+
+
+def _asked_at(connection: Connection, port: int = 0) -> bool:
+    """Whether who begins with the PROXY protocol tells that one was asked where one is, or at the
+    ``port``.
+    """
+    told = connection.read_after()[0][1].split()
+    host, own = connection.sock.getsockname()
+    there = [host, str(own)] if not port else [told[3] if len(told) == 6 else "", str(port)]
+    return told[0] != "PROXY" or [told[3], told[5]] == there
+
+
+def test_who_takes_the_proxy_protocol_goes_by_the_address_that_was_asked() -> None:
+    """As Envoy, whose chains of filters can be for single addresses and ports."""
+
+    def behave(connection: Connection) -> None:
+        if not _asked_at(connection):
+            raise ConnectionAbortedError
+        takes_proxy_lines(CLIENT)(connection)
+
+    with Server(behave) as running:
+        result = probe(url=running.url, expected_source=[CLIENT], forge=True)
+    assert result["code"] == "V104", result["reason"]
+
+
+@pytest.mark.parametrize("port", [80, 443])
+def test_who_takes_the_proxy_protocol_redirects_who_asked_at_another_port(port: int) -> None:
+    """As HAProxy by ``dst_port``, and ingress-nginx where TLS has ended before it."""
+
+    def behave(connection: Connection) -> None:
+        redirects = says(response(b"", "301 Moved Permanently"))
+        (takes_proxy_lines(None) if _asked_at(connection, port) else redirects)(connection)
+
+    with (
+        Server(proxied("append", f"{CLIENT}, {CDN}")) as front,
+        Server(behave, address=(OWN, front.port)),
+    ):
+        result = probe(url=front.url, **{**PAST, "timeout": 2})
+    assert result["code"] == "V103", result["reason"]
 
 
 @pytest.mark.parametrize("size", [1024, 2048, 4096])
