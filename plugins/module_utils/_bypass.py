@@ -713,43 +713,75 @@ def _any_of(headers: Mapping[str, Any], names: Iterable[str]) -> str:
 
 def fronts(
     walked: Sequence[tuple[Way, Visit]],
-    entries: Sequence[Result],
     around: Around,
-    results: Mapping[int, Sequence[Result]],
+    visits: Sequence[Visit],
 ) -> list[str]:
-    """A sentence for each target that has a proxy in front, by what its backends saw, and no way
-    around it that was asked: what is known of the load balancer leads to the target.
+    """A sentence for each address that has a proxy in front, by what its backends saw, and no way
+    around it that was asked: what is known of the load balancer leads to the address itself, and
+    who answers elsewhere has as much in front.
 
-    ``entries``: what :func:`judge` made of ``walked``; ``results``: of each target by its number.
+    ``visits``: of the targets, with their results.
     """
-    # Of what nobody gets to, nobody knows whether it is what stands behind.
-    asked = {
-        number
-        for (way, _visit), one in zip(walked, entries)
-        if way.past or (way.kind in _PROXIES and one["reachable"])
-        for number in way.of
-    }
     if not around.load_balancer:
         return []
     own = {*map(canonical, around.load_balancer)} - {None}
+    met = [{str(station.address.remote) for station in visit.stations} for visit in visits]
+    past = {
+        number
+        for way, _visit in walked
+        for number in way.of
+        if way.past and canonical(way.target.endpoint.host) not in met[number]
+    }
+    # Of what nobody gets to, nobody knows whether it is what stands behind.
+    behind = [
+        _in_front(_headers(sample), own)
+        for way, visit in walked
+        if way.kind in _PROXIES
+        for station in visit.stations
+        for sample in _own_answers(station, way.target.question)[0]
+    ]
+    results = [
+        (number, one.result) for number, visit in enumerate(visits) for one in visit.stations
+    ]
+    behind += [_in_front(each["headers"], own) for _of, one in results for each in one["backends"]]
+    fewest = min((each.count for each in behind), default=0)
+    directly = any(not each.written for each in behind)
     found = []
-    for one in (one for of, those in results.items() if of not in asked for one in those):
-        counts = [
-            (len(_by_others(elements(backend["headers"], header), own)), header)
-            for backend in one["backends"]
-            for header in _LISTS
-        ]
-        count, header = max(counts, default=(0, ""))
+    for one in (one for of, one in results if of not in past):
+        count, header, written = max(
+            (_in_front(each["headers"], own) for each in one["backends"]), default=_Front()
+        )
         name = ", ".join(around.load_balancer)
         facts = {"header": header, "count": count, "address": one["address"], "name": name}
-        # The prober has sent none of these.
-        arrived = (_any_of(backend["headers"], OF_A_CDN) for backend in one["backends"])
-        written = next(filter(None, arrived), "")
+        if count > fewest:
+            continue
         if count > 1:
             found.append(warn("front", facts))
-        elif written:
+        elif written and not directly:
             found.append(warn("behind", {**facts, "header": written}))
     return [*dict.fromkeys(found)]
+
+
+class _Front(NamedTuple):
+    """By how many addresses in the longest list, and in which header, what stands in front is seen,
+    and by which one of a CDN's; the prober has sent none of these.
+    """
+
+    count: int = 0
+    header: str = ""
+    written: str = ""
+
+
+def _in_front(headers: Mapping[str, Any], own: set[str | None]) -> _Front:
+    counts = [(len(_by_others(elements(headers, one), own)), one) for one in _LISTS]
+    return _Front(*max(counts), _any_of(headers, OF_A_CDN))
+
+
+def _headers(sample: Sample) -> dict[str, list[str]]:
+    found: dict[str, list[str]] = {}
+    for name, value in sample.lines:
+        found.setdefault(name, []).append(value)
+    return found
 
 
 def _by_others(listed: Sequence[str | None], own: set[str | None]) -> Sequence[str | None]:

@@ -1063,8 +1063,7 @@ def walk_around(
     sent = bypass.sent_from_here(zip(here, visited), visits)
     both = {of: [*filter(None, (sent.get(of), deceptions.get(of)))] for of in {*sent, *deceptions}}
     unsafe = bypass.unsafe(walked)
-    seen = {of: [one.result for one in visit.stations] for of, visit in enumerate(visits)}
-    fronts = bypass.fronts(walked, entries, todo.around, seen)
+    fronts = bypass.fronts(walked, todo.around, visits)
     left = bypass.not_asked(todo.around, ways, visits)
     return entries, both, unsafe, [*bypass.warnings(walked, entries, unknown), *fronts, *left]
 

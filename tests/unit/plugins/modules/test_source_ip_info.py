@@ -1569,11 +1569,23 @@ def test_usual_ports_that_are_closed_tell_nothing_of_a_second_proxy_at_another_p
     assert any("stands in front of the one" in text for text in result["warnings_found"])
 
 
-@pytest.mark.parametrize("reachable", [True, False])
-def test_a_closed_port_of_the_controller_tells_nothing_of_a_second_proxy(reachable: bool) -> None:
+@pytest.mark.parametrize(
+    ("also", "reachable", "warned"),
+    [
+        ("", True, False),
+        ("", False, True),
+        # What answers there is what stands in front itself, which runs in the cluster too.
+        (f", {CDN}", True, True),
+    ],
+)
+def test_a_closed_port_of_the_controller_tells_nothing_of_a_second_proxy(
+    also: str, reachable: bool, warned: bool
+) -> None:
     with (
         Server(proxied("append", f"{CLIENT}, {CDN}")) as front,
-        Server(proxied("append", f"{CLIENT}, {CDN}"), address=(OWN, 0)) as controller,
+        Server(
+            proxied("append" if also else "replace", f"{CLIENT}{also}"), address=(OWN, 0)
+        ) as controller,
     ):
         place = controller.authority if reachable else f"{OWN}:1"
         told = {"controller": [place], "listeners": [f"http:{front.port}"]}
@@ -1581,7 +1593,25 @@ def test_a_closed_port_of_the_controller_tells_nothing_of_a_second_proxy(reachab
         result = probe(url=front.url, **{**PAST, "bypass": bypass, "timeout": 2}, vantage="vpc")
     assert result["code"] == "V001", result["reason"]
     told = any("stands in front of the one" in text for text in result["warnings_found"])
-    assert told == (not reachable)
+    assert told == warned
+
+
+@pytest.mark.parametrize(("behind", "warned"), [(f", {CDN}", True), ("", False)])
+def test_another_address_of_the_name_tells_nothing_of_a_second_proxy(
+    monkeypatch: pytest.MonkeyPatch, behind: str, warned: bool
+) -> None:
+    """The status was told one of them, and at both the same stands in front."""
+    with (
+        Server(proxied("append", f"{CLIENT}, {CDN}")) as front,
+        Server(proxied("append", f"{CLIENT}{behind}"), address=(OWN, front.port)),
+    ):
+        names = {"echo.example.com": ["127.0.0.1", OWN]}
+        monkeypatch.setattr(_probe.socket, "getaddrinfo", resolver(names))
+        told = {"load_balancer": ["127.0.0.1"], "listeners": [f"http:{front.port}"]}
+        url = f"http://echo.example.com:{front.port}/"
+        result = probe(url=url, **{**PAST, "bypass": told, "timeout": 2})
+    told = any("stands in front of the one" in text for text in result["warnings_found"])
+    assert told == warned, result["warnings_found"]
 
 
 def test_a_path_behind_that_of_a_rule_is_asked_for_past_what_stands_in_front() -> None:
