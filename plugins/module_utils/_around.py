@@ -12,10 +12,11 @@ import typing as t
 from itertools import chain
 
 from ansible_collections.kestrel.real_ip.plugins.module_utils._addresses import full_name
+from ansible_collections.kestrel.real_ip.plugins.module_utils._clouds import is_googles, is_tkes
 from ansible_collections.kestrel.real_ip.plugins.module_utils._controller import (
     NO_CONTROLLER,
     Controller,
-    is_tkes,
+    may_have_controller,
 )
 from ansible_collections.kestrel.real_ip.plugins.module_utils._entrances import Entrance, called
 from ansible_collections.kestrel.real_ip.plugins.module_utils._exposed import (
@@ -35,9 +36,11 @@ from ansible_collections.kestrel.real_ip.plugins.module_utils._exposed import (
     targets_of,
 )
 from ansible_collections.kestrel.real_ip.plugins.module_utils._listeners import (
+    PORTS,
     Listener,
     every_listener,
 )
+from ansible_collections.kestrel.real_ip.plugins.module_utils._load_balancer import told_hosts
 from ansible_collections.kestrel.real_ip.plugins.module_utils._readiness import addresses
 from ansible_collections.kestrel.real_ip.plugins.module_utils._rules import (
     every_rule,
@@ -55,6 +58,7 @@ _OTHERS_RULES = 3
 _LISTENERS = 16
 _OWN = 5
 _PORTS = 3
+_USUAL = [Listener(scheme, port) for scheme, port in PORTS.items()]
 
 
 def around(
@@ -64,7 +68,7 @@ def around(
     front: Object | None,
     others: t.Sequence[Object] = (),
     controller: Controller = NO_CONTROLLER,
-    at_its_address: t.Sequence[Object] = (),
+    beside_it: t.Sequence[Object] = (),
     there: t.Sequence[Entrance] = (),
 ) -> dict[str, t.Any]:
     """``bypass`` as source_ip_info takes it: the Service's node port on a few nodes, its port on
@@ -74,8 +78,8 @@ def around(
 
     ``nodes``, ``pods``: those to be asked first come first; ``others``: as :func:`led_by_nodes`
     leaves them of those beside it. They are ways around what is in front, as the Service is around
-    an Ingress. ``controller``: if it is to be asked past what is in front; ``at_its_address``: its
-    Services where that is; ``there``: what leads to the pods at the address of what is in front.
+    an Ingress. ``controller``: if it is to be asked past what is in front; ``beside_it``: Services
+    where that is; ``there``: what leads to the pods at the address of what is in front.
     ``omitted`` has the kind and name of what there is more of.
     """
     # What its load balancer writes, as the PROXY protocol, nobody does at its external addresses.
@@ -90,13 +94,14 @@ def around(
         for one in behind
     )
     more_ports = [port for _name, port in others_ports]
-    named = called(host for host, _paths in every_rule(front or {}, service))[:_HOSTS]
+    hosts = [*(host for host, _paths in every_rule(front or {}, service)), *told_hosts(front or {})]
+    named = called(hosts)[:_HOSTS]
     more = [host for host in called(one.host for one in there) if host not in named]
     paths = paths_to(service, front or {})[:_PATHS]
     others_paths = [*dict.fromkeys(one.begun.path for one in there if one.begun.path not in paths)]
     # Others of one load balancer tell it where to listen as well, and its controller's Services do.
     rows = [
-        *((_named(one), every_listener(one)) for one in (front or {}, *at_its_address)),
+        *((_named(one), every_listener(one)) for one in (front or {}, *beside_it)),
         *((one.of, one.told) for one in there),
     ]
     first: dict[Listener, Named] = {}
@@ -104,6 +109,8 @@ def around(
         for listener in told:
             first.setdefault(listener, told_by)
     listening, unheard = few(((name, one) for one, name in first.items()), _LISTENERS)
+    # A controller need not be told of these.
+    usual = _USUAL if front and may_have_controller(front, nodes) else []
     asked, left = _by_themselves(behind, rules)
     left += [name for name, _port in others_ports[OTHERS:]]
     left += [full_name(service or {})] if len(wanted) > _PORTS else []
@@ -126,7 +133,8 @@ def around(
         "load_balancer": addresses(front or {}),
         "hosts": [*named, *more[:_OTHERS_RULES]],
         "paths": [*paths, *others_paths[:_OTHERS_RULES]],
-        "listeners": [f"{scheme}:{port}" for scheme, port in listening],
+        "listeners": [f"{scheme}:{port}" for scheme, port in dict.fromkeys([*listening, *usual])],
+        "lists_itself": is_googles(front or {}),
         "omitted": [*dict.fromkeys(omitted)],
     }
 

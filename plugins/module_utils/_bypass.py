@@ -80,6 +80,7 @@ class Around(NamedTuple):
     ``load_balancer``: the load balancer's addresses and names, as its status gives them; ``hosts``,
     ``paths``: those that it has rules for; ``left_out``: its addresses of a family that isn't
     wanted; ``listeners``: its ports and whether each has TLS;
+    ``lists_itself``: whether it writes its own address at the end of a list;
     ``tls``: that accepts any certificate, since who walks around doesn't mind; ``unread``: names in
     UNSOUGHT of what was not looked for, to the command that gives the right for it; ``ingresses``:
     others that lead to the same pods at addresses of their own, to the command that asks there;
@@ -102,6 +103,7 @@ class Around(NamedTuple):
     paths: Sequence[str] = ()
     left_out: Sequence[str] = ()
     listeners: Sequence[tuple[int, bool]] = ()
+    lists_itself: bool = False
     tls: ssl.SSLContext | None = None
     unread: Mapping[str, str] = {}
     ingresses: Mapping[str, str] = {}
@@ -724,7 +726,7 @@ def fronts(
     """
     if not around.load_balancer:
         return []
-    own = {*map(canonical, around.load_balancer)} - {None}
+    own = {*map(canonical, around.load_balancer)} - {None} if around.lists_itself else set()
     met = [{str(station.address.remote) for station in visit.stations} for visit in visits]
     past = {
         number
@@ -744,7 +746,7 @@ def fronts(
         (number, one.result) for number, visit in enumerate(visits) for one in visit.stations
     ]
     behind += [_in_front(each["headers"], own) for _of, one in results for each in one["backends"]]
-    fewest = min((each.count for each in behind), default=0)
+    fewest = min((each.length for each in behind), default=0)
     directly = any(not each.written for each in behind)
     found = []
     for one in (one for of, one in results if of not in past):
@@ -763,11 +765,11 @@ def fronts(
 
 
 class _Front(NamedTuple):
-    """By how many addresses in the longest list, and in which header, what stands in front is seen,
-    and by which one of a CDN's; the prober has sent none of these.
+    """``length`` of the longest list, in which header that is, and in which one of a CDN's
+    something is written; the prober has sent none of these.
     """
 
-    count: int = 0
+    length: int = 0
     header: str = ""
     written: str = ""
 
@@ -785,7 +787,7 @@ def _headers(sample: Sample) -> dict[str, list[str]]:
 
 
 def _by_others(listed: Sequence[str | None], own: set[str | None]) -> Sequence[str | None]:
-    """A list without an address of the load balancer's ``own`` at its end, as Google's write it."""
+    """A list without an address of the load balancer's ``own`` at its end."""
     return listed[:-1] if listed and listed[-1] in own else listed
 
 

@@ -21,6 +21,7 @@ from ansible_collections.kestrel.real_ip.plugins.module_utils._addresses import 
     spelled,
     used_nodes,
 )
+from ansible_collections.kestrel.real_ip.plugins.module_utils._clouds import is_clouds, is_tkes
 from ansible_collections.kestrel.real_ip.plugins.module_utils._derive import parse_address
 from ansible_collections.kestrel.real_ip.plugins.module_utils._exposed import (
     NODES,
@@ -48,7 +49,6 @@ from ansible_collections.kestrel.real_ip.plugins.module_utils._listeners import 
     bracketed,
     every_listener,
 )
-from ansible_collections.kestrel.real_ip.plugins.module_utils._load_balancer import MADE
 from ansible_collections.kestrel.real_ip.plugins.module_utils._ownership import (
     MANAGED_BY,
     MANAGER,
@@ -58,11 +58,8 @@ from ansible_collections.kestrel.real_ip.plugins.module_utils._rules import (
     every_rule,
     service_name,
 )
-from ansible_collections.kestrel.real_ip.plugins.module_utils._scenarios import INGRESS, TKE_CLASS
-from ansible_collections.kestrel.real_ip.plugins.module_utils._shapes import (
-    annotations_of,
-    class_of,
-)
+from ansible_collections.kestrel.real_ip.plugins.module_utils._scenarios import INGRESS
+from ansible_collections.kestrel.real_ip.plugins.module_utils._shapes import class_of
 
 Object = t.Mapping[str, t.Any]
 
@@ -71,6 +68,8 @@ _ENTRIES = 12
 _ASIDE = 5
 _PORTS = 5
 _PORTS_OF_PODS = 8
+# Who lets a host port of his node be reached by few does so node by node.
+_NODES_OF_PODS = 12
 #: The addresses of a node that everybody gets to go before the others.
 _KINDS = (open_to_all, internal)
 
@@ -80,6 +79,10 @@ class Entry(t.NamedTuple):
 
     port: int
     nodes: t.Sequence[Object]
+
+
+#: Whose it is, a pod, and the port of its node at which that answers, if any
+_Hosted = tuple[Named, Object, t.Optional[int]]
 
 
 class Controller(t.NamedTuple):
@@ -108,7 +111,7 @@ def controller_of(
     services: t.Sequence[Object],
     nodes: t.Sequence[Object],
     pods: t.Sequence[Object],
-    led_to: t.Iterable[Object],
+    led_to: t.Sequence[Object],
     ingresses: t.Sequence[Object],
     ports: t.Iterable[int] = (),
     every_ingress: bool = True,
@@ -126,7 +129,7 @@ def controller_of(
         return NO_CONTROLLER
     own, own_apps = spelled(addresses(front)), {*map(full_name, led_to)}
     candidates = [one for one in services if full_name(one) not in own_apps]
-    listening = [one for one in candidates if is_at(one, own)]
+    listening = at_its_address(front, services, led_to, nodes)
     beside_them = (beside(one, candidates, _behind(one, pods)) for one in listening)
     known = {full_name(one): one for one in chain(listening, *beside_them)}
     # Somebody else's external address can be the same. And a controller can be behind another one.
@@ -144,7 +147,7 @@ def controller_of(
     alike = [
         one
         for one in ingresses
-        if not _is_clouds(one, nodes) and (not own_class or class_of(one) in ("", own_class))
+        if not is_clouds(one, nodes) and (not own_class or class_of(one) in ("", own_class))
     ]
     apps = {*chain.from_iterable(map(_backends, alike))}
     likely = {full_name(one): one for one in others if _may_be_controllers(one, apps)}
@@ -153,22 +156,26 @@ def controller_of(
     entries, more_ports = _entries({**known, **likely}, nodes, pods, {*map(name_of, its_nodes)})
     further, more_listeners = _at_further(front, listening, its_nodes, ports)
     # Somebody else's with the same external address isn't for the web.
-    surely = [*filter(web, known.values())] or [*known.values()]
-    by_pods, more_pods = _at_own_pods(surely, nodes, pods)
+    its_pods = [
+        pod for pod in pods if any(selects(one, pod) for one in filter(web, known.values()))
+    ]
+    surely = [
+        one for one in known.values() if web(one) or any(selects(one, pod) for pod in its_pods)
+    ] or [*known.values()]
+    hosted, by_pods, more_pods = _at_own_pods(surely, pods)
     told, more_told = _told(front, surely, nodes, entries)
     unled = [one for one in others if web(one) and full_name(one) not in apps]
     led = [one for one in services if full_name(one) in {*own_apps, *apps}]
     others_pods = pods if may_be_another else ()
-    of_hosts, more_of_hosts = _of_hosts(unled, [*led, *known.values()], nodes, others_pods)
+    may_be_hosted, more_hosted = _of_hosts(unled, [*led, *known.values()], others_pods)
+    by_hosts, more_by_hosts = _at_their_nodes([*hosted, *may_be_hosted], nodes, own)
+    # Behind one of another class, it needs neither an address nor node ports.
+    leading = {*known, *likely, *map(full_name, unled)}
     aside, more_aside = few(
         [
             *each_once(_by_itself(one, own) for one in known.values()),
             *each_once(_by_itself(_with_web_first(one)) for one in likely.values()),
-            *each_once(
-                _by_ingress(one, own)
-                for one in ingresses
-                if {**known, **likely}.keys() & {*_backends(one)}
-            ),
+            *each_once(_by_ingress(one, own) for one in ingresses if leading & {*_backends(one)}),
         ],
         _ASIDE,
     )
@@ -176,19 +183,17 @@ def controller_of(
         *further,
         *(place for kind in _KINDS for one in entries for place in _at_entry(one, kind)),
         *told,
+        *by_hosts,
         *by_pods,
-        *of_hosts,
     ]
+    omitted = [*more_ports, *more_listeners, *more_told, *more_pods, *more_hosted]
+    omitted += [*more_by_hosts, *more_aside]
     return Controller(
         listening,
         entries,
         [*dict.fromkeys(places)],
         aside,
-        [
-            *dict.fromkeys(
-                [*more_ports, *more_listeners, *more_told, *more_pods, *more_of_hosts, *more_aside]
-            )
-        ],
+        [*dict.fromkeys(omitted)],
         bool(unled)
         or any(
             _is_local(one)
@@ -305,25 +310,26 @@ def _at_further(
 
 
 def _at_own_pods(
-    services: t.Iterable[Object], nodes: t.Sequence[Object], pods: t.Sequence[Object]
-) -> tuple[list[str], list[Named]]:
-    """Where its pods answer by host ports of their nodes, and by themselves where the network leads
-    there, and the Services whose pods have more ports. ``services``: those that are known to be
-    its.
+    services: t.Iterable[Object], pods: t.Sequence[Object]
+) -> tuple[list[_Hosted], list[str], list[Named]]:
+    """Its pods' host ports, where its pods answer by themselves where the network leads there, and
+    the Services whose pods have more ports. ``services``: those that are known to be its.
     """
-    found, left = [], []
+    hosted: list[_Hosted] = []
+    found: list[str] = []
+    left: list[Named] = []
     for service in services:
         running = [pod for pod in _behind(service, pods) if not has_ended(pod)]
         ready = ready_pods(running)
         own = sorted(running, key=lambda pod: name_of(pod) not in ready)
+        named = _service(service)
         sent_to = [number for port in _web_first(service) for number in _each_target(own, port)]
-        rows = ((_service(service), one) for one in dict.fromkeys([*sent_to, *_every_port(own)]))
+        rows = ((named, one) for one in dict.fromkeys([*sent_to, *_every_port(own)]))
         ports, more = few(rows, _PORTS_OF_PODS)
-        pairs = ((pod, _at_its_node(pod, number)) for number in ports for pod in own)
-        found += _at_their_nodes(pairs, nodes)
+        hosted += [(named, pod, _at_its_node(pod, number)) for number in ports for pod in own]
         found += at_pods((pod, ports) for pod in own)
         left += more
-    return found, left
+    return hosted, found, left
 
 
 def _each_target(pods: t.Iterable[Object], port: Object) -> t.Iterator[int]:
@@ -337,32 +343,32 @@ def _every_port(pods: t.Iterable[Object]) -> list[int]:
 
 
 def _of_hosts(
-    services: t.Iterable[Object],
-    apps: t.Iterable[Object],
-    nodes: t.Sequence[Object],
-    pods: t.Sequence[Object],
-) -> tuple[list[str], list[Named]]:
-    """Likewise by host ports alone, of pods that may be its: those behind the ``services``, and
-    others at ports for the web that are behind none of the ``apps``. A controller that is reached
-    by host ports needs no Service but that of a webhook, or none.
+    services: t.Iterable[Object], apps: t.Iterable[Object], pods: t.Iterable[Object]
+) -> tuple[list[_Hosted], list[Named]]:
+    """Host ports of pods that may be its: those behind the ``services``, and others at ports for
+    the web that are behind none of the ``apps``; and whose are left out. A controller that is
+    reached by host ports needs no Service but that of a webhook, or none.
     """
     them, those = [*services], [*apps]
-    rows: dict[int, Named] = {}
+    ports = {full_name(pod): _hosted(pod) for pod in pods if not has_ended(pod)}
     hosting = [
         pod
         for pod in pods
-        if not has_ended(pod)
-        and (hosted := _hosted(pod))
+        if (told := ports.get(full_name(pod)))
         and not any(selects(one, pod) for one in those)
-        and (any(selects(one, pod) for one in them) or {*hosted} & {*PORTS.values()})
+        and (any(selects(one, pod) for one in them) or {*told} & {*PORTS.values()})
     ]
-    for pod in hosting:
-        for number in _hosted(pod):
-            rows.setdefault(number, ("Pod", full_name(pod)))
-    first = sorted(rows, key=lambda number: number not in PORTS.values())
-    asked, left = few(((rows[number], number) for number in first), _PORTS_OF_PODS)
-    pairs = ((pod, number) for number in asked for pod in hosting if number in _hosted(pod))
-    return _at_their_nodes(pairs, nodes), left
+    first = {
+        number: ("Pod", full_name(pod)) for pod in reversed(hosting) for number in _hosted(pod)
+    }
+    web_first = sorted(first, key=lambda number: number not in PORTS.values())
+    asked, left = few(((first[number], number) for number in web_first), _PORTS_OF_PODS)
+    return [
+        (("Pod", full_name(pod)), pod, number)
+        for number in asked
+        for pod in hosting
+        if number in _hosted(pod)
+    ], left
 
 
 def _hosted(pod: Object) -> list[int]:
@@ -383,20 +389,26 @@ def _at_its_node(pod: Object, number: int) -> int | None:
 
 
 def _at_their_nodes(
-    pairs: t.Iterable[tuple[Object, int | None]], nodes: t.Sequence[Object]
-) -> list[str]:
-    """Places of a few nodes for each port at which pods answer there."""
-    users: dict[int, list[Object]] = {}
-    for pod, number in pairs:
-        if number:
-            users.setdefault(number, []).append(pod)
+    hosted: t.Iterable[_Hosted], nodes: t.Iterable[Object], own: t.Collection[str]
+) -> tuple[list[str], list[Named]]:
+    """Host ports at addresses of the nodes that the pods run on, and whose are left out. ``own``:
+    those that the status has, which are asked anyhow, and so come last.
+    """
+    users: dict[int, dict[str, Named]] = {}
+    for named, pod, number in hosted:
+        for name in used_nodes([pod]) if number else ():
+            users.setdefault(number or 0, {}).setdefault(name, named)
+    in_order = sorted(nodes, key=lambda node: bool({*own} & spelled(every_address(node))))
     found: list[str] = []
+    left: list[Named] = []
     for number, its in users.items():
-        names = used_nodes(its)
-        there = [node for node in nodes if name_of(node) in names]
-        for kind in _KINDS:
-            found += at_nodes([*map(kind, there)], [number], ())
-    return found
+        there = [node for node in in_order if name_of(node) in its]
+        asked, more = there[:_NODES_OF_PODS], there[_NODES_OF_PODS:]
+        found += [
+            f"{bracketed(one)}:{number}" for kind in _KINDS for node in asked for one in kind(node)
+        ]
+        left += [its[name_of(one)] for one in more if not {*own} & spelled(every_address(one))]
+    return found, left
 
 
 def _is_made_here(service: Object) -> bool:
@@ -436,54 +448,25 @@ def _with_web_first(service: Object) -> Object:
     return {**service, "spec": {**service["spec"], "ports": _web_first(service)}}
 
 
-#: How the names begin that Tencent's cloud has for machines
-_TENCENTS = ("qcloud:", "tencentcloud:")
-
-
-def is_tkes(front: Object, nodes: t.Iterable[Object]) -> bool:
-    """Whether a load balancer of TKE's is in front. What another class has of its annotations was
-    left there, as by a copy, and so it is without a class where there are nodes and none is
-    Tencent's.
-    """
-    named = class_of(front)
-    if named:
-        return named == TKE_CLASS
-    providers = [str(one.get("spec", {}).get("providerID") or "") for one in nodes]
-    elsewhere = providers and not any(one.startswith(_TENCENTS) for one in providers)
-    return not elsewhere and any(map(annotations_of(front).get, MADE.values()))
-
-
-#: Classes of Ingresses whose load balancers are a cloud's, and run outside of the cluster: AWS' and
-#: Alibaba's, Google's, Azure's, Huawei's
-_CLOUDS = (
-    "alb",
-    "gce",
-    "gce-internal",
-    "azure-application-gateway",
-    "azure/application-gateway",
-    "cce",
-)
-#: How annotations begin that these have or write, where no class is named
-_CLOUDS_MARKS = (
-    "alb.ingress.kubernetes.io/",
-    "appgw.ingress.kubernetes.io/",
-    "ingress.kubernetes.io/backends",
-    "kubernetes.io/elb.",
-)
-
-
 def may_have_controller(front: Object, nodes: t.Iterable[Object]) -> bool:
     """Whether pods of the cluster may answer for what is in front."""
-    return front.get("kind") == INGRESS and not _is_clouds(front, nodes)
+    return front.get("kind") == INGRESS and not is_clouds(front, nodes)
 
 
-def _is_clouds(ingress: Object, nodes: t.Iterable[Object]) -> bool:
-    """Whether the load balancer of an Ingress is a cloud's."""
-    named = class_of(ingress)
-    if named:
-        return named in (*_CLOUDS, TKE_CLASS)
-    marked = any(key.startswith(_CLOUDS_MARKS) for key in annotations_of(ingress))
-    return marked or is_tkes(ingress, nodes)
+def at_its_address(
+    front: Object,
+    services: t.Iterable[Object],
+    led_to: t.Iterable[Object],
+    nodes: t.Iterable[Object],
+) -> list[Object]:
+    """Services at the address of an Ingress, but for those of the pods behind it: it answers at
+    their ports as well, as of a controller's, or of a load balancer that a cloud lets both have.
+    TKE's have each its own.
+    """
+    if front.get("kind") != INGRESS or is_tkes(front, nodes):
+        return []
+    own, own_apps = spelled(addresses(front)), {*map(full_name, led_to)}
+    return [one for one in services if full_name(one) not in own_apps and is_at(one, own)]
 
 
 def _backends(ingress: Object) -> t.Iterator[str]:

@@ -148,7 +148,18 @@ _HARMLESS = (
     # https://doc.traefik.io/traefik/reference/routing-configuration/kubernetes/ingress/
     *(
         f"traefik.ingress.kubernetes.io/{name}"
-        for name in ("router.entrypoints", "router.priority", "router.tls*", "service.*")
+        for name in (
+            "router.entrypoints",
+            "router.priority",
+            "router.tls*",
+            # Not its middlewares, of which one for errors leads elsewhere.
+            "service.nativelb",
+            "service.nodeportlb",
+            "service.passhostheader",
+            "service.serversscheme",
+            "service.serverstransport",
+            "service.sticky*",
+        )
     ),
     # https://developer.konghq.com/kubernetes-ingress-controller/reference/annotations/
     *(

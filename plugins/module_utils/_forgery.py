@@ -544,6 +544,8 @@ def forgeries(
     # Who keeps some names from being dropped can compare them as they are written (Traefik).
     listed = [one for text in texts for one in (text, text.lower())]
     hops = [("Connection", (("Connection", text),)) for text in listed]
+    # Which that was called once, and some go by both (tinyproxy).
+    hops += [("Proxy-Connection", (("Proxy-Connection", text),)) for text in texts[:1]]
     all_values = (*values, *unlikely)
     near_values = (*values, *near, *_mapped(values[0]))
     everything, everything_6 = (_lines(names, value) for value in (values[0], ipv6))
@@ -637,7 +639,7 @@ def telling(found: Mapping[str, str]) -> dict[str, str]:
     return {
         name: one
         for name, one in found.items()
-        if name.replace("_", "-") not in (*HEARSAY, "Connection")
+        if name.replace("_", "-") not in (*HEARSAY, "Connection", "Proxy-Connection")
         and not ("_" in name and one in ("dropped", "untested"))
     }
 

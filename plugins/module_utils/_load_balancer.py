@@ -577,6 +577,23 @@ _LISTENED = (
 _MAPPED = "alb.ingress.kubernetes.io/frontend-nlb-listener-port-mapping"
 
 
+#: By which the listener of a Service of TKE's speaks HTTP, for the hosts in it alone
+_PROTOCOLS = "service.cloud.tencent.com/specify-protocol"
+
+
+def told_hosts(service: Object) -> list[str]:
+    """The hosts that the load balancer of a Service of TKE's knows, none where it knows any. What
+    can't be read is passed over.
+    """
+    try:
+        found = json.loads(annotations_of(service).get(_PROTOCOLS) or "{}")
+    except ValueError:
+        return []
+    every = found.values() if isinstance(found, dict) else ()
+    told = [one.get("hosts") for one in every if isinstance(one, dict)]
+    return [host for hosts in told if isinstance(hosts, dict) for host in hosts]
+
+
 def told_ports(ingress: Object) -> list[tuple[str, int]]:
     """Scheme and port of each listener that any known annotation names, the scheme empty where it
     tells none. What can't be read is passed over: others have protocols that TKE hasn't.

@@ -650,6 +650,7 @@ def _around(given: Params) -> Around:
         hosts=hosts,
         paths=paths,
         listeners=listeners,
+        lists_itself=bool(given.get("lists_itself")),
         unread=_unread(given),
         ingresses=_commands(given.get("ingresses")),
         routes=_commands(given.get("routes")),

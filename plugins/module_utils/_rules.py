@@ -39,8 +39,11 @@ _OTHER_MARK = "konghq.com/regex-prefix"
 #: Annotations, whatever stands before the slash, with which each path is a pattern
 _PATTERNED = ("path-regex", "rewrite-target", "use-regex")
 #: How annotations begin, whatever stands before the slash, that make rules depend on more than host
-#: and path: nginx's and Alibaba's, Kong's, Higress'
-_CONDITIONAL = ("canary", "headers.", "methods", "match-", "exact-match-", "prefix-match-")
+#: and path: nginx's and Alibaba's, Kong's, Higress', those of HAProxy's two, Huawei's
+_CONDITIONAL = (
+    *("canary", "headers.", "methods", "match-", "exact-match-", "prefix-match-"),
+    *("http-header-match", "route-acl", "elb.conditions."),
+)
 #: Types of paths that are none, of Ingresses and of HTTPRoutes
 _WHOLE = ("Exact", "Prefix", "PathPrefix")
 #: What can be asked for as it stands, and that nobody takes for a pattern

@@ -26,6 +26,7 @@ from ansible_collections.kestrel.real_ip.plugins.module_utils._addresses import 
 from ansible_collections.kestrel.real_ip.plugins.module_utils._around import around
 from ansible_collections.kestrel.real_ip.plugins.module_utils._controller import (
     NO_CONTROLLER,
+    at_its_address,
     controller_of,
     may_have_controller,
 )
@@ -368,7 +369,8 @@ def read_way(cluster: Cluster, namespace: str, options: t.Mapping[str, t.Any]) -
     receiving = [pod for pod in pods if pod["metadata"]["name"] in ready]
     every = entrances(front or {}, led_to, others, routes, gateways)
     bypass = around(
-        *(asked_first, receiving, service, front, reached, controller, found.listening),
+        *(asked_first, receiving, service, front, reached, controller),
+        at_its_address(front or {}, services, led_to, nodes),
         at_front(front or {}, every)[0],
     )
     past = Asked(bypass["hosts"], bypass["paths"])

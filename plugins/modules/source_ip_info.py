@@ -257,6 +257,12 @@ options:
             well, since what stands in front need not use the URL's port.
         type: list
         elements: str
+      lists_itself:
+        description:
+          - Whether the load balancer writes its own address at the end of C(X-Forwarded-For), as
+            Google's does. Of others that is the address of a proxy in front of it.
+        type: bool
+        default: false
       ingresses:
         description:
           - Other Ingresses that lead to the same pods by addresses, hosts or paths of their own,
@@ -923,6 +929,7 @@ BYPASS: dict[str, dict[str, Any]] = {
     "hosts": TEXTS,
     "paths": TEXTS,
     "listeners": TEXTS,
+    "lists_itself": {"type": "bool", "default": False},
     "ingresses": {"type": "dict"},
     "routes": {"type": "dict"},
     "unaddressed": {"type": "dict"},

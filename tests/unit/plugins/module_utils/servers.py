@@ -563,7 +563,8 @@ def proxied(mode: str, client: str) -> Behaviour:
         if mode != "real ip":
             lines += [line for line in forged if line[0] == "Forwarded"]
         if mode in _HOP_BY_HOP:
-            given_options = _values(given, "Connection")
+            its_name = "Proxy-Connection" if mode == "of tinyproxy" else "Connection"
+            given_options = _values(given, its_name)
             options = ",".join(given_options[:1] if mode == "first option" else given_options)
             named = {option.strip() for option in options.split(",")}
             # Traefik's before 3.6.9 kept these, but looked for them as they are written.
@@ -578,5 +579,5 @@ def proxied(mode: str, client: str) -> Behaviour:
     return behave
 
 
-_HOP_BY_HOP = ("hop by hop", "first option", "lower option", "of Envoy")
+_HOP_BY_HOP = ("hop by hop", "first option", "lower option", "of tinyproxy", "of Envoy")
 _FORWARDING = re.compile(r"x[-_](forwarded[-_]for|real[-_]ip)$|forwarded$", re.IGNORECASE)

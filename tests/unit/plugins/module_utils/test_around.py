@@ -460,3 +460,45 @@ def test_the_port_of_the_default_backend_is_asked_at_nodes_and_pods() -> None:
     found = around([_node(InternalIP=["10.0.0.1"])], [_pod("10.1.0.1")], service, front)
     assert found["internal_node_ports"] == ["10.0.0.1:30081", "10.0.0.1:30080"]
     assert (found["pods"], found["paths"]) == (["10.1.0.1:81"], ["/"])
+
+
+@pytest.mark.parametrize(
+    ("told", "hosts"),
+    [
+        (
+            '{"80":{"protocol":["HTTP"],"hosts":{"b.example":{},"a.example":{"tls":"x"}}}}',
+            ["b", "a"],
+        ),
+        (
+            '{"443":{"protocol":["HTTPS"],"hosts":{"a.example":{}}},"80":{"protocol":["TCP"]}}',
+            ["a"],
+        ),
+        ('{"80":{"protocol":["HTTP"],"tls":"x"}}', []),
+        ("{", []),
+        ("[]", []),
+        ('{"80":[],"81":{"hosts":["a"]}}', []),
+    ],
+)
+def test_the_load_balancer_of_a_service_of_tkes_may_know_some_hosts_alone(
+    told: str, hosts: list[str]
+) -> None:
+    annotations = {"service.cloud.tencent.com/specify-protocol": told}
+    front = {"metadata": {"name": "own", "annotations": annotations}, "spec": {"ports": []}}
+    assert around([], [], front, front)["hosts"] == [f"{one}.example" for one in hosts]
+
+
+@pytest.mark.parametrize(
+    ("front", "last"),
+    [
+        (ingress_at("own", spec={"ingressClassName": "gce"}), True),
+        (ingress_at("own", annotations={"kubernetes.io/ingress.class": "gce-internal"}), True),
+        (ingress_at("own", annotations={"ingress.kubernetes.io/backends": "{}"}), True),
+        (ingress_at("own", spec={"ingressClassName": "nginx"}), False),
+        (ingress_at("own"), False),
+        ({}, False),
+    ],
+)
+def test_which_load_balancers_write_their_own_address_last(
+    front: dict[str, Any], last: bool
+) -> None:
+    assert around([], [], None, {**front, "kind": "Ingress"})["lists_itself"] == last

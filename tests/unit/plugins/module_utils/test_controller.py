@@ -11,6 +11,7 @@ from ansible_collections.kestrel.real_ip.plugins.module_utils._addresses import 
 from ansible_collections.kestrel.real_ip.plugins.module_utils._around import around
 from ansible_collections.kestrel.real_ip.plugins.module_utils._controller import (
     NO_CONTROLLER,
+    at_its_address,
     controller_of,
 )
 from ansible_collections.kestrel.real_ip.tests.unit.plugins.module_utils.ingresses import (
@@ -128,6 +129,12 @@ def test_a_service_in_front_has_no_controller() -> None:
             _exposed("entry", {"port": 8080}, at="198.51.100.1"),
             [],
         ),
+        # Of Huawei's an Ingress and a Service may share one.
+        (
+            ingress_at("own", spec={"ingressClassName": "cce"}),
+            _exposed("entry", {"port": 8080}, at="198.51.100.1"),
+            ["http:8080", "https:8080"],
+        ),
         # Few in all
         (
             ingress_at("own"),
@@ -141,11 +148,14 @@ def test_a_controllers_service_listens_for_the_ingress(
 ) -> None:
     own = [{"metadata": {"name": "app", "namespace": "echo"}}]
     front = {**front, "kind": "Ingress"}
-    shared = controller_of(front, [service], [], [], own, []).listening
-    assert around([], [], None, front, at_its_address=shared)["listeners"] == listeners
+    shared = at_its_address(front, [service], own, [])
+    # Nothing need tell that it listens at the usual ports.
+    usual = [] if front["spec"].get("ingressClassName") else ["http:80", "https:443"]
+    found = around([], [], None, front, beside_it=shared)["listeners"]
+    assert found == [*listeners, *(one for one in usual if one not in listeners)]
     annotations = {"kubernetes.io/elb.port": "80"}
     told = {**front, "metadata": {**front["metadata"], "annotations": annotations}}
-    both = around([], [], None, told, at_its_address=shared)["listeners"]
+    both = around([], [], None, told, beside_it=shared)["listeners"]
     assert both[0] == "http:80", "its own come first"
     assert len({*both}) == len(both)
 
@@ -227,6 +237,39 @@ def test_the_controllers_own_pods_are_asked() -> None:
     assert _asked(nodes, ingress_at("own"), entry, twin, pods=[pod]) == found
     pod["status"]["phase"] = "Failed"
     assert _asked(nodes, ingress_at("own"), entry, pods=[pod]) == []
+
+
+def test_host_ports_are_asked_at_many_nodes_or_told() -> None:
+    """Each node can let in others. Those of the status are asked at these anyhow."""
+    entry = _exposed("entry", {"port": 80})
+    entry["spec"] |= {"selector": {"app": "entry"}, "externalIPs": ["198.51.100.1"]}
+    pods = [_on(f"n{n}", "entry") for n in range(20)]
+    for pod in pods:
+        pod["spec"]["containers"] = [{"ports": [{"containerPort": 80, "hostPort": 80}]}]
+    nodes = [_called(f"n{n}", _node(ExternalIP=[f"203.0.113.{n}"])) for n in range(20)]
+    front = {**ingress_at("own"), "kind": "Ingress"}
+    for count, omitted in ((12, []), (13, [("Service", "in/entry")])):
+        found = controller_of(front, [entry], nodes[:count], pods, [], [])
+        asked = [f"203.0.113.{n}:80" for n in range(12)]
+        assert ([*found.places], [*found.omitted]) == (asked, omitted)
+    front["status"]["loadBalancer"]["ingress"] += [{"ip": f"203.0.113.{n}"} for n in range(8)]
+    found = controller_of(front, [entry], nodes, pods, [], [])
+    assert found.omitted == []
+    assert {*found.places} >= {f"203.0.113.{n}:80" for n in range(8, 20)}
+
+
+def test_a_service_that_is_not_for_the_web_can_lead_to_the_same_pods() -> None:
+    entry, edge = _exposed("entry", {"port": 80}, at="198.51.100.1"), _exposed("edge", {"port": 8})
+    broker = _exposed("broker", {"port": 9})
+    for one in (entry, edge, broker):
+        one["spec"] |= {"selector": {"app": "entry"}, "externalIPs": ["198.51.100.1"]}
+    broker["spec"]["selector"] = {"app": "broker"}
+    pods = [_on("n1", "entry"), _on("n1", "broker")]
+    for number, pod in enumerate(pods):
+        pod["status"]["podIPs"] = [{"ip": f"10.1.0.{number}"}]
+    front = {**ingress_at("own"), "kind": "Ingress"}
+    found = controller_of(front, [entry, edge, broker], [], pods, [], [])
+    assert found.places == ["10.1.0.0:80", "10.1.0.0:8"]
 
 
 def test_each_port_of_the_controllers_pods_is_asked_or_told() -> None:
@@ -398,6 +441,12 @@ def test_load_balancers_of_ingresses_to_the_controller_are_asked() -> None:
         found = controller_of(front, [entry], nodes, [], [], [before, front])
         assert ("10.0.0.1:30080" in found.places) == asked
         assert bool(found.aside) == asked
+    # It needs neither an address nor node ports then.
+    before["spec"]["ingressClassName"] = "alb"
+    inner = _exposed("entry", {"port": 80})
+    told = {**front, "status": {"loadBalancer": {"ingress": [{"ip": "192.0.2.9"}]}}}
+    found = controller_of(told, [inner], nodes, [], [], [before, told])
+    assert found.aside == ["198.51.100.77:80", "198.51.100.77:443"]
     # Without a class, that of a cloud's is another one.
     front["spec"] = {}
     before["spec"]["ingressClassName"] = "alb"
@@ -589,4 +638,4 @@ def test_a_controllers_other_services_are_asked(
     asked = [one for one in bypass["controller"] if one.startswith("10.0.0.1:")]
     assert (bypass["controller_service"], len(asked)) == (found, ports)
     # Who asks for a socket's peer asks none of these.
-    assert around(nodes, [], None, front, at_its_address=[entry])["controller_service"] == []
+    assert around(nodes, [], None, front, beside_it=[entry])["controller_service"] == []

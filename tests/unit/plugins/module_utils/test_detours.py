@@ -40,6 +40,7 @@ def _ingress(*backends: dict[str, Any], **annotations: str) -> dict[str, Any]:
         "haproxy.org/backend-config-snippet",
         "haproxy-ingress.github.io/default-backend-redirect",
         "traefik.ingress.kubernetes.io/router.middlewares",
+        "traefik.ingress.kubernetes.io/service.middlewares",
         "higress.io/destination",
         "zalando.org/skipper-filter",
         "alb.ingress.kubernetes.io/transforms.own",

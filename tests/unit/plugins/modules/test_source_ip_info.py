@@ -493,6 +493,7 @@ def test_forged_headers_without_an_address_test_nothing() -> None:
         ("not unknown", "V102", "X-Forwarded-For: unknown made"),
         ("first option", "V102", "Connection: close, X-Forwarded-For, "),
         ("lower option", "V102", "Connection: close, x-forwarded-for, "),
+        ("of tinyproxy", "V102", "Proxy-Connection: close, X-Forwarded-For, "),
     ],
 )
 def test_proxies_that_believe_some_forged_requests_only(mode: str, code: str, line: str) -> None:
@@ -1553,13 +1554,16 @@ def test_a_further_port_that_says_nothing_takes_little_time_and_warns_of_nothing
     assert (result["code"], result["warnings_found"]) == ("V001", []), result["reason"]
 
 
-def test_a_load_balancer_that_adds_its_own_address_is_no_second_proxy() -> None:
-    """As Google's writes it at the end of the list."""
+@pytest.mark.parametrize("lists_itself", [True, False])
+def test_a_load_balancer_that_adds_its_own_address_is_no_second_proxy(lists_itself: bool) -> None:
+    """As Google's writes it at the end of the list. Of others it is one that has that address."""
     with Server(proxied("append", f"{CLIENT}, 127.0.0.1")) as front:
-        bypass = {"load_balancer": ["127.0.0.1"], "listeners": [f"http:{front.port}"]}
+        told = {"load_balancer": ["127.0.0.1"], "listeners": [f"http:{front.port}"]}
+        bypass = {**told, "lists_itself": lists_itself}
         result = probe(url=front.url, **{**PAST, "bypass": bypass})
     assert result["code"] == "V001", result["reason"]
-    assert not any("stands in front of the one" in text for text in result["warnings_found"])
+    told = any("stands in front of the one" in text for text in result["warnings_found"])
+    assert told == (not lists_itself)
 
 
 def test_usual_ports_that_are_closed_tell_nothing_of_a_second_proxy_at_another_port() -> None:

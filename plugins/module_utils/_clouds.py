@@ -1,0 +1,74 @@
+# Copyright (c) 2026, the kestrel.real_ip contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+# PRIVATE to the collection: it can change at any time.
+
+"""Whose load balancer is in front, a cloud's or that of pods of the cluster: pure functions."""
+
+from __future__ import annotations
+
+import typing as t
+
+from ansible_collections.kestrel.real_ip.plugins.module_utils._load_balancer import MADE
+from ansible_collections.kestrel.real_ip.plugins.module_utils._scenarios import INGRESS, TKE_CLASS
+from ansible_collections.kestrel.real_ip.plugins.module_utils._shapes import (
+    annotations_of,
+    class_of,
+)
+
+Object = t.Mapping[str, t.Any]
+
+#: How the names begin that Tencent's cloud has for machines
+_TENCENTS = ("qcloud:", "tencentcloud:")
+
+
+def is_tkes(front: Object, nodes: t.Iterable[Object]) -> bool:
+    """Whether a load balancer of TKE's is in front. What another class has of its annotations was
+    left there, as by a copy, and so it is without a class where there are nodes and none is
+    Tencent's.
+    """
+    named = class_of(front)
+    if named:
+        return named == TKE_CLASS
+    providers = [str(one.get("spec", {}).get("providerID") or "") for one in nodes]
+    elsewhere = providers and not any(one.startswith(_TENCENTS) for one in providers)
+    return not elsewhere and any(map(annotations_of(front).get, MADE.values()))
+
+
+_GOOGLES = ("gce", "gce-internal")
+_GOOGLES_MARK = "ingress.kubernetes.io/backends"
+#: Classes of Ingresses whose load balancers are a cloud's, and run outside of the cluster: AWS' and
+#: Alibaba's, Google's, Azure's, Huawei's
+_CLOUDS = (
+    "alb",
+    *_GOOGLES,
+    "azure-application-gateway",
+    "azure/application-gateway",
+    "cce",
+)
+#: How annotations begin that these have or write, where no class is named
+_CLOUDS_MARKS = (
+    "alb.ingress.kubernetes.io/",
+    "appgw.ingress.kubernetes.io/",
+    _GOOGLES_MARK,
+    "kubernetes.io/elb.",
+)
+
+
+def is_clouds(ingress: Object, nodes: t.Iterable[Object]) -> bool:
+    """Whether the load balancer of an Ingress is a cloud's."""
+    named = class_of(ingress)
+    if named:
+        return named in (*_CLOUDS, TKE_CLASS)
+    marked = any(key.startswith(_CLOUDS_MARKS) for key in annotations_of(ingress))
+    return marked or is_tkes(ingress, nodes)
+
+
+def is_googles(ingress: Object) -> bool:
+    """Whether the load balancer of an Ingress is Google's, which writes its own address at the end
+    of X-Forwarded-For (https://cloud.google.com/load-balancing/docs/https#x-forwarded-for_header).
+    """
+    named = class_of(ingress)
+    marked = any(key.startswith(_GOOGLES_MARK) for key in annotations_of(ingress))
+    return ingress.get("kind") == INGRESS and (named in _GOOGLES if named else marked)
