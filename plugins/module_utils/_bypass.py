@@ -61,6 +61,7 @@ from ansible_collections.kestrel.real_ip.plugins.module_utils._verdict import (
     Sample,
     deceived,
     is_answer,
+    is_http,
     is_limited,
     is_strangers,
     is_tested,
@@ -594,6 +595,16 @@ def _tells_nothing(tried: tuple[Forgery, Sample]) -> bool:
     return sample.code == "V420" or (plain and not is_answer(sample))
 
 
+def _speaks_behind_a_preface(station: Station) -> bool:
+    """Whether HTTP is answered there to what begins with the PROXY protocol alone: who takes that
+    from anybody may answer another one as he wants, by what it says.
+    """
+    honest, forged = station.result
+    return any(one.preface and is_http(sample) for one, sample in forged) and not any(
+        map(is_http, honest)
+    )
+
+
 def _is_left(way: Way, stations: Sequence[Station]) -> bool:
     """Whether something that was to be forged there wasn't, or was refused: an honest answer shows
     no deception, and silence doesn't either. Likewise where too many requests had been made for an
@@ -617,6 +628,7 @@ def _is_left(way: Way, stations: Sequence[Station]) -> bool:
         is_untold(station)
         if _answers(station, question)
         else to_knock_with(way.target, *station.result)
+        or _speaks_behind_a_preface(station)
         or any(is_limited(sample, TOO_MANY) for sample in station.result[0])
         for station in stations
     )

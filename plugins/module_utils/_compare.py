@@ -200,6 +200,9 @@ def _became(before: Data | None, after: Data | None) -> str:
         return "worse"
     if was == now:
         return "same" if now == PRESERVED else "bad"
+    # What is forgeable is so for all that honest requests show, and then nothing is known of these.
+    if was == "forgeable" and now == "unproven" and not before.get("doubt"):
+        return "worse"
     if now == PRESERVED:
         return "mended"
     return "worse" if badness(after)[0] < badness(before)[0] else "other"

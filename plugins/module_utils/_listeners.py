@@ -13,9 +13,9 @@ from urllib.parse import urlsplit
 
 from ansible_collections.kestrel.real_ip.plugins.module_utils._addresses import (
     full_name,
-    of_nodes,
     spelled,
 )
+from ansible_collections.kestrel.real_ip.plugins.module_utils._clouds import is_tkes
 from ansible_collections.kestrel.real_ip.plugins.module_utils._load_balancer import (
     listen_ports,
     told_ports,
@@ -38,11 +38,12 @@ def url_takers(
     own: Object | None,
     services: t.Iterable[Object],
     url: str,
-    nodes: t.Iterable[Object] | None = (),
+    nodes: t.Iterable[Object] = (),
 ) -> list[str]:
     """Other Services, with their namespaces, that listen at an address of this one, at the port of
     ``url``, where it doesn't listen itself: several load balancers can share an address, and one
-    can have that of a node, where all node ports are open. ``nodes``: None where they aren't known.
+    can have that of a node, where all node ports are open, also one that no node's status has, as
+    where it moves between them. ``nodes``: all that are known, by which TKE's are.
 
     With a Service in front also where that listens itself: somebody's external address can be that
     of its load balancer. Of an Ingress, who listens where it does is its controller, where there is
@@ -53,7 +54,8 @@ def url_takers(
     if port is None:
         return []
     itself, here = full_name(own or {}), spelled(addresses(front))
-    at_a_node = nodes is None or bool(here & spelled(of_nodes(nodes)[0]))
+    # TKE's load balancers have no node ports.
+    at_a_node = not is_tkes(front, nodes)
     found, controllers = [], []
     for one in services:
         spec = one.get("spec", {})

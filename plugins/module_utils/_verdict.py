@@ -814,6 +814,11 @@ def is_answer(sample: Sample) -> bool:
     return sample.code != "V407" and CODES[sample.code].verdict not in ("no_answer", UNTESTED)
 
 
+def is_http(sample: Sample) -> bool:
+    """Whether an answer of HTTP came, which need not be an echo app's."""
+    return is_answer(sample) or "V514" <= sample.code <= "V524"
+
+
 def _matches(sample: Sample) -> bool:
     """Whether the expected address was seen, though it may be one of the cluster as well."""
     return CODES[sample.code].verdict == "preserved" or sample.code == "V413"

@@ -318,8 +318,6 @@ def read_way(cluster: Cluster, namespace: str, options: t.Mapping[str, t.Any]) -
     every_service, every_pod = reader.whole(pods)
     known = collect(nodes, every_service, every_pod, [front] if front else [], pods)
     reader.check(nodes, [*(every_pod or []), *pods])
-    # Where some aren't known, a node port may be at any address.
-    nodes_known = None if _NODES in reader.grants else nodes
     here, routes_here = (one._replace(namespace=namespace) for one in (_SERVICES, _ROUTES))
     services = reader.services(here) if every_service is None else every_service
     # On layer 4 as well: pods that take the PROXY protocol take it from whoever gets past it.
@@ -392,7 +390,7 @@ def read_way(cluster: Cluster, namespace: str, options: t.Mapping[str, t.Any]) -
             else []
         ),
         "url_takers": _union(
-            url_takers(front or {}, service, services, one, nodes_known) for one in asked.urls
+            url_takers(front or {}, service, services, one, nodes) for one in asked.urls
         ),
         "detours": detours(ingress, service),
         "rivals": _union(rivals(ingress, others, *one) for one in forms if ingress),

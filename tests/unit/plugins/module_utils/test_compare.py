@@ -52,6 +52,8 @@ VERDICTS = [
     ("not_run", "not_run", "bad"),
     ("unproven", "lost", "worse"),
     ("lost", "no_answer", "worse"),
+    # Honest requests showed the address, and prove nothing now.
+    ("forgeable", "unproven", "worse"),
     ("not_run", "lost", "worse"),
     # Less bad mends nothing, nor does not to look.
     ("lost", "unproven", "other"),

@@ -853,6 +853,27 @@ def test_who_takes_the_proxy_protocol_redirects_who_asked_at_another_port(port: 
     assert result["code"] == "V103", result["reason"]
 
 
+@pytest.mark.parametrize(("status", "warned"), [("403 Forbidden", True), ("", False)])
+def test_who_speaks_to_the_proxy_protocol_alone_and_refuses_is_told(
+    status: str, warned: bool
+) -> None:
+    """Another client may write there what opens it."""
+
+    def behave(connection: Connection) -> None:
+        preface = connection.read_after()[0][1].startswith("PROXY ")
+        if not (preface and status):
+            raise ConnectionAbortedError
+        connection.send(response(b"", status))
+
+    with (
+        Server(proxied("append", f"{CLIENT}, {CDN}")) as front,
+        Server(behave, address=(OWN, front.port)),
+    ):
+        result = probe(url=front.url, **{**PAST, "timeout": 2})
+    assert result["code"] == "V001", result["reason"]
+    assert any("not tested" in text for text in result["warnings_found"]) == warned
+
+
 @pytest.mark.parametrize("size", [1024, 2048, 4096])
 def test_a_list_is_cut_where_a_buffer_ends(size: int) -> None:
     def behave(connection: Connection) -> None:
