@@ -176,11 +176,12 @@ bypass:
     - Of what stands in front the addresses, three hosts of its rules and three paths of those that
       lead to O(service), three more of each of what else leads to the same pods there, and sixteen
       places where it is told to listen.
-    - Of the other Services of O(namespace) that select pods of O(service) three places and three
-      node ports, where they may be listed. Of the controller of O(ingress) twelve node ports, on
-      three nodes with public addresses and on three without, five ports at other addresses of three
-      nodes that its status names, host ports of its pods on as many, two pods, and five places of
-      its Services; C(omitted) has those of which there is more.
+    - Of the other Services of O(namespace) that select pods of O(service) three places, and of all
+      three further node ports, where they may be listed. Of the controller of O(ingress) twelve
+      node ports, on three nodes with public addresses and on three without and at three addresses
+      of its Services, five ports at other addresses of three nodes that its status names, eight
+      ports of its pods, as host ports on twelve nodes and at two pods, and five places of its
+      Services; C(omitted) has those of which there is more.
     - Three other Ingresses that lead to these pods at an address of their own, or by a host or path
       that doesn't stand here, are in C(ingresses), three HTTPRoutes in C(routes), and three of both
       at the same address in C(alongside). C(beyond) has what is in front, if that has more rules,
