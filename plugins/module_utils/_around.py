@@ -125,6 +125,7 @@ def around(
             [] if is_tkes(front or {}, nodes) else [*dict.fromkeys([*ports, *more_ports])][:OTHERS]
         ),
         "controller": [*controller.places],
+        "controller_ports": [*controller.ports],
         "controller_service": [*controller.aside],
         "pods": at_pods(
             (pod, [number for port in sent for number in targets_of(pod, port)]) for pod in pods

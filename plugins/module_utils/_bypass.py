@@ -73,7 +73,8 @@ Result = dict[str, Any]
 class Around(NamedTuple):
     """What to try. ``node_ports``: host and port; ``internal``: likewise, from the nodes' network;
     ``of_targets``: node ports to ask at the targets' own addresses; ``controller``: host and port,
-    where that of the Ingress may answer by itself; ``pods``: host and port, from anywhere but the
+    where that of the Ingress may answer by itself; ``of_controller``: ports to ask for it at the
+    load balancer's addresses; ``pods``: host and port, from anywhere but the
     cluster, where each pod gets to each.
 
     ``controller_service``, ``service``: host and port, where a Service of it, or of the pods, has a
@@ -95,6 +96,7 @@ class Around(NamedTuple):
     node_ports: Sequence[tuple[str, int]] = ()
     internal: Sequence[tuple[str, int]] = ()
     of_targets: Sequence[int] = ()
+    of_controller: Sequence[int] = ()
     controller: Sequence[tuple[str, int]] = ()
     controller_service: Sequence[tuple[str, int]] = ()
     pods: Sequence[tuple[str, int]] = ()
@@ -250,7 +252,7 @@ def ways(
     """
     is_near = _is_near(visits, at)
     services = [] if at.inside else _to_services(visits, around)
-    controller = [] if at.inside else _to_controller(visits, around, is_near)
+    controller = [] if at.inside else _to_controller(visits, around, [*known], is_near)
     balancer = _to_balancer(visits, around, known)
     # What is asked elsewhere comes last, since there may be no time for all.
     proxies = [*balancer, *controller]
@@ -301,11 +303,14 @@ def _to_services(visits: Sequence[Visit], around: Around) -> list[Way]:
     ]
 
 
-def _to_controller(visits: Sequence[Visit], around: Around, is_near: bool) -> list[Way]:
+def _to_controller(
+    visits: Sequence[Visit], around: Around, known: Sequence[Address], is_near: bool
+) -> list[Way]:
     """The controller of the Ingress at node ports and by its other Services, behind what stands in
     front of it, or where nobody writes what it is told by, as the PROXY protocol.
     """
     places = [*around.controller_service, *_met(around.controller, is_near)]
+    places += [(str(one), port) for one in known for port in around.of_controller]
     return [
         Way("controller", numbers, named)
         for numbers, one in _both(visits, places, around)

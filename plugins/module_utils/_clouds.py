@@ -23,6 +23,21 @@ Object = t.Mapping[str, t.Any]
 _TENCENTS = ("qcloud:", "tencentcloud:")
 
 
+#: Likewise those of clouds whose load balancers are none of the machines: AWS', Microsoft's,
+#: DigitalOcean's, Google's
+_BALANCED = (*_TENCENTS, "aws:", "azure:", "digitalocean:", "gce:")
+
+
+def _are_of(nodes: t.Iterable[Object], providers: tuple[str, ...]) -> bool:
+    told = (str(one.get("spec", {}).get("providerID") or "") for one in nodes)
+    return any(one.startswith(providers) for one in told)
+
+
+def balances(nodes: t.Iterable[Object]) -> bool:
+    """Whether the load balancers of Services are a cloud's, and never one of the nodes."""
+    return _are_of(nodes, _BALANCED)
+
+
 def is_tkes(front: Object, nodes: t.Iterable[Object]) -> bool:
     """Whether a load balancer of TKE's is in front. What another class has of its annotations was
     left there, as by a copy, and so it is without a class where there are nodes and none is
@@ -31,8 +46,8 @@ def is_tkes(front: Object, nodes: t.Iterable[Object]) -> bool:
     named = class_of(front)
     if named:
         return named == TKE_CLASS
-    providers = [str(one.get("spec", {}).get("providerID") or "") for one in nodes]
-    elsewhere = providers and not any(one.startswith(_TENCENTS) for one in providers)
+    every = [*nodes]
+    elsewhere = every and not _are_of(every, _TENCENTS)
     return not elsewhere and any(map(annotations_of(front).get, MADE.values()))
 
 

@@ -21,8 +21,11 @@ from ansible_collections.kestrel.real_ip.plugins.module_utils._addresses import 
     spelled,
     used_nodes,
 )
-from ansible_collections.kestrel.real_ip.plugins.module_utils._clouds import is_clouds, is_tkes
-from ansible_collections.kestrel.real_ip.plugins.module_utils._derive import parse_address
+from ansible_collections.kestrel.real_ip.plugins.module_utils._clouds import (
+    balances,
+    is_clouds,
+    is_tkes,
+)
 from ansible_collections.kestrel.real_ip.plugins.module_utils._exposed import (
     NODES,
     Named,
@@ -81,8 +84,8 @@ class Entry(t.NamedTuple):
     nodes: t.Sequence[Object]
 
 
-#: Whose it is, a pod, and the port of its node at which that answers, if any
-_Hosted = tuple[Named, Object, t.Optional[int]]
+#: Whose it is, a pod, and the port of its node at which that answers
+_Hosted = tuple[Named, Object, int]
 
 
 class Controller(t.NamedTuple):
@@ -91,8 +94,9 @@ class Controller(t.NamedTuple):
     ``listening``: Services at the address of the Ingress; ``entries``: node ports of these, of
     others that lead to the same pods, and of those that may be its; ``places``: addresses with
     ports of nodes and pods, where it may answer; ``aside``: likewise, or names, of its Services,
-    and of Ingresses that lead to these; ``omitted``: what has more than that; ``by_pods``: whether
-    only nodes with its pods answer, or host ports of pods may be its.
+    and of Ingresses that lead to these; ``omitted``: what has more than that; ``ports``: of nodes,
+    to ask at the Ingress' addresses; ``by_pods``: whether only nodes with its pods answer, or host
+    ports of others may be its.
     """
 
     listening: t.Sequence[Object] = ()
@@ -100,6 +104,7 @@ class Controller(t.NamedTuple):
     places: t.Sequence[str] = ()
     aside: t.Sequence[str] = ()
     omitted: t.Sequence[Named] = ()
+    ports: t.Sequence[int] = ()
     by_pods: bool = False
 
 
@@ -127,54 +132,25 @@ def controller_of(
     """
     if not may_have_controller(front, nodes):
         return NO_CONTROLLER
-    own, own_apps = spelled(addresses(front)), {*map(full_name, led_to)}
-    candidates = [one for one in services if full_name(one) not in own_apps]
-    listening = at_its_address(front, services, led_to, nodes)
-    beside_them = (beside(one, candidates, _behind(one, pods)) for one in listening)
-    known = {full_name(one): one for one in chain(listening, *beside_them)}
-    # Somebody else's external address can be the same. And a controller can be behind another one.
-    at_a_node = bool(own & spelled(of_nodes(nodes)[0]))
-    is_sure = any(map(web, listening)) and not at_a_node
-    # Whoever leads to one, where Ingresses aren't all known, isn't known either.
-    may_be_another = not is_sure and every_ingress
-    others = [
-        one
-        for one in (candidates if may_be_another else ())
-        if full_name(one) not in known and not _is_made_here(one)
-    ]
-    # What another class leads to can be the controller of this one.
-    own_class = class_of(front)
-    alike = [
-        one
-        for one in ingresses
-        if not is_clouds(one, nodes) and (not own_class or class_of(one) in ("", own_class))
-    ]
-    apps = {*chain.from_iterable(map(_backends, alike))}
-    likely = {full_name(one): one for one in others if _may_be_controllers(one, apps)}
+    own = spelled(addresses(front))
+    its = _services_of(front, services, nodes, pods, led_to, ingresses, every_ingress)
+    both = {**its.known, **its.likely}
     its_nodes = [node for node in nodes if own & spelled(every_address(node))]
 
-    entries, more_ports = _entries({**known, **likely}, nodes, pods, {*map(name_of, its_nodes)})
-    further, more_listeners = _at_further(front, listening, its_nodes, ports)
-    # Somebody else's with the same external address isn't for the web.
-    its_pods = [
-        pod for pod in pods if any(selects(one, pod) for one in filter(web, known.values()))
-    ]
-    surely = [
-        one for one in known.values() if web(one) or any(selects(one, pod) for pod in its_pods)
-    ] or [*known.values()]
+    entries, more_ports = _entries(both, nodes, pods, {*map(name_of, its_nodes)})
+    further, more_listeners = _at_further(front, its.listening, its_nodes, ports)
+    surely = _surely(its.known, pods)
+    external, more_external = _at_external(surely, nodes, entries)
     hosted, by_pods, more_pods = _at_own_pods(surely, pods)
-    told, more_told = _told(front, surely, nodes, entries)
-    unled = [one for one in others if web(one) and full_name(one) not in apps]
-    led = [one for one in services if full_name(one) in {*own_apps, *apps}]
-    others_pods = pods if may_be_another else ()
-    may_be_hosted, more_hosted = _of_hosts(unled, [*led, *known.values()], others_pods)
-    by_hosts, more_by_hosts = _at_their_nodes([*hosted, *may_be_hosted], nodes, own)
-    # Behind one of another class, it needs neither an address nor node ports.
-    leading = {*known, *likely, *map(full_name, unled)}
+    others, more_hosted = _of_hosts(its, pods)
+    all_hosted = [*hosted, *others]
+    by_hosts, more_by_hosts = _at_their_nodes(all_hosted, nodes, own)
+    # Behind an Ingress of another class, it needs neither an address nor node ports.
+    leading = {*both, *map(full_name, its.unled)}
     aside, more_aside = few(
         [
-            *each_once(_by_itself(one, own) for one in known.values()),
-            *each_once(_by_itself(_with_web_first(one)) for one in likely.values()),
+            *each_once(_by_itself(one, own) for one in its.known.values()),
+            *each_once(_by_itself(_with_web_first(one)) for one in its.likely.values()),
             *each_once(_by_ingress(one, own) for one in ingresses if leading & {*_backends(one)}),
         ],
         _ASIDE,
@@ -182,25 +158,92 @@ def controller_of(
     places = [
         *further,
         *(place for kind in _KINDS for one in entries for place in _at_entry(one, kind)),
-        *told,
-        *by_hosts,
-        *by_pods,
+        *(*external, *by_hosts, *by_pods),
     ]
-    omitted = [*more_ports, *more_listeners, *more_told, *more_pods, *more_hosted]
+    its_ports = [*(one.port for one in entries), *(port for *_of, port in all_hosted)]
+    omitted = [*more_ports, *more_listeners, *more_external, *more_pods, *more_hosted]
     omitted += [*more_by_hosts, *more_aside]
     return Controller(
-        listening,
+        its.listening,
         entries,
         [*dict.fromkeys(places)],
         aside,
         [*dict.fromkeys(omitted)],
-        bool(unled)
-        or any(
-            _is_local(one)
-            for one in (*known.values(), *likely.values())
-            if node_ports(ports_of(one, ()))
-        ),
+        _at_its_addresses(front, its, nodes, its_ports),
+        its.is_open
+        or any(_is_local(one) for one in both.values() if node_ports(ports_of(one, ()))),
     )
+
+
+class _Services(t.NamedTuple):
+    """Those that lead to the controller of an Ingress, each by its name where it is looked up.
+
+    ``listening``: at the Ingress' address; ``known``: these, and others of their pods; ``likely``:
+    others that may be its; ``unled``: for the web, and no Ingress of its class leads to them;
+    ``led``: to which one does, or which lead to the pods behind the Ingress; ``is_open``: whether
+    others than those that are known may be its.
+    """
+
+    listening: t.Sequence[Object]
+    known: t.Mapping[str, Object]
+    likely: t.Mapping[str, Object]
+    unled: t.Sequence[Object]
+    led: t.Sequence[Object]
+    is_open: bool
+
+
+def _services_of(
+    front: Object,
+    services: t.Sequence[Object],
+    nodes: t.Sequence[Object],
+    pods: t.Sequence[Object],
+    led_to: t.Sequence[Object],
+    ingresses: t.Iterable[Object],
+    every_ingress: bool,
+) -> _Services:
+    """All as for :func:`controller_of`."""
+    own_apps = {*map(full_name, led_to)}
+    candidates = [one for one in services if full_name(one) not in own_apps]
+    listening = at_its_address(front, services, led_to, nodes)
+    beside_them = (beside(one, candidates, _behind(one, pods)) for one in listening)
+    known = {full_name(one): one for one in chain(listening, *beside_them)}
+    # Somebody else's external address can be the same. And a controller can be behind another one.
+    at_a_node = spelled(addresses(front)) & spelled(of_nodes(nodes)[0])
+    is_sure = any(map(web, listening)) and not at_a_node
+    # Whoever leads to one, where Ingresses aren't all known, isn't known either.
+    is_open = not is_sure and every_ingress
+    others = [
+        one
+        for one in (candidates if is_open else ())
+        if full_name(one) not in known and not _is_made_here(one)
+    ]
+    # What another class leads to can be the controller of this one.
+    own_class = class_of(front)
+    alike = (
+        one
+        for one in ingresses
+        if not is_clouds(one, nodes) and (not own_class or class_of(one) in ("", own_class))
+    )
+    apps = {*chain.from_iterable(map(_backends, alike))}
+    return _Services(
+        listening,
+        known,
+        {full_name(one): one for one in others if _may_be_controllers(one, apps)},
+        [one for one in others if web(one) and full_name(one) not in apps],
+        [one for one in services if full_name(one) in {*own_apps, *apps}],
+        is_open,
+    )
+
+
+def _surely(known: t.Mapping[str, Object], pods: t.Iterable[Object]) -> list[Object]:
+    """Of the Services that are known those for the web, and others of the same pods: somebody
+    else's with the same external address are neither. Each where none is for the web.
+    """
+    for_web = [*filter(web, known.values())]
+    its_pods = [pod for pod in pods if any(selects(one, pod) for one in for_web)]
+    return [
+        one for one in known.values() if web(one) or any(selects(one, pod) for pod in its_pods)
+    ] or [*known.values()]
 
 
 def _service(one: Object) -> Named:
@@ -259,29 +302,30 @@ def _at_entry(entry: Entry, kind: t.Callable[[Object], list[str]]) -> list[str]:
     return at_nodes([*map(kind, entry.nodes)], [entry.port], ())
 
 
-def _told(
-    front: Object,
-    services: t.Iterable[Object],
-    nodes: t.Sequence[Object],
-    entries: t.Sequence[Entry],
-) -> tuple[list[str], list[Named]]:
-    """Node ports at addresses of the Ingress, and of ``services``, that no node's status has: each
-    can be a node's, which others are translated to, or which moves between nodes, whoever listens
-    there at other ports. TKE's load balancers have none.
+def _at_its_addresses(
+    front: Object, its: _Services, nodes: t.Iterable[Object], ports: t.Iterable[int]
+) -> list[int]:
+    """Ports of nodes to ask at the addresses of the Ingress: each can be a node's, which others are
+    translated to, or which moves between nodes, whoever listens there at other ports. A cloud's
+    load balancer has none of these.
     """
-    its = [*services]
-    tkes = (addresses(one) for one in its if is_tkes(one, nodes))
-    known = spelled([*of_nodes(nodes)[0], *chain.from_iterable(tkes)])
-    rows = [
-        ((INGRESS, full_name(front)), addresses(front)),
-        *((_service(one), [*addresses(one), *external_of(one)]) for one in its),
-    ]
-    told: dict[str, Named] = {}
-    for named, given in rows:
-        for address in given:
-            if parse_address(address) and not spelled([address]) & known:
-                told.setdefault(address, named)
-    asked, left = few(((named, one) for one, named in told.items()), NODES)
+    own = {*addresses(front)}
+    by_cloud = balances(nodes) and any(own & {*addresses(one)} for one in its.listening)
+    return [] if by_cloud else [*dict.fromkeys(ports)]
+
+
+def _at_external(
+    services: t.Iterable[Object], nodes: t.Iterable[Object], entries: t.Sequence[Entry]
+) -> tuple[list[str], list[Named]]:
+    """Node ports at external addresses of Services that no node's status has, likewise."""
+    known = spelled(of_nodes(nodes)[0])
+    rows = (
+        (_service(one), address)
+        for one in services
+        for address in external_of(one)
+        if not spelled([address]) & known
+    )
+    asked, left = few(rows, NODES)
     return [f"{bracketed(one)}:{entry.port}" for one in asked for entry in entries], left
 
 
@@ -326,7 +370,12 @@ def _at_own_pods(
         sent_to = [number for port in _web_first(service) for number in _each_target(own, port)]
         rows = ((named, one) for one in dict.fromkeys([*sent_to, *_every_port(own)]))
         ports, more = few(rows, _PORTS_OF_PODS)
-        hosted += [(named, pod, _at_its_node(pod, number)) for number in ports for pod in own]
+        hosted += [
+            (named, pod, at_its_node)
+            for number in ports
+            for pod in own
+            if (at_its_node := _at_its_node(pod, number))
+        ]
         found += at_pods((pod, ports) for pod in own)
         left += more
     return hosted, found, left
@@ -342,21 +391,19 @@ def _every_port(pods: t.Iterable[Object]) -> list[int]:
     return [one["containerPort"] for one in sorted(told, key=lambda one: not one.get("hostPort"))]
 
 
-def _of_hosts(
-    services: t.Iterable[Object], apps: t.Iterable[Object], pods: t.Iterable[Object]
-) -> tuple[list[_Hosted], list[Named]]:
-    """Host ports of pods that may be its: those behind the ``services``, and others at ports for
-    the web that are behind none of the ``apps``; and whose are left out. A controller that is
-    reached by host ports needs no Service but that of a webhook, or none.
+def _of_hosts(its: _Services, pods: t.Iterable[Object]) -> tuple[list[_Hosted], list[Named]]:
+    """Host ports of pods that may be its: those behind Services that no Ingress leads to, and
+    others at ports for the web that are behind none of the rest; and whose are left out. A
+    controller that is reached by host ports needs no Service but that of a webhook, or none.
     """
-    them, those = [*services], [*apps]
-    ports = {full_name(pod): _hosted(pod) for pod in pods if not has_ended(pod)}
+    others = [*its.led, *its.known.values()]
+    ports = {full_name(pod): _hosted(pod) for pod in pods if its.is_open and not has_ended(pod)}
     hosting = [
         pod
         for pod in pods
         if (told := ports.get(full_name(pod)))
-        and not any(selects(one, pod) for one in those)
-        and (any(selects(one, pod) for one in them) or {*told} & {*PORTS.values()})
+        and not any(selects(one, pod) for one in others)
+        and (any(selects(one, pod) for one in its.unled) or {*told} & {*PORTS.values()})
     ]
     first = {
         number: ("Pod", full_name(pod)) for pod in reversed(hosting) for number in _hosted(pod)
@@ -396,8 +443,8 @@ def _at_their_nodes(
     """
     users: dict[int, dict[str, Named]] = {}
     for named, pod, number in hosted:
-        for name in used_nodes([pod]) if number else ():
-            users.setdefault(number or 0, {}).setdefault(name, named)
+        for name in used_nodes([pod]):
+            users.setdefault(number, {}).setdefault(name, named)
     in_order = sorted(nodes, key=lambda node: bool({*own} & spelled(every_address(node))))
     found: list[str] = []
     left: list[Named] = []

@@ -629,10 +629,12 @@ def _around(given: Params) -> Around:
     def ports(name: str) -> list[tuple[str, int]]:
         return [_host_and_port(f"bypass.{name}", text) for text in given.get(name) or ()]
 
+    def numbers(name: str) -> list[int]:
+        return [_port(f"bypass.{name}", one, str(one), 0) for one in given.get(name) or ()]
+
     def named(name: str) -> list[tuple[str, int]]:
         return [_name_and_port(f"bypass.{name}", text) for text in given.get(name) or ()]
 
-    of_targets = given.get("node_ports_of_targets") or ()
     paths = [_path(text) for text in given.get("paths") or ()]
 
     own = [_host("bypass.load_balancer", text, text) for text in given.get("load_balancer") or ()]
@@ -641,8 +643,9 @@ def _around(given: Params) -> Around:
     return Around(
         node_ports=ports("node_ports"),
         internal=ports("internal_node_ports"),
-        of_targets=[_port("bypass.node_ports_of_targets", one, str(one), 0) for one in of_targets],
+        of_targets=numbers("node_ports_of_targets"),
         controller=ports("controller"),
+        of_controller=numbers("controller_ports"),
         controller_service=named("controller_service"),
         pods=ports("pods"),
         service=named("service"),

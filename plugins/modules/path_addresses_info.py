@@ -178,9 +178,9 @@ bypass:
       places where it is told to listen.
     - Of the other Services of O(namespace) that select pods of O(service) three places, and of all
       three further node ports, where they may be listed. Of the controller of O(ingress) twelve
-      node ports, on three nodes with public addresses and on three without and at three addresses
-      of its Services, five ports at other addresses of three nodes that its status names, eight
-      ports of its pods, as host ports on twelve nodes and at two pods, and five places of its
+      node ports, on three nodes with public addresses and on three without and at three external
+      addresses of its Services, five ports at other addresses of three nodes that its status names,
+      eight ports of its pods, as host ports on twelve nodes and at two pods, and five places of its
       Services; C(omitted) has those of which there is more.
     - Three other Ingresses that lead to these pods at an address of their own, or by a host or path
       that doesn't stand here, are in C(ingresses), three HTTPRoutes in C(routes), and three of both

@@ -208,6 +208,12 @@ options:
           O(bypass.internal_node_ports) are. The verdict is likewise V(forgeable).
         type: list
         elements: str
+      controller_ports:
+        description:
+          - Ports to ask for the controller of the Ingress at the addresses of
+            O(bypass.load_balancer), and at what its names give, since each can be a node's.
+        type: list
+        elements: int
       controller_service:
         description: Addresses or names with ports where another Service of the controller has a
           load balancer of its own, or external addresses. The controller is asked there likewise.
@@ -922,6 +928,7 @@ BYPASS: dict[str, dict[str, Any]] = {
     "internal_node_ports": TEXTS,
     "node_ports_of_targets": {"type": "list", "elements": "int"},
     "controller": TEXTS,
+    "controller_ports": {"type": "list", "elements": "int"},
     "controller_service": TEXTS,
     "pods": TEXTS,
     "service": TEXTS,

@@ -33,6 +33,7 @@ SECOND = "PROXY v2"
 
 #: How TLS begins: to who awaits HTTP it is no request, and has a bare line feed
 _HELLO = b"\x16\x03"
+_BEGUN = re.compile(rb"PROXY [^\r]*\r\n" + _HELLO)
 
 
 class Connection:
@@ -66,7 +67,9 @@ class Connection:
             if not received:
                 break
             data += received
-            if data.startswith(_HELLO):
+            # Also behind the PROXY protocol, of which the second version has a head of 16 bytes.
+            size = 16 + data[15] if data.startswith(_SIGNATURE) and len(data) > 15 else 0
+            if data[size:].startswith(_HELLO) or _BEGUN.match(data):
                 raise ConnectionAbortedError
         if data.startswith(_SIGNATURE + b"\x21\x11"):
             sender = ipaddress.ip_address(data[16:20])

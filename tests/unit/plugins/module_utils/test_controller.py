@@ -549,27 +549,43 @@ def test_an_annotation_of_tkes_says_nothing_of_another_class() -> None:
     entry = _exposed("entry", WEB, at="198.51.100.1")
     assert _asked(nodes, front, entry) == []
     front["spec"] = {"ingressClassName": "nginx"}
-    assert _asked(nodes, front, entry) == ["10.0.0.1:30080", "198.51.100.1:30080"]
+    assert _asked(nodes, front, entry) == ["10.0.0.1:30080"]
 
 
-def test_the_controller_is_asked_at_an_address_that_it_was_told() -> None:
-    """Which leads to a node, as an address of a cloud's does that is translated."""
-    nodes = [_node(InternalIP=["10.0.0.1"])]
-    front = ingress_at("own", address="203.0.113.7")
-    both = ["10.0.0.1:30080", "203.0.113.7:30080"]
-    assert _asked(nodes, front, _exposed("entry", WEB)) == both
-    # That of a load balancer can be a node's for a while, whoever listens at it (kube-vip).
-    entry = _exposed("entry", WEB, at="203.0.113.7")
-    assert _asked(nodes, front, entry) == both
-    entry["spec"]["externalIPs"] = ["203.0.113.8"]
-    assert _asked(nodes, front, entry) == [*both, "203.0.113.8:30080"]
-    # TKE's has no node ports, and a name's address is asked for at the nodes.
-    entry["metadata"]["annotations"] = {"service.kubernetes.io/loadbalance-id": "lb-1"}
-    tkes = [{**nodes[0], "spec": {"providerID": "qcloud:///1/ins-1"}}]
-    assert _asked(tkes, front, entry) == ["10.0.0.1:30080", "203.0.113.8:30080"]
-    named = ingress_at("own", address="")
-    named["status"] = {"loadBalancer": {"ingress": [{"hostname": "nodes.example.com"}]}}
-    assert _asked(nodes, named, _exposed("entry", WEB)) == ["10.0.0.1:30080"]
+@pytest.mark.parametrize(
+    ("provider", "by_service", "ports"),
+    [
+        # An address can lead to a node, as one that is translated, or be a node's for a while
+        # (kube-vip), whoever listens there.
+        ("", False, [30080, 8080]),
+        ("", True, [30080, 8080]),
+        ("hcloud://1", True, [30080, 8080]),
+        # A cloud's load balancer is none of the nodes, unless something else was told.
+        ("qcloud:///1/ins-1", True, []),
+        ("aws:///a/i-1", True, []),
+        ("aws:///a/i-1", False, [30080, 8080]),
+    ],
+)
+def test_the_controller_is_asked_at_an_address_that_it_was_told(
+    provider: str, by_service: bool, ports: list[int]
+) -> None:
+    nodes = [_called("n1", {**_node(InternalIP=["10.0.0.1"]), "spec": {"providerID": provider}})]
+    front = {**ingress_at("own", address="203.0.113.7"), "kind": "Ingress"}
+    entry = _exposed("entry", WEB, at="203.0.113.7" if by_service else "")
+    entry["spec"] |= {"externalIPs": ["203.0.113.8", "10.0.0.1"], "selector": {"app": "entry"}}
+    pod = _on("n1", "entry")
+    pod["spec"]["containers"] = [{"ports": [{"containerPort": 80, "hostPort": 8080}]}]
+    found = controller_of(front, [entry], nodes, [pod], [], [front])
+    bypass = around(nodes, [], None, front, controller=found)
+    assert bypass["controller_ports"] == ports
+    asked = [one for one in bypass["controller"] if one.endswith(":30080")]
+    # And external addresses of its Service, that nobody else's status has
+    external = ["203.0.113.8:30080"] if by_service else []
+    assert asked == ["10.0.0.1:30080", *external]
+    # A name is asked by the addresses that it gives.
+    front["status"] = {"loadBalancer": {"ingress": [{"hostname": "nodes.example.com"}]}}
+    found = controller_of(front, [_exposed("entry", WEB)], nodes, [], [], [front])
+    assert found.ports == [30080]
 
 
 def test_a_node_of_the_control_plane_that_the_status_names_is_asked_first() -> None:
@@ -600,8 +616,7 @@ def test_the_controller_is_asked_at_nodes_that_everybody_gets_to_however_many_ar
     nodes += [_node(InternalIP=["10.0.0.9"], ExternalIP=["203.0.113.9"])]
     entry = _exposed("entry", WEB, at="198.51.100.1")
     private = [f"10.0.0.{n}:30080" for n in (1, 2, 3)]
-    told = "198.51.100.1:30080"
-    assert _asked(nodes, ingress_at("own"), entry) == ["203.0.113.9:30080", *private, told]
+    assert _asked(nodes, ingress_at("own"), entry) == ["203.0.113.9:30080", *private]
 
 
 @pytest.mark.parametrize(

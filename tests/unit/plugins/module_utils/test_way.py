@@ -392,8 +392,8 @@ LIST_SERVICES, LIST_PODS, LIST_HERE, LIST_INGRESSES = (
             [],
         ),
         # Own pods alone, where the system's Service tells that there are more, and not even these
-        ([KEPT, OWN, DNS], [_pod("ns", "own")], [LIST_PODS], []),
-        ([KEPT, OWN], [_pod("kube-system", "dns")], [LIST_PODS], []),
+        ([KEPT, OWN, DNS], [_pod("ns", "own")], [LIST_PODS], ["controller_pods"]),
+        ([KEPT, OWN], [_pod("kube-system", "dns")], [LIST_PODS], ["controller_pods"]),
         # Services of some namespaces alone: who is shown no more isn't shown all of anything.
         (
             [OWN, DNS],

@@ -1621,6 +1621,25 @@ def test_a_closed_port_of_the_controller_tells_nothing_of_a_second_proxy(
     assert told == warned
 
 
+@pytest.mark.parametrize("named", [True, False])
+def test_the_controllers_ports_are_asked_at_the_load_balancers_addresses(
+    monkeypatch: pytest.MonkeyPatch, named: bool
+) -> None:
+    """Which can be a node's, by an address or by a name."""
+    with (
+        Server(proxied("append", f"{CLIENT}, {CDN}")) as front,
+        Server(proxied("append", CLIENT), address=(OWN, 0)) as controller,
+    ):
+        names = {"echo.example.com": ["127.0.0.1"], "nodes.example.com": [OWN]}
+        monkeypatch.setattr(_probe.socket, "getaddrinfo", resolver(names))
+        told = {"load_balancer": ["nodes.example.com" if named else OWN]}
+        bypass = {**told, "controller_ports": [controller.port]}
+        url = f"http://echo.example.com:{front.port}/"
+        result = probe(url=url, **{**PAST, "bypass": bypass, "timeout": 2})
+    assert result["code"] == "V103", result["reason"]
+    assert controller.authority in result["reason"]
+
+
 @pytest.mark.parametrize(("behind", "warned"), [(f", {CDN}", True), ("", False)])
 def test_another_address_of_the_name_tells_nothing_of_a_second_proxy(
     monkeypatch: pytest.MonkeyPatch, behind: str, warned: bool
