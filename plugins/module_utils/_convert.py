@@ -21,7 +21,8 @@ _FALSE = ("false", "no", "off", "0")
 def plain_text(value: t.Any) -> str:
     """Text without control characters, and without blanks around it."""
     if not isinstance(value, str):
-        raise ValueError(f"expected text, got {kind_of(value)}: put it in quotes")
+        told = "" if value is None else ": put it in quotes"
+        raise ValueError(f"expected text, got {kind_of(value)}{told}")
     if not value.isprintable():
         raise ValueError("control characters are not allowed")
     return value.strip()
@@ -29,6 +30,8 @@ def plain_text(value: t.Any) -> str:
 
 def kind_of(value: t.Any) -> str:
     """Of what kind a value is, as a person calls it."""
+    if value is None:
+        return "nothing"
     for kind, name in ((bool, "a boolean"), (int, "an integer"), (float, "a number")):
         if isinstance(value, kind):
             return name

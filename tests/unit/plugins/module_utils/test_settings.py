@@ -78,6 +78,7 @@ REFUSED = [
     ("real_ip_url", "a.example", "http://"),
     ("real_ip_expected_source", {"a": 1}, "expected a list"),
     ("real_ip_expected_source", [1], "put it in quotes"),
+    ("real_ip_expected_source", [None], "expected text, got nothing"),
 ]
 
 
