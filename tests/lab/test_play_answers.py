@@ -452,6 +452,15 @@ def test_an_event_speaks_of_each_verification_of_a_run(
     assert event == {"bad": True, "verdicts": {"localhost": "lost"}}, run.output
 
 
+def test_a_failure_before_an_earlier_verification_is_not_told_of_the_next(
+    deployed: Playbooks, tmp_path: Path
+) -> None:
+    urls = ["ftp://203.0.113.1/", _bad_and_good(deployed)[1]]
+    run = _twice(deployed, tmp_path, "verify_event", urls, True)
+    lines = re.findall(r"^real_ip: localhost (\S+) ", run.output, re.MULTILINE)
+    assert lines == ["not_run", "preserved"], run.output
+
+
 def test_the_node_port_loses_the_address(deployed: Playbooks) -> None:
     url = f"http://10.255.0.11:{deployed.node_port()}/"
     run = deployed.run("verify", *MINE, "-e", f"real_ip_url={url}")
