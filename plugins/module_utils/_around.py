@@ -11,7 +11,10 @@ from __future__ import annotations
 import typing as t
 from itertools import chain
 
-from ansible_collections.kestrel.real_ip.plugins.module_utils._addresses import full_name
+from ansible_collections.kestrel.real_ip.plugins.module_utils._addresses import (
+    full_name,
+    spelled,
+)
 from ansible_collections.kestrel.real_ip.plugins.module_utils._clouds import is_googles, is_tkes
 from ansible_collections.kestrel.real_ip.plugins.module_utils._controller import (
     NO_CONTROLLER,
@@ -36,17 +39,18 @@ from ansible_collections.kestrel.real_ip.plugins.module_utils._exposed import (
     targets_of,
 )
 from ansible_collections.kestrel.real_ip.plugins.module_utils._listeners import (
-    PORTS,
     Listener,
     every_listener,
 )
 from ansible_collections.kestrel.real_ip.plugins.module_utils._load_balancer import told_hosts
 from ansible_collections.kestrel.real_ip.plugins.module_utils._readiness import addresses
 from ansible_collections.kestrel.real_ip.plugins.module_utils._rules import (
+    covers,
     every_rule,
     paths_to,
     rules_of,
 )
+from ansible_collections.kestrel.real_ip.plugins.module_utils._scenarios import INGRESS
 
 Object = t.Mapping[str, t.Any]
 
@@ -58,7 +62,6 @@ _OTHERS_RULES = 3
 _LISTENERS = 16
 _OWN = 5
 _PORTS = 3
-_USUAL = [Listener(scheme, port) for scheme, port in PORTS.items()]
 
 
 def around(
@@ -94,27 +97,14 @@ def around(
         for one in behind
     )
     more_ports = [port for _name, port in others_ports]
-    hosts = [*(host for host, _paths in every_rule(front or {}, service)), *told_hosts(front or {})]
-    named = called(hosts)[:_HOSTS]
-    more = [host for host in called(one.host for one in there) if host not in named]
+    hosts, unnamed = _hosts(front or {}, service, there, controller.before)
     paths = paths_to(service, front or {})[:_PATHS]
     others_paths = [*dict.fromkeys(one.begun.path for one in there if one.begun.path not in paths)]
-    # Others of one load balancer tell it where to listen as well, and its controller's Services do.
-    rows = [
-        *((_named(one), every_listener(one)) for one in (front or {}, *beside_it)),
-        *((one.of, one.told) for one in there),
-    ]
-    first: dict[Listener, Named] = {}
-    for told_by, told in rows:
-        for listener in told:
-            first.setdefault(listener, told_by)
-    listening, unheard = few(((name, one) for one, name in first.items()), _LISTENERS)
-    # A controller need not be told of these.
-    usual = _USUAL if front and may_have_controller(front, nodes) else []
+    listening, unheard = _listening(front or {}, beside_it, there, controller.before)
     asked, left = _by_themselves(behind, rules)
     left += [name for name, _port in others_ports[OTHERS:]]
     left += [full_name(service or {})] if len(wanted) > _PORTS else []
-    omitted = [*controller.omitted, *(("Service", name) for name in left), *unheard]
+    omitted = [*controller.omitted, *(("Service", name) for name in left), *unheard, *unnamed]
     return {
         "node_ports": at_nodes([*map(open_to_all, nodes)], ports, more_ports),
         # One that everybody can have for his own is asked from where it belongs.
@@ -132,9 +122,11 @@ def around(
         ),
         "service": asked,
         "load_balancer": addresses(front or {}),
-        "hosts": [*named, *more[:_OTHERS_RULES]],
+        "hosts": hosts,
         "paths": [*paths, *others_paths[:_OTHERS_RULES]],
-        "listeners": [f"{scheme}:{port}" for scheme, port in dict.fromkeys([*listening, *usual])],
+        "listeners": [f"{scheme}:{port}" for scheme, port in listening],
+        # A controller need not be told of the usual ones.
+        "at_usual_ports": bool(front) and may_have_controller(front or {}, nodes),
         "lists_itself": is_googles(front or {}),
         "omitted": [*dict.fromkeys(omitted)],
     }
@@ -142,6 +134,61 @@ def around(
 
 def _named(one: Object) -> Named:
     return str(one.get("kind") or "Service"), full_name(one)
+
+
+def _hosts(
+    front: Object,
+    service: Object | None,
+    there: t.Sequence[Entrance],
+    before: t.Iterable[Object],
+) -> tuple[list[str], list[Named]]:
+    """Hosts that what is in front has rules for, or others there, and those that what is ``before``
+    a controller knows alone; and what has more, but for Ingresses that lead to the pods themselves.
+    """
+    told = called(told_hosts(front))
+    named = [*called(host for host, _paths in every_rule(front, service)), *told][:_HOSTS]
+    more = [host for host in called(one.host for one in there) if host not in named]
+    rows = (
+        ((INGRESS, full_name(one)), host) for one in before for host in _known_alone(one, named)
+    )
+    of_others, left = few(rows, _HOSTS)
+    left += [_named(front)] if len(told) > _HOSTS else []
+    return [*dict.fromkeys([*named, *more[:_OTHERS_RULES], *of_others])], left
+
+
+def _known_alone(ingress: Object, hosts: t.Sequence[str]) -> list[str]:
+    """The hosts of an Ingress that takes requests for none of these others."""
+    own = [host for host, _paths in every_rule(ingress)]
+    takes = ingress.get("spec", {}).get("defaultBackend") or any(
+        not one or any(covers(one, host) for host in hosts) for one in own
+    )
+    return [] if takes else called(own)
+
+
+def _listening(
+    front: Object,
+    beside_it: t.Iterable[Object],
+    there: t.Iterable[Entrance],
+    before: t.Iterable[Object],
+) -> tuple[list[Listener], list[Named]]:
+    """Where a load balancer listens, and who tells of more. Others of one load balancer tell it so
+    as well, and Services at its address do, and what is ``before`` a controller, where it is there.
+    """
+    own = spelled(addresses(front))
+    rows = [
+        *((_named(one), every_listener(one)) for one in (front, *beside_it)),
+        *(
+            ((INGRESS, full_name(one)), every_listener(one))
+            for one in before
+            if own & spelled(addresses(one))
+        ),
+        *((one.of, one.told) for one in there),
+    ]
+    first: dict[Listener, Named] = {}
+    for told_by, told in rows:
+        for listener in told:
+            first.setdefault(listener, told_by)
+    return few(((name, one) for one, name in first.items()), _LISTENERS)
 
 
 def _by_themselves(

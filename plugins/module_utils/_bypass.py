@@ -82,6 +82,7 @@ class Around(NamedTuple):
     ``load_balancer``: the load balancer's addresses and names, as its status gives them; ``hosts``,
     ``paths``: those that it has rules for; ``left_out``: its addresses of a family that isn't
     wanted; ``listeners``: its ports and whether each has TLS;
+    ``at_usual_ports``: whether it is asked at 80 and 443 also where nothing stands in front;
     ``lists_itself``: whether it writes its own address at the end of a list;
     ``tls``: that accepts any certificate, since who walks around doesn't mind; ``unread``: names in
     UNSOUGHT of what was not looked for, to the command that gives the right for it; ``ingresses``:
@@ -106,6 +107,7 @@ class Around(NamedTuple):
     paths: Sequence[str] = ()
     left_out: Sequence[str] = ()
     listeners: Sequence[tuple[int, bool]] = ()
+    at_usual_ports: bool = False
     lists_itself: bool = False
     tls: ssl.SSLContext | None = None
     unread: Mapping[str, str] = {}
@@ -354,7 +356,8 @@ def _to_balancer(
     listening = {port for port, _secured in around.listeners}
     # What a name leads to can be what stands in front itself.
     is_named = not any(map(parse_address, around.load_balancer))
-    further = listening - {visit.target.endpoint.port for visit in visits}
+    every = listening | ({*_USUAL} if around.at_usual_ports else set())
+    further = every - {visit.target.endpoint.port for visit in visits}
     for number, visit in enumerate(visits):
         met = {station.address.remote for station in visit.stations}
         # At a port of its own something else can have the same address.

@@ -95,8 +95,8 @@ class Controller(t.NamedTuple):
     others that lead to the same pods, and of those that may be its; ``places``: addresses with
     ports of nodes and pods, where it may answer; ``aside``: likewise, or names, of its Services,
     and of Ingresses that lead to these; ``omitted``: what has more than that; ``ports``: of nodes,
-    to ask at the Ingress' addresses; ``by_pods``: whether only nodes with its pods answer, or host
-    ports of others may be its.
+    to ask at the Ingress' addresses; ``before``: Ingresses that lead to its Services;
+    ``by_pods``: whether only nodes with its pods answer, or host ports of others may be its.
     """
 
     listening: t.Sequence[Object] = ()
@@ -105,6 +105,7 @@ class Controller(t.NamedTuple):
     aside: t.Sequence[str] = ()
     omitted: t.Sequence[Named] = ()
     ports: t.Sequence[int] = ()
+    before: t.Sequence[Object] = ()
     by_pods: bool = False
 
 
@@ -147,11 +148,12 @@ def controller_of(
     by_hosts, more_by_hosts = _at_their_nodes(all_hosted, nodes, own)
     # Behind an Ingress of another class, it needs neither an address nor node ports.
     leading = {*both, *map(full_name, its.unled)}
+    before = [one for one in ingresses if leading & {*_backends(one)}]
     aside, more_aside = few(
         [
             *each_once(_by_itself(one, own) for one in its.known.values()),
             *each_once(_by_itself(_with_web_first(one)) for one in its.likely.values()),
-            *each_once(_by_ingress(one, own) for one in ingresses if leading & {*_backends(one)}),
+            *each_once(_by_ingress(one, own) for one in before),
         ],
         _ASIDE,
     )
@@ -170,6 +172,7 @@ def controller_of(
         aside,
         [*dict.fromkeys(omitted)],
         _at_its_addresses(front, its, nodes, its_ports),
+        before,
         its.is_open
         or any(_is_local(one) for one in both.values() if node_ports(ports_of(one, ()))),
     )
@@ -439,13 +442,17 @@ def _at_their_nodes(
     hosted: t.Iterable[_Hosted], nodes: t.Iterable[Object], own: t.Collection[str]
 ) -> tuple[list[str], list[Named]]:
     """Host ports at addresses of the nodes that the pods run on, and whose are left out. ``own``:
-    those that the status has, which are asked anyhow, and so come last.
+    those that the status has, which are asked anyhow: nodes without others come last.
     """
+
+    def is_asked(node: Object) -> bool:
+        return spelled(every_address(node)) <= {*own}
+
     users: dict[int, dict[str, Named]] = {}
     for named, pod, number in hosted:
         for name in used_nodes([pod]):
             users.setdefault(number, {}).setdefault(name, named)
-    in_order = sorted(nodes, key=lambda node: bool({*own} & spelled(every_address(node))))
+    in_order = sorted(nodes, key=is_asked)
     found: list[str] = []
     left: list[Named] = []
     for number, its in users.items():
@@ -454,7 +461,7 @@ def _at_their_nodes(
         found += [
             f"{bracketed(one)}:{number}" for kind in _KINDS for node in asked for one in kind(node)
         ]
-        left += [its[name_of(one)] for one in more if not {*own} & spelled(every_address(one))]
+        left += [its[name_of(one)] for one in more if not is_asked(one)]
     return found, left
 
 

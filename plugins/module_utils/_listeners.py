@@ -19,6 +19,7 @@ from ansible_collections.kestrel.real_ip.plugins.module_utils._clouds import is_
 from ansible_collections.kestrel.real_ip.plugins.module_utils._load_balancer import (
     listen_ports,
     told_ports,
+    told_protocols,
 )
 from ansible_collections.kestrel.real_ip.plugins.module_utils._readiness import addresses
 from ansible_collections.kestrel.real_ip.plugins.module_utils._rules import covers
@@ -122,7 +123,8 @@ def every_listener(front: Object) -> list[Listener]:
     speaks, as of a Service, also with TLS.
     """
     told = [*told_ports(front), *(("", port) for port in _tcp_ports(front))]
-    usual = {port: scheme for scheme, port in PORTS.items()}
+    # To one of TKE's its Service tells the protocol of each port.
+    usual = {} if told_protocols(front) else {port: scheme for scheme, port in PORTS.items()}
     return [
         Listener(scheme, port)
         for named, port in told

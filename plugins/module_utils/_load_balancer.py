@@ -581,16 +581,19 @@ _MAPPED = "alb.ingress.kubernetes.io/frontend-nlb-listener-port-mapping"
 _PROTOCOLS = "service.cloud.tencent.com/specify-protocol"
 
 
-def told_hosts(service: Object) -> list[str]:
-    """The hosts that the load balancer of a Service of TKE's knows, none where it knows any. What
-    can't be read is passed over.
-    """
+def told_protocols(service: Object) -> list[t.Mapping[str, t.Any]]:
+    """What a Service of TKE's tells of the protocol of each port, as far as it can be read."""
     try:
         found = json.loads(annotations_of(service).get(_PROTOCOLS) or "{}")
     except ValueError:
         return []
     every = found.values() if isinstance(found, dict) else ()
-    told = [one.get("hosts") for one in every if isinstance(one, dict)]
+    return [one for one in every if isinstance(one, dict)]
+
+
+def told_hosts(service: Object) -> list[str]:
+    """The hosts that the load balancer of a Service of TKE's knows, none where it knows any."""
+    told = [one.get("hosts") for one in told_protocols(service)]
     return [host for hosts in told if isinstance(hosts, dict) for host in hosts]
 
 

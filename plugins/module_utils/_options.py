@@ -653,6 +653,7 @@ def _around(given: Params) -> Around:
         hosts=hosts,
         paths=paths,
         listeners=listeners,
+        at_usual_ports=bool(given.get("at_usual_ports")),
         lists_itself=bool(given.get("lists_itself")),
         unread=_unread(given),
         ingresses=_commands(given.get("ingresses")),

@@ -263,6 +263,12 @@ options:
             well, since what stands in front need not use the URL's port.
         type: list
         elements: str
+      at_usual_ports:
+        description:
+          - Whether the load balancer is asked at 80 and 443 in any case, since nothing need tell
+            that it listens there. Where something stands in front it is.
+        type: bool
+        default: false
       lists_itself:
         description:
           - Whether the load balancer writes its own address at the end of C(X-Forwarded-For), as
@@ -936,6 +942,7 @@ BYPASS: dict[str, dict[str, Any]] = {
     "hosts": TEXTS,
     "paths": TEXTS,
     "listeners": TEXTS,
+    "at_usual_ports": {"type": "bool", "default": False},
     "lists_itself": {"type": "bool", "default": False},
     "ingresses": {"type": "dict"},
     "routes": {"type": "dict"},

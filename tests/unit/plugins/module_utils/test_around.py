@@ -487,6 +487,19 @@ def test_the_load_balancer_of_a_service_of_tkes_may_know_some_hosts_alone(
     assert around([], [], front, front)["hosts"] == [f"{one}.example" for one in hosts]
 
 
+def test_the_load_balancer_of_a_service_of_tkes_may_speak_tls_at_any_port() -> None:
+    annotations = {"service.cloud.tencent.com/specify-protocol": '{"80":{"protocol":["HTTPS"]}}'}
+    metadata = {"name": "own", "namespace": "echo"}
+    front = {"metadata": metadata, "spec": {"ports": [{"port": 80}]}}
+    assert around([], [], front, front)["listeners"] == ["http:80"]
+    front["metadata"] = {**metadata, "annotations": annotations}
+    assert around([], [], front, front)["listeners"] == ["http:80", "https:80"]
+    hosts = "".join(f',"{n}.example":{{}}' for n in "bcd")
+    told = f'{{"80":{{"hosts":{{"a.example":{{}}{hosts}}}}}}}'
+    front["metadata"]["annotations"] = {"service.cloud.tencent.com/specify-protocol": told}
+    assert around([], [], front, front)["omitted"] == [("Service", "echo/own")]
+
+
 @pytest.mark.parametrize(
     ("front", "last"),
     [

@@ -149,10 +149,10 @@ def test_a_controllers_service_listens_for_the_ingress(
     own = [{"metadata": {"name": "app", "namespace": "echo"}}]
     front = {**front, "kind": "Ingress"}
     shared = at_its_address(front, [service], own, [])
+    found = around([], [], None, front, beside_it=shared)
+    assert found["listeners"] == listeners
     # Nothing need tell that it listens at the usual ports.
-    usual = [] if front["spec"].get("ingressClassName") else ["http:80", "https:443"]
-    found = around([], [], None, front, beside_it=shared)["listeners"]
-    assert found == [*listeners, *(one for one in usual if one not in listeners)]
+    assert found["at_usual_ports"] == (not front["spec"].get("ingressClassName"))
     annotations = {"kubernetes.io/elb.port": "80"}
     told = {**front, "metadata": {**front["metadata"], "annotations": annotations}}
     both = around([], [], None, told, beside_it=shared)["listeners"]
@@ -252,6 +252,9 @@ def test_host_ports_are_asked_at_many_nodes_or_told() -> None:
         found = controller_of(front, [entry], nodes[:count], pods, [], [])
         asked = [f"203.0.113.{n}:80" for n in range(12)]
         assert ([*found.places], [*found.omitted]) == (asked, omitted)
+    # One of which the status has another address only is asked at this one.
+    nodes[12]["status"]["addresses"] += [{"type": "InternalIP", "address": "198.51.100.1"}]
+    assert controller_of(front, [entry], nodes[:13], pods, [], []).omitted == found.omitted
     front["status"]["loadBalancer"]["ingress"] += [{"ip": f"203.0.113.{n}"} for n in range(8)]
     found = controller_of(front, [entry], nodes, pods, [], [])
     assert found.omitted == []
@@ -447,6 +450,22 @@ def test_load_balancers_of_ingresses_to_the_controller_are_asked() -> None:
     told = {**front, "status": {"loadBalancer": {"ingress": [{"ip": "192.0.2.9"}]}}}
     found = controller_of(told, [inner], nodes, [], [], [before, told])
     assert found.aside == ["198.51.100.77:80", "198.51.100.77:443"]
+    # It may know a host of its own alone, and listen at the status' address too.
+    before["spec"]["rules"] = [a_rule(f"{n}.example", ("/", "Prefix", "entry")) for n in "abcd"]
+    before["metadata"]["annotations"] = {
+        "alb.ingress.kubernetes.io/listen-ports": '[{"HTTP":8088}]'
+    }
+    found = controller_of(told, [inner], nodes, [], [], [before, told])
+    bypass = around(nodes, [], None, told, controller=found)
+    assert bypass["hosts"] == ["a.example", "b.example", "c.example"]
+    assert ("Ingress", "in/alb") in bypass["omitted"]
+    assert bypass["listeners"] == []
+    # It knows the application's as well.
+    named = {**told, "spec": {"rules": [a_rule("d.example", ("/", "Prefix", "app"))]}}
+    assert around([], [], None, named, controller=found)["hosts"] == ["d.example"]
+    before["status"] = told["status"]
+    found = controller_of(told, [inner], nodes, [], [], [before, told])
+    assert around(nodes, [], None, told, controller=found)["listeners"] == ["http:8088"]
     # Without a class, that of a cloud's is another one.
     front["spec"] = {}
     before["spec"]["ingressClassName"] = "alb"
