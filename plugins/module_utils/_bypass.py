@@ -143,6 +143,8 @@ class Way(NamedTuple):
 
 # The first answer may be a balancer's that looks for a backend.
 _TRIES = 3
+#: Places where clients may ask of whom a proxy tells: that of the target, and the load balancer's
+_ASKED = 2
 
 
 #: The ranges that networks of one's own have, between which some route: RFC 1918, 4193 and 6598
@@ -315,7 +317,7 @@ def _to_controller(
     places += [(str(one), port) for one in known for port in around.of_controller]
     return [
         Way("controller", numbers, named)
-        for numbers, one in _both(visits, places, around)
+        for numbers, one in _both(visits, places, around, known)
         for named in _hosts(one, _called(one, [*_asked(visits, numbers), *around.hosts]))
     ]
 
@@ -331,12 +333,20 @@ def _without_port(host: str) -> str:
 
 
 def _both(
-    visits: Sequence[Visit], places: Sequence[tuple[str, int]], around: Around
+    visits: Sequence[Visit],
+    places: Sequence[tuple[str, int]],
+    around: Around,
+    before: Sequence[Address] = (),
 ) -> Iterable[tuple[tuple[int, ...], Target]]:
-    """For all targets that ask the same, each place without TLS and with it."""
+    """For all targets that ask the same, each place without TLS and with it. ``before``: addresses
+    in front of the places, where clients may ask as well.
+    """
     for numbers in _alike(visits) if places else ():
         # The first of them may have given no answer, and then it knows less.
         target = max((visits[one].tried for one in numbers), key=lambda one: len(one.forgeries))
+        balancer = [(one, target.endpoint.port) for one in before]
+        asked = [*dict.fromkeys([*target.asked, *balancer])][:_ASKED]
+        target = target._replace(asked=asked)
         for host, port in places:
             there = _to(target, host, port)
             for one in (_plain(there), _secured(there, target.endpoint, around)):

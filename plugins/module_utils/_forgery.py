@@ -31,12 +31,13 @@ Fields = Sequence[tuple[str, str]]
 
 class Preface(NamedTuple):
     """How a proxy begins a connection by the PROXY protocol. ``version``: 1 or 2, of which some
-    take one only; ``source``: the client's address; ``port``: the one that he asked at, where that
-    is to be another than the one that is connected to.
+    take one only; ``source``: the client's address; ``place``: the number of the place where he
+    asked, of those where he may have; ``port``: where that is to have another one.
     """
 
     version: int
     source: str
+    place: int = 0
     port: int = 0
 
     def __str__(self) -> str:
@@ -47,10 +48,11 @@ class Preface(NamedTuple):
     def _kind(self) -> str:
         return "TCP6" if ":" in self.source else "TCP4"
 
-    def sent_to(self, address: Address, port: int) -> bytes:
-        """What is sent to who listens there: some go by where the client is said to have asked, as
-        Envoy, which has a chain of filters for each. Both addresses are of one family.
+    def sent(self, places: Sequence[tuple[Address, int]]) -> bytes:
+        """What is sent: some go by where the client is said to have asked, as Envoy, which can have
+        a chain of filters for each of these ``places``. Both addresses are of one family.
         """
+        address, port = places[self.place]
         source, port = ip_address(self.source), self.port or port
         asked = address if address.version == source.version else source
         if self.version == 1:
@@ -390,10 +392,10 @@ def _counted(names: Mapping[str, str], value: str, ipv6: str) -> tuple[tuple[str
     return (*several, *_rumours(names, value, ipv6), *_COMPANIONS)
 
 
-#: Under which names the fates of the PROXY protocol's versions are told
-_PREFACES = {1: "PROXY", 2: "PROXY v2"}
-#: Where a client asks what is behind a load balancer: who is told another port may redirect
-_ASKED_AT = (80, 443)
+#: The PROXY protocol's versions, and under which names their fates are told
+_VERSIONS = {1: "PROXY", 2: "PROXY v2"}
+#: Places where a client may have asked, and ports there: who is told another one may redirect
+_ASKED_AT = ((0, 0), (1, 0), (2, 0), (0, 80), (0, 443))
 
 
 def _with_prefaces(
@@ -401,19 +403,17 @@ def _with_prefaces(
     values: tuple[str, ...],
     read: str = "",
     lines: tuple[tuple[str, str], ...] = (),
-    ports: Sequence[int] = (),
+    anywhere: bool = False,
 ) -> Iterable[Forgery]:
     """Requests that begin with the PROXY protocol, ahead of the lines: who takes nothing without it
     may believe them too. Who ends TLS hands on what is in it as it came, to who may take it too.
     """
     for within in (False, True):
         for sender in senders:
-            for preface in (
-                *(Preface(version, sender) for version in (1, 2)),
-                *(Preface(1, sender, port) for port in ports),
-            ):
-                header = read or _PREFACES[preface.version]
-                yield Forgery(header, lines, values, preface=preface, within=within)
+            for place, port in _ASKED_AT if anywhere else _ASKED_AT[:1]:
+                for version, kind in _VERSIONS.items():
+                    preface = Preface(version, sender, place, port)
+                    yield Forgery(read or kind, lines, values, preface=preface, within=within)
 
 
 def _from_proxy(names: Mapping[str, str], read: str, value: str, proxy: str) -> Iterable[Forgery]:
@@ -572,10 +572,10 @@ def forgeries(
             for one in _with_prefaces(
                 [value],
                 (value, *(one for one in near_values if one != value)),
-                ports=_ASKED_AT if value == values[0] else (),
+                anywhere=value == values[0],
             )
         ),
-        *_with_prefaces(senders, all_values, read, counted, _ASKED_AT),
+        *_with_prefaces(senders, all_values, read, counted, anywhere=True),
         Forgery(read, counted, all_values),
         Forgery(read, lines_6, all_values),
         Forgery(scored[0][0], scored, all_values),

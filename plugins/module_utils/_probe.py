@@ -443,7 +443,8 @@ class Target(NamedTuple):
     """What is asked of which endpoint. ``forgeries``: to be tried where the endpoint answers.
 
     ``knocks``: where it answers no honest request, those are tried that may open it; with
-    ``waits`` also where it says nothing at all, which takes the time of many requests.
+    ``waits`` also where it says nothing at all, which takes the time of many requests; ``asked``:
+    addresses and ports in front of it, where clients ask.
     """
 
     name: str
@@ -453,11 +454,21 @@ class Target(NamedTuple):
     forgeries: Sequence[Forgery] = ()
     knocks: bool = False
     waits: bool = True
+    asked: Sequence[tuple[Address, int]] = ()
+
+    def places(self, here: tuple[Address, int]) -> list[tuple[Address, int]]:
+        """Where a client may have asked of whom a proxy tells, the likeliest first."""
+        return [*self.asked, here]
 
     @property
     def trials(self) -> list[Forgery]:
         """The forgeries that can be sent: without TLS there is nothing within it."""
-        return [one for one in self.forgeries if self.endpoint.tls or not one.within]
+        return [
+            one
+            for one in self.forgeries
+            if (self.endpoint.tls or not one.within)
+            and (not one.preface or one.preface.place <= len(self.asked))
+        ]
 
 
 # There is no connection that anything could be sent over. Who takes one and then says nothing may
@@ -582,9 +593,12 @@ class Visit:
 
     @property
     def tried(self) -> Target:
-        """The target with all that was forged at its addresses, or at one of them."""
+        """The target with all that was forged at its addresses, or at one of them, and the first of
+        these as where clients ask.
+        """
+        asked = [(one.address.remote, self.target.endpoint.port) for one in self.stations[:1]]
         lists = [self.target.forgeries, *(one.target.forgeries for one in self.stations)]
-        return self.target._replace(forgeries=max(lists, key=len))
+        return self.target._replace(forgeries=max(lists, key=len), asked=asked)
 
 
 class Survey:
@@ -702,10 +716,10 @@ class Survey:
             request = self._request._replace(forged=(*own,))
         else:
             lines = (*forgery.lines, *(own if forgery.in_lines else ()))
-            there = station.address.remote, target.endpoint.port
+            places = target.places((station.address.remote, target.endpoint.port))
             request = self._request._replace(
                 forged=lines,
-                preface=forgery.preface.sent_to(*there) if forgery.preface else b"",
+                preface=forgery.preface.sent(places) if forgery.preface else b"",
                 within=forgery.within,
             )
         try:

@@ -72,8 +72,10 @@ class Connection:
             if data[size:].startswith(_HELLO) or _BEGUN.match(data):
                 raise ConnectionAbortedError
         if data.startswith(_SIGNATURE + b"\x21\x11"):
-            sender = ipaddress.ip_address(data[16:20])
-            data = b"%s %s\r\n%s" % (SECOND.encode(), str(sender).encode(), data[28:])
+            ends = [ipaddress.ip_address(data[at : at + 4]) for at in (16, 20)]
+            ports = struct.unpack("!HH", data[24:28])
+            told = " ".join(map(str, (SECOND, *ends, *ports)))
+            data = told.encode() + b"\r\n" + data[28:]
         first, *lines = data.decode("latin-1").split("\r\n\r\n")[0].split("\r\n")
         self.lines = [("", first), *(line.partition(": ")[::2] for line in lines)]
         self.server.requests.append(self.lines)

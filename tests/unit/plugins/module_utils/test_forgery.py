@@ -15,6 +15,7 @@ from ansible_collections.kestrel.real_ip.plugins.module_utils._forgery import (
     FATES,
     HEARSAY,
     Forgery,
+    Preface,
     beside,
     fate,
     fates,
@@ -94,29 +95,36 @@ def test_the_proxy_protocol(avoided: list[str], line: str, kind: str, packed: st
     half = len(prefaced) // 2
     assert prefaced[half:] == [one._replace(within=True) for one in prefaced[:half]]
     first, second = (one.preface for one in prefaced[:2] if one.preface)
-    there = ipaddress.ip_address(asked), 443
-    assert first.sent_to(*there) == f"PROXY {line} 6666 443\r\n".encode()
+    there = [(ipaddress.ip_address(asked), 443)]
+    assert first.sent(there) == f"PROXY {line} 6666 443\r\n".encode()
     # As in the protocol's specification, section 2.2
     signature, ports = "0d0a0d0a000d0a515549540a", "1a0a01bb"
-    assert second.sent_to(*there).hex() == f"{signature}21{kind}{packed}{ports}"
+    assert second.sent(there).hex() == f"{signature}21{kind}{packed}{ports}"
     # Both ends are of one family.
-    other = ipaddress.ip_address("::1" if "." in own else "127.0.0.1")
-    assert first.sent_to(other, 81).split()[2:] == [own.encode(), own.encode(), b"6666", b"81"]
+    other = [(ipaddress.ip_address("::1" if "." in own else "127.0.0.1"), 81)]
+    assert first.sent(other).split()[2:] == [own.encode(), own.encode(), b"6666", b"81"]
     assert {one.lines for one in prefaced} == {()}
 
 
-def test_the_proxy_protocol_tells_the_ports_at_which_clients_ask() -> None:
-    """What is behind a load balancer may redirect who asks it at another port than HTTPS'."""
+def test_the_proxy_protocol_tells_of_each_place_where_clients_may_ask() -> None:
+    """What is behind a load balancer may go by it, or redirect who asked at another port."""
     sent = [
         one for one in forgeries(None, parse_ranges([]), None) if one.preface and not one.within
     ]
+    places = [(ipaddress.ip_address(f"192.0.2.{n}"), 8443 + n) for n in range(3)]
     for alone in (True, False):
-        told = {
-            one.preface.sent_to(ipaddress.ip_address("192.0.2.1"), 8443).split()[-1]
-            for one in sent
-            if one.preface and one.preface.version == 1 and alone == (not one.lines)
-        }
-        assert told == {b"8443", b"80", b"443"}
+        for version in (1, 2):
+            told = [
+                (one.preface.place, one.preface.port)
+                for one in sent
+                if one.preface and one.preface.version == version and alone == (not one.lines)
+                if one.preface.source == "6.6.6.6"
+            ]
+            assert told == [(0, 0), (1, 0), (2, 0), (0, 80), (0, 443)]
+    [line] = [one for one in sent if one.preface == Preface(1, "6.6.6.6", 2) and not one.lines]
+    assert line.preface
+    assert line.preface.sent(places).endswith(b" 192.0.2.2 6666 8445\r\n")
+    assert Preface(1, "6.6.6.6", port=80).sent(places).endswith(b" 192.0.2.0 6666 80\r\n")
 
 
 def test_the_proxy_protocol_tells_of_private_addresses_and_ipv6_too() -> None:

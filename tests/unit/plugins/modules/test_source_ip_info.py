@@ -814,43 +814,29 @@ def test_who_takes_the_proxy_protocol_from_anybody(layer: str, version: str) -> 
     assert "PROXY" not in result["forgery"], "it is no header"
 
 
-def _asked_at(connection: Connection, port: int = 0) -> bool:
-    """Whether who begins with the PROXY protocol tells that one was asked where one is, or at the
-    ``port``.
-    """
+def _asked_at(
+    connection: Connection, version: str = "PROXY TCP4", host: str = "", port: int = 0
+) -> bool:
+    """Whether who begins with the PROXY protocol tells that a client asked there."""
     told = connection.read_after()[0][1].split()
-    host, own = connection.sock.getsockname()
-    there = [host, str(own)] if not port else [told[3] if len(told) == 6 else "", str(port)]
-    return told[0] != "PROXY" or [told[3], told[5]] == there
+    if " ".join(told[:2]) != version or len(told) < 6:
+        return False
+    return host in ("", told[3]) and port in (0, int(told[5]))
 
 
 def test_who_takes_the_proxy_protocol_goes_by_the_address_that_was_asked() -> None:
     """As Envoy, whose chains of filters can be for single addresses and ports."""
 
     def behave(connection: Connection) -> None:
-        if not _asked_at(connection):
+        host, port = connection.sock.getsockname()
+        told = connection.read_after()[0][1]
+        if told.startswith("PROXY ") and not _asked_at(connection, host=host, port=port):
             raise ConnectionAbortedError
         takes_proxy_lines(CLIENT)(connection)
 
     with Server(behave) as running:
         result = probe(url=running.url, expected_source=[CLIENT], forge=True)
     assert result["code"] == "V104", result["reason"]
-
-
-@pytest.mark.parametrize("port", [80, 443])
-def test_who_takes_the_proxy_protocol_redirects_who_asked_at_another_port(port: int) -> None:
-    """As HAProxy by ``dst_port``, and ingress-nginx where TLS has ended before it."""
-
-    def behave(connection: Connection) -> None:
-        redirects = says(response(b"", "301 Moved Permanently"))
-        (takes_proxy_lines(None) if _asked_at(connection, port) else redirects)(connection)
-
-    with (
-        Server(proxied("append", f"{CLIENT}, {CDN}")) as front,
-        Server(behave, address=(OWN, front.port)),
-    ):
-        result = probe(url=front.url, **{**PAST, "timeout": 2})
-    assert result["code"] == "V103", result["reason"]
 
 
 @pytest.mark.parametrize(("status", "warned"), [("403 Forbidden", True), ("", False)])
@@ -1619,6 +1605,52 @@ def test_a_closed_port_of_the_controller_tells_nothing_of_a_second_proxy(
     assert result["code"] == "V001", result["reason"]
     told = any("stands in front of the one" in text for text in result["warnings_found"])
     assert told == warned
+
+
+@pytest.mark.parametrize("version", ["PROXY TCP4", SECOND])
+@pytest.mark.parametrize(
+    ("host", "port"), [("", 80), ("", 443), ("127.0.0.1", 0), (OWN, 0), ("127.0.0.3", 0)]
+)
+@pytest.mark.parametrize("way", ["load_balancer", "controller"])
+def test_who_takes_the_proxy_protocol_goes_by_where_clients_ask(
+    version: str, host: str, port: int, way: str
+) -> None:
+    """As HAProxy by ``dst_port``, and ingress-nginx where TLS has ended before it: what stands in
+    front tells of its own address and port, and the load balancer before a controller of its.
+    """
+
+    def behave(connection: Connection) -> None:
+        redirects = says(response(b"", "301 Moved Permanently"))
+        asked = _asked_at(connection, version, host, port)
+        (takes_proxy_lines(None, version) if asked else redirects)(connection)
+
+    with (
+        Server(proxied("append", f"{CLIENT}, {CDN}")) as front,
+        Server(behave, address=(OWN, front.port)),
+    ):
+        asked = {
+            "load_balancer": {"load_balancer": [OWN]},
+            "controller": {"load_balancer": ["127.0.0.3"], "controller": [f"{OWN}:{front.port}"]},
+        }
+        given = {**PAST, "bypass": asked[way], "timeout": 2, "vantage": "vpc"}
+        result = probe(url=front.url, **given)
+    told = host != "127.0.0.3" or way == "controller"
+    assert (result["code"] == "V103") == told, result["reason"]
+
+
+def test_who_takes_the_proxy_protocol_of_some_clients_goes_by_where_they_ask() -> None:
+    with Server(proxied("append", f"{CLIENT}, {CDN}")) as front:
+
+        def behave(connection: Connection) -> None:
+            told = connection.read_after()[0][1].split()
+            near = len(told) > 4 and ip_address(told[2]) in ip_network("203.0.113.0/24")
+            if not (near and _asked_at(connection, host="127.0.0.1", port=front.port)):
+                raise ConnectionAbortedError
+            takes_proxy_lines(None)(connection)
+
+        with Server(behave, address=(OWN, front.port)):
+            result = probe(url=front.url, **{**PAST, "timeout": 2})
+    assert result["code"] == "V103", result["reason"]
 
 
 @pytest.mark.parametrize("named", [True, False])
