@@ -112,7 +112,7 @@ def around(
         # What is probed can be a node's address that no node's status tells, as a translated one or
         # one that moves between them. TKE's load balancers are none.
         "node_ports_of_targets": (
-            [] if is_tkes(front or {}, nodes) else [*dict.fromkeys([*ports, *more_ports])][:OTHERS]
+            [] if is_tkes(front or {}, nodes) else [*dict.fromkeys([*ports, *more_ports[:OTHERS]])]
         ),
         "controller": [*controller.places],
         "controller_ports": [*controller.ports],
@@ -127,7 +127,7 @@ def around(
         "listeners": [f"{scheme}:{port}" for scheme, port in listening],
         # A controller need not be told of the usual ones.
         "at_usual_ports": bool(front) and may_have_controller(front or {}, nodes),
-        "lists_itself": is_googles(front or {}),
+        "lists_itself": is_googles(front or {}, nodes),
         "omitted": [*dict.fromkeys(omitted)],
     }
 

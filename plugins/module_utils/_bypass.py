@@ -61,6 +61,7 @@ from ansible_collections.kestrel.real_ip.plugins.module_utils._verdict import (
     Sample,
     deceived,
     is_answer,
+    is_bad_request,
     is_http,
     is_limited,
     is_strangers,
@@ -615,12 +616,12 @@ def _tells_nothing(tried: tuple[Forgery, Sample]) -> bool:
 
 def _speaks_behind_a_preface(station: Station) -> bool:
     """Whether HTTP is answered there to what begins with the PROXY protocol alone: who takes that
-    from anybody may answer another one as he wants, by what it says.
+    from anybody may answer another one as he wants, by what it says. Who doesn't take it may say
+    that it is no request.
     """
     honest, forged = station.result
-    return any(one.preface and is_http(sample) for one, sample in forged) and not any(
-        map(is_http, honest)
-    )
+    spoke = [sample for one, sample in forged if one.preface and not is_bad_request(sample)]
+    return any(map(is_http, spoke)) and not any(map(is_http, honest))
 
 
 def _is_left(way: Way, stations: Sequence[Station]) -> bool:
@@ -829,7 +830,9 @@ def unsafe(walked: Iterable[tuple[Way, Visit]]) -> dict[int, dict[int, str]]:
     for way, visit in walked:
         for station in visit.stations:
             _honest, forged = _own_answers(station, way.target.question)
-            fooled = {n for _one, sample in forged if is_answer(sample) for n in sample.fooled}
+            # Who names himself deceives nobody.
+            others = [sample for one, sample in forged if not one.names_itself]
+            fooled = {n for sample in others if is_answer(sample) for n in sample.fooled}
             for of in way.of:
                 for number in sorted(fooled):
                     found.setdefault(of, {}).setdefault(number, str(station.path))

@@ -80,10 +80,12 @@ def is_clouds(ingress: Object, nodes: t.Iterable[Object]) -> bool:
     return marked or is_tkes(ingress, nodes)
 
 
-def is_googles(ingress: Object) -> bool:
+def is_googles(ingress: Object, nodes: t.Iterable[Object]) -> bool:
     """Whether the load balancer of an Ingress is Google's, which writes its own address at the end
     of X-Forwarded-For (https://cloud.google.com/load-balancing/docs/https#x-forwarded-for_header).
     """
     named = class_of(ingress)
     marked = any(key.startswith(_GOOGLES_MARK) for key in annotations_of(ingress))
-    return ingress.get("kind") == INGRESS and (named in _GOOGLES if named else marked)
+    # What is Google's annotation elsewhere came with a copy.
+    its = named in _GOOGLES if named else marked and _are_of(nodes, ("gce:",))
+    return ingress.get("kind") == INGRESS and its

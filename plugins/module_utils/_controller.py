@@ -73,6 +73,7 @@ _PORTS = 5
 _PORTS_OF_PODS = 8
 # Who lets a host port of his node be reached by few does so node by node.
 _NODES_OF_PODS = 12
+_WEB = (*PORTS.values(),)
 #: The addresses of a node that everybody gets to go before the others.
 _KINDS = (open_to_all, internal)
 
@@ -220,12 +221,10 @@ def _services_of(
         for one in (candidates if is_open else ())
         if full_name(one) not in known and not _is_made_here(one)
     ]
-    # What another class leads to can be the controller of this one.
+    # What another class leads to can be the controller of this one, and so can what has none.
     own_class = class_of(front)
     alike = (
-        one
-        for one in ingresses
-        if not is_clouds(one, nodes) and (not own_class or class_of(one) in ("", own_class))
+        one for one in ingresses if not is_clouds(one, nodes) and own_class in ("", class_of(one))
     )
     apps = {*chain.from_iterable(map(_backends, alike))}
     return _Services(
@@ -370,7 +369,7 @@ def _at_own_pods(
         ready = ready_pods(running)
         own = sorted(running, key=lambda pod: name_of(pod) not in ready)
         named = _service(service)
-        sent_to = [number for port in _web_first(service) for number in _each_target(own, port)]
+        sent_to = _each_target(own, *_web_first(service))
         rows = ((named, one) for one in dict.fromkeys([*sent_to, *_every_port(own)]))
         ports, more = few(rows, _PORTS_OF_PODS)
         hosted += [
@@ -384,8 +383,9 @@ def _at_own_pods(
     return hosted, found, left
 
 
-def _each_target(pods: t.Iterable[Object], port: Object) -> t.Iterator[int]:
-    return chain.from_iterable(targets_of(pod, port) for pod in pods)
+def _each_target(pods: t.Sequence[Object], *ports: Object) -> list[int]:
+    """The ports of pods that these of a Service lead to."""
+    return [number for port in ports for pod in pods for number in targets_of(pod, port)]
 
 
 def _every_port(pods: t.Iterable[Object]) -> list[int]:
@@ -399,35 +399,39 @@ def _of_hosts(its: _Services, pods: t.Iterable[Object]) -> tuple[list[_Hosted], 
     others at ports for the web that are behind none of the rest; and whose are left out. A
     controller that is reached by host ports needs no Service but that of a webhook, or none.
     """
-    others = [*its.led, *its.known.values()]
-    ports = {full_name(pod): _hosted(pod) for pod in pods if its.is_open and not has_ended(pod)}
-    hosting = [
-        pod
-        for pod in pods
-        if (told := ports.get(full_name(pod)))
-        and not any(selects(one, pod) for one in others)
-        and (any(selects(one, pod) for one in its.unled) or {*told} & {*PORTS.values()})
-    ]
+    ports: dict[str, list[int]] = {}
+    for pod in pods if its.is_open else ():
+        its_own = [one for one in its.unled if selects(one, pod)]
+        others = its.known.values() if its_own else (*its.known.values(), *its.led)
+        if not has_ended(pod) and not any(selects(one, pod) for one in others):
+            ports[full_name(pod)] = _hosted(pod, its_own)
+    hosting = [pod for pod in pods if ports.get(full_name(pod))]
     first = {
-        number: ("Pod", full_name(pod)) for pod in reversed(hosting) for number in _hosted(pod)
+        number: ("Pod", full_name(pod))
+        for pod in reversed(hosting)
+        for number in ports[full_name(pod)]
     }
-    web_first = sorted(first, key=lambda number: number not in PORTS.values())
+    web_first = sorted(first, key=lambda number: number not in _WEB)
     asked, left = few(((first[number], number) for number in web_first), _PORTS_OF_PODS)
     return [
         (("Pod", full_name(pod)), pod, number)
         for number in asked
         for pod in hosting
-        if number in _hosted(pod)
+        if number in ports[full_name(pod)]
     ], left
 
 
-def _hosted(pod: Object) -> list[int]:
-    """The ports of its node at which a pod answers. On the hosts' network a container need not tell
-    its ports.
+def _hosted(pod: Object, services: t.Sequence[Object]) -> list[int]:
+    """The ports of its node at which a pod answers, of these Services or, without any, of one that
+    has ports for the web. On the hosts' network a container need not tell its ports.
     """
     own = _of_the_host(pod)
     told = [one["containerPort"] if own else one.get("hostPort") for one in container_ports(pod)]
-    return [*filter(None, told)] or ([*PORTS.values()] if own else [])
+    known = [*filter(None, told)]
+    ports = chain.from_iterable(map(_web_first, services))
+    of_host = [*_WEB, *_each_target([pod], *ports)] if own else []
+    every = services or {*known} & {*_WEB}
+    return [*dict.fromkeys([*of_host, *(known if every else [])])]
 
 
 def _at_its_node(pod: Object, number: int) -> int | None:

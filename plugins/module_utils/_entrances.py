@@ -99,7 +99,7 @@ def entrances(
     """All that lead to one of the Services, all of the pods: by other Ingresses of the namespace
     and HTTPRoutes, and last by the rules of what is in front.
     """
-    names = {*map(name_of, services)}
+    names = {name_of(one): one for one in services}
     # A Service can have the name of an Ingress.
     itself = full_name(front) if front.get("kind") == INGRESS else ""
     others = [
@@ -115,9 +115,10 @@ def entrances(
     ]
 
 
-def _by_ingress(ingress: Object, names: t.Collection[str]) -> t.Iterator[Entrance]:
+def _by_ingress(ingress: Object, names: t.Mapping[str, Object]) -> t.Iterator[Entrance]:
     every, patterned = every_listener(ingress), is_patterned(ingress)
-    conditional = is_conditional(ingress)
+    # Of HAProxy's it can be the Service that has the condition.
+    conditional = any(map(is_conditional, (ingress, *names.values())))
     for address in addresses(ingress):
         for host, entry in _places(ingress, names):
             at = (address, listeners(ingress, host)[0], host, path_of(entry))

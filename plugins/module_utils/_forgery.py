@@ -48,9 +48,10 @@ class Preface(NamedTuple):
     def _kind(self) -> str:
         return "TCP6" if ":" in self.source else "TCP4"
 
-    def sent(self, places: Sequence[tuple[Address, int]]) -> bytes:
+    def sent(self, places: Sequence[tuple[Address, int]], host: str = "") -> bytes:
         """What is sent: some go by where the client is said to have asked, as Envoy, which can have
-        a chain of filters for each of these ``places``. Both addresses are of one family.
+        a chain of filters for each of these ``places``. Both addresses are of one family. Of who
+        asked at 443 the second version tells the ``host`` in TLS too, by which some go as well.
         """
         address, port = places[self.place]
         source, port = ip_address(self.source), self.port or port
@@ -58,10 +59,22 @@ class Preface(NamedTuple):
         if self.version == 1:
             return f"PROXY {self._kind} {source} {asked} {_SOURCE_PORT} {port}\r\n".encode()
         block = source.packed + asked.packed + pack("!HH", _SOURCE_PORT, port)
+        block += _of_tls(host) if self.port == _HTTPS and host else b""
         family = b"\x11" if source.version == 4 else b"\x21"
         return _SIGNATURE + b"\x21" + family + pack("!H", len(block)) + block
 
 
+def _of_tls(host: str) -> bytes:
+    """What who ended TLS says of it: protocol, host, and that there was TLS (section 2.2)."""
+    tls = pack("!BI", 1, 0) + _told(0x21, b"TLSv1.3")
+    return _told(1, b"http/1.1") + _told(2, host.encode("ascii", "ignore")) + _told(0x20, tls)
+
+
+def _told(kind: int, value: bytes) -> bytes:
+    return pack("!BH", kind, len(value)) + value
+
+
+_HTTPS = 443
 _SIGNATURE = b"\r\n\r\n\0\r\nQUIT\n"
 _SOURCE_PORT = 6666
 
@@ -395,7 +408,7 @@ def _counted(names: Mapping[str, str], value: str, ipv6: str) -> tuple[tuple[str
 #: The PROXY protocol's versions, and under which names their fates are told
 _VERSIONS = {1: "PROXY", 2: "PROXY v2"}
 #: Places where a client may have asked, and ports there: who is told another one may redirect
-_ASKED_AT = ((0, 0), (1, 0), (2, 0), (0, 80), (0, 443))
+_ASKED_AT = ((0, 0), (1, 0), (2, 0), *((0, port) for port in (80, _HTTPS, 8080, 8443)))
 
 
 def _with_prefaces(
@@ -581,6 +594,15 @@ def forgeries(
         Forgery(scored[0][0], scored, all_values),
         Forgery(read, (*everything, *_COMPANIONS, *_FROM_ELSEWHERE), all_values),
         Forgery(read, (*everything, *_COMPANIONS, *_PASSED), all_values),
+        # Who writes Forwarded may copy what else a client says of the request.
+        Forgery(
+            "Forwarded",
+            (
+                ("X-Forwarded-Host", f"front.example,{_element('Forwarded', values[0])}"),
+                ("X-Forwarded-Proto", f"https,{_element('Forwarded', values[0])}"),
+            ),
+            all_values,
+        ),
         Forgery(read, lines, all_values, repeated=True),
     )
 
@@ -612,8 +634,10 @@ def fate(forgery: Forgery, headers: Fields) -> str:
     """
     alike = [(name, value) for name, value in headers if is_of(forgery, name)]
     line = ",".join(value for _name, value in alike)
-    if _holds(line, forgery.values):
-        return "passed_through" if _holds(line.rpartition(",")[2], forgery.values) else "appended"
+    # Others of the values a proxy may have of its own, as one of a trusted range.
+    values = [value for value in forgery.values if forgery.names_one_of([value])]
+    if _holds(line, values):
+        return "passed_through" if _holds(line.rpartition(",")[2], values) else "appended"
     # With underscores it is another header: that the one with dashes is there says nothing of it.
     return "replaced" if alike and "_" not in forgery.header else "dropped"
 

@@ -585,7 +585,7 @@ def told_protocols(service: Object) -> list[t.Mapping[str, t.Any]]:
     """What a Service of TKE's tells of the protocol of each port, as far as it can be read."""
     try:
         found = json.loads(annotations_of(service).get(_PROTOCOLS) or "{}")
-    except ValueError:
+    except (ValueError, RecursionError):
         return []
     every = found.values() if isinstance(found, dict) else ()
     return [one for one in every if isinstance(one, dict)]
@@ -610,7 +610,7 @@ def told_ports(ingress: Object) -> list[tuple[str, int]]:
 def _told(text: str | None) -> t.Iterator[tuple[str, int]]:
     try:
         found = json.loads(text or "[]")
-    except ValueError:
+    except (ValueError, RecursionError):
         return
     entries = found if isinstance(found, list) else [{"": found}]
     for protocol, port in (

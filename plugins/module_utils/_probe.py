@@ -44,6 +44,7 @@ from ansible_collections.kestrel.real_ip.plugins.module_utils._verdict import (
     Sample,
     Times,
     is_answer,
+    is_bad_request,
     read,
     wanted,
 )
@@ -76,6 +77,12 @@ class Endpoint(NamedTuple):
     server_name: str = ""
     tls: ssl.SSLContext | None = None
     label: str = ""
+
+    @property
+    def name(self) -> str:
+        """The host that is asked for, without a port; empty where that is an address."""
+        asked = self.server_name or _PORT.sub("", self.host_header)
+        return "" if parse_address(asked) else asked
 
     @property
     def spoken(self) -> str:
@@ -494,7 +501,8 @@ def to_knock_with(
     tried = {id(forgery) for forgery, _sample in forged}
     # Each that waits for an answer costs time, and who admits some only says so to others.
     said = [*samples, *(sample for _forgery, sample in forged)]
-    is_silent = all(one.code == "V509" for one in said)
+    # To who doesn't take it, the PROXY protocol is no request.
+    is_silent = all(one.code == "V509" or is_bad_request(one) for one in said)
     if is_silent and not target.waits:
         return []
     left = [one for one in target.trials if one.opens and id(one) not in tried]
@@ -719,7 +727,9 @@ class Survey:
             places = target.places((station.address.remote, target.endpoint.port))
             request = self._request._replace(
                 forged=lines,
-                preface=forgery.preface.sent(places) if forgery.preface else b"",
+                preface=forgery.preface.sent(places, target.endpoint.name)
+                if forgery.preface
+                else b"",
                 within=forgery.within,
             )
         try:

@@ -39,10 +39,13 @@ _OTHER_MARK = "konghq.com/regex-prefix"
 #: Annotations, whatever stands before the slash, with which each path is a pattern
 _PATTERNED = ("path-regex", "rewrite-target", "use-regex")
 #: How annotations begin, whatever stands before the slash, that make rules depend on more than host
-#: and path: nginx's and Alibaba's, Kong's, Higress', those of HAProxy's two, Huawei's
+#: and path: nginx's and Alibaba's, Kong's, Higress', HAProxy's, Huawei's, Skipper's, BFE's, APISIX'
 _CONDITIONAL = (
-    *("canary", "headers.", "methods", "match-", "exact-match-", "prefix-match-"),
-    *("http-header-match", "route-acl", "elb.conditions."),
+    *("canary", "headers.", "methods", "snis", "match-"),
+    *("exact-match-", "prefix-match-", "regex-match-"),
+    *("http-header-match", "route-acl", "elb.conditions.", "elb.canary"),
+    *("skipper-predicate", "router.header", "router.cookie"),
+    *("http-allow-methods", "http-block-methods"),
 )
 #: Types of paths that are none, of Ingresses and of HTTPRoutes
 _WHOLE = ("Exact", "Prefix", "PathPrefix")
@@ -170,7 +173,7 @@ def _places(text: str) -> set[tuple[str, str]]:
     """Host and path of each rule in such a list."""
     try:
         found = json.loads(text)
-    except ValueError:
+    except (ValueError, RecursionError):
         return set()
     rules = [one for one in found if isinstance(one, dict)] if isinstance(found, list) else []
     return {(str(one.get("host") or ""), str(one.get("path") or "/")) for one in rules}

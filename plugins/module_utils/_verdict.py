@@ -819,6 +819,10 @@ def is_http(sample: Sample) -> bool:
     return is_answer(sample) or "V514" <= sample.code <= "V524"
 
 
+def is_bad_request(sample: Sample) -> bool:
+    return sample.code == "V516" and sample.detail.startswith("400")
+
+
 def _matches(sample: Sample) -> bool:
     """Whether the expected address was seen, though it may be one of the cluster as well."""
     return CODES[sample.code].verdict == "preserved" or sample.code == "V413"
@@ -1274,8 +1278,7 @@ def _not_tested(
 
 
 def _is_invalid_hop(forgery: Forgery, sample: Sample) -> bool:
-    refused = sample.code == "V516" and sample.detail.startswith("400")
-    return forgery.header == "Connection" and refused
+    return forgery.header == "Connection" and is_bad_request(sample)
 
 
 def _not_looked_for(told: str, names: Iterable[str]) -> str:

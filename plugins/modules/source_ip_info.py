@@ -886,6 +886,7 @@ from ansible_collections.kestrel.real_ip.plugins.module_utils._options import (
 )
 from ansible_collections.kestrel.real_ip.plugins.module_utils._probe import (
     NoAnswer,
+    Request,
     Station,
     Survey,
     Target,
@@ -1039,15 +1040,24 @@ def unreached(visit: Visit) -> dict[str, Any]:
     return describe_unreached(failure.number, facts, {"name": target.name, "url": target.url})
 
 
-def walk(survey: Callable[..., Survey], ways: list[bypass.Way], until: float) -> list[Visit]:
-    """What was seen on each way. Where no connection is taken, one attempt stands for all: each may
-    last until its time is over.
+#: Seconds in which a connection is taken, if packets aren't dropped: one that is lost is sent again
+#: after one. And so many are tried at once, which wait for nothing else.
+KNOCK, KNOCKS = 2, 64
+
+
+def walk(
+    survey: Callable[..., Survey], ways: list[bypass.Way], until: float, request: Request
+) -> list[Visit]:
+    """What was seen on each way. Where no connection is taken, one attempt stands for all: each
+    would last until its time is over. ``request``: as sent otherwise.
     """
     surveyed = partial(survey, finish=bypass.evidence, until=until, family="any")
     knocks: dict[tuple[str, int], Target] = {}
     for way in ways:
         knocks.setdefault(bypass.place_of(way), bypass.knock_at(way))
-    met = dict(zip(knocks, surveyed(targets=[*knocks.values()]).run()))
+    brief = request._replace(timeout=min(request.timeout, KNOCK))
+    knocking = surveyed(targets=[*knocks.values()], request=brief, concurrency=KNOCKS)
+    met = dict(zip(knocks, knocking.run()))
     is_open = {place: bypass.is_open(visit.stations) for place, visit in met.items()}
     places = [*map(bypass.place_of, ways)]
     taken = [way.target for way, place in zip(ways, places) if is_open[place]]
@@ -1078,7 +1088,7 @@ def walk_around(
             unknown.append(host)
     here = [] if todo.standpoint.inside else bypass.through_here(visits, todo.around, known)
     ways = bypass.ways(visits, todo.around, known, todo.standpoint)
-    visited = walk(survey, [*here, *ways], until)
+    visited = walk(survey, [*here, *ways], until, todo.request)
     walked = [*zip(ways, visited[len(here) :])]
     entries, deceptions = bypass.judge(walked, visits, todo.standpoint)
     sent = bypass.sent_from_here(zip(here, visited), visits)

@@ -68,14 +68,17 @@ class Connection:
                 break
             data += received
             # Also behind the PROXY protocol, of which the second version has a head of 16 bytes.
-            size = 16 + data[15] if data.startswith(_SIGNATURE) and len(data) > 15 else 0
+            begun = data.startswith(_SIGNATURE) and len(data) > 15
+            size = 16 + int.from_bytes(data[14:16], "big") if begun else 0
             if data[size:].startswith(_HELLO) or _BEGUN.match(data):
                 raise ConnectionAbortedError
         if data.startswith(_SIGNATURE + b"\x21\x11"):
             ends = [ipaddress.ip_address(data[at : at + 4]) for at in (16, 20)]
             ports = struct.unpack("!HH", data[24:28])
             told = " ".join(map(str, (SECOND, *ends, *ports)))
-            data = told.encode() + b"\r\n" + data[28:]
+            # What else it tells may be a host.
+            size = 16 + int.from_bytes(data[14:16], "big")
+            data = told.encode() + b" " + data[28:size].hex().encode() + b"\r\n" + data[size:]
         first, *lines = data.decode("latin-1").split("\r\n\r\n")[0].split("\r\n")
         self.lines = [("", first), *(line.partition(": ")[::2] for line in lines)]
         self.server.requests.append(self.lines)

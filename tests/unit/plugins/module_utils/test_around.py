@@ -476,6 +476,7 @@ def test_the_port_of_the_default_backend_is_asked_at_nodes_and_pods() -> None:
         ('{"80":{"protocol":["HTTP"],"tls":"x"}}', []),
         ("{", []),
         ("[]", []),
+        ("[" * 100000, []),
         ('{"80":[],"81":{"hosts":["a"]}}', []),
     ],
 )
@@ -505,7 +506,8 @@ def test_the_load_balancer_of_a_service_of_tkes_may_speak_tls_at_any_port() -> N
     [
         (ingress_at("own", spec={"ingressClassName": "gce"}), True),
         (ingress_at("own", annotations={"kubernetes.io/ingress.class": "gce-internal"}), True),
-        (ingress_at("own", annotations={"ingress.kubernetes.io/backends": "{}"}), True),
+        # Left there by a copy, unless the nodes are Google's
+        (ingress_at("own", annotations={"ingress.kubernetes.io/backends": "{}"}), False),
         (ingress_at("own", spec={"ingressClassName": "nginx"}), False),
         (ingress_at("own"), False),
         ({}, False),
@@ -515,3 +517,9 @@ def test_which_load_balancers_write_their_own_address_last(
     front: dict[str, Any], last: bool
 ) -> None:
     assert around([], [], None, {**front, "kind": "Ingress"})["lists_itself"] == last
+
+
+def test_an_ingress_without_a_class_is_googles_where_the_nodes_are() -> None:
+    front = ingress_at("own", annotations={"ingress.kubernetes.io/backends": "{}"})
+    nodes = [{**_node(InternalIP=["10.0.0.1"]), "spec": {"providerID": "gce://p/z/n"}}]
+    assert around(nodes, [], None, {**front, "kind": "Ingress"})["lists_itself"]

@@ -394,12 +394,14 @@ def test_host_ports_of_what_may_be_the_controller_are_asked(
         # ingress-nginx as RKE2 has it: its one Service is that of its webhook.
         ("webhook", [{"containerPort": 80, "hostPort": 80}], {}, [80]),
         ("webhook", [{"containerPort": 8000, "hostPort": 8080}], {}, [8080]),
-        ("webhook", [{"containerPort": 80}], {"hostNetwork": True}, [80]),
-        ("webhook", [], {"hostNetwork": True}, [80, 443]),
+        ("webhook", [{"containerPort": 80}], {"hostNetwork": True}, [80, 443, 8443]),
+        ("webhook", [], {"hostNetwork": True}, [80, 443, 8443]),
+        # There a container need not tell each of its ports, as Istio's doesn't.
+        ("webhook", [{"containerPort": 15090}], {"hostNetwork": True}, [80, 443, 8443, 15090]),
         # None selects it.
         ("other", [{"containerPort": 8000, "hostPort": 80}], {}, [80]),
         ("other", [], {"hostNetwork": True}, [80, 443]),
-        ("other", [{"containerPort": 9100}], {"hostNetwork": True}, []),
+        ("other", [{"containerPort": 9100}], {"hostNetwork": True}, [80, 443]),
         ("other", [{"containerPort": 80}], {}, []),
         # An application's
         ("app", [{"containerPort": 80, "hostPort": 80}], {}, []),
@@ -425,6 +427,20 @@ def test_host_ports_of_pods_that_may_be_the_controllers_are_asked(
     pod["spec"]["containers"] = [{"ports": many}]
     found = controller_of(front, [webhook], nodes, [pod], [], [front])
     assert found.omitted == [("Pod", f"in/{name}-n1")]
+
+
+def test_an_ingress_to_a_dashboard_hides_no_host_ports_of_the_controllers() -> None:
+    entry, dashboard = _exposed("entry", {"port": 80}), _exposed("dashboard", {"port": 9000})
+    for one in (entry, dashboard):
+        one["spec"]["selector"] = {"app": "entry"}
+    pod = _on("n1", "entry")
+    pod["spec"]["containers"] = [{"ports": [{"containerPort": 8000, "hostPort": 80}]}]
+    nodes = [_called("n1", _node(ExternalIP=["203.0.113.1"]))]
+    rule = a_rule("entry.example", ("/", "Prefix", "dashboard"))
+    leading = ingress_at("dashboard", rule, namespace="in")
+    front = {**ingress_at("own"), "kind": "Ingress"}
+    found = controller_of(front, [entry, dashboard], nodes, [pod], [], [leading, front])
+    assert [*found.places] == ["203.0.113.1:80"]
 
 
 def test_load_balancers_of_ingresses_to_the_controller_are_asked() -> None:

@@ -120,11 +120,26 @@ def test_the_proxy_protocol_tells_of_each_place_where_clients_may_ask() -> None:
                 if one.preface and one.preface.version == version and alone == (not one.lines)
                 if one.preface.source == "6.6.6.6"
             ]
-            assert told == [(0, 0), (1, 0), (2, 0), (0, 80), (0, 443)]
+            ports = [(0, port) for port in (80, 443, 8080, 8443)]
+            assert told == [(0, 0), (1, 0), (2, 0), *ports]
     [line] = [one for one in sent if one.preface == Preface(1, "6.6.6.6", 2) and not one.lines]
     assert line.preface
     assert line.preface.sent(places).endswith(b" 192.0.2.2 6666 8445\r\n")
     assert Preface(1, "6.6.6.6", port=80).sent(places).endswith(b" 192.0.2.0 6666 80\r\n")
+    # With what who ended TLS tells of it: ALPN, the host, and the version
+    of_tls = Preface(2, "6.6.6.6", port=443).sent(places, "a.example")
+    assert of_tls[28:].hex() == (
+        "010008"
+        + b"http/1.1".hex()
+        + "020009"
+        + b"a.example".hex()
+        + "20000f"
+        + "0100000000"
+        + "210007"
+        + b"TLSv1.3".hex()
+    )
+    assert int.from_bytes(of_tls[14:16], "big") == len(of_tls) - 16
+    assert len(Preface(2, "6.6.6.6", port=443).sent(places)) == 28
 
 
 def test_the_proxy_protocol_tells_of_private_addresses_and_ipv6_too() -> None:
@@ -369,6 +384,16 @@ def test_connection_names_each_header_that_carries_an_address() -> None:
             others = " ".join(text for _name, text in told)
             assert all(f" {one}," in others for one in ("CF-Connecting-IP", "Z-Forwarded-For"))
             assert max(text.count(",") for _name, text in told) < 9
+
+
+def test_a_proxys_own_address_is_not_what_was_forged() -> None:
+    """It can be the first of a trusted range, of which one is forged in another request."""
+    values = ("6.6.6.6", "127.0.0.1")
+    arrived = [(XFF, "203.0.113.20, 127.0.0.1")]
+    scored = Forgery("X_Forwarded_For", (("X_Forwarded_For", "6.6.6.6"),), values)
+    assert fate(scored, arrived) == "dropped"
+    trusted = Forgery(XFF, ((XFF, "127.0.0.1"),), values)
+    assert fate(trusted, arrived) == "passed_through"
 
 
 def test_a_header_in_another_case_is_the_same_one() -> None:

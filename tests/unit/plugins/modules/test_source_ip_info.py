@@ -839,7 +839,11 @@ def test_who_takes_the_proxy_protocol_goes_by_the_address_that_was_asked() -> No
     assert result["code"] == "V104", result["reason"]
 
 
-@pytest.mark.parametrize(("status", "warned"), [("403 Forbidden", True), ("", False)])
+@pytest.mark.parametrize(
+    ("status", "warned"),
+    # To who doesn't take it, it is no request.
+    [("403 Forbidden", True), ("400 Bad Request", False), ("", False)],
+)
 def test_who_speaks_to_the_proxy_protocol_alone_and_refuses_is_told(
     status: str, warned: bool
 ) -> None:
@@ -874,6 +878,25 @@ def test_a_list_is_cut_where_a_buffer_ends(size: int) -> None:
     with Server(behave) as running:
         result = probe(url=running.url, expected_source=[CLIENT], forge=True)
     assert result["code"] in ("V101", "V102"), result["reason"]
+
+
+@pytest.mark.parametrize("name", ["X-Forwarded-Proto", "X-Forwarded-Host"])
+def test_what_a_proxy_copies_into_a_list(name: str) -> None:
+    """As OpenShift's router does with the scheme that a client tells."""
+
+    def behave(connection: Connection) -> None:
+        lines = connection.read()[1:]
+        told = [value for key, value in lines if key == name]
+        others = [line for line in lines if line[0].lower() != "forwarded"]
+        seen = ("Forwarded", ";".join([f"for={CLIENT}", *(f"proto={one}" for one in told)]))
+        document = {"kestrel": 1, "headers": [*others, seen], "peer": {"address": NODE, "port": 1}}
+        connection.send(response(json.dumps(document).encode()))
+
+    read = {"strategy": "rightmost_trusted_count", "header": "Forwarded", "forge": True}
+    with Server(behave) as running:
+        result = probe(url=running.url, expected_source=[CLIENT], **read)
+    assert result["code"] == "V101", result["reason"]
+    assert "https,for=6.6.6.6" in result["reason"]
 
 
 @pytest.mark.parametrize("name", ["X-Client-IP", "CF-Connecting-IP", "Fly-Client-IP"])
@@ -1636,6 +1659,23 @@ def test_who_takes_the_proxy_protocol_goes_by_where_clients_ask(
         result = probe(url=front.url, **given)
     told = host != "127.0.0.3" or way == "controller"
     assert (result["code"] == "V103") == told, result["reason"]
+
+
+def test_who_takes_the_proxy_protocol_goes_by_the_host_in_it() -> None:
+    """As HAProxy by ``fc_pp_authority``, behind another one that has ended TLS."""
+
+    def behave(connection: Connection) -> None:
+        if b"echo.example.com".hex() not in connection.read_after()[0][1]:
+            raise ConnectionAbortedError
+        takes_proxy_lines(None, SECOND)(connection)
+
+    with (
+        Server(proxied("append", f"{CLIENT}, {CDN}")) as front,
+        Server(behave, address=(OWN, front.port)),
+    ):
+        url = {"url": front.url, "host_header": "echo.example.com"}
+        result = probe(**url, **{**PAST, "timeout": 2})
+    assert result["code"] == "V103", result["reason"]
 
 
 def test_who_takes_the_proxy_protocol_of_some_clients_goes_by_where_they_ask() -> None:
