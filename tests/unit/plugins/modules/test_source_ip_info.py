@@ -892,7 +892,8 @@ def test_what_a_proxy_copies_into_a_list(name: str) -> None:
         document = {"kestrel": 1, "headers": [*others, seen], "peer": {"address": NODE, "port": 1}}
         connection.send(response(json.dumps(document).encode()))
 
-    read = {"strategy": "rightmost_trusted_count", "header": "Forwarded", "forge": True}
+    count = {"strategy": "rightmost_trusted_count", "trusted_count": 1}
+    read = {**count, "header": "Forwarded", "forge": True}
     with Server(behave) as running:
         result = probe(url=running.url, expected_source=[CLIENT], **read)
     assert result["code"] == "V101", result["reason"]
