@@ -30,6 +30,7 @@ from ansible_collections.kestrel.real_ip.plugins.module_utils._codes import (
 )
 from ansible_collections.kestrel.real_ip.plugins.module_utils._derive import (
     Address,
+    bracketed,
     canonical,
     elements,
     in_ranges,
@@ -515,7 +516,7 @@ def _hosts(target: Target, names: Iterable[str]) -> Iterable[Target]:
     for name in [one for one in names if secured and one != same[1]][:_SERVER_NAMES]:
         yield target._replace(endpoint=target.endpoint._replace(server_name=name))
     for name in names:
-        literal = f"[{name}]" if ":" in name else name
+        literal = bracketed(name)
         server_name = name if secured else ""
         # Who knows a host by its name alone may not know it with a port, and the other way round.
         for own in (literal,) if usual else (f"{literal}:{port}", literal):
@@ -682,7 +683,10 @@ def warnings(
         name = names.get((way.kind, place_of(way) in answering))
         known = one["reachable"] is not None
         if name and known and (one["reachable"] or is_open(visit.stations)):
-            place = {"address": f"{one['address']}:{one['port']}", "place": phrase(one["vantage"])}
+            place = {
+                "address": f"{bracketed(one['address'])}:{one['port']}",
+                "place": phrase(one["vantage"]),
+            }
             told.append(warn(name, place))
     return [*dict.fromkeys(told)]
 

@@ -26,6 +26,7 @@ from ansible_collections.kestrel.real_ip.plugins.module_utils._clouds import (
     is_clouds,
     is_tkes,
 )
+from ansible_collections.kestrel.real_ip.plugins.module_utils._derive import bracketed
 from ansible_collections.kestrel.real_ip.plugins.module_utils._exposed import (
     NODES,
     Named,
@@ -49,7 +50,6 @@ from ansible_collections.kestrel.real_ip.plugins.module_utils._exposed import (
 )
 from ansible_collections.kestrel.real_ip.plugins.module_utils._listeners import (
     PORTS,
-    bracketed,
     every_listener,
 )
 from ansible_collections.kestrel.real_ip.plugins.module_utils._ownership import (

@@ -113,6 +113,11 @@ def _read_node(node: re.Pattern[str], text: str) -> Endpoint | None:
     return Endpoint(address, zone, int(port) if port and port.isdigit() else None)
 
 
+def bracketed(host: str) -> str:
+    """A host as it stands before a port: an IPv6 address in brackets (RFC 3986, section 3.2.2)."""
+    return f"[{host}]" if ":" in host else host
+
+
 #: What can stand around an address in a header line or in another text
 BETWEEN = re.compile(r"[^\w.:%~\[\]-]+", re.ASCII)
 

@@ -21,10 +21,11 @@ from ansible_collections.kestrel.real_ip.plugins.module_utils._addresses import 
     spelled,
 )
 from ansible_collections.kestrel.real_ip.plugins.module_utils._derive import (
+    bracketed,
     is_private,
     parse_address,
 )
-from ansible_collections.kestrel.real_ip.plugins.module_utils._listeners import PORTS, bracketed
+from ansible_collections.kestrel.real_ip.plugins.module_utils._listeners import PORTS
 from ansible_collections.kestrel.real_ip.plugins.module_utils._readiness import addresses
 from ansible_collections.kestrel.real_ip.plugins.module_utils._rules import entries_to, is_port
 

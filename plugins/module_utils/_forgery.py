@@ -21,6 +21,7 @@ from ansible_collections.kestrel.real_ip.plugins.module_utils._derive import (
     DEFAULT_HEADER,
     Address,
     Network,
+    bracketed,
     canonical,
     is_private,
     parse_ranges,
@@ -312,7 +313,7 @@ def _element(header: str, value: str) -> str:
 
 
 def _with_port(header: str, value: str) -> str:
-    host = f"[{value}]" if ":" in value else value
+    host = bracketed(value)
     return f'for="{host}:6666"' if header.lower() == "forwarded" else f"{host}:6666"
 
 

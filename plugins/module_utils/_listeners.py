@@ -16,6 +16,7 @@ from ansible_collections.kestrel.real_ip.plugins.module_utils._addresses import 
     spelled,
 )
 from ansible_collections.kestrel.real_ip.plugins.module_utils._clouds import is_tkes
+from ansible_collections.kestrel.real_ip.plugins.module_utils._derive import bracketed
 from ansible_collections.kestrel.real_ip.plugins.module_utils._load_balancer import (
     listen_ports,
     told_ports,
@@ -27,11 +28,6 @@ from ansible_collections.kestrel.real_ip.plugins.module_utils._scenarios import 
 from ansible_collections.kestrel.real_ip.plugins.module_utils._shapes import class_of
 
 Object = t.Mapping[str, t.Any]
-
-
-def bracketed(host: str) -> str:
-    """A host as it stands before a port: an IPv6 address in brackets (RFC 3986, section 3.2.2)."""
-    return f"[{host}]" if ":" in host else host
 
 
 def url_takers(

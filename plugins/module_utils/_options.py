@@ -28,6 +28,7 @@ from ansible_collections.kestrel.real_ip.plugins.module_utils._derive import (
     Network,
     Ranges,
     behind,
+    bracketed,
     canonical,
     client_ip,
     parse_address,
@@ -162,7 +163,7 @@ def _parse_url(option: str, value: str) -> _Url:
     default = _PORTS[parts.scheme]
     port = _port(option, number, shown, default)
     bare = host.partition("%")[0]
-    authority = f"[{bare}]" if ":" in bare else bare
+    authority = bracketed(bare)
     path = quote(parts.path or "/", safe="/%:@!$&'()*+,;=~-._")
     query = quote(parts.query, safe="/%:@!$&'()*+,;=~-._?")
     return _Url(

@@ -44,6 +44,7 @@ from ansible_collections.kestrel.real_ip.plugins.module_utils._derive import (
     Network,
     Ranges,
     behind,
+    bracketed,
     canonical,
     client_ip,
     elements,
@@ -274,8 +275,7 @@ class Path(NamedTuple):
     remote: Address
 
     def __str__(self) -> str:
-        address = f"[{self.remote}]" if self.remote.version == 6 else str(self.remote)
-        shown = f"{address}:{self.port}"
+        shown = f"{bracketed(str(self.remote))}:{self.port}"
         return shown if canonical(self.host) == str(self.remote) else f"{self.host} ({shown})"
 
 

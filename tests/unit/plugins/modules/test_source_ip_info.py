@@ -2264,8 +2264,9 @@ def test_a_node_port_at_the_probed_address_is_open(place: str, told: bool) -> No
 
 
 @pytest.mark.parametrize(("place", "told"), [("vpc", True), ("outside", False), ("pod", False)])
-def test_a_pod_that_answers_by_itself_is_told(place: str, told: bool) -> None:
-    with Server(proxied("append", CLIENT)) as balancer, Server(echo(None)) as pod:
+@pytest.mark.parametrize("family", [socket.AF_INET, socket.AF_INET6])
+def test_a_pod_that_answers_by_itself_is_told(place: str, told: bool, family: int) -> None:
+    with Server(proxied("append", CLIENT)) as balancer, Server(echo(None), family) as pod:
         given = {"pods": [pod.authority]}
         result = probe(url=balancer.url, expected_source=[CLIENT], bypass=given, vantage=place)
     assert any(f"{pod.authority} is a pod's" in one for one in result["warnings_found"]) is told
