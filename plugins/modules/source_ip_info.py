@@ -1041,8 +1041,10 @@ def unreached(visit: Visit) -> dict[str, Any]:
 
 
 #: Seconds in which a connection is taken, if packets aren't dropped: one that is lost is sent again
-#: after one. And so many are tried at once, which wait for nothing else.
-KNOCK, KNOCKS = 2, 64
+#: after one.
+KNOCK = 2
+#: So many are tried at once, which wait for nothing else.
+KNOCKS = 64
 
 
 def walk(

@@ -1245,10 +1245,12 @@ def test_a_header_of_a_cdn_behind_a_status_with_nothing_but_a_name(
 def test_where_no_connection_is_taken_nothing_more_is_tried(code: str, rounds: int) -> None:
     """Each attempt may last until its time is over, and there are many hosts and paths."""
     asked: list[int] = []
+    times: list[float] = []
 
     class Surveyed:
-        def __init__(self, targets: list[Any], **_options: Any) -> None:
+        def __init__(self, targets: list[Any], request: Any = None, **_options: Any) -> None:
             self.targets = targets
+            times.extend([request.timeout] if request else [])
 
         def run(self) -> list[_probe.Visit]:
             asked.append(len(self.targets))
@@ -1269,7 +1271,8 @@ def test_where_no_connection_is_taken_nothing_more_is_tried(code: str, rounds: i
         for path in ("/", "/a", "/b")
     ]
     survey: Any = Surveyed
-    visited = source_ip_info.walk(survey, ways, 0)
+    visited = source_ip_info.walk(survey, ways, 0, _probe.Request(timeout=5))
+    assert times == [2], "a connection is taken at once"
     assert asked == ([1, 0] if rounds == 1 else [1, 3])
     assert len(visited) == len(ways)
 
