@@ -301,13 +301,18 @@ def every_node(
     return nodes if of_nodes(shown)[0] else None
 
 
+def external_of(service: Object) -> list[str]:
+    """A Service's addresses that nodes take for it, and somebody else leads to these."""
+    return service.get("spec", {}).get("externalIPs") or []
+
+
 def of_services(services: t.Iterable[Object]) -> list[str]:
     """Addresses of the Services: those of the cluster, and others that they take as theirs."""
     found: list[str] = []
     for service in services:
         spec = service.get("spec", {})
         found += spec.get("clusterIPs") or [one for one in (spec.get("clusterIP"),) if one]
-        found += spec.get("externalIPs") or []
+        found += external_of(service)
     return [address for address in found if address != "None"]
 
 
@@ -328,7 +333,7 @@ def of_proxied(objects: t.Iterable[Object]) -> list[str]:
         for entry in (one.get("status", {}).get("loadBalancer") or {}).get("ingress") or []:
             if entry.get("ip"):
                 modes.setdefault(entry["ip"], set()).add(entry.get("ipMode") == "Proxy")
-        for address in one.get("spec", {}).get("externalIPs") or []:
+        for address in external_of(one):
             modes.setdefault(address, set()).add(False)
     # Where two objects share an address, one of them is enough for kube-proxy to take it.
     return [address for address, proxied in modes.items() if proxied == {True}]

@@ -30,6 +30,7 @@ from ansible_collections.kestrel.real_ip.plugins.module_utils._exposed import (
     by_itself,
     each_once,
     few,
+    first_told,
     internal,
     node_port,
     node_ports,
@@ -184,11 +185,7 @@ def _listening(
         ),
         *((one.of, one.told) for one in there),
     ]
-    first: dict[Listener, Named] = {}
-    for told_by, told in rows:
-        for listener in told:
-            first.setdefault(listener, told_by)
-    return few(((name, one) for one, name in first.items()), _LISTENERS)
+    return few(first_told(rows), _LISTENERS)
 
 
 def _by_themselves(

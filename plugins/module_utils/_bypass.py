@@ -742,7 +742,7 @@ _LISTS = ("X-Forwarded-For", "Forwarded")
 _PROXIES = ("load_balancer", "controller")
 
 
-def _any_of(headers: Mapping[str, Any], names: Iterable[str]) -> str:
+def _any_of(headers: Iterable[str], names: Iterable[str]) -> str:
     """The first of the names of which there is a header, or none."""
     there = {*map(str.lower, headers)}
     return next((name for name in names if name.lower() in there), "")
@@ -771,7 +771,7 @@ def fronts(
     }
     # Of what nobody gets to, nobody knows whether it is what stands behind.
     behind = [
-        _in_front(_headers(sample), own)
+        _in_front(sample.lines, [name for name, _value in sample.lines], own)
         for way, visit in walked
         if way.kind in _PROXIES
         for station in visit.stations
@@ -780,17 +780,19 @@ def fronts(
     results = [
         (number, one.result) for number, visit in enumerate(visits) for one in visit.stations
     ]
-    behind += [_in_front(each["headers"], own) for _of, one in results for each in one["backends"]]
+    arrived = [
+        [_in_front(each["headers"], each["headers"], own) for each in one["backends"]]
+        for _of, one in results
+    ]
+    behind += chain.from_iterable(arrived)
     fewest = min((each.length for each in behind), default=0)
     directly = any(not each.written for each in behind)
     found = []
-    for one in (one for of, one in results if of not in past):
-        count, header, written = max(
-            (_in_front(each["headers"], own) for each in one["backends"]), default=_Front()
-        )
+    for (of, one), its in zip(results, arrived):
+        count, header, written = max(its, default=_Front())
         name = ", ".join(around.load_balancer)
         facts = {"header": header, "count": count, "address": one["address"], "name": name}
-        if count > fewest:
+        if of in past or count > fewest:
             continue
         if count > 1:
             found.append(warn("front", facts))
@@ -809,16 +811,10 @@ class _Front(NamedTuple):
     written: str = ""
 
 
-def _in_front(headers: Mapping[str, Any], own: set[str | None]) -> _Front:
+def _in_front(headers: object, names: Iterable[str], own: set[str | None]) -> _Front:
+    """``headers``: as :func:`elements` takes them; ``names``: of these."""
     counts = [(len(_by_others(elements(headers, one), own)), one) for one in _LISTS]
-    return _Front(*max(counts), _any_of(headers, OF_A_CDN))
-
-
-def _headers(sample: Sample) -> dict[str, list[str]]:
-    found: dict[str, list[str]] = {}
-    for name, value in sample.lines:
-        found.setdefault(name, []).append(value)
-    return found
+    return _Front(*max(counts), _any_of(names, OF_A_CDN))
 
 
 def _by_others(listed: Sequence[str | None], own: set[str | None]) -> Sequence[str | None]:

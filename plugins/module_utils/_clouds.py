@@ -21,8 +21,6 @@ Object = t.Mapping[str, t.Any]
 
 #: How the names begin that Tencent's cloud has for machines
 _TENCENTS = ("qcloud:", "tencentcloud:")
-
-
 #: Likewise those of clouds whose load balancers are none of the machines: AWS', Microsoft's,
 #: DigitalOcean's, Google's
 _BALANCED = (*_TENCENTS, "aws:", "azure:", "digitalocean:", "gce:")
@@ -38,7 +36,7 @@ def balances(nodes: t.Iterable[Object]) -> bool:
     return _are_of(nodes, _BALANCED)
 
 
-def is_tkes(front: Object, nodes: t.Iterable[Object]) -> bool:
+def is_tkes(front: Object, nodes: t.Sequence[Object]) -> bool:
     """Whether a load balancer of TKE's is in front. What another class has of its annotations was
     left there, as by a copy, and so it is without a class where there are nodes and none is
     Tencent's.
@@ -46,9 +44,8 @@ def is_tkes(front: Object, nodes: t.Iterable[Object]) -> bool:
     named = class_of(front)
     if named:
         return named == TKE_CLASS
-    every = [*nodes]
-    elsewhere = every and not _are_of(every, _TENCENTS)
-    return not elsewhere and any(map(annotations_of(front).get, MADE.values()))
+    marked = any(map(annotations_of(front).get, MADE.values()))
+    return marked and (not nodes or _are_of(nodes, _TENCENTS))
 
 
 _GOOGLES = ("gce", "gce-internal")
@@ -71,7 +68,7 @@ _CLOUDS_MARKS = (
 )
 
 
-def is_clouds(ingress: Object, nodes: t.Iterable[Object]) -> bool:
+def is_clouds(ingress: Object, nodes: t.Sequence[Object]) -> bool:
     """Whether the load balancer of an Ingress is a cloud's."""
     named = class_of(ingress)
     if named:

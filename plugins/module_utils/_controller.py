@@ -13,6 +13,7 @@ from itertools import chain
 
 from ansible_collections.kestrel.real_ip.plugins.module_utils._addresses import (
     by_use,
+    external_of,
     full_name,
     has_ended,
     name_of,
@@ -37,8 +38,8 @@ from ansible_collections.kestrel.real_ip.plugins.module_utils._exposed import (
     container_ports,
     each_once,
     every_address,
-    external_of,
     few,
+    first_told,
     internal,
     is_at,
     node_ports,
@@ -92,12 +93,13 @@ _Hosted = tuple[Named, Object, int]
 class Controller(t.NamedTuple):
     """How one gets to the controller of an Ingress.
 
-    ``listening``: Services at the address of the Ingress; ``entries``: node ports of these, of
-    others that lead to the same pods, and of those that may be its; ``places``: addresses with
-    ports of nodes and pods, where it may answer; ``aside``: likewise, or names, of its Services,
-    and of Ingresses that lead to these; ``omitted``: what has more than that; ``ports``: of nodes,
-    to ask at the Ingress' addresses; ``before``: Ingresses that lead to its Services;
-    ``by_pods``: whether only nodes with its pods answer, or host ports of others may be its.
+    ``listening``: Services at the address of the Ingress, also of a cloud's, which has no more of
+    this; ``entries``: node ports of these, of others that lead to the same pods, and of those that
+    may be its; ``places``: addresses with ports of nodes and pods, where it may answer; ``aside``:
+    likewise, or names, of its Services, and of Ingresses that lead to these; ``omitted``: what has
+    more than that; ``ports``: of nodes, to ask at the Ingress' addresses; ``before``: Ingresses
+    that lead to its Services; ``by_pods``: whether only nodes with its pods answer, or host ports
+    of others may be its.
     """
 
     listening: t.Sequence[Object] = ()
@@ -133,7 +135,7 @@ def controller_of(
     ``ports``: at which it is probed; ``every_ingress``: whether these Ingresses are all.
     """
     if not may_have_controller(front, nodes):
-        return NO_CONTROLLER
+        return NO_CONTROLLER._replace(listening=(*at_its_address(front, services, led_to, nodes),))
     own = spelled(addresses(front))
     its = _services_of(front, services, nodes, pods, led_to, ingresses, every_ingress)
     both = {**its.known, **its.likely}
@@ -345,11 +347,9 @@ def _at_further(
     further = [*chain.from_iterable([*filter(None, its)][:NODES])]
     itself = (INGRESS, full_name(front))
     # What other Services at it listen at takes no place of the usual ports.
-    listened = dict.fromkeys((*probed, *PORTS.values()), itself)
-    for named, one in ((itself, front), *((_service(one), one) for one in listening)):
-        for listener in every_listener(one):
-            listened.setdefault(listener.port, named)
-    ports, left = few(((named, port) for port, named in listened.items()), _PORTS)
+    told = ((itself, front), *((_service(one), one) for one in listening))
+    rows = ((named, [each.port for each in every_listener(one)]) for named, one in told)
+    ports, left = few(first_told([(itself, [*probed, *_WEB]), *rows]), _PORTS)
     return [
         f"{bracketed(one)}:{port}" for one in further for port in ports
     ], left if further else []
@@ -506,7 +506,7 @@ def _with_web_first(service: Object) -> Object:
     return {**service, "spec": {**service["spec"], "ports": _web_first(service)}}
 
 
-def may_have_controller(front: Object, nodes: t.Iterable[Object]) -> bool:
+def may_have_controller(front: Object, nodes: t.Sequence[Object]) -> bool:
     """Whether pods of the cluster may answer for what is in front."""
     return front.get("kind") == INGRESS and not is_clouds(front, nodes)
 
@@ -515,7 +515,7 @@ def at_its_address(
     front: Object,
     services: t.Iterable[Object],
     led_to: t.Iterable[Object],
-    nodes: t.Iterable[Object],
+    nodes: t.Sequence[Object],
 ) -> list[Object]:
     """Services at the address of an Ingress, but for those of the pods behind it: it answers at
     their ports as well, as of a controller's, or of a load balancer that a cloud lets both have.

@@ -12,6 +12,7 @@ import typing as t
 from itertools import chain, zip_longest
 
 from ansible_collections.kestrel.real_ip.plugins.module_utils._addresses import (
+    external_of,
     has_ended,
     labels_match,
     name_of,
@@ -83,11 +84,6 @@ def led_by_nodes(services: t.Iterable[Object]) -> list[Object]:
     ]
 
 
-def external_of(service: Object) -> list[str]:
-    """A Service's addresses that nodes take for it, and somebody else leads to these."""
-    return service.get("spec", {}).get("externalIPs") or []
-
-
 def is_at(service: Object, places: set[str]) -> bool:
     """Whether a Service has one of the addresses of a status, as :func:`spelled` gives them. One
     without a load balancer has those that are the cluster's own.
@@ -115,6 +111,17 @@ def few(rows: t.Iterable[tuple[Named, _Any]], limit: int) -> tuple[list[_Any], l
     """What stands in the first rows, and whose it is that stands in the others."""
     every = [*rows]
     return [one for _named, one in every[:limit]], [named for named, _one in every[limit:]]
+
+
+def first_told(
+    rows: t.Iterable[tuple[Named, t.Iterable[_Any]]],
+) -> t.Iterator[tuple[Named, _Any]]:
+    """What is in the rows, each once, with whose it is in the first of them."""
+    first: dict[_Any, Named] = {}
+    for named, told in rows:
+        for one in told:
+            first.setdefault(one, named)
+    return ((named, one) for one, named in first.items())
 
 
 def each_once(rows: t.Iterable[t.Iterable[_Any]]) -> list[_Any]:

@@ -12,6 +12,7 @@ import typing as t
 from urllib.parse import urlsplit
 
 from ansible_collections.kestrel.real_ip.plugins.module_utils._addresses import (
+    external_of,
     full_name,
     spelled,
 )
@@ -35,7 +36,7 @@ def url_takers(
     own: Object | None,
     services: t.Iterable[Object],
     url: str,
-    nodes: t.Iterable[Object] = (),
+    nodes: t.Sequence[Object] = (),
 ) -> list[str]:
     """Other Services, with their namespaces, that listen at an address of this one, at the port of
     ``url``, where it doesn't listen itself: several load balancers can share an address, and one
@@ -59,7 +60,7 @@ def url_takers(
         listed = [each for each in spec.get("ports") or [] if each.get("protocol", "TCP") == "TCP"]
         ports = {each["port"] for each in listed}
         node_ports = {each.get("nodePort") for each in listed}
-        is_here = bool(here & spelled([*addresses(one), *(spec.get("externalIPs") or [])]))
+        is_here = bool(here & spelled([*addresses(one), *external_of(one)]))
         if by_controller and is_here and ports & told:
             controllers += [full_name(one)] if port in ports else []
         elif by_controller and port in told:

@@ -26,7 +26,6 @@ from ansible_collections.kestrel.real_ip.plugins.module_utils._addresses import 
 from ansible_collections.kestrel.real_ip.plugins.module_utils._around import around
 from ansible_collections.kestrel.real_ip.plugins.module_utils._controller import (
     NO_CONTROLLER,
-    at_its_address,
     controller_of,
     may_have_controller,
 )
@@ -347,7 +346,9 @@ def read_way(cluster: Cluster, namespace: str, options: t.Mapping[str, t.Any]) -
         ),
         "service": here if service else None,
         # Other Services of its pods are known by these. Of few nodes each is asked.
-        "controller_pods": (_PODS if controller.listening or controller.by_pods else None),
+        "controller_pods": (
+            _PODS if has_controller and (controller.listening or controller.by_pods) else None
+        ),
         "controller": _SERVICES if has_controller else None,
         "ingresses": next((one for one in unlisted if one.namespace), None),
         "controller_ingresses": next(
@@ -367,8 +368,7 @@ def read_way(cluster: Cluster, namespace: str, options: t.Mapping[str, t.Any]) -
     receiving = [pod for pod in pods if pod["metadata"]["name"] in ready]
     every = entrances(front or {}, led_to, others, routes, gateways)
     bypass = around(
-        *(asked_first, receiving, service, front, reached, controller),
-        at_its_address(front or {}, services, led_to, nodes),
+        *(asked_first, receiving, service, front, reached, controller, found.listening),
         at_front(front or {}, every)[0],
     )
     past = Asked(bypass["hosts"], bypass["paths"])
