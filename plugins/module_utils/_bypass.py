@@ -67,6 +67,7 @@ from ansible_collections.kestrel.real_ip.plugins.module_utils._verdict import (
     is_limited,
     is_strangers,
     is_tested,
+    of_this_host,
 )
 
 Result = dict[str, Any]
@@ -537,7 +538,7 @@ def _own_answers(
     honest, forged = station.result
     return (
         [one for one in honest if is_answer(one) and not is_strangers(one, question)],
-        [one for one in forged if not is_strangers(one[1], question)],
+        [one for one in of_this_host(forged) if not is_strangers(one[1], question)],
     )
 
 

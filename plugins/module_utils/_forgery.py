@@ -88,7 +88,9 @@ class Forgery(NamedTuple):
     anything else on the connection, with ``within`` as the first thing within TLS;
     ``near``: the values are beside the prober's own address, so that by chance it is seen with one
     of them where it is translated to several; ``sender``: the proxy from which it is to look as if
-    it came, where that is none of the values, or the prober itself where a list is to tell that.
+    it came, where that is none of the values, or the prober itself where a list is to tell that;
+    ``host``: stands behind the asked one in Host, with ``absolute`` in a request that names the
+    asked one before (RFC 9112, 3.2.2), so that Host may be anything.
     """
 
     header: str
@@ -99,6 +101,8 @@ class Forgery(NamedTuple):
     within: bool = False
     near: bool = False
     sender: str = ""
+    host: str = ""
+    absolute: bool = False
 
     @property
     def opens(self) -> bool:
@@ -446,6 +450,14 @@ def _from_proxy(names: Mapping[str, str], read: str, value: str, proxy: str) -> 
     for admitted in (at_its_end, at_its_beginning, alone, by_another):
         yield Forgery(read, (*{**forged, **admitted}.items(),), (value,), sender=proxy)
 
+
+#: Who writes Forwarded may copy Host into it, where these begin an element: of who takes the last
+#: of several hosts for Host too.
+BY_HOST = tuple(
+    Forgery("Forwarded", (), _PUBLIC[:1], host=f"{before}for={_PUBLIC[0]}", absolute=absolute)
+    for absolute in (False, True)
+    for before in (",", ', "host,')
+)
 
 #: So many honest answers tell whether the prober has one address.
 _ENOUGH = 5

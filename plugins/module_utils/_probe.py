@@ -36,7 +36,11 @@ from ansible_collections.kestrel.real_ip.plugins.module_utils._echo import (
     NoEcho,
     caller,
 )
-from ansible_collections.kestrel.real_ip.plugins.module_utils._forgery import Forgery, beside
+from ansible_collections.kestrel.real_ip.plugins.module_utils._forgery import (
+    BY_HOST,
+    Forgery,
+    beside,
+)
 from ansible_collections.kestrel.real_ip.plugins.module_utils._language import joined, phrase
 from ansible_collections.kestrel.real_ip.plugins.module_utils._verdict import (
     Path,
@@ -96,7 +100,8 @@ class Request(NamedTuple):
     """What is sent, the same each time but for the nonce. ``timeout``: seconds for all of it.
 
     ``forged``: header lines that are added as they are; ``preface``: goes before all of it, also
-    before TLS, or with ``within`` as the first thing within that.
+    before TLS, or with ``within`` as the first thing within that; ``host``: stands behind the
+    asked one in Host; ``absolute``: the request names the asked one itself.
     """
 
     method: str = "GET"
@@ -106,6 +111,8 @@ class Request(NamedTuple):
     forged: tuple[tuple[str, str], ...] = ()
     preface: bytes = b""
     within: bool = False
+    host: str = ""
+    absolute: bool = False
 
 
 class Reply(NamedTuple):
@@ -332,7 +339,7 @@ def _send(
     connection = http.client.HTTPConnection("unused")
     connection.sock = wire
     headers = {
-        "Host": endpoint.host_header,
+        "Host": endpoint.host_header + request.host,
         "User-Agent": "kestrel.real_ip",
         "Accept": "application/json, */*;q=0.5",
         "Accept-Encoding": "identity",
@@ -340,6 +347,8 @@ def _send(
         "Connection": "close",
     }
     path = endpoint.path
+    if request.absolute:
+        path = f"{'https' if endpoint.tls else 'http'}://{endpoint.host_header}{path}"
     if nonce is not None:
         path = f"{path}{'&' if '?' in path else '?'}{NONCE_PARAMETER}={nonce}"
         headers[NONCE_HEADER] = nonce
@@ -566,7 +575,9 @@ class Station:
         told = [" ".join(dict.fromkeys(texts)) for texts in (probed, lines, peers)]
         seen = [str(one.seen) for one in answers]
         more = beside(self.target.question.strategy.header, seen, told)
-        self.target = self.target._replace(forgeries=(*self.target.forgeries, *more))
+        written = {name.lower() for one in answers for name, _value in one.lines}
+        by_host = BY_HOST if "forwarded" in written else ()
+        self.target = self.target._replace(forgeries=(*self.target.forgeries, *more, *by_host))
 
     def _untried(self) -> list[Forgery]:
         """What to forge that was not: all of it where anything was answered."""
@@ -731,6 +742,8 @@ class Survey:
                 if forgery.preface
                 else b"",
                 within=forgery.within,
+                host=forgery.host,
+                absolute=forgery.absolute,
             )
         try:
             reply = self._fetch(target.endpoint, station.address, request, self._until, nonce)

@@ -1024,6 +1024,17 @@ def _decide(
 # --- Forged requests ------------------------------------------------------------------------------
 
 
+def of_this_host(forged: Forged) -> list[tuple[Forgery, Sample]]:
+    """Those that tell something of the host that is asked: with another Host, somebody else may
+    answer or refuse, unless the answer has what was forged.
+    """
+    return [
+        (forgery, sample)
+        for forgery, sample in forged
+        if not forgery.host or _chosen(forgery, sample) or sample.fooled
+    ]
+
+
 def is_tested(strategy: Strategy, forged: Forged) -> bool:
     """Whether a forged request was answered that the strategy could have fallen for.
 
@@ -1111,7 +1122,13 @@ def _plainness(forgery: Forgery) -> tuple[object, ...]:
     # An address of the prober's own network tells less than one that is nobody's.
     known = forgery.values[0] in CHOSEN
     return (
-        *(bool(forgery.preface), bool(forgery.sender), len(names), names, not known),
+        *(
+            bool(forgery.preface),
+            bool(forgery.sender or forgery.host),
+            len(names),
+            names,
+            not known,
+        ),
         bool(forgery.preface) and forgery.values[0] not in forgery.public,
         *(sum(map(len, values)), values, forgery.header),
     )
@@ -1172,7 +1189,8 @@ def _never_right(
 
 
 def _line(forgery: Forgery) -> str:
-    lines = (f"{name}: {value}" for name, value in forgery.lines)
+    host = [("Host", f"<host>{forgery.host}")] if forgery.host else []
+    lines = (f"{name}: {value}" for name, value in (*host, *forgery.lines))
     return str(forgery.preface) if forgery.preface else _listed(lines, "; ")
 
 
@@ -1347,6 +1365,7 @@ def judge(
 
     ``forged``: what came of each forged request; these are not among ``samples``.
     """
+    forged = of_this_host(forged)
     answers = [sample for sample in samples if is_answer(sample)]
     dumb = [sample for sample in samples if not is_answer(sample)]
     unsent = planned - len(samples)

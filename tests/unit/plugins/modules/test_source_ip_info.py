@@ -900,6 +900,46 @@ def test_what_a_proxy_copies_into_a_list(name: str) -> None:
     assert "https,for=6.6.6.6" in result["reason"]
 
 
+@pytest.mark.parametrize("kind", ["nginx", "nginx, hosts", "HAProxy", "HAProxy, whole"])
+def test_a_host_that_a_proxy_copies_into_a_list(kind: str) -> None:
+    """nginx' ``host=$http_host`` has what is in Host, also where the request names the host itself,
+    and HAProxy's ``hdr(host)`` is any of several, of which ``req.hdr(host)`` is the last.
+    """
+
+    def behave(connection: Connection) -> None:
+        (_name, request_line), *lines = connection.read()
+        asked = dict(lines).get("Host", "")
+        parts = [one.strip() for one in asked.split(",")]
+        known = f"127.0.0.1:{server.port}"
+        serves = {
+            "nginx": True,
+            "nginx, hosts": f" http://{known}/" in request_line or asked == known,
+            "HAProxy": known in parts,
+            "HAProxy, whole": asked == known,
+        }
+        if not serves[kind]:
+            connection.send(response(b"", "404 Not Found"))
+            return
+        told = parts[-1] if kind == "HAProxy" else asked
+        if kind == "HAProxy" and len(parts) > 2:
+            told = ",".join(parts[1:])
+        others = [line for line in lines if line[0].lower() != "forwarded"]
+        seen = ("Forwarded", f"for={CLIENT};host={told};proto=http")
+        document = {"kestrel": 1, "headers": [*others, seen], "peer": {"address": NODE, "port": 1}}
+        connection.send(response(json.dumps(document).encode()))
+
+    count = {"strategy": "rightmost_trusted_count", "trusted_count": 1}
+    read = {**count, "header": "Forwarded", "forge": True}
+    with Server(behave) as server:
+        result = probe(url=server.url, expected_source=[CLIENT], **read)
+    assert result["code"] == ("V001" if kind == "HAProxy, whole" else "V101"), result["reason"]
+    if result["code"] == "V101":
+        assert "Host: <host>," in result["reason"]
+    else:
+        # That nobody serves another host is no forged request that was refused.
+        assert "not answered" not in result["reason"]
+
+
 @pytest.mark.parametrize("name", ["X-Client-IP", "CF-Connecting-IP", "Fly-Client-IP"])
 def test_connection_names_what_proxies_hand_on(name: str) -> None:
     """One proxy writes a header and drops what Connection names, another one reads it."""
