@@ -43,7 +43,7 @@ from ansible_collections.kestrel.real_ip.plugins.module_utils._forgery import (
     OF_A_CDN,
     Forgery,
 )
-from ansible_collections.kestrel.real_ip.plugins.module_utils._language import phrase
+from ansible_collections.kestrel.real_ip.plugins.module_utils._language import joined, phrase
 from ansible_collections.kestrel.real_ip.plugins.module_utils._probe import (
     Endpoint,
     Station,
@@ -658,8 +658,8 @@ def _is_left(way: Way, stations: Sequence[Station]) -> bool:
 def warnings(
     walked: Sequence[tuple[Way, Visit]], entries: Sequence[Result], unknown: Iterable[str]
 ) -> list[str]:
-    """A sentence for each node port that is open and each pod that answers, and for each way that
-    could not be tried, or not to its end.
+    """A sentence for each node port that is open and each pod that answers, and one for all
+    addresses that could not be tried, or not to the end.
 
     ``entries``: what :func:`judge` made of ``walked``; ``unknown``: names of the load balancer that
     gave no address.
@@ -669,7 +669,8 @@ def warnings(
         for (way, visit), one in zip(walked, entries)
         if one["reachable"] is None or _is_left(way, visit.stations)
     ]
-    told = [warn("bypass", {"address": name}) for name in dict.fromkeys([*untried, *unknown])]
+    addresses = joined(", ", dict.fromkeys([*untried, *unknown]))
+    told = [warn("bypass", {"address": addresses})] if str(addresses) else []
     # By the way's kind and whether the echo app answered there, or connections are taken alone
     names = {
         ("node_port", True): "node_port",

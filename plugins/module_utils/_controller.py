@@ -376,7 +376,7 @@ def _at_own_pods(
             (named, pod, at_its_node)
             for number in ports
             for pod in own
-            if (at_its_node := _at_its_node(pod, number))
+            for at_its_node in _at_its_node(pod, number)
         ]
         found += at_pods((pod, ports) for pod in own)
         left += more
@@ -434,12 +434,12 @@ def _hosted(pod: Object, services: t.Sequence[Object]) -> list[int]:
     return [*dict.fromkeys([*of_host, *(known if every else [])])]
 
 
-def _at_its_node(pod: Object, number: int) -> int | None:
-    """By which port of its node a pod answers what a container takes at this port, None without."""
+def _at_its_node(pod: Object, number: int) -> list[int]:
+    """By which ports of its node a pod answers what a container takes at this port."""
     if _of_the_host(pod):
-        return number
-    told = (one for one in container_ports(pod) if one["containerPort"] == number)
-    return next((one["hostPort"] for one in told if one.get("hostPort")), None)
+        return [number]
+    told = [one for one in container_ports(pod) if one["containerPort"] == number]
+    return [one["hostPort"] for one in told if one.get("hostPort")]
 
 
 def _at_their_nodes(

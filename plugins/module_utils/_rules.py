@@ -22,6 +22,7 @@ from ansible_collections.kestrel.real_ip.plugins.module_utils._scenarios import 
 from ansible_collections.kestrel.real_ip.plugins.module_utils._shapes import (
     annotations_of,
     class_of,
+    is_false,
     is_true,
 )
 
@@ -47,6 +48,8 @@ _CONDITIONAL = (
     *("skipper-predicate", "router.header", "router.cookie"),
     *("http-allow-methods", "http-block-methods"),
 )
+#: Those of them that are switches, which can be off
+_SWITCHES = ("canary", "elb.canary")
 #: Types of paths that are none, of Ingresses and of HTTPRoutes
 _WHOLE = ("Exact", "Prefix", "PathPrefix")
 #: What can be asked for as it stands, and that nobody takes for a pattern
@@ -286,12 +289,16 @@ def _is_of_host(condition: Object) -> bool:
 _OF_HOST = "host-header"
 
 
+def _is_condition(name: str, text: str) -> bool:
+    return name.startswith(_CONDITIONAL) and not (name in _SWITCHES and is_false(text))
+
+
 def is_conditional(ingress: Object) -> bool:
     """Whether its rules may take only requests with something else in them than host and path."""
     return any(
         not all(map(_is_of_host, _conditions(text) or [{}]))
         if key.startswith(_CONDITIONS)
-        else key.rpartition("/")[2].startswith(_CONDITIONAL)
+        else _is_condition(key.rpartition("/")[2], text)
         for key, text in annotations_of(ingress).items()
     )
 

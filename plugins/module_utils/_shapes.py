@@ -106,6 +106,11 @@ def is_true(text: str) -> bool:
     return text in ("1", "t", "T", "true", "TRUE", "True")
 
 
+def is_false(text: str) -> bool:
+    """Whether it is one that this takes for false."""
+    return text in ("0", "f", "F", "false", "FALSE", "False")
+
+
 # --- Ingresses ------------------------------------------------------------------------------------
 
 

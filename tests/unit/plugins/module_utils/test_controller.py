@@ -231,7 +231,13 @@ def test_the_controllers_own_pods_are_asked() -> None:
     found = _asked(nodes, ingress_at("own"), entry, pods=[pod])
     # Those that no port of the Service leads to come behind, as an entry point for somebody else.
     hosted = [f"{one}:{port}" for port in (81, 9090) for one in ("203.0.113.1", "10.0.0.1")]
-    assert found == [*hosted, "10.1.0.7:8080", "10.1.0.7:9090"]
+    by_pods = ["10.1.0.7:8080", "10.1.0.7:9090"]
+    assert found == [*hosted, *by_pods]
+    # Two ports of the node can lead to one of a container.
+    pod["spec"]["containers"] = [{"ports": [web_port, {**web_port, "hostPort": 82}, other]}]
+    both = [f"{one}:{port}" for port in (81, 82, 9090) for one in ("203.0.113.1", "10.0.0.1")]
+    assert _asked(nodes, ingress_at("own"), entry, pods=[pod]) == [*both, *by_pods]
+    pod["spec"]["containers"] = [{"ports": [web_port, other]}]
     # Two Services of the same pods lead there once.
     twin = {**entry, "metadata": {"name": "twin", "namespace": "in"}}
     assert _asked(nodes, ingress_at("own"), entry, twin, pods=[pod]) == found

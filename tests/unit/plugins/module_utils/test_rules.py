@@ -12,6 +12,7 @@ from ansible_collections.kestrel.real_ip.plugins.module_utils._rules import (
     asked_for,
     backends,
     every_backend,
+    is_conditional,
     read_as,
     rivals,
 )
@@ -412,3 +413,16 @@ def test_who_may_take_the_requests_of_a_url_of_another_host() -> None:
 
 def test_backends_of_an_ingress_that_leads_nowhere() -> None:
     assert backends({}, "", "/") == []
+
+
+@pytest.mark.parametrize(
+    ("annotations", "is_told"),
+    [
+        ({"nginx.ingress.kubernetes.io/canary": "false"}, False),
+        ({"kubernetes.io/elb.canary": "False"}, False),
+        # What another one takes can be the word.
+        ({"konghq.com/headers.x-beta": "false"}, True),
+    ],
+)
+def test_a_canary_that_is_switched_off_is_none(annotations: dict[str, str], is_told: bool) -> None:
+    assert is_conditional(ingress_at("other", annotations=annotations)) == is_told
