@@ -515,8 +515,14 @@ def to_knock_with(
     if is_silent and not target.waits:
         return []
     left = [one for one in target.trials if one.opens and id(one) not in tried]
-    told = [one.near or one.sender or bool(one.preface and one.lines) for one in left]
-    return [one for one, costs in zip(left, told) if not (is_silent and costs)]
+    # Who says that speaks HTTP, and may be silent to whom a header doesn't admit.
+    speaks = any(map(is_bad_request, said))
+
+    def costs(one: Forgery) -> bool:
+        told = bool(one.near or one.sender)
+        return told or bool(one.lines) if one.preface else told and not speaks
+
+    return [one for one in left if not (is_silent and costs(one))]
 
 
 class Station:

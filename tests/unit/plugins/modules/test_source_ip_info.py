@@ -864,6 +864,28 @@ def test_who_speaks_to_the_proxy_protocol_alone_and_refuses_is_told(
     assert any("not tested" in text for text in result["warnings_found"]) == warned
 
 
+@pytest.mark.parametrize("status", ["400 Bad Request", ""])
+def test_who_drops_what_a_header_does_not_admit_is_asked_with_that(status: str) -> None:
+    """As HAProxy with silent-drop, which says of the PROXY protocol that it is no request."""
+    serve = proxied("append", CDN)
+
+    def behave(connection: Connection) -> None:
+        (_name, first), *lines = connection.read_after()
+        if first.startswith("PROXY "):
+            connection.send(response(b"", status) if status else b"")
+            return
+        listed = dict(lines).get("X-Forwarded-For", "")
+        (serve if listed.rpartition(", ")[2] == "127.0.0.1" else silent)(connection)
+
+    with (
+        Server(proxied("append", f"{CLIENT}, {CDN}")) as front,
+        Server(behave, address=(OWN, front.port)),
+    ):
+        result = probe(url=front.url, **{**PAST, "timeout": 1})
+    assert result["code"] == "V103", result["reason"]
+    assert "127.0.0.1" in result["reason"]
+
+
 @pytest.mark.parametrize("size", [1024, 2048, 4096])
 def test_a_list_is_cut_where_a_buffer_ends(size: int) -> None:
     def behave(connection: Connection) -> None:
