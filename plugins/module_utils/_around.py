@@ -21,7 +21,11 @@ from ansible_collections.kestrel.real_ip.plugins.module_utils._controller import
     Controller,
     may_have_controller,
 )
-from ansible_collections.kestrel.real_ip.plugins.module_utils._entrances import Entrance, called
+from ansible_collections.kestrel.real_ip.plugins.module_utils._entrances import (
+    Entrance,
+    Rule,
+    called,
+)
 from ansible_collections.kestrel.real_ip.plugins.module_utils._exposed import (
     OTHERS,
     Named,
@@ -54,6 +58,9 @@ from ansible_collections.kestrel.real_ip.plugins.module_utils._rules import (
 from ansible_collections.kestrel.real_ip.plugins.module_utils._scenarios import INGRESS
 
 Object = t.Mapping[str, t.Any]
+
+#: An Ingress that leads to a controller, and the rules that do
+_Before = tuple[Object, t.Sequence[Rule]]
 
 # Enough to show that a host is served; more would be a scan.
 _HOSTS = 3
@@ -98,14 +105,16 @@ def around(
         for one in behind
     )
     more_ports = [port for _name, port in others_ports]
-    hosts, unnamed = _hosts(front or {}, service, there, controller.before)
+    hosts, unnamed = _hosts(front or {}, service, there, beside_it, controller.before)
     paths = paths_to(service, front or {})[:_PATHS]
     others_paths = [*dict.fromkeys(one.begun.path for one in there if one.begun.path not in paths)]
+    paths_before, unasked = _paths_before(controller.before)
     listening, unheard = _listening(front or {}, beside_it, there, controller.before)
     asked, left = _by_themselves(behind, rules)
     left += [name for name, _port in others_ports[OTHERS:]]
     left += [full_name(service or {})] if len(wanted) > _PORTS else []
-    omitted = [*controller.omitted, *(("Service", name) for name in left), *unheard, *unnamed]
+    omitted = [*controller.omitted, *(("Service", name) for name in left)]
+    omitted += [*unheard, *unnamed, *unasked]
     return {
         "node_ports": at_nodes([*map(open_to_all, nodes)], ports, more_ports),
         # One that everybody can have for his own is asked from where it belongs.
@@ -124,7 +133,7 @@ def around(
         "service": asked,
         "load_balancer": addresses(front or {}),
         "hosts": hosts,
-        "paths": [*paths, *others_paths[:_OTHERS_RULES]],
+        "paths": [*dict.fromkeys([*paths, *others_paths[:_OTHERS_RULES], *paths_before])],
         "listeners": [f"{scheme}:{port}" for scheme, port in listening],
         # A controller need not be told of the usual ones.
         "at_usual_ports": bool(front) and may_have_controller(front or {}, nodes),
@@ -141,36 +150,47 @@ def _hosts(
     front: Object,
     service: Object | None,
     there: t.Sequence[Entrance],
-    before: t.Iterable[Object],
+    beside_it: t.Iterable[Object],
+    before: t.Iterable[_Before],
 ) -> tuple[list[str], list[Named]]:
-    """Hosts that what is in front has rules for, or others there, and those that what is ``before``
-    a controller knows alone; and what has more, but for Ingresses that lead to the pods themselves.
+    """Hosts that what is in front has rules for, or is told of, as Services ``beside_it`` are, or
+    others there, and those that what is ``before`` a controller leads there for alone; and what has
+    more, but for Ingresses that lead to the pods themselves.
     """
-    told = called(told_hosts(front))
-    named = [*called(host for host, _paths in every_rule(front, service)), *told][:_HOSTS]
+    named = called(host for host, _paths in every_rule(front, service))[:_HOSTS]
+    told = first_told((_named(one), called(told_hosts(one))) for one in (front, *beside_it))
+    of_listeners, left = few((one for one in told if one[1] not in named), _HOSTS)
+    named += of_listeners
     more = [host for host in called(one.host for one in there) if host not in named]
-    rows = (
-        ((INGRESS, full_name(one)), host) for one in before for host in _known_alone(one, named)
+    alone = first_told(
+        ((INGRESS, full_name(one)), _alone([rule.host for rule in rules], named))
+        for one, rules in before
     )
-    of_others, left = few(rows, _HOSTS)
-    left += [_named(front)] if len(told) > _HOSTS else []
-    return [*dict.fromkeys([*named, *more[:_OTHERS_RULES], *of_others])], left
+    of_others, unnamed = few(alone, _HOSTS)
+    return [*dict.fromkeys([*named, *more[:_OTHERS_RULES], *of_others])], [*left, *unnamed]
 
 
-def _known_alone(ingress: Object, hosts: t.Sequence[str]) -> list[str]:
-    """The hosts of an Ingress that takes requests for none of these others."""
-    own = [host for host, _paths in every_rule(ingress)]
-    takes = ingress.get("spec", {}).get("defaultBackend") or any(
-        not one or any(covers(one, host) for host in hosts) for one in own
-    )
+def _alone(own: t.Sequence[str], hosts: t.Sequence[str]) -> list[str]:
+    """Of hosts of rules, empty for any, all unless one of these takes one of the others."""
+    takes = any(not one or any(covers(one, host) for host in hosts) for one in own)
     return [] if takes else called(own)
+
+
+def _paths_before(before: t.Iterable[_Before]) -> tuple[list[str], list[Named]]:
+    """Paths by which what is before a controller leads there, and what does by more, or by what
+    can't be asked for as it stands.
+    """
+    rows = [((INGRESS, full_name(one)), [rule.begun for rule in rules]) for one, rules in before]
+    paths = first_told((named, [it.path for it in its if it.path != "/"]) for named, its in rows)
+    asked, left = few(paths, _OTHERS_RULES)
+    return asked, [*left, *(named for named, its in rows if not all(it.is_taken for it in its))]
 
 
 def _listening(
     front: Object,
     beside_it: t.Iterable[Object],
     there: t.Iterable[Entrance],
-    before: t.Iterable[Object],
+    before: t.Iterable[_Before],
 ) -> tuple[list[Listener], list[Named]]:
     """Where a load balancer listens, and who tells of more. Others of one load balancer tell it so
     as well, and Services at its address do, and what is ``before`` a controller, where it is there.
@@ -180,7 +200,7 @@ def _listening(
         *((_named(one), every_listener(one)) for one in (front, *beside_it)),
         *(
             ((INGRESS, full_name(one)), every_listener(one))
-            for one in before
+            for one, _rules in before
             if own & spelled(addresses(one))
         ),
         *((one.of, one.told) for one in there),

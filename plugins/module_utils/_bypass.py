@@ -60,6 +60,7 @@ from ansible_collections.kestrel.real_ip.plugins.module_utils._verdict import (
     TOO_MANY,
     Question,
     Sample,
+    about_here,
     deceived,
     is_answer,
     is_bad_request,
@@ -67,7 +68,6 @@ from ansible_collections.kestrel.real_ip.plugins.module_utils._verdict import (
     is_limited,
     is_strangers,
     is_tested,
-    of_this_host,
 )
 
 Result = dict[str, Any]
@@ -266,7 +266,32 @@ def ways(
     by_rules = [*_elsewhere(proxies, around.paths), *_behind_rules(proxies, around.paths)]
     rewritten = [*_rewritten(services, around.paths), *by_rules]
     nodes = _to_nodes_and_pods(visits, around, [*known], at, is_near)
-    return [*nodes, *services, *proxies, *rewritten]
+    return [*nodes, *_each_once([*services, *proxies, *rewritten], visits)]
+
+
+def asked_at(endpoint: Endpoint, host: str) -> tuple[object, ...]:
+    """What is asked where: two of which this is the same meet the same."""
+    secured = endpoint.tls is not None
+    asked = endpoint.host_header, endpoint.server_name if secured else "", endpoint.path
+    return canonical(host) or host, endpoint.port, secured, *asked
+
+
+def _each_once(asked: Iterable[Way], visits: Sequence[Visit]) -> Iterable[Way]:
+    """The ways without those that another one of the same targets is, and those past nothing that
+    a target is itself.
+    """
+    probed = {
+        asked_at(visit.target.endpoint, str(station.address.remote))
+        for visit in visits
+        for station in visit.stations
+    }
+    known: set[tuple[int, tuple[object, ...]]] = set()
+    for way in asked:
+        there = asked_at(way.target.endpoint, way.target.endpoint.host)
+        new = {(number, there) for number in way.of} - known
+        if new and (way.past or there not in probed):
+            known |= new
+            yield way
 
 
 def _to_nodes_and_pods(
@@ -538,7 +563,7 @@ def _own_answers(
     honest, forged = station.result
     return (
         [one for one in honest if is_answer(one) and not is_strangers(one, question)],
-        [one for one in of_this_host(forged) if not is_strangers(one[1], question)],
+        [one for one in about_here(forged) if not is_strangers(one[1], question)],
     )
 
 
@@ -555,9 +580,40 @@ def place_of(way: Way) -> tuple[str, int]:
     return way.target.endpoint.host, way.target.endpoint.port
 
 
+#: Host, port, and whether with TLS
+Knock = tuple[str, int, bool]
+
+
+def knock_of(way: Way) -> Knock:
+    """Where a way leads and in which way it speaks there, of which one request tells first."""
+    return (*place_of(way), way.target.endpoint.tls is not None)
+
+
 def knock_at(way: Way) -> Target:
     """What to ask first where a way leads."""
     return way.target._replace(forgeries=())
+
+
+def _speaks(visit: Visit) -> bool:
+    """Whether HTTP is spoken there, for all that isn't known of who says that it is no request: so
+    does who takes nothing but TLS.
+    """
+    sent = [sample for station in visit.stations for sample in station.result[0]]
+    return any(is_http(one) and not is_bad_request(one) for one in sent)
+
+
+def worth_asking(ways: Iterable[Way], met: Mapping[Knock, Visit]) -> list[Way]:
+    """The ways without those by TLS where HTTP is spoken without it alone, and the other way round.
+
+    ``met``: what came of the first requests.
+    """
+    speaks = {knock for knock, visit in met.items() if _speaks(visit)}
+    found = []
+    for way in ways:
+        host, port, secured = knock_of(way)
+        if (host, port, secured) in speaks or (host, port, not secured) not in speaks:
+            found.append(way)
+    return found
 
 
 def is_open(stations: Iterable[Station]) -> bool:

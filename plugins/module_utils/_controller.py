@@ -17,6 +17,7 @@ from ansible_collections.kestrel.real_ip.plugins.module_utils._addresses import 
     full_name,
     has_ended,
     name_of,
+    namespace_of,
     of_nodes,
     ready_pods,
     spelled,
@@ -28,6 +29,7 @@ from ansible_collections.kestrel.real_ip.plugins.module_utils._clouds import (
     is_tkes,
 )
 from ansible_collections.kestrel.real_ip.plugins.module_utils._derive import bracketed
+from ansible_collections.kestrel.real_ip.plugins.module_utils._entrances import Rule, rules_to
 from ansible_collections.kestrel.real_ip.plugins.module_utils._exposed import (
     NODES,
     Named,
@@ -86,8 +88,10 @@ class Entry(t.NamedTuple):
     nodes: t.Sequence[Object]
 
 
-#: Whose it is, a pod, and the port of its node at which that answers
-_Hosted = tuple[Named, Object, int]
+#: Whose it is, None where nothing tells that somebody listens there, a pod, and the port of its
+#: node
+#: at which that answers
+_Hosted = tuple[t.Optional[Named], Object, int]
 
 
 class Controller(t.NamedTuple):
@@ -98,8 +102,8 @@ class Controller(t.NamedTuple):
     may be its; ``places``: addresses with ports of nodes and pods, where it may answer; ``aside``:
     likewise, or names, of its Services, and of Ingresses that lead to these; ``omitted``: what has
     more than that; ``ports``: of nodes, to ask at the Ingress' addresses; ``before``: Ingresses
-    that lead to its Services; ``by_pods``: whether only nodes with its pods answer, or host ports
-    of others may be its.
+    that lead to its Services, with the rules that do; ``by_pods``: whether only nodes with its pods
+    answer, or host ports of others may be its.
     """
 
     listening: t.Sequence[Object] = ()
@@ -108,7 +112,7 @@ class Controller(t.NamedTuple):
     aside: t.Sequence[str] = ()
     omitted: t.Sequence[Named] = ()
     ports: t.Sequence[int] = ()
-    before: t.Sequence[Object] = ()
+    before: t.Sequence[tuple[Object, t.Sequence[Rule]]] = ()
     by_pods: bool = False
 
 
@@ -150,13 +154,13 @@ def controller_of(
     all_hosted = [*hosted, *others]
     by_hosts, more_by_hosts = _at_their_nodes(all_hosted, nodes, own)
     # Behind an Ingress of another class, it needs neither an address nor node ports.
-    leading = {*both, *map(full_name, its.unled)}
-    before = [one for one in ingresses if leading & {*_backends(one)}]
+    leading = {**both, **{full_name(one): one for one in its.unled}}
+    before = [(one, rules) for one in ingresses if (rules := _leading(one, leading))]
     aside, more_aside = few(
         [
             *each_once(_by_itself(one, own) for one in its.known.values()),
             *each_once(_by_itself(_with_web_first(one)) for one in its.likely.values()),
-            *each_once(_by_ingress(one, own) for one in before),
+            *each_once(_by_ingress(one, own) for one, _rules in before),
         ],
         _ASIDE,
     )
@@ -225,9 +229,7 @@ def _services_of(
     ]
     # What another class leads to can be the controller of this one, and so can what has none.
     own_class = class_of(front)
-    alike = (
-        one for one in ingresses if not is_clouds(one, nodes) and own_class in ("", class_of(one))
-    )
+    alike = (one for one in ingresses if not is_clouds(one, nodes) and own_class == class_of(one))
     apps = {*chain.from_iterable(map(_backends, alike))}
     return _Services(
         listening,
@@ -399,7 +401,7 @@ def _of_hosts(its: _Services, pods: t.Iterable[Object]) -> tuple[list[_Hosted], 
     others at ports for the web that are behind none of the rest; and whose are left out. A
     controller that is reached by host ports needs no Service but that of a webhook, or none.
     """
-    ports: dict[str, list[int]] = {}
+    ports: dict[str, dict[int, bool]] = {}
     for pod in pods if its.is_open else ():
         its_own = [one for one in its.unled if selects(one, pod)]
         others = its.known.values() if its_own else (*its.known.values(), *its.led)
@@ -414,24 +416,26 @@ def _of_hosts(its: _Services, pods: t.Iterable[Object]) -> tuple[list[_Hosted], 
     web_first = sorted(first, key=lambda number: number not in _WEB)
     asked, left = few(((first[number], number) for number in web_first), _PORTS_OF_PODS)
     return [
-        (("Pod", full_name(pod)), pod, number)
+        (("Pod", full_name(pod)) if ports[full_name(pod)][number] else None, pod, number)
         for number in asked
         for pod in hosting
         if number in ports[full_name(pod)]
     ], left
 
 
-def _hosted(pod: Object, services: t.Sequence[Object]) -> list[int]:
+def _hosted(pod: Object, services: t.Sequence[Object]) -> dict[int, bool]:
     """The ports of its node at which a pod answers, of these Services or, without any, of one that
-    has ports for the web. On the hosts' network a container need not tell its ports.
+    has ports for the web, and whether it or a Service tells of them. On the hosts' network a
+    container need not tell its ports.
     """
     own = _of_the_host(pod)
-    told = [one["containerPort"] if own else one.get("hostPort") for one in container_ports(pod)]
-    known = [*filter(None, told)]
+    listed = [one["containerPort"] if own else one.get("hostPort") for one in container_ports(pod)]
+    known = [*filter(None, listed)]
     ports = chain.from_iterable(map(_web_first, services))
-    of_host = [*_WEB, *_each_target([pod], *ports)] if own else []
-    every = services or {*known} & {*_WEB}
-    return [*dict.fromkeys([*of_host, *(known if every else [])])]
+    sent_to = _each_target([pod], *ports) if own else []
+    is_webs = services or {*known} & {*_WEB}
+    told = dict.fromkeys([*sent_to, *(known if is_webs else [])], True)
+    return {**(dict.fromkeys(_WEB, False) if own else {}), **told}
 
 
 def _at_its_node(pod: Object, number: int) -> list[int]:
@@ -452,10 +456,11 @@ def _at_their_nodes(
     def is_asked(node: Object) -> bool:
         return spelled(every_address(node)) <= {*own}
 
-    users: dict[int, dict[str, Named]] = {}
+    users: dict[int, dict[str, set[Named]]] = {}
     for named, pod, number in hosted:
         for name in used_nodes([pod]):
-            users.setdefault(number, {}).setdefault(name, named)
+            of_node = users.setdefault(number, {}).setdefault(name, set())
+            of_node |= {named} if named else set()
     in_order = sorted(nodes, key=is_asked)
     found: list[str] = []
     left: list[Named] = []
@@ -465,7 +470,7 @@ def _at_their_nodes(
         found += [
             f"{bracketed(one)}:{number}" for kind in _KINDS for node in asked for one in kind(node)
         ]
-        left += [its[name_of(one)] for one in more if not is_asked(one)]
+        left += [named for one in more if not is_asked(one) for named in sorted(its[name_of(one)])]
     return found, left
 
 
@@ -492,6 +497,14 @@ def _by_ingress(ingress: Object, but: t.Collection[str]) -> list[tuple[Named, st
         for address in addresses(ingress)
         if not spelled([address]) & {*but}
     ]
+
+
+def _leading(ingress: Object, services: t.Mapping[str, Object]) -> list[Rule]:
+    """Its rules that lead to one of the Services of all namespaces."""
+    space = namespace_of(ingress)
+    return rules_to(
+        ingress, {name_of(one): one for one in services.values() if namespace_of(one) == space}
+    )
 
 
 def _may_be_controllers(service: Object, apps: t.Container[str]) -> bool:

@@ -115,16 +115,35 @@ def entrances(
     ]
 
 
-def _by_ingress(ingress: Object, names: t.Mapping[str, Object]) -> t.Iterator[Entrance]:
-    every, patterned = every_listener(ingress), is_patterned(ingress)
+class Rule(t.NamedTuple):
+    """A rule of an Ingress: for a host, empty for any, and a path, of which that can be asked for
+    which it has ``begun`` with.
+    """
+
+    host: str
+    path: str
+    begun: Begun
+
+
+def rules_to(ingress: Object, services: t.Mapping[str, Object]) -> list[Rule]:
+    """Those that lead to one of the Services of its namespace, by their names."""
+    patterned = is_patterned(ingress)
     # Of HAProxy's it can be the Service that has the condition.
-    conditional = any(map(is_conditional, (ingress, *names.values())))
+    conditional = any(map(is_conditional, (ingress, *services.values())))
+    found = []
+    for host, entry in _places(ingress, services):
+        it = begun(path_of(entry), entry.get("pathType", ""), patterned)
+        it = it._replace(is_taken=it.is_taken and not conditional)
+        found.append(Rule(host, path_of(entry), it))
+    return found
+
+
+def _by_ingress(ingress: Object, names: t.Mapping[str, Object]) -> t.Iterator[Entrance]:
+    every, rules = every_listener(ingress), rules_to(ingress, names)
     for address in addresses(ingress):
-        for host, entry in _places(ingress, names):
-            at = (address, listeners(ingress, host)[0], host, path_of(entry))
-            it = begun(path_of(entry), entry.get("pathType", ""), patterned)
-            it = it._replace(is_taken=it.is_taken and not conditional)
-            yield Entrance(INGRESS, full_name(ingress), *at, it, every)
+        for host, path, it in rules:
+            listener = listeners(ingress, host)[0]
+            yield Entrance(INGRESS, full_name(ingress), address, listener, host, path, it, every)
 
 
 _ALL = {"path": "/", "pathType": "Prefix"}
@@ -147,10 +166,10 @@ def _places(ingress: Object, names: t.Collection[str]) -> list[tuple[str, Object
 def leading_to(services: t.Iterable[Object], routes: t.Iterable[Object]) -> list[Object]:
     """Those HTTPRoutes of one namespace that lead to one of its Services."""
     names = {*map(name_of, services)}
-    return [one for one in routes if any(_rules_to(one, names))]
+    return [one for one in routes if any(_matching(one, names))]
 
 
-def _rules_to(route: Object, names: t.Collection[str]) -> t.Iterator[Object]:
+def _matching(route: Object, names: t.Collection[str]) -> t.Iterator[Object]:
     space = route["metadata"]["namespace"]
     for rule in route.get("spec", {}).get("rules") or []:
         if any(
@@ -166,7 +185,7 @@ def _by_route(
     route: Object, names: t.Collection[str], gateways: t.Mapping[str, Object]
 ) -> t.Iterator[Entrance]:
     hosts = route["spec"].get("hostnames") or [""]
-    paths = dict.fromkeys(path for rule in _rules_to(route, names) for path in _paths_of(rule))
+    paths = dict.fromkeys(path for rule in _matching(route, names) for path in _paths_of(rule))
     for address, listener, own in _behind_gateways(route, gateways):
         for host in dict.fromkeys(_narrower(one, own) for one in hosts):
             for path, it in paths:

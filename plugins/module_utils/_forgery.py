@@ -90,7 +90,7 @@ class Forgery(NamedTuple):
     of them where it is translated to several; ``sender``: the proxy from which it is to look as if
     it came, where that is none of the values, or the prober itself where a list is to tell that;
     ``host``: stands behind the asked one in Host, with ``absolute`` in a request that names the
-    asked one before (RFC 9112, 3.2.2), so that Host may be anything.
+    asked one before (RFC 9112, 3.2.2), so that Host may be anything; ``query``: in its query.
     """
 
     header: str
@@ -103,11 +103,17 @@ class Forgery(NamedTuple):
     sender: str = ""
     host: str = ""
     absolute: bool = False
+    query: str = ""
 
     @property
     def opens(self) -> bool:
         """Whether who answers only what came through a proxy may answer this."""
         return bool(self.preface) or _COMPANIONS[0] in self.lines
+
+    @property
+    def asks_else(self) -> bool:
+        """Whether it asks for another host or path, where somebody else may answer or refuse."""
+        return bool(self.host or self.query)
 
     @property
     def names_itself(self) -> bool:
@@ -284,8 +290,9 @@ def _unlike(candidates: Iterable[Address], avoided: Sequence[Network]) -> list[s
 
 
 def _trusted(expected: Sequence[Network], trusted_ranges: Sequence[str]) -> list[str]:
+    # Gateways and proxies have the first or last ones.
     trusted = (
-        network[place % network.num_addresses]
+        network[(network.num_addresses // 3 + place) % network.num_addresses]
         for network in parse_ranges(trusted_ranges)
         for place in (1, 2)
     )
@@ -451,12 +458,16 @@ def _from_proxy(names: Mapping[str, str], read: str, value: str, proxy: str) -> 
         yield Forgery(read, (*{**forged, **admitted}.items(),), (value,), sender=proxy)
 
 
-#: Who writes Forwarded may copy Host into it, where these begin an element: of who takes the last
-#: of several hosts for Host too.
-BY_HOST = tuple(
-    Forgery("Forwarded", (), _PUBLIC[:1], host=f"{before}for={_PUBLIC[0]}", absolute=absolute)
-    for absolute in (False, True)
-    for before in (",", ', "host,')
+#: Who writes Forwarded may copy Host or the path with its query into it, where these begin an
+#: element, also of who puts them in quotes, and of who takes the last of several hosts for Host.
+_BREAKS = (",for={}", '",for="{}', ', "host,for={}')
+COPIED = (
+    *(
+        Forgery("Forwarded", (), _PUBLIC[:1], host=one.format(_PUBLIC[0]), absolute=absolute)
+        for absolute in (False, True)
+        for one in _BREAKS
+    ),
+    *(Forgery("Forwarded", (), _PUBLIC[:1], query=one.format(_PUBLIC[0])) for one in _BREAKS[:2]),
 )
 
 #: So many honest answers tell whether the prober has one address.
@@ -607,14 +618,17 @@ def forgeries(
         Forgery(scored[0][0], scored, all_values),
         Forgery(read, (*everything, *_COMPANIONS, *_FROM_ELSEWHERE), all_values),
         Forgery(read, (*everything, *_COMPANIONS, *_PASSED), all_values),
-        # Who writes Forwarded may copy what else a client says of the request.
-        Forgery(
-            "Forwarded",
-            (
-                ("X-Forwarded-Host", f"front.example,{_element('Forwarded', values[0])}"),
-                ("X-Forwarded-Proto", f"https,{_element('Forwarded', values[0])}"),
-            ),
-            all_values,
+        # Who writes Forwarded may copy what else a client says of the request, also into quotes.
+        *(
+            Forgery(
+                "Forwarded",
+                (
+                    ("X-Forwarded-Host", f"front.example{one.format(values[0])}"),
+                    ("X-Forwarded-Proto", f"https{one.format(values[0])}"),
+                ),
+                all_values,
+            )
+            for one in _BREAKS[:2]
         ),
         Forgery(read, lines, all_values, repeated=True),
     )

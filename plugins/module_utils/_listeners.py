@@ -120,8 +120,9 @@ def every_listener(front: Object) -> list[Listener]:
     speaks, as of a Service, also with TLS.
     """
     told = [*told_ports(front), *(("", port) for port in _tcp_ports(front))]
-    # To one of TKE's its Service tells the protocol of each port.
-    usual = {} if told_protocols(front) else {port: scheme for scheme, port in PORTS.items()}
+    # To one of TKE's its Service tells the protocol of each port. At that of HTTPS who ends TLS may
+    # be in front.
+    usual = {} if told_protocols(front) else {PORTS["http"]: "http"}
     return [
         Listener(scheme, port)
         for named, port in told

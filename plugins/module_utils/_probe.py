@@ -37,7 +37,7 @@ from ansible_collections.kestrel.real_ip.plugins.module_utils._echo import (
     caller,
 )
 from ansible_collections.kestrel.real_ip.plugins.module_utils._forgery import (
-    BY_HOST,
+    COPIED,
     Forgery,
     beside,
 )
@@ -101,7 +101,8 @@ class Request(NamedTuple):
 
     ``forged``: header lines that are added as they are; ``preface``: goes before all of it, also
     before TLS, or with ``within`` as the first thing within that; ``host``: stands behind the
-    asked one in Host; ``absolute``: the request names the asked one itself.
+    asked one in Host; ``absolute``: the request names the asked one itself; ``query``: stands in
+    its query.
     """
 
     method: str = "GET"
@@ -113,6 +114,7 @@ class Request(NamedTuple):
     within: bool = False
     host: str = ""
     absolute: bool = False
+    query: str = ""
 
 
 class Reply(NamedTuple):
@@ -352,6 +354,8 @@ def _send(
     if nonce is not None:
         path = f"{path}{'&' if '?' in path else '?'}{NONCE_PARAMETER}={nonce}"
         headers[NONCE_HEADER] = nonce
+    if request.query:
+        path = f"{path}{'&' if '?' in path else '?'}x={request.query}"
     if request.method not in ("GET", "OPTIONS"):
         headers["Content-Length"] = "0"
     # A forged line stands in the place of ours: who reads the first of two would not see it.
@@ -508,20 +512,21 @@ def to_knock_with(
     if any(one.code == "V513" for one in samples):
         return []
     tried = {id(forgery) for forgery, _sample in forged}
-    # Each that waits for an answer costs time, and who admits some only says so to others.
-    said = [*samples, *(sample for _forgery, sample in forged)]
     # To who doesn't take it, the PROXY protocol is no request.
-    is_silent = all(one.code == "V509" or is_bad_request(one) for one in said)
+    refused = [one.preface and is_bad_request(sample) for one, sample in forged]
+    said = [*samples, *(sample for (_one, sample), bad in zip(forged, refused) if not bad)]
+    # Each that waits for an answer costs time, and who admits some only says so to others.
+    is_silent = all(one.code == "V509" for one in said)
     if is_silent and not target.waits:
         return []
-    left = [one for one in target.trials if one.opens and id(one) not in tried]
-    # Who says that speaks HTTP, and may be silent to whom a header doesn't admit.
-    speaks = any(map(is_bad_request, said))
+    # Who refuses so speaks HTTP, and may be silent to whom a header doesn't admit.
+    speaks = any(refused)
 
     def costs(one: Forgery) -> bool:
         told = bool(one.near or one.sender)
         return told or bool(one.lines) if one.preface else told and not speaks
 
+    left = [one for one in target.trials if one.opens and id(one) not in tried]
     return [one for one in left if not (is_silent and costs(one))]
 
 
@@ -582,8 +587,8 @@ class Station:
         seen = [str(one.seen) for one in answers]
         more = beside(self.target.question.strategy.header, seen, told)
         written = {name.lower() for one in answers for name, _value in one.lines}
-        by_host = BY_HOST if "forwarded" in written else ()
-        self.target = self.target._replace(forgeries=(*self.target.forgeries, *more, *by_host))
+        copied = COPIED if "forwarded" in written else ()
+        self.target = self.target._replace(forgeries=(*self.target.forgeries, *more, *copied))
 
     def _untried(self) -> list[Forgery]:
         """What to forge that was not: all of it where anything was answered."""
@@ -750,6 +755,7 @@ class Survey:
                 within=forgery.within,
                 host=forgery.host,
                 absolute=forgery.absolute,
+                query=forgery.query,
             )
         try:
             reply = self._fetch(target.endpoint, station.address, request, self._until, nonce)

@@ -1024,14 +1024,14 @@ def _decide(
 # --- Forged requests ------------------------------------------------------------------------------
 
 
-def of_this_host(forged: Forged) -> list[tuple[Forgery, Sample]]:
-    """Those that tell something of the host that is asked: with another Host, somebody else may
-    answer or refuse, unless the answer has what was forged.
+def about_here(forged: Forged) -> list[tuple[Forgery, Sample]]:
+    """Those that tell something of the host and path of honest requests: what asks for others does
+    where the answer has what was forged.
     """
     return [
         (forgery, sample)
         for forgery, sample in forged
-        if not forgery.host or _chosen(forgery, sample) or sample.fooled
+        if not forgery.asks_else or _chosen(forgery, sample) or sample.fooled
     ]
 
 
@@ -1124,7 +1124,7 @@ def _plainness(forgery: Forgery) -> tuple[object, ...]:
     return (
         *(
             bool(forgery.preface),
-            bool(forgery.sender or forgery.host),
+            bool(forgery.sender or forgery.asks_else),
             len(names),
             names,
             not known,
@@ -1189,8 +1189,9 @@ def _never_right(
 
 
 def _line(forgery: Forgery) -> str:
-    host = [("Host", f"<host>{forgery.host}")] if forgery.host else []
-    lines = (f"{name}: {value}" for name, value in (*host, *forgery.lines))
+    if forgery.asks_else:
+        return f"Host: <host>{forgery.host}" if forgery.host else f"<path>?x={forgery.query}"
+    lines = (f"{name}: {value}" for name, value in forgery.lines)
     return str(forgery.preface) if forgery.preface else _listed(lines, "; ")
 
 
@@ -1365,7 +1366,7 @@ def judge(
 
     ``forged``: what came of each forged request; these are not among ``samples``.
     """
-    forged = of_this_host(forged)
+    forged = about_here(forged)
     answers = [sample for sample in samples if is_answer(sample)]
     dumb = [sample for sample in samples if not is_answer(sample)]
     unsent = planned - len(samples)

@@ -323,10 +323,10 @@ def read_way(cluster: Cluster, namespace: str, options: t.Mapping[str, t.Any]) -
     same = beside(service, services, pods) if service else []
     reached, led_to = led_by_nodes(same), [service, *same] if service else []
     asked = _asked_of(front or {}, options)
-    # Of a socket peer neither an Ingress nor a Gateway writes anything.
-    by_header = bool(asked.urls) and options["layer"] == "l7"
-    others = reader.ingresses(namespace) if by_header or (ingress and asked.urls) else []
-    routes, gateways = reader.routes(routes_here, led_to if by_header else [])
+    has_controller = bool(asked.urls) and may_have_controller(front or {}, nodes)
+    # On layer 4 as well: some hand the PROXY protocol on.
+    others = reader.ingresses(namespace) if asked.urls else []
+    routes, gateways = reader.routes(routes_here, led_to if asked.urls else [])
     ports = [port for port in map(port_of, asked.urls) if port]
     # A list that was refused is missed only where something would have been looked for in it. At an
     # Ingress' usual addresses, who listens is its controller.
@@ -336,8 +336,7 @@ def read_way(cluster: Cluster, namespace: str, options: t.Mapping[str, t.Any]) -
         *(front or {}, services, nodes, every_pod or [], led_to, others, ports),
         every_ingress=not unlisted,
     )
-    has_controller = by_header and may_have_controller(front or {}, nodes)
-    controller = found if by_header else NO_CONTROLLER
+    controller = found if asked.urls else NO_CONTROLLER
     ready = receiving_pods(service or {}, pods)
     missed = {
         # A controller can have host ports as well, and the status addresses of nodes.

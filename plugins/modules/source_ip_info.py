@@ -1049,22 +1049,25 @@ KNOCKS = 64
 
 def walk(
     survey: Callable[..., Survey], ways: list[bypass.Way], until: float, request: Request
-) -> list[Visit]:
-    """What was seen on each way. Where no connection is taken, one attempt stands for all: each
-    would last until its time is over. ``request``: as sent otherwise.
+) -> list[tuple[bypass.Way, Visit]]:
+    """The ways that are worth it, and what was seen on each. Where no connection is taken, one
+    attempt stands for all: each would last until its time is over. ``request``: as sent otherwise.
     """
     surveyed = partial(survey, finish=bypass.evidence, until=until, family="any")
-    knocks: dict[tuple[str, int], Target] = {}
+    knocks: dict[bypass.Knock, Target] = {}
     for way in ways:
-        knocks.setdefault(bypass.place_of(way), bypass.knock_at(way))
+        knocks.setdefault(bypass.knock_of(way), bypass.knock_at(way))
     brief = request._replace(timeout=min(request.timeout, KNOCK))
     knocking = surveyed(targets=[*knocks.values()], request=brief, concurrency=KNOCKS)
     met = dict(zip(knocks, knocking.run()))
-    is_open = {place: bypass.is_open(visit.stations) for place, visit in met.items()}
-    places = [*map(bypass.place_of, ways)]
-    taken = [way.target for way, place in zip(ways, places) if is_open[place]]
+    is_open = {knock: bypass.is_open(visit.stations) for knock, visit in met.items()}
+    asked = bypass.worth_asking(ways, met)
+    taken = [way.target for way in asked if is_open[bypass.knock_of(way)]]
     visited = iter(surveyed(targets=taken).run())
-    return [next(visited) if is_open[place] else met[place] for place in places]
+    knocked = [*map(bypass.knock_of, asked)]
+    return [
+        (way, next(visited) if is_open[knock] else met[knock]) for way, knock in zip(asked, knocked)
+    ]
 
 
 def walk_around(
@@ -1090,10 +1093,10 @@ def walk_around(
             unknown.append(host)
     here = [] if todo.standpoint.inside else bypass.through_here(visits, todo.around, known)
     ways = bypass.ways(visits, todo.around, known, todo.standpoint)
-    visited = walk(survey, [*here, *ways], until, todo.request)
-    walked = [*zip(ways, visited[len(here) :])]
+    every = walk(survey, [*here, *ways], until, todo.request)
+    walked = [one for one in every if one[0].kind != bypass.OWN]
     entries, deceptions = bypass.judge(walked, visits, todo.standpoint)
-    sent = bypass.sent_from_here(zip(here, visited), visits)
+    sent = bypass.sent_from_here([one for one in every if one[0].kind == bypass.OWN], visits)
     both = {of: [*filter(None, (sent.get(of), deceptions.get(of)))] for of in {*sent, *deceptions}}
     unsafe = bypass.unsafe(walked)
     fronts = bypass.fronts(walked, todo.around, visits)

@@ -11,11 +11,13 @@ import pytest
 from ansible_collections.kestrel.real_ip.plugins.module_utils._bypass import (
     Around,
     Way,
+    asked_at,
     judge,
     not_asked,
     sent_from_here,
     through_here,
     ways,
+    worth_asking,
 )
 from ansible_collections.kestrel.real_ip.plugins.module_utils._derive import Address, parse_ranges
 from ansible_collections.kestrel.real_ip.plugins.module_utils._forgery import forgeries
@@ -158,7 +160,8 @@ def test_past_which_targets_the_services_own_address_leads() -> None:
     met[2].target = met[2].target._replace(question=QUESTION._replace(layer="l4"))
     endpoint = met[3].target.endpoint
     met[3].target = met[3].target._replace(endpoint=endpoint._replace(path="/other"))
-    found = ways(met, Around(service=[("lb.example.com", 8080)]), {}, Standpoint("outside"))
+    around = Around(service=[("lb.example.com", 8080)], tls=ssl.create_default_context())
+    found = ways(met, around, {}, Standpoint("outside"))
     there = [way for way in found if way.target.endpoint.path != "/" or 3 not in way.of]
     assert [way.of for way in there] == [(0, 1)] * 2 + [(2,)] * 2 + [(3,)] * 2
 
@@ -180,9 +183,52 @@ def test_the_services_own_address_is_asked_for_what_a_rewritten_path_may_be(
     met.target = met.target._replace(endpoint=met.target.endpoint._replace(path=path))
     around = Around(service=[("lb.example.com", 8080)], paths=["/a/b", "/x"])
     found = ways([met], around, {}, Standpoint("outside"))
-    assert [way.target.endpoint.path for way in found if not way.target.endpoint.tls] == (
-        [asked[0]] * 2 + [one for one in asked[1:] for _tls in (1, 2)]
-    )
+    assert [way.target.endpoint.path for way in found] == asked
+
+
+def test_what_is_asked_already_is_no_way() -> None:
+    """A controller by host ports is at the addresses that are asked as the load balancer's, and at
+    those that are probed.
+    """
+    met = [visit(VIP), visit(CDN)]
+    tls = ssl.create_default_context()
+    places = {"controller": [(VIP, 80), (CDN, 80), (CDN, 81)], "load_balancer": [VIP, CDN]}
+    found = ways(met, Around(**places, tls=tls), known([VIP, CDN]), Standpoint("vpc"))
+    asked = [asked_at(way.target.endpoint, way.target.endpoint.host) for way in found]
+    assert len(asked) == len({*asked})
+    endpoint = met[0].target.endpoint
+    assert not {asked_at(endpoint, one) for one in (VIP, CDN)} & {*asked}
+    assert asked_at(endpoint._replace(port=81), CDN) in asked
+
+
+@pytest.mark.parametrize(
+    ("plain", "secured", "asked"),
+    [
+        # Who takes TLS alone may say so.
+        ("V001", "V508", [False]),
+        ("V516 400 Bad Request", "V001", [True]),
+        ("V511", "V516 403 Forbidden", [True]),
+        ("V516 400 Bad Request", "V508", [False, True]),
+        ("V511", "V508", [False, True]),
+        ("V001", "V001", [False, True]),
+        ("V516 404 Not Found", "V508", [False]),
+        # By another name it may be taken.
+        ("V503", "V508", [False, True]),
+    ],
+)
+def test_where_http_is_spoken_without_tls_alone_nothing_is_asked_with_it(
+    plain: str, secured: str, asked: list[bool]
+) -> None:
+    around = Around(service=[("lb.example.com", 8080)], tls=ssl.create_default_context())
+    met = {}
+    every = ways([visit(VIP)], around, {}, Standpoint("outside"))
+    for told, text in zip((False, True), (plain, secured)):
+        code, _space, detail = text.partition(" ")
+        [station] = (one := visit(VIP)).stations
+        station.result = [Sample(code, detail=detail)], []
+        met["lb.example.com", 8080, told] = one
+    found = worth_asking(every, met)
+    assert [*dict.fromkeys(way.target.endpoint.tls is not None for way in found)] == asked
 
 
 def test_the_paths_of_rules_are_asked_for_after_all_else() -> None:

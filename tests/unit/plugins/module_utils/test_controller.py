@@ -4,6 +4,7 @@
 
 from __future__ import annotations
 
+import json
 from typing import Any
 
 import pytest
@@ -109,7 +110,7 @@ def test_a_service_in_front_has_no_controller() -> None:
         (
             ingress_at("own"),
             _exposed("entry", {"port": 8080}, {"port": 443}, at="198.51.100.1"),
-            ["http:8080", "https:8080", "https:443"],
+            ["http:8080", "https:8080", "http:443", "https:443"],
         ),
         (ingress_at("own", address="10.96.0.7"), BY_CLUSTER_IP, ["http:80"]),
         (
@@ -265,6 +266,23 @@ def test_host_ports_are_asked_at_many_nodes_or_told() -> None:
     found = controller_of(front, [entry], nodes, pods, [], [])
     assert found.omitted == []
     assert {*found.places} >= {f"203.0.113.{n}:80" for n in range(8, 20)}
+
+
+def test_who_is_on_the_hosts_network_of_many_nodes_and_tells_no_port_is_not_told() -> None:
+    """As kube-proxy is on each node of each cluster. What listens there at 80 is asked all the
+    same.
+    """
+    nodes = [_called(f"n{n}", _node(ExternalIP=[f"203.0.113.{n}"])) for n in range(14)]
+    pods = [_on(f"n{n}", "kube-proxy") for n in range(14)]
+    for pod in pods:
+        pod["spec"]["hostNetwork"] = True
+    front = {**ingress_at("own"), "kind": "Ingress"}
+    found = controller_of(front, [], nodes, pods, [], [])
+    assert (len(found.places), found.omitted) == (24, [])
+    pods[13]["spec"]["containers"] = [{"ports": [{"containerPort": 80, "hostPort": 80}]}]
+    assert controller_of(front, [], nodes, pods, [], []).omitted == [
+        ("Pod", full_name(pods[13])),
+    ]
 
 
 def test_a_service_that_is_not_for_the_web_can_lead_to_the_same_pods() -> None:
@@ -493,6 +511,81 @@ def test_load_balancers_of_ingresses_to_the_controller_are_asked() -> None:
     before["spec"]["ingressClassName"] = "alb"
     found = controller_of(front, [entry], nodes, [], [], [before, front])
     assert "10.0.0.1:30080" in found.places
+
+
+@pytest.mark.parametrize(
+    ("rules", "more", "hosts", "paths", "is_told"),
+    [
+        # All else is refused, or sent on to HTTPS.
+        (
+            [a_rule("a.example", ("/", "Prefix", "entry"))],
+            {"spec": {"defaultBackend": {"service": {"name": "response-404"}}}},
+            *(["a.example"], [], False),
+        ),
+        (
+            [
+                a_rule("", ("/", "Prefix", "ssl-redirect")),
+                a_rule("a.example", ("/", "Prefix", "entry")),
+            ],
+            {},
+            *(["a.example"], [], False),
+        ),
+        ([], {"spec": {"defaultBackend": {"service": {"name": "entry"}}}}, [], [], False),
+        ([a_rule("", ("/shop", "Prefix", "entry"))], {}, [], ["/shop"], False),
+        ([a_rule("", ("/", "Prefix", "entry"), ("/shop", "Exact", "app"))], {}, [], [], False),
+        (
+            [a_rule("", *((f"/{n}", "Prefix", "entry") for n in range(4)))],
+            *({}, [], ["/0", "/1", "/2"], True),
+        ),
+        ([a_rule("", ("/(a|b)", "ImplementationSpecific", "entry"))], {}, [], [], True),
+        (
+            [a_rule("", ("/", "Prefix", "entry"))],
+            {
+                "annotations": {
+                    "alb.ingress.kubernetes.io/conditions.entry": json.dumps(
+                        [{"field": "http-header", "httpHeaderConfig": {"httpHeaderName": "X-From"}}]
+                    )
+                }
+            },
+            *([], [], True),
+        ),
+    ],
+)
+def test_what_a_load_balancer_before_the_controller_leads_there_for_is_asked_or_told(
+    rules: list[dict[str, Any]],
+    more: dict[str, Any],
+    hosts: list[str],
+    paths: list[str],
+    is_told: bool,
+) -> None:
+    entry = _exposed("entry", {"port": 80}, at="198.51.100.1")
+    before = ingress_at("alb", *rules, namespace="in", **_ALB, **more)
+    front = {**ingress_at("own", spec={"ingressClassName": "nginx"}), "kind": "Ingress"}
+    found = controller_of(front, [entry], [], [], [], [before, front])
+    bypass = around([], [], None, front, controller=found)
+    assert (bypass["hosts"], bypass["paths"]) == (hosts, paths)
+    assert (("Ingress", "in/alb") in bypass["omitted"]) == is_told
+
+
+def test_a_service_of_tkes_beside_the_ingress_may_know_some_hosts_alone() -> None:
+    told = json.dumps({"80": {"protocol": ["HTTP"], "hosts": {"a.example": {}}}})
+    entry = _exposed("entry", {"port": 80}, at="198.51.100.1")
+    entry["metadata"]["annotations"] = {"service.cloud.tencent.com/specify-protocol": told}
+    rules = [a_rule(f"{n}.example", ("/", "Prefix", "app")) for n in "bcd"]
+    front = {**ingress_at("own", *rules), "kind": "Ingress"}
+    hosts = around([], [], None, front, beside_it=[entry])["hosts"]
+    assert hosts == ["b.example", "c.example", "d.example", "a.example"]
+
+
+def test_what_another_class_leads_to_may_be_the_controller_of_an_ingress_without_one() -> None:
+    nodes = [_node(InternalIP=["10.0.0.1"])]
+    entry = _exposed("entry", WEB)
+    before = ingress_at("edge", a_rule("", ("/", "Prefix", "entry")), namespace="in", **_ALB)
+    front = {**ingress_at("own"), "kind": "Ingress"}
+    for its_class, asked in (("avi-lb", True), ("", False)):
+        before["spec"]["ingressClassName"] = its_class
+        found = controller_of(front, [entry], nodes, [], [], [before, front])
+        assert ("10.0.0.1:30080" in found.places) == asked
 
 
 _ALB = {"address": "198.51.100.77"}

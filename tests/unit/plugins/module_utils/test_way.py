@@ -145,7 +145,7 @@ GATED = {
         # No route leads to the pods: at which address Gateways are is of no interest.
         ({**GATED, ROUTES: {"items": []}}, {}, [], [GATEWAY_API, ROUTES]),
         ({}, {}, [], [GATEWAY_API]),
-        (GATED, {"layer": "l4"}, [], []),
+        (GATED, {"layer": "l4"}, ["ns/new"], [GATEWAY_API, ROUTES, GATEWAYS]),
         # A service mesh has routes of its own, and no Gateways.
         (
             {GATEWAY_API: GATED[GATEWAY_API], ROUTES: GATED[ROUTES]},
@@ -254,8 +254,8 @@ def test_what_is_not_looked_for(
         ("l7", [], ["ns/own"], []),
         ("l7", [INGRESSES], ["ns/own"], []),
         ("l7", [INGRESSES, INGRESSES_HERE], [], ["ingresses"]),
-        # Of a socket peer it writes nothing.
-        ("l4", [], [], []),
+        # Some hand the PROXY protocol on.
+        ("l4", [], ["ns/own"], []),
     ],
 )
 def test_an_ingress_leads_past_a_service_that_speaks_http(

@@ -922,8 +922,20 @@ def test_what_a_proxy_copies_into_a_list(name: str) -> None:
     assert "https,for=6.6.6.6" in result["reason"]
 
 
-@pytest.mark.parametrize("kind", ["nginx", "nginx, hosts", "HAProxy", "HAProxy, whole"])
-def test_a_host_that_a_proxy_copies_into_a_list(kind: str) -> None:
+@pytest.mark.parametrize(
+    ("kind", "told"),
+    [
+        ("nginx", "Host: <host>,for="),
+        ("nginx in quotes", 'Host: <host>",for='),
+        ("nginx of known hosts", "Host: <host>,for="),
+        ("nginx with the path", "<path>?x=,for="),
+        ("nginx with the path in quotes", '<path>?x=",for='),
+        ("HAProxy", 'Host: <host>, "host,for='),
+        # That nobody serves another host is no forged request that was refused.
+        ("HAProxy of known hosts", "as the rightmost Forwarded entry"),
+    ],
+)
+def test_a_host_that_a_proxy_copies_into_a_list(kind: str, told: str) -> None:
     """nginx' ``host=$http_host`` has what is in Host, also where the request names the host itself,
     and HAProxy's ``hdr(host)`` is any of several, of which ``req.hdr(host)`` is the last.
     """
@@ -931,35 +943,29 @@ def test_a_host_that_a_proxy_copies_into_a_list(kind: str) -> None:
     def behave(connection: Connection) -> None:
         (_name, request_line), *lines = connection.read()
         asked = dict(lines).get("Host", "")
-        parts = [one.strip() for one in asked.split(",")]
         known = f"127.0.0.1:{server.port}"
-        serves = {
-            "nginx": True,
-            "nginx, hosts": f" http://{known}/" in request_line or asked == known,
-            "HAProxy": known in parts,
-            "HAProxy, whole": asked == known,
-        }
-        if not serves[kind]:
+        path = request_line.split(" ")[1]
+        first, *others = asked.split(", ")
+        if not (
+            {"HAProxy": first == known, "HAProxy of known hosts": asked == known}.get(kind, True)
+            and ("known" not in kind or path.startswith(f"http://{known}/") or asked == known)
+        ):
             connection.send(response(b"", "404 Not Found"))
             return
-        told = parts[-1] if kind == "HAProxy" else asked
-        if kind == "HAProxy" and len(parts) > 2:
-            told = ",".join(parts[1:])
-        others = [line for line in lines if line[0].lower() != "forwarded"]
-        seen = ("Forwarded", f"for={CLIENT};host={told};proto=http")
-        document = {"kestrel": 1, "headers": [*others, seen], "peer": {"address": NODE, "port": 1}}
+        copied = path if "path" in kind else others[-1] if others and kind == "HAProxy" else asked
+        copied = f'"{copied}"' if "quotes" in kind else copied
+        handed = [line for line in lines if line[0].lower() != "forwarded"]
+        seen = ("Forwarded", f"for={CLIENT};host={copied};proto=http")
+        document = {"kestrel": 1, "headers": [*handed, seen], "peer": {"address": NODE, "port": 1}}
         connection.send(response(json.dumps(document).encode()))
 
     count = {"strategy": "rightmost_trusted_count", "trusted_count": 1}
     read = {**count, "header": "Forwarded", "forge": True}
     with Server(behave) as server:
         result = probe(url=server.url, expected_source=[CLIENT], **read)
-    assert result["code"] == ("V001" if kind == "HAProxy, whole" else "V101"), result["reason"]
-    if result["code"] == "V101":
-        assert "Host: <host>," in result["reason"]
-    else:
-        # That nobody serves another host is no forged request that was refused.
-        assert "not answered" not in result["reason"]
+    assert result["code"] == ("V101" if "for=" in told else "V001"), result["reason"]
+    assert told in result["reason"]
+    assert "not answered" not in result["reason"]
 
 
 @pytest.mark.parametrize("name", ["X-Client-IP", "CF-Connecting-IP", "Fly-Client-IP"])
