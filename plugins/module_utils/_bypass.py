@@ -276,22 +276,27 @@ def asked_at(endpoint: Endpoint, host: str) -> tuple[object, ...]:
     return canonical(host) or host, endpoint.port, secured, *asked
 
 
-def _each_once(asked: Iterable[Way], visits: Sequence[Visit]) -> Iterable[Way]:
-    """The ways without those that another one of the same targets is, and those past nothing that
-    a target is itself.
+def _each_once(asked: Iterable[Way], visits: Sequence[Visit]) -> list[Way]:
+    """The ways, one for all of the same kind of targets that ask the same in the same place, and
+    none past nothing for what a target is itself.
     """
     probed = {
         asked_at(visit.target.endpoint, str(station.address.remote))
         for visit in visits
         for station in visit.stations
     }
-    known: set[tuple[int, tuple[object, ...]]] = set()
+    group = {number: numbers for numbers in _alike(visits) for number in numbers}
+    first: dict[object, Way] = {}
     for way in asked:
         there = asked_at(way.target.endpoint, way.target.endpoint.host)
-        new = {(number, there) for number in way.of} - known
-        if new and (way.past or there not in probed):
-            known |= new
-            yield way
+        if way.past or there not in probed:
+            same = group[way.of[0]], there
+            known = first.setdefault(same, way)
+            # A target that gave no answer knows less of what to forge.
+            target = max(known.target, way.target, key=lambda one: len(one.forgeries))
+            of, past = (*dict.fromkeys([*known.of, *way.of]),), known.past or way.past
+            first[same] = known._replace(of=of, target=target, past=past)
+    return [*first.values()]
 
 
 def _to_nodes_and_pods(

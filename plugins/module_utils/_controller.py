@@ -89,8 +89,7 @@ class Entry(t.NamedTuple):
 
 
 #: Whose it is, None where nothing tells that somebody listens there, a pod, and the port of its
-#: node
-#: at which that answers
+#: node at which that answers
 _Hosted = tuple[t.Optional[Named], Object, int]
 
 
