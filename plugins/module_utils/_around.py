@@ -47,7 +47,10 @@ from ansible_collections.kestrel.real_ip.plugins.module_utils._listeners import 
     Listener,
     every_listener,
 )
-from ansible_collections.kestrel.real_ip.plugins.module_utils._load_balancer import told_hosts
+from ansible_collections.kestrel.real_ip.plugins.module_utils._load_balancer import (
+    told_hosts,
+    told_protocols,
+)
 from ansible_collections.kestrel.real_ip.plugins.module_utils._readiness import addresses
 from ansible_collections.kestrel.real_ip.plugins.module_utils._rules import (
     covers,
@@ -138,6 +141,7 @@ def around(
         # A controller need not be told of the usual ones.
         "at_usual_ports": bool(front) and may_have_controller(front or {}, nodes),
         "lists_itself": is_googles(front or {}, nodes),
+        "hands_on": _hands_on(front or {}, beside_it, controller.before),
         "omitted": [*dict.fromkeys(omitted)],
     }
 
@@ -184,6 +188,15 @@ def _paths_before(before: t.Iterable[_Before]) -> tuple[list[str], list[Named]]:
     paths = first_told((named, [it.path for it in its if it.path != "/"]) for named, its in rows)
     asked, left = few(paths, _OTHERS_RULES)
     return asked, [*left, *(named for named, its in rows if not all(it.is_taken for it in its))]
+
+
+def _hands_on(front: Object, beside_it: t.Iterable[Object], before: t.Iterable[_Before]) -> bool:
+    """Whether what has the address of an Ingress speaks HTTP to its controller, by another Ingress,
+    or by what a Service of TKE's tells.
+    """
+    own = spelled(addresses(front))
+    by_ingress = any(own & spelled(addresses(one)) for one, _rules in before)
+    return by_ingress or any(map(told_protocols, beside_it))
 
 
 def _listening(

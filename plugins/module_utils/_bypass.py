@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import re
 import ssl
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from functools import cache
 from ipaddress import ip_address
 from itertools import chain
@@ -86,7 +86,8 @@ class Around(NamedTuple):
     ``paths``: those that it has rules for; ``left_out``: its addresses of a family that isn't
     wanted; ``listeners``: its ports and whether each has TLS;
     ``at_usual_ports``: whether it is asked at 80 and 443 also where nothing stands in front;
-    ``lists_itself``: whether it writes its own address at the end of a list;
+    ``lists_itself``: whether it writes its own address at the end of a list; ``hands_on``: whether
+    it is known to speak to a controller, so that two write a list;
     ``tls``: that accepts any certificate, since who walks around doesn't mind; ``unread``: names in
     UNSOUGHT of what was not looked for, to the command that gives the right for it; ``ingresses``:
     others that lead to the same pods at addresses of their own, to the command that asks there;
@@ -112,6 +113,7 @@ class Around(NamedTuple):
     listeners: Sequence[tuple[int, bool]] = ()
     at_usual_ports: bool = False
     lists_itself: bool = False
+    hands_on: bool = False
     tls: ssl.SSLContext | None = None
     unread: Mapping[str, str] = {}
     ingresses: Mapping[str, str] = {}
@@ -146,7 +148,8 @@ class Way(NamedTuple):
 
 # The first answer may be a balancer's that looks for a backend.
 _TRIES = 3
-#: Places where clients may ask of whom a proxy tells: that of the target, and the load balancer's
+#: Places of each family where clients may ask of whom a proxy tells: that of the target, and the
+#: load balancer's
 _ASKED = 2
 
 
@@ -378,7 +381,12 @@ def _both(
         # The first of them may have given no answer, and then it knows less.
         target = max((visits[one].tried for one in numbers), key=lambda one: len(one.forgeries))
         balancer = [(one, target.endpoint.port) for one in before]
-        asked = [*dict.fromkeys([*target.asked, *balancer])][:_ASKED]
+        asked = [*dict.fromkeys([*target.asked, *balancer])]
+        asked = [
+            one
+            for version in (4, 6)
+            for one in [each for each in asked if each[0].version == version][:_ASKED]
+        ]
         target = target._replace(asked=asked)
         for host, port in places:
             there = _to(target, host, port)
@@ -419,7 +427,9 @@ def _to_balancer(
                 # Where nothing stands in front, what listens at a further port can be no HTTP, and
                 # say nothing at all.
                 elif target.endpoint.port in further:
-                    found.append(Way("load_balancer", (number,), target._replace(waits=False)))
+                    brief = target._replace(waits=False)
+                    for one in _hosts(brief, _called(brief, ())[:1]):
+                        found.append(Way("load_balancer", (number,), one))
     return found
 
 
@@ -646,7 +656,8 @@ def _outcome(
     for station in stations:
         own = _own_answers(station, question)
         reachable = _is_answered(*own) or reachable
-        code, facts = deceived(strategy, *own) or ("", {})
+        # Past what stands in front a header can choose the peer too, where that is handed on.
+        code, facts = deceived(strategy, *own, any_header=True) or ("", {})
         # Only a forged value: that without its proxy the list is shorter deceives nobody.
         if code in ("V101", "V104"):
             return True, {**facts, "around": station.path, "where": strategy.where}
@@ -717,17 +728,21 @@ def _is_left(way: Way, stations: Sequence[Station]) -> bool:
 
 
 def warnings(
-    walked: Sequence[tuple[Way, Visit]], entries: Sequence[Result], unknown: Iterable[str]
+    walked: Sequence[tuple[Way, Visit]],
+    entries: Sequence[Result],
+    unknown: Iterable[str],
+    deceiving: Collection[tuple[str, int]] = (),
 ) -> list[str]:
     """A sentence for each node port that is open and each pod that answers, and one for all
     addresses that could not be tried, or not to the end.
 
     ``entries``: what :func:`judge` made of ``walked``; ``unknown``: names of the load balancer that
-    gave no address.
+    gave no address; ``deceiving``: where a way deceives, so that no more is to be tested.
     """
     untried = [
         one["address"]
         for (way, visit), one in zip(walked, entries)
+        if place_of(way) not in deceiving
         if one["reachable"] is None or _is_left(way, visit.stations)
     ]
     addresses = joined(", ", dict.fromkeys([*untried, *unknown]))
@@ -773,21 +788,32 @@ def not_looked_for(around: Around, coverage: str) -> list[str]:
     ]
 
 
-def not_asked(around: Around, ways: Iterable[Way], visits: Iterable[Visit]) -> list[str]:
+def not_asked(
+    around: Around,
+    walked: Sequence[tuple[Way, Visit]],
+    entries: Sequence[Result],
+    visits: Iterable[Visit],
+) -> list[str]:
     """A sentence for each other Ingress or HTTPRoute that leads to the same pods: it is not on the
     probed way, and has a verdict of its own; where the load balancer was asked past what stands in
     front, one at its own address was asked for. And one for what stands in front and tells no
     address where it could be asked, or has more than are asked.
 
-    ``visits``: of the targets.
+    ``entries``: what :func:`judge` made of ``walked``; ``visits``: of the targets.
     """
     met = [station.address.remote for visit in visits for station in visit.stations]
     # As kind and MicroK8s publish: who meets them there has nothing in front.
     is_here = bool(met) and all(one.is_loopback for one in met)
-    was_asked = any(way.past for way in ways)
+    was_asked = any(way.past for way, _visit in walked)
+    # Who takes connections and knows nothing that was asked for may know the rest.
+    answering = {place_of(way) for (way, _visit), one in zip(walked, entries) if one["reachable"]}
+    is_met = was_asked or any(
+        way.kind in _PROXIES and place_of(way) not in answering and is_open(visit.stations)
+        for way, visit in walked
+    )
     kinds = {
         "alongside": {} if was_asked else around.alongside,
-        "beyond": around.beyond if was_asked else {},
+        "beyond": around.beyond if is_met else {},
         "ingress": around.ingresses,
         "route": around.routes,
         "unaddressed": {} if is_here else around.unaddressed,
@@ -818,7 +844,7 @@ def fronts(
 ) -> list[str]:
     """A sentence for each address that has a proxy in front, by what its backends saw, and no way
     around it that was asked: what is known of the load balancer leads to the address itself, and
-    who answers elsewhere has as much in front.
+    who answers elsewhere has as much in front, or a controller not just one less.
 
     ``visits``: of the targets, with their results.
     """
@@ -834,7 +860,7 @@ def fronts(
     }
     # Of what nobody gets to, nobody knows whether it is what stands behind.
     behind = [
-        _in_front(sample.lines, [name for name, _value in sample.lines], own)
+        (way.kind, _in_front(sample.lines, [name for name, _value in sample.lines], own))
         for way, visit in walked
         if way.kind in _PROXIES
         for station in visit.stations
@@ -847,17 +873,21 @@ def fronts(
         [_in_front(each["headers"], each["headers"], own) for each in one["backends"]]
         for _of, one in results
     ]
-    behind += chain.from_iterable(arrived)
-    fewest = min((each.length for each in behind), default=0)
-    directly = any(not each.written for each in behind)
+    balancers = [each for kind, each in behind if kind == "load_balancer"]
+    fewest = min((each.length for each in (*balancers, *chain(*arrived))), default=0)
+    # In front of a controller one is the load balancer.
+    by_controllers = [each.length for kind, each in behind if kind == "controller"]
+    known = min(by_controllers) + 1 if by_controllers else 0
+    every = [each for _kind, each in behind] + [*chain(*arrived)]
+    directly = any(not each.written for each in every)
     found = []
     for (of, one), its in zip(results, arrived):
         count, header, written = max(its, default=_Front())
         name = ", ".join(around.load_balancer)
         facts = {"header": header, "count": count, "address": one["address"], "name": name}
-        if of in past or count > fewest:
+        if of in past or count > fewest or count == known:
             continue
-        if count > 1:
+        if count > 1 + around.hands_on:
             found.append(warn("front", facts))
         elif written and not directly:
             found.append(warn("behind", {**facts, "header": written}))
@@ -920,9 +950,11 @@ def _told(code: str, facts: Mapping[str, Any]) -> Result:
 
 def judge(
     walked: Sequence[tuple[Way, Visit]], visits: Sequence[Visit], at: Standpoint
-) -> tuple[list[Result], dict[int, Result]]:
-    """What ``bypass`` returns, and for each target that can be deceived that way what it says."""
-    entries, deceptions = [], {}
+) -> tuple[list[Result], dict[int, Result], set[tuple[str, int]]]:
+    """What ``bypass`` returns, for each target that can be deceived that way what it says, and the
+    places where that is.
+    """
+    entries, deceptions, places = [], {}, set()
     is_near = _is_near(visits, at)
     for way, visit in walked:
         reachable, facts = _outcome(way, visit.stations, is_near)
@@ -930,4 +962,5 @@ def judge(
         if facts is not None:
             told = _told(_DECEIVES[way.kind], {**facts, "address": way.target.url})
             deceptions.update(dict.fromkeys(way.of, told))
-    return entries, deceptions
+            places.add(place_of(way))
+    return entries, deceptions, places

@@ -147,7 +147,7 @@ def controller_of(
     entries, more_ports = _entries(both, nodes, pods, {*map(name_of, its_nodes)})
     further, more_listeners = _at_further(front, its.listening, its_nodes, ports)
     surely = _surely(its.known, pods)
-    external, more_external = _at_external(surely, nodes, entries)
+    external, more_external = _at_external(surely, [*its.likely.values()], nodes, entries)
     hosted, by_pods, more_pods = _at_own_pods(surely, pods)
     others, more_hosted = _of_hosts(its, pods)
     all_hosted = [*hosted, *others]
@@ -171,6 +171,7 @@ def controller_of(
     its_ports = [*(one.port for one in entries), *(port for *_of, port in all_hosted)]
     omitted = [*more_ports, *more_listeners, *more_external, *more_pods, *more_hosted]
     omitted += [*more_by_hosts, *more_aside]
+    omitted += [(INGRESS, full_name(one)) for one, _rules in before if not addresses(one)]
     return Controller(
         its.listening,
         entries,
@@ -189,7 +190,7 @@ class _Services(t.NamedTuple):
 
     ``listening``: at the Ingress' address; ``known``: these, and others of their pods; ``likely``:
     others that may be its; ``unled``: for the web, and no Ingress of its class leads to them;
-    ``led``: to which one does, or which lead to the pods behind the Ingress; ``is_open``: whether
+    ``led``: to which one does; ``apps``: of the pods behind the Ingress; ``is_open``: whether
     others than those that are known may be its.
     """
 
@@ -198,6 +199,7 @@ class _Services(t.NamedTuple):
     likely: t.Mapping[str, Object]
     unled: t.Sequence[Object]
     led: t.Sequence[Object]
+    apps: t.Sequence[Object]
     is_open: bool
 
 
@@ -235,7 +237,8 @@ def _services_of(
         known,
         {full_name(one): one for one in others if _may_be_controllers(one, apps)},
         [one for one in others if web(one) and full_name(one) not in apps],
-        [one for one in services if full_name(one) in {*own_apps, *apps}],
+        [one for one in candidates if full_name(one) in apps],
+        led_to,
         is_open,
     )
 
@@ -320,14 +323,23 @@ def _at_its_addresses(
 
 
 def _at_external(
-    services: t.Iterable[Object], nodes: t.Iterable[Object], entries: t.Sequence[Entry]
+    surely: t.Iterable[Object],
+    likely: t.Iterable[Object],
+    nodes: t.Sequence[Object],
+    entries: t.Sequence[Entry],
 ) -> tuple[list[str], list[Named]]:
-    """Node ports at external addresses of Services that no node's status has, likewise."""
+    """Node ports at external addresses of Services that no node's status has, likewise, and of what
+    is ``likely`` its at load balancers' that can be a node's: those of what is its are the
+    Ingress'.
+    """
+    at_balancers = [] if balances(nodes) else likely
+    kinds = ((surely, external_of), (likely, external_of), (at_balancers, addresses))
     known = spelled(of_nodes(nodes)[0])
     rows = (
         (_service(one), address)
-        for one in services
-        for address in external_of(one)
+        for listed, kind in kinds
+        for one in listed
+        for address in kind(one)
         if not spelled([address]) & known
     )
     asked, left = few(rows, NODES)
@@ -397,15 +409,17 @@ def _every_port(pods: t.Iterable[Object]) -> list[int]:
 
 def _of_hosts(its: _Services, pods: t.Iterable[Object]) -> tuple[list[_Hosted], list[Named]]:
     """Host ports of pods that may be its: those behind Services that no Ingress leads to, and
-    others at ports for the web that are behind none of the rest; and whose are left out. A
-    controller that is reached by host ports needs no Service but that of a webhook, or none.
+    others at ports for the web to which none of the rest leads; and whose are left out. A
+    controller that is reached by host ports needs no Service but that of a webhook, or a dashboard.
     """
     ports: dict[str, dict[int, bool]] = {}
     for pod in pods if its.is_open else ():
         its_own = [one for one in its.unled if selects(one, pod)]
-        others = its.known.values() if its_own else (*its.known.values(), *its.led)
-        if not has_ended(pod) and not any(selects(one, pod) for one in others):
-            ports[full_name(pod)] = _hosted(pod, its_own)
+        known = its.known.values() if its_own else (*its.known.values(), *its.apps)
+        led = [one for one in its.led if selects(one, pod)] if not its_own else []
+        if not has_ended(pod) and not any(selects(one, pod) for one in known):
+            led_ports = chain.from_iterable(ports_of(one, ()) for one in led)
+            ports[full_name(pod)] = _hosted(pod, its_own, _each_target([pod], *led_ports))
     hosting = [pod for pod in pods if ports.get(full_name(pod))]
     first = {
         number: ("Pod", full_name(pod))
@@ -422,19 +436,24 @@ def _of_hosts(its: _Services, pods: t.Iterable[Object]) -> tuple[list[_Hosted], 
     ], left
 
 
-def _hosted(pod: Object, services: t.Sequence[Object]) -> dict[int, bool]:
+def _hosted(pod: Object, services: t.Sequence[Object], apps: t.Collection[int]) -> dict[int, bool]:
     """The ports of its node at which a pod answers, of these Services or, without any, of one that
     has ports for the web, and whether it or a Service tells of them. On the hosts' network a
-    container need not tell its ports.
+    container need not tell its ports. ``apps``: its ports that are applications'.
     """
     own = _of_the_host(pod)
-    listed = [one["containerPort"] if own else one.get("hostPort") for one in container_ports(pod)]
+    listed = [
+        one["containerPort"] if own else one.get("hostPort")
+        for one in container_ports(pod)
+        if one["containerPort"] not in apps
+    ]
     known = [*filter(None, listed)]
     ports = chain.from_iterable(map(_web_first, services))
     sent_to = _each_target([pod], *ports) if own else []
     is_webs = services or {*known} & {*_WEB}
     told = dict.fromkeys([*sent_to, *(known if is_webs else [])], True)
-    return {**(dict.fromkeys(_WEB, False) if own else {}), **told}
+    untold = [port for port in _WEB if own and port not in apps]
+    return {**dict.fromkeys(untold, False), **told}
 
 
 def _at_its_node(pod: Object, number: int) -> list[int]:

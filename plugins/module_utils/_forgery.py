@@ -54,9 +54,10 @@ class Preface(NamedTuple):
         a chain of filters for each of these ``places``. Both addresses are of one family. Of who
         asked at 443 the second version tells the ``host`` in TLS too, by which some go as well.
         """
-        address, port = places[self.place]
-        source, port = ip_address(self.source), self.port or port
-        asked = address if address.version == source.version else source
+        source = ip_address(self.source)
+        own = [one for one in places if one[0].version == source.version]
+        asked, port = own[min(self.place, len(own) - 1)] if own else (source, places[0][1])
+        port = self.port or port
         if self.version == 1:
             return f"PROXY {self._kind} {source} {asked} {_SOURCE_PORT} {port}\r\n".encode()
         block = source.packed + asked.packed + pack("!HH", _SOURCE_PORT, port)

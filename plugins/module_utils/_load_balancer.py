@@ -37,6 +37,7 @@ from ansible_collections.kestrel.real_ip.plugins.module_utils._scenarios import 
 from ansible_collections.kestrel.real_ip.plugins.module_utils._shapes import (
     annotations_of,
     class_of,
+    told_in_json,
 )
 
 Object = t.Mapping[str, t.Any]
@@ -68,7 +69,7 @@ def _parsed(value: t.Any, wanted: str) -> t.Any:
         return value
     try:
         return json.loads(value)
-    except ValueError as error:
+    except (ValueError, RecursionError) as error:
         raise ValueError(f"expected {wanted}, also as JSON, got {value!r}: {error}") from None
 
 
@@ -467,7 +468,7 @@ def same(one: str | None, other: str | None) -> bool:
         return one == other
     try:
         return bool(json.loads(one) == json.loads(other))
-    except ValueError:
+    except (ValueError, RecursionError):
         return False
 
 
@@ -583,10 +584,7 @@ _PROTOCOLS = "service.cloud.tencent.com/specify-protocol"
 
 def told_protocols(service: Object) -> list[t.Mapping[str, t.Any]]:
     """What a Service of TKE's tells of the protocol of each port, as far as it can be read."""
-    try:
-        found = json.loads(annotations_of(service).get(_PROTOCOLS) or "{}")
-    except (ValueError, RecursionError):
-        return []
+    found = told_in_json(annotations_of(service).get(_PROTOCOLS))
     every = found.values() if isinstance(found, dict) else ()
     return [one for one in every if isinstance(one, dict)]
 
@@ -608,11 +606,8 @@ def told_ports(ingress: Object) -> list[tuple[str, int]]:
 
 
 def _told(text: str | None) -> t.Iterator[tuple[str, int]]:
-    try:
-        found = json.loads(text or "[]")
-    except (ValueError, RecursionError):
-        return
-    entries = found if isinstance(found, list) else [{"": found}]
+    found = told_in_json(text)
+    entries = found if isinstance(found, list) else [{"": found}] if found else []
     for protocol, port in (
         pair for one in entries if isinstance(one, dict) for pair in one.items()
     ):

@@ -656,6 +656,7 @@ def _around(given: Params) -> Around:
         listeners=listeners,
         at_usual_ports=bool(given.get("at_usual_ports")),
         lists_itself=bool(given.get("lists_itself")),
+        hands_on=bool(given.get("hands_on")),
         unread=_unread(given),
         ingresses=_commands(given.get("ingresses")),
         routes=_commands(given.get("routes")),

@@ -42,6 +42,7 @@ from ansible_collections.kestrel.real_ip.plugins.module_utils._forgery import (
     beside,
 )
 from ansible_collections.kestrel.real_ip.plugins.module_utils._language import joined, phrase
+from ansible_collections.kestrel.real_ip.plugins.module_utils._vantage import is_own
 from ansible_collections.kestrel.real_ip.plugins.module_utils._verdict import (
     Path,
     Question,
@@ -551,7 +552,8 @@ class Station:
         self.address = address
         self.siblings = siblings
         endpoint = target.endpoint
-        self.path = Path(endpoint.spoken, endpoint.port, address.remote)
+        own = is_own(str(address.remote))
+        self.path = Path(endpoint.spoken, endpoint.port, address.remote, own)
         self.goal = 0
         # Ways around are made of a target that knows already.
         self.learned = target.knocks
@@ -624,9 +626,10 @@ class Visit:
     @property
     def tried(self) -> Target:
         """The target with all that was forged at its addresses, or at one of them, and the first of
-        these as where clients ask.
+        each family of these as where clients ask.
         """
-        asked = [(one.address.remote, self.target.endpoint.port) for one in self.stations[:1]]
+        first = {one.address.family: one.address.remote for one in reversed(self.stations)}
+        asked = [(remote, self.target.endpoint.port) for remote in first.values()]
         lists = [self.target.forgeries, *(one.target.forgeries for one in self.stations)]
         return self.target._replace(forgeries=max(lists, key=len), asked=asked)
 

@@ -24,6 +24,7 @@ from ansible_collections.kestrel.real_ip.plugins.module_utils._shapes import (
     class_of,
     is_false,
     is_true,
+    told_in_json,
 )
 
 Object = t.Mapping[str, t.Any]
@@ -174,10 +175,7 @@ def _of_scheme(ingress: Object, scheme: str) -> Object:
 
 def _places(text: str) -> set[tuple[str, str]]:
     """Host and path of each rule in such a list."""
-    try:
-        found = json.loads(text)
-    except (ValueError, RecursionError):
-        return set()
+    found = told_in_json(text)
     rules = [one for one in found if isinstance(one, dict)] if isinstance(found, list) else []
     return {(str(one.get("host") or ""), str(one.get("path") or "/")) for one in rules}
 
@@ -273,10 +271,7 @@ def _hosts_of(text: str) -> list[str]:
 
 
 def _conditions(text: str) -> list[Object] | None:
-    try:
-        found = json.loads(text)
-    except ValueError:
-        return None
+    found = told_in_json(text)
     listed = isinstance(found, list) and all(isinstance(one, dict) for one in found)
     return found if listed else None
 

@@ -13,6 +13,7 @@ decided by what it serves, and where it doesn't tell that, by its version; each 
 from __future__ import annotations
 
 import copy
+import json
 import re
 import typing as t
 
@@ -99,6 +100,14 @@ def _annotate_seccomp(deployment: dict[str, t.Any]) -> None:
 def annotations_of(found: Object | None) -> t.Mapping[str, str]:
     """The annotations of an object, none of one that isn't there."""
     return (found or {}).get("metadata", {}).get("annotations") or {}
+
+
+def told_in_json(text: str | None) -> t.Any:
+    """What an annotation tells, None where it isn't JSON."""
+    try:
+        return json.loads(text or "null")
+    except (ValueError, RecursionError):
+        return None
 
 
 def is_true(text: str) -> bool:

@@ -11,9 +11,12 @@ the way of a client.
 from __future__ import annotations
 
 import hashlib
+import re
 import socket
 import uuid
 from collections.abc import Iterable, Mapping
+from contextlib import suppress
+from ipaddress import IPv6Address
 from pathlib import Path
 from typing import Callable, NamedTuple
 
@@ -60,9 +63,42 @@ def own_towards(address: str) -> str:
 def is_own(address: str) -> bool:
     """Whether an interface of this machine has the address.
 
-    To an address of its own a machine speaks from that very address.
+    To an address of its own a machine speaks from that very address, but to a further one of the
+    same network from the first.
     """
-    return own_towards(address) == address
+    if own_towards(address) == address:
+        return True
+    # Who may bind what is nobody's may bind any (net.ipv4.ip_nonlocal_bind).
+    nobodys = _NOBODYS[":" in address]
+    return _binds(address) and (not _binds(nobodys) or address in _local_addresses())
+
+
+#: Of those that are for documentation (RFC 5737, 3849), IPv4 and IPv6
+_NOBODYS = ("192.0.2.1", "2001:db8::1")
+
+
+def _binds(address: str) -> bool:
+    family = socket.AF_INET6 if ":" in address else socket.AF_INET
+    try:
+        with socket.socket(family, socket.SOCK_DGRAM) as probe:
+            probe.bind((address, 0))
+            return True
+    except OSError:
+        return False
+
+
+_LOCAL = re.compile(r"\|-- (\S+)\n(?:\s+/\d+ .*\n)*?\s+/32 host LOCAL")
+
+
+def _local_addresses(proc: Path = Path("/proc/net")) -> set[str]:
+    """Those of all interfaces, none where the system doesn't tell."""
+    found: set[str] = set()
+    with suppress(OSError, UnicodeDecodeError):
+        found.update(_LOCAL.findall((proc / "fib_trie").read_text("ascii")))
+    with suppress(OSError, UnicodeDecodeError):
+        lines = (proc / "if_inet6").read_text("ascii").split("\n")
+        found.update(str(IPv6Address(int(line[:32], 16))) for line in lines if line)
+    return found
 
 
 #: What Docker and Podman put into each container

@@ -268,11 +268,14 @@ class Question(NamedTuple):
 
 
 class Path(NamedTuple):
-    """One address that requests are sent to. ``host``: the name that gave it, or its own text."""
+    """One address that requests are sent to. ``host``: the name that gave it, or its own text;
+    ``is_own``: whether it is one of the prober's machine.
+    """
 
     host: str
     port: int
     remote: Address
+    is_own: bool = False
 
     def __str__(self) -> str:
         shown = f"{bracketed(str(self.remote))}:{self.port}"
@@ -537,7 +540,8 @@ def _code(sample: Sample, expected: tuple[Network, ...], question: Question, pat
     if _asked_itself(question, path):
         return "V418"
     # Over loopback it may be a tunnel that ends elsewhere.
-    if sample.local == str(path.remote) and not in_ranges(path.remote, _LOOPBACK):
+    met_itself = path.is_own or sample.local == str(path.remote)
+    if met_itself and not in_ranges(path.remote, _LOOPBACK):
         return "V429"
     doubts = [_doubts(network, question, path) for network in expected]
     # Without a header that carries addresses, a strategy that falls back to the peer reads layer 4.
@@ -1041,8 +1045,10 @@ def is_tested(strategy: Strategy, forged: Forged) -> bool:
     Most refuse the PROXY protocol. Who takes it, and answers only to the prober's own address, goes
     by what a client writes in whom he serves: what he makes of others' addresses is not known.
     """
-    prefaced = [one.names_itself for one, sample in forged if one.preface and is_answer(sample)]
-    if prefaced and all(prefaced):
+    prefaced = [(one, sample) for one, sample in forged if one.preface]
+    taken = [one.names_itself for one, sample in prefaced if is_answer(sample)]
+    # Who refuses for whom it tells of takes it too.
+    if all(taken) and (taken or any(is_refusal(sample) for _one, sample in prefaced)):
         return False
     return any(
         is_answer(sample) and sample.fate != "untested"
@@ -1066,11 +1072,12 @@ def _aims_at(forgery: Forgery, strategy: Strategy) -> bool:
 
 
 def deceived(
-    strategy: Strategy, answers: Sequence[Sample], forged: Forged
+    strategy: Strategy, answers: Sequence[Sample], forged: Forged, any_header: bool = False
 ) -> tuple[str, Facts] | None:
     """The code and the facts where a forged request changed what the strategy reads.
 
-    ``answers``: to honest requests there. What they show as well, no forged one has made.
+    ``answers``: to honest requests there. What they show as well, no forged one has made;
+    ``any_header``: whether the peer may be what was forged in a header as well.
     """
     on_layer_4 = strategy.strategy == "peer"
     shown = {sample.seen for sample in answers}
@@ -1086,8 +1093,8 @@ def deceived(
         if (_chosen(forgery, sample) and (len(near) > 1 or not _matches(sample)))
         or not (forgery.near or (_matches(sample) and sample.code in alike | {"V001"}))
         if sample.code != "V420" and sample.seen not in shown
-        # No header changes a socket's peer.
-        if forgery.preface or not on_layer_4
+        # No header changes a socket's peer, unless it is handed on.
+        if forgery.preface or not on_layer_4 or (any_header and _chosen(forgery, sample))
     ]
     # Written beside what the client wrote, instead of in its place: on a way around, the address
     # that is read need not be the expected one. Or emptied, beside the address.

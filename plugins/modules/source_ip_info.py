@@ -275,6 +275,13 @@ options:
             Google's does. Of others that is the address of a proxy in front of it.
         type: bool
         default: false
+      hands_on:
+        description:
+          - Whether the load balancer is known to speak to a controller in the cluster, as an ALB
+            or a CLB before ingress-nginx, so that a list has two addresses where nothing stands in
+            front.
+        type: bool
+        default: false
       ingresses:
         description:
           - Other Ingresses that lead to the same pods by addresses, hosts or paths of their own,
@@ -945,6 +952,7 @@ BYPASS: dict[str, dict[str, Any]] = {
     "listeners": TEXTS,
     "at_usual_ports": {"type": "bool", "default": False},
     "lists_itself": {"type": "bool", "default": False},
+    "hands_on": {"type": "bool", "default": False},
     "ingresses": {"type": "dict"},
     "routes": {"type": "dict"},
     "unaddressed": {"type": "dict"},
@@ -1095,13 +1103,14 @@ def walk_around(
     ways = bypass.ways(visits, todo.around, known, todo.standpoint)
     every = walk(survey, [*here, *ways], until, todo.request)
     walked = [one for one in every if one[0].kind != bypass.OWN]
-    entries, deceptions = bypass.judge(walked, visits, todo.standpoint)
+    entries, deceptions, places = bypass.judge(walked, visits, todo.standpoint)
     sent = bypass.sent_from_here([one for one in every if one[0].kind == bypass.OWN], visits)
     both = {of: [*filter(None, (sent.get(of), deceptions.get(of)))] for of in {*sent, *deceptions}}
     unsafe = bypass.unsafe(walked)
     fronts = bypass.fronts(walked, todo.around, visits)
-    left = bypass.not_asked(todo.around, ways, visits)
-    return entries, both, unsafe, [*bypass.warnings(walked, entries, unknown), *fronts, *left]
+    left = bypass.not_asked(todo.around, walked, entries, visits)
+    told = bypass.warnings(walked, entries, unknown, places)
+    return entries, both, unsafe, [*told, *fronts, *left]
 
 
 def with_bypass(result: dict[str, Any], found: dict[str, Any]) -> dict[str, Any]:

@@ -249,7 +249,7 @@ def test_a_way_around_what_has_no_address_was_not_looked_for(met: str, told: boo
     """On loopback, as on a laptop with kind, there is nothing to walk around."""
     command = "kubectl -n echo describe ingress front"
     around = Around(unaddressed={"Ingress front": command})
-    found = not_asked(around, [], [visit(met)])
+    found = not_asked(around, [], [], [visit(met)])
     assert len(found) == int(told)
     assert all(one.startswith("Ingress front tells no address of its load bal") for one in found)
     assert all(one.endswith(f"Next: {command}") for one in found)
@@ -313,8 +313,33 @@ def test_a_load_balancer_at_a_private_address_may_be_elsewhere_for_others(
     for named in (host, "internal.example.com"):
         endpoint = there.target.endpoint._replace(host=named)
         way = Way("load_balancer", (0,), there.target._replace(endpoint=endpoint))
-        entries, _deceptions = judge([(way, there)], [of], Standpoint("outside"))
+        entries, _deceptions, _places = judge([(way, there)], [of], Standpoint("outside"))
         assert [one["reachable"] for one in entries] == [reachable]
+
+
+@pytest.mark.parametrize(
+    ("kind", "code", "told"),
+    [
+        # What is open, and knows nothing that was asked for, may know the rest.
+        ("controller", "V516", True),
+        ("load_balancer", "V516", True),
+        ("controller", "V503", False),
+        ("controller", "V001", False),
+        ("service", "V516", False),
+    ],
+)
+def test_rules_that_are_not_asked_are_told_where_something_else_takes_requests(
+    kind: str, code: str, told: bool
+) -> None:
+    there = visit(VIP2)
+    there.stations[0].result = [Sample(code, detail="404 Not Found")], []
+    walked = [(Way(kind, (0,), there.target), there)]
+    entries, _deceptions, _places = judge(walked, [visit(VIP)], Standpoint("outside"))
+    around = Around(beyond={"Ingress ns/own": "ansible-playbook"})
+    found = not_asked(around, walked, entries, [visit(VIP)])
+    assert [one.startswith("Ingress ns/own leads to the same pods") for one in found] == [True] * (
+        told
+    )
 
 
 def towards(address: str) -> str:

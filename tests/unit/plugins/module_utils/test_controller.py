@@ -564,6 +564,10 @@ def test_what_a_load_balancer_before_the_controller_leads_there_for_is_asked_or_
     found = controller_of(front, [entry], [], [], [], [before, front])
     bypass = around([], [], None, front, controller=found)
     assert (bypass["hosts"], bypass["paths"]) == (hosts, paths)
+    assert not bypass["hands_on"]
+    before["status"] = front["status"]
+    found = controller_of(front, [entry], [], [], [], [before, front])
+    assert around([], [], None, front, controller=found)["hands_on"]
     assert (("Ingress", "in/alb") in bypass["omitted"]) == is_told
 
 
@@ -575,6 +579,47 @@ def test_a_service_of_tkes_beside_the_ingress_may_know_some_hosts_alone() -> Non
     front = {**ingress_at("own", *rules), "kind": "Ingress"}
     hosts = around([], [], None, front, beside_it=[entry])["hosts"]
     assert hosts == ["b.example", "c.example", "d.example", "a.example"]
+    # It speaks to the controller then.
+    for beside_it, hands_on in (([entry], True), ([], False)):
+        assert around([], [], None, front, beside_it=beside_it)["hands_on"] == hands_on
+
+
+def test_a_load_balancer_before_the_controller_without_an_address_is_told() -> None:
+    entry = _exposed("entry", {"port": 80}, at="198.51.100.1")
+    before = ingress_at("edge", a_rule("", ("/", "Prefix", "entry")), namespace="in", address="")
+    front = {**ingress_at("own", spec={"ingressClassName": "nginx"}), "kind": "Ingress"}
+    assert controller_of(front, [entry], [], [], [], [before]).omitted == [("Ingress", "in/edge")]
+
+
+def test_node_ports_at_a_load_balancer_that_may_be_a_nodes_are_asked() -> None:
+    """Of what may be the controller's, where the status was told another address."""
+    front = {**ingress_at("own", address="203.0.113.7"), "kind": "Ingress"}
+    entry = _exposed("entry", WEB, at="203.0.113.8")
+    for provider, asked in (("", True), ("aws:///a/i-1", False)):
+        nodes = [{**_node(InternalIP=["10.0.0.1"]), "spec": {"providerID": provider}}]
+        found = controller_of(front, [entry], nodes, [], [], [front])
+        assert ("203.0.113.8:30080" in found.places) == asked
+
+
+@pytest.mark.parametrize(
+    ("target", "places"),
+    [(9000, ["10.0.0.1:80"]), (80, []), ("http", [])],
+)
+def test_an_ingress_to_a_dashboard_alone_hides_no_host_ports(
+    target: Any, places: list[str]
+) -> None:
+    """As of Traefik on each node, whose only Service is that of its dashboard."""
+    dashboard = _exposed("dashboard", {"port": 9000, "targetPort": target})
+    dashboard["spec"]["selector"] = {"app": "entry"}
+    pod = _on("n1", "entry")
+    ports = [{"name": "http", "containerPort": 80, "hostPort": 80}, {"containerPort": 9000}]
+    pod["spec"]["containers"] = [{"ports": ports}]
+    nodes = [_called("n1", _node(InternalIP=["10.0.0.1"]))]
+    led = a_rule("", ("/", "Prefix", "dashboard"))
+    inner = ingress_at("inner", led, namespace="in", spec={"ingressClassName": "traefik"})
+    front = {**ingress_at("own", spec={"ingressClassName": "traefik"}), "kind": "Ingress"}
+    found = controller_of(front, [dashboard], nodes, [pod], [], [inner, front])
+    assert found.places == places
 
 
 def test_what_another_class_leads_to_may_be_the_controller_of_an_ingress_without_one() -> None:
@@ -714,8 +759,7 @@ def test_the_controller_is_asked_at_an_address_that_it_was_told(
     assert bypass["controller_ports"] == ports
     asked = [one for one in bypass["controller"] if one.endswith(":30080")]
     # And external addresses of its Service, that nobody else's status has
-    external = ["203.0.113.8:30080"] if by_service else []
-    assert asked == ["10.0.0.1:30080", *external]
+    assert asked == ["10.0.0.1:30080", "203.0.113.8:30080"]
     # A name is asked by the addresses that it gives.
     front["status"] = {"loadBalancer": {"ingress": [{"hostname": "nodes.example.com"}]}}
     found = controller_of(front, [_exposed("entry", WEB)], nodes, [], [], [front])

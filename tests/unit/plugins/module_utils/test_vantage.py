@@ -7,6 +7,7 @@ import re
 from pathlib import Path
 
 import pytest
+from ansible_collections.kestrel.real_ip.plugins.module_utils import _vantage
 from ansible_collections.kestrel.real_ip.plugins.module_utils._vantage import (
     PLACES,
     Standpoint,
@@ -91,6 +92,56 @@ def test_what_a_standpoint_tells(standpoint: Standpoint, inside: bool, known: bo
     ],
 )
 def test_is_own_on_this_machine(address: str, own: bool) -> None:
+    assert is_own(address) == own
+
+
+#: Of a machine with a further address of the same network, and one that isn't its own
+_TRIE = """Main:
+  +-- 0.0.0.0/0 3 0 5
+     |-- 0.0.0.0
+        /0 universe UNICAST
+     +-- 198.51.100.0/24 2 0 2
+        |-- 198.51.100.0
+           /24 link UNICAST
+        |-- 198.51.100.20
+           /32 host LOCAL
+        |-- 198.51.100.21
+           /32 link UNICAST
+           /32 host LOCAL
+        |-- 198.51.100.255
+           /32 link BROADCAST
+"""
+_INET6 = "20010db80051000000000000000000ab 02 40 00 80     eth0\n"
+
+
+@pytest.mark.parametrize(
+    ("address", "any_may_be_bound", "own"),
+    [
+        ("198.51.100.20", False, True),
+        # To it the machine speaks from the first address of the network.
+        ("198.51.100.21", False, True),
+        ("198.51.100.21", True, True),
+        ("2001:db8:51::ab", True, True),
+        ("198.51.100.22", False, False),
+        ("198.51.100.22", True, False),
+        ("198.51.100.255", True, False),
+        ("2001:db8:51::ac", True, False),
+    ],
+)
+def test_a_further_address_of_one_network_is_own(
+    monkeypatch: pytest.MonkeyPatch,
+    tmp_path: Path,
+    address: str,
+    any_may_be_bound: bool,
+    own: bool,
+) -> None:
+    (tmp_path / "fib_trie").write_text(_TRIE)
+    (tmp_path / "if_inet6").write_text(_INET6)
+    local = ("198.51.100.20", "198.51.100.21", "2001:db8:51::ab")
+    monkeypatch.setattr(_vantage, "own_towards", lambda address: "198.51.100.20")
+    monkeypatch.setattr(_vantage, "_binds", lambda one: any_may_be_bound or one in local)
+    told = _vantage._local_addresses(tmp_path)
+    monkeypatch.setattr(_vantage, "_local_addresses", lambda: told)
     assert is_own(address) == own
 
 

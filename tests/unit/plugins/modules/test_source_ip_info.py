@@ -1668,6 +1668,35 @@ def test_a_load_balancer_that_adds_its_own_address_is_no_second_proxy(lists_itse
     assert told == (not lists_itself)
 
 
+@pytest.mark.parametrize(
+    ("listed", "hands_on", "inner", "is_told"),
+    [
+        (f"{CLIENT}, {CDN}", False, None, True),
+        (f"{CLIENT}, {CDN}", True, None, False),
+        (f"{CLIENT}, 203.0.113.5, {CDN}", True, None, True),
+        # One of those before the controller is the load balancer.
+        (f"{CLIENT}, {CDN}", False, CLIENT, False),
+        (f"{CLIENT}, 203.0.113.5, {CDN}", False, CLIENT, True),
+    ],
+)
+def test_what_is_known_to_stand_before_a_controller_is_no_second_proxy(
+    listed: str, hands_on: bool, inner: str | None, is_told: bool
+) -> None:
+    """As an ALB before ingress-nginx. ``inner``: what the controller writes at a node port."""
+    count = listed.count(",") + 1
+    with (
+        Server(proxied("append", listed)) as front,
+        Server(proxied("replace", inner or CLIENT)) as node,
+    ):
+        asked = {"controller": [f"127.0.0.1:{node.port}"]} if inner else {}
+        told = {"load_balancer": ["127.0.0.1"], "hands_on": hands_on, **asked}
+        options = {**PAST, "trusted_count": count, "vantage": "vpc", "bypass": told}
+        result = probe(url=front.url, **options)
+    assert result["code"] == "V001", result["reason"]
+    found = any("stands in front of the one" in text for text in result["warnings_found"])
+    assert found == is_told
+
+
 def test_usual_ports_that_are_closed_tell_nothing_of_a_second_proxy_at_another_port() -> None:
     with Server(proxied("append", f"{CLIENT}, {CDN}")) as front:
         result = probe(url=front.url, **{**PAST, "bypass": {"load_balancer": ["127.0.0.1"]}})
