@@ -126,6 +126,11 @@ def test_the_proxy_protocol_tells_of_each_place_where_clients_may_ask() -> None:
     assert line.preface
     assert line.preface.sent(places).endswith(b" 192.0.2.2 6666 8445\r\n")
     assert Preface(1, "6.6.6.6", port=80).sent(places).endswith(b" 192.0.2.0 6666 80\r\n")
+    # Both ends are of one family, of which the first place may have none.
+    both = [(ipaddress.ip_address("2001:db8::7"), 443), *places]
+    assert Preface(1, "6.6.6.6").sent(both).endswith(b" 192.0.2.0 6666 8443\r\n")
+    assert Preface(1, "2606:6666::6").sent(both).endswith(b" 2001:db8::7 6666 443\r\n")
+    assert Preface(1, "2606:6666::6", 2).sent(both).endswith(b" 2001:db8::7 6666 443\r\n")
     # With what who ended TLS tells of it: ALPN, the host, and the version
     of_tls = Preface(2, "6.6.6.6", port=443).sent(places, "a.example")
     assert of_tls[28:].hex() == (

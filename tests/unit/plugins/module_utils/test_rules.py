@@ -163,6 +163,11 @@ def test_an_alias_can_be_a_pattern(name: str, alias: str) -> None:
     assert rivals(front, [front, other], "a.example", "/x") == ["echo/by alias"]
 
 
+def test_conditions_that_are_nested_too_deeply_may_be_about_anything() -> None:
+    told = {"alb.ingress.kubernetes.io/conditions.b": "[" * 100000}
+    assert is_conditional(ingress_at("own", annotations=told))
+
+
 def _class(name: str) -> dict[str, Any]:
     return {"spec": {"ingressClassName": name}}
 

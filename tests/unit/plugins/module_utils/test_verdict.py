@@ -99,6 +99,7 @@ class Case(NamedTuple):
     asked_at: tuple[tuple[str, int], ...] = ()
     local: str = CLIENT
     remote: str = BALANCER
+    is_own: bool = False
     layer: str = "l7"
     strategy: Strategy = Strategy("rightmost_trusted_count", trusted_count=1)
     cluster: Any = MappingProxyType({})
@@ -146,7 +147,7 @@ class Case(NamedTuple):
         )
 
     def path(self) -> Path:
-        return Path("echo.example.com", 80, ipaddress.ip_address(self.remote))
+        return Path("echo.example.com", 80, ipaddress.ip_address(self.remote), self.is_own)
 
     def read_one(self, one: Any, forgery: Forgery | None = None) -> Sample:
         if isinstance(one, str):
@@ -869,6 +870,8 @@ ROWS = (
         ("8.8.4.4", "8.8.8.77"),
     ),
     Row("V429", Case(local=BALANCER), {"local": CLIENT}, "V001", (BALANCER, CLIENT)),
+    # To a further address of its own a machine speaks from another one.
+    Row("V429", Case(is_own=True), {"is_own": False}, "V001", (BALANCER, CLIENT)),
     # --- answers to forged requests, which are as good as any on layer 4 -------------------------
     Row(
         "V426",

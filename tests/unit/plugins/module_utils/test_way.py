@@ -120,6 +120,22 @@ def test_a_controllers_service_of_another_namespace_tells_where_it_listens() -> 
     assert [one["url"] for one in found["targets"]] == ["http://198.51.100.1/"]
 
 
+def test_the_controller_is_asked_on_layer_4_as_well() -> None:
+    """Some hand the PROXY protocol on, and take it from anybody who gets to them."""
+    status = {"addresses": [{"type": "InternalIP", "address": "10.0.0.1"}]}
+    node = {"metadata": {"name": "n1"}, "status": status}
+    entry = {
+        "metadata": {"name": "entry", "namespace": "in"},
+        "spec": {"ports": [{"port": 80, "nodePort": 30080}]},
+        "status": FRONT["status"],
+    }
+    lists = {EVERYWHERE: {"items": [*SERVICES["items"], entry]}, NODES: {"items": [node]}}
+    cluster = Answering({**ANSWERS, **lists})
+    found = [read_way(cluster, "ns", {**OPTIONS, "layer": one})["bypass"] for one in ("l7", "l4")]
+    assert found[0]["controller"] == ["10.0.0.1:30080"]
+    assert found[1] == found[0]
+
+
 GATEWAY_API = "/apis/gateway.networking.k8s.io"
 GATEWAYS, ROUTES = f"{GATEWAY_API}/v1/gateways", f"{GATEWAY_API}/v1/namespaces/ns/httproutes"
 ROUTE = {

@@ -864,6 +864,60 @@ def test_who_speaks_to_the_proxy_protocol_alone_and_refuses_is_told(
     assert any("not tested" in text for text in result["warnings_found"]) == warned
 
 
+@pytest.mark.parametrize(
+    ("status", "tested"), [("403 Forbidden", False), ("400 Bad Request", True), ("", True)]
+)
+def test_who_takes_the_proxy_protocol_and_refuses_whom_it_tells_of_is_said(
+    status: str, tested: bool
+) -> None:
+    """As Envoy that serves some networks only. To who doesn't take it, it is no request."""
+    serve = proxied("append", CLIENT)
+
+    def behave(connection: Connection) -> None:
+        if connection.read_after()[0][1].startswith("PROXY "):
+            connection.send(response(b"", status) if status else b"")
+        else:
+            serve(connection)
+
+    with Server(behave) as running:
+        result = probe(url=running.url, expected_source=[CLIENT], forge=True)
+    assert result["code"] == "V001", result["reason"]
+    assert ("forgery not tested" in result["reason"]) != tested
+
+
+@pytest.mark.parametrize("status", ["400 Bad Request", "403 Forbidden"])
+def test_who_refuses_what_no_header_admits_is_asked_with_that(status: str) -> None:
+    """Whatever the refusal says, where nothing stands in front as well."""
+    serve = echo(None, lambda _told, _number: None)
+
+    def behave(connection: Connection) -> None:
+        known = "X-Real-IP" in dict(connection.read()[1:])
+        (serve if known else says(response(b"", status)))(connection)
+
+    with Server(proxied("append", CLIENT)) as front, Server(behave) as other:
+        listeners = [f"http:{front.port}", f"http:{other.port}"]
+        bypass = {"load_balancer": ["127.0.0.1"], "listeners": listeners}
+        result = probe(url=front.url, expected_source=[CLIENT], bypass=bypass, forge=True)
+    assert result["code"] == "V103", result["reason"]
+    # What was found open isn't told as not tested.
+    assert not any("not asked" in text for text in result["warnings_found"])
+
+
+def test_a_further_listener_may_know_the_host_with_its_port() -> None:
+    serve = echo(None, lambda _told, _number: None)
+
+    def behave(connection: Connection) -> None:
+        known = dict(connection.read()[1:]).get("Host") == f"echo.example.com:{other.port}"
+        (serve if known else says(response(b"", "404 Not Found")))(connection)
+
+    with Server(proxied("append", CLIENT)) as front, Server(behave) as other:
+        listeners = [f"http:{front.port}", f"http:{other.port}"]
+        bypass = {"load_balancer": ["127.0.0.1"], "listeners": listeners}
+        told = {"host_header": "echo.example.com", "bypass": bypass, "forge": True}
+        result = probe(url=front.url, expected_source=[CLIENT], **told)
+    assert result["code"] == "V103", result["reason"]
+
+
 @pytest.mark.parametrize("status", ["400 Bad Request", ""])
 def test_who_drops_what_a_header_does_not_admit_is_asked_with_that(status: str) -> None:
     """As HAProxy with silent-drop, which says of the PROXY protocol that it is no request."""
