@@ -617,18 +617,19 @@ def _speaks(visit: Visit) -> bool:
     return any(is_http(one) and not is_bad_request(one) for one in sent)
 
 
-def worth_asking(ways: Iterable[Way], met: Mapping[Knock, Visit]) -> list[Way]:
-    """The ways without those by TLS where HTTP is spoken without it alone, and the other way round.
+def worth_asking(ways: Iterable[Way], met: Mapping[Knock, Visit]) -> Iterable[tuple[Way, bool]]:
+    """Each way, and whether to ask more there than was: not where no connection is taken, and not
+    by TLS where HTTP is spoken without it alone, nor the other way round, which leaves nothing.
 
     ``met``: what came of the first requests.
     """
     speaks = {knock for knock, visit in met.items() if _speaks(visit)}
-    found = []
     for way in ways:
-        host, port, secured = knock_of(way)
-        if (host, port, secured) in speaks or (host, port, not secured) not in speaks:
-            found.append(way)
-    return found
+        host, port, secured = knock = knock_of(way)
+        if knock not in speaks and (host, port, not secured) in speaks:
+            yield way._replace(target=way.target._replace(forgeries=(), knocks=False)), False
+        else:
+            yield way, is_open(met[knock].stations)
 
 
 def is_open(stations: Iterable[Station]) -> bool:

@@ -1058,8 +1058,8 @@ KNOCKS = 64
 def walk(
     survey: Callable[..., Survey], ways: list[bypass.Way], until: float, request: Request
 ) -> list[tuple[bypass.Way, Visit]]:
-    """The ways that are worth it, and what was seen on each. Where no connection is taken, one
-    attempt stands for all: each would last until its time is over. ``request``: as sent otherwise.
+    """The ways, and what was seen on each. Where no connection is taken, one attempt stands for
+    all: each would last until its time is over. ``request``: as sent otherwise.
     """
     surveyed = partial(survey, finish=bypass.evidence, until=until, family="any")
     knocks: dict[bypass.Knock, Target] = {}
@@ -1068,14 +1068,9 @@ def walk(
     brief = request._replace(timeout=min(request.timeout, KNOCK))
     knocking = surveyed(targets=[*knocks.values()], request=brief, concurrency=KNOCKS)
     met = dict(zip(knocks, knocking.run()))
-    is_open = {knock: bypass.is_open(visit.stations) for knock, visit in met.items()}
-    asked = bypass.worth_asking(ways, met)
-    taken = [way.target for way in asked if is_open[bypass.knock_of(way)]]
-    visited = iter(surveyed(targets=taken).run())
-    knocked = [*map(bypass.knock_of, asked)]
-    return [
-        (way, next(visited) if is_open[knock] else met[knock]) for way, knock in zip(asked, knocked)
-    ]
+    asked = [*bypass.worth_asking(ways, met)]
+    visited = iter(surveyed(targets=[way.target for way, more in asked if more]).run())
+    return [(way, next(visited) if more else met[bypass.knock_of(way)]) for way, more in asked]
 
 
 def walk_around(

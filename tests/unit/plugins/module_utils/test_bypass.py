@@ -209,11 +209,10 @@ def test_what_is_asked_already_is_no_way() -> None:
         ("V516 400 Bad Request", "V001", [True]),
         ("V511", "V516 403 Forbidden", [True]),
         ("V516 400 Bad Request", "V508", [False, True]),
-        ("V511", "V508", [False, True]),
         ("V001", "V001", [False, True]),
         ("V516 404 Not Found", "V508", [False]),
         # By another name it may be taken.
-        ("V503", "V508", [False, True]),
+        ("V511", "V508", [False, True]),
     ],
 )
 def test_where_http_is_spoken_without_tls_alone_nothing_is_asked_with_it(
@@ -227,8 +226,13 @@ def test_where_http_is_spoken_without_tls_alone_nothing_is_asked_with_it(
         [station] = (one := visit(VIP)).stations
         station.result = [Sample(code, detail=detail)], []
         met["lb.example.com", 8080, told] = one
-    found = worth_asking(every, met)
-    assert [*dict.fromkeys(way.target.endpoint.tls is not None for way in found)] == asked
+    found = [*worth_asking(every, met)]
+    assert [way.target.endpoint for way, _more in found] == [way.target.endpoint for way in every]
+    assert [*dict.fromkeys(way.target.endpoint.tls is not None for way, more in found if more)] == (
+        asked
+    )
+    # Nothing is left to be told of the others.
+    assert [way.target.knocks for way, _more in found] == [more for _way, more in found]
 
 
 def test_the_paths_of_rules_are_asked_for_after_all_else() -> None:
