@@ -15,7 +15,11 @@ from ansible_collections.kestrel.real_ip.plugins.module_utils._addresses import 
     full_name,
     spelled,
 )
-from ansible_collections.kestrel.real_ip.plugins.module_utils._clouds import is_googles, is_tkes
+from ansible_collections.kestrel.real_ip.plugins.module_utils._clouds import (
+    is_clouds,
+    is_googles,
+    is_tkes,
+)
 from ansible_collections.kestrel.real_ip.plugins.module_utils._controller import (
     NO_CONTROLLER,
     Controller,
@@ -48,11 +52,12 @@ from ansible_collections.kestrel.real_ip.plugins.module_utils._listeners import 
     every_listener,
 )
 from ansible_collections.kestrel.real_ip.plugins.module_utils._load_balancer import (
+    speaks_http,
     told_hosts,
-    told_protocols,
 )
 from ansible_collections.kestrel.real_ip.plugins.module_utils._readiness import addresses
 from ansible_collections.kestrel.real_ip.plugins.module_utils._rules import (
+    Begun,
     covers,
     every_rule,
     paths_to,
@@ -141,7 +146,7 @@ def around(
         # A controller need not be told of the usual ones.
         "at_usual_ports": bool(front) and may_have_controller(front or {}, nodes),
         "lists_itself": is_googles(front or {}, nodes),
-        "hands_on": _hands_on(front or {}, beside_it, controller.before),
+        "hands_on": _hands_on(front or {}, beside_it, controller.before, nodes),
         "omitted": [*dict.fromkeys(omitted)],
     }
 
@@ -166,18 +171,19 @@ def _hosts(
     of_listeners, left = few((one for one in told if one[1] not in named), _HOSTS)
     named += of_listeners
     more = [host for host in called(one.host for one in there) if host not in named]
-    alone = first_told(
-        ((INGRESS, full_name(one)), _alone([rule.host for rule in rules], named))
-        for one, rules in before
-    )
+    alone = first_told(((INGRESS, full_name(one)), _alone(rules, named)) for one, rules in before)
     of_others, unnamed = few(alone, _HOSTS)
     return [*dict.fromkeys([*named, *more[:_OTHERS_RULES], *of_others])], [*left, *unnamed]
 
 
-def _alone(own: t.Sequence[str], hosts: t.Sequence[str]) -> list[str]:
-    """Of hosts of rules, empty for any, all unless one of these takes one of the others."""
-    takes = any(not one or any(covers(one, host) for host in hosts) for one in own)
-    return [] if takes else called(own)
+def _alone(rules: t.Sequence[Rule], hosts: t.Sequence[str]) -> list[str]:
+    """The hosts of rules, unless one of these takes each path of any, or of one of the others."""
+    takes = any(
+        rule.begun == Begun("/", is_taken=True)
+        and (not rule.host or any(covers(rule.host, host) for host in hosts))
+        for rule in rules
+    )
+    return [] if takes else called(rule.host for rule in rules)
 
 
 def _paths_before(before: t.Iterable[_Before]) -> tuple[list[str], list[Named]]:
@@ -190,13 +196,19 @@ def _paths_before(before: t.Iterable[_Before]) -> tuple[list[str], list[Named]]:
     return asked, [*left, *(named for named, its in rows if not all(it.is_taken for it in its))]
 
 
-def _hands_on(front: Object, beside_it: t.Iterable[Object], before: t.Iterable[_Before]) -> bool:
-    """Whether what has the address of an Ingress speaks HTTP to its controller, by another Ingress,
-    or by what a Service of TKE's tells.
+def _hands_on(
+    front: Object,
+    beside_it: t.Iterable[Object],
+    before: t.Iterable[_Before],
+    nodes: t.Sequence[Object],
+) -> bool:
+    """Whether what has the address of an Ingress is a cloud's that speaks HTTP to its controller,
+    by another Ingress, or by what a Service of TKE's tells. Others may have the same address from
+    the same controller.
     """
     own = spelled(addresses(front))
-    by_ingress = any(own & spelled(addresses(one)) for one, _rules in before)
-    return by_ingress or any(map(told_protocols, beside_it))
+    by_ingress = any(own & spelled(addresses(one)) and is_clouds(one, nodes) for one, _ in before)
+    return by_ingress or any(map(speaks_http, beside_it))
 
 
 def _listening(

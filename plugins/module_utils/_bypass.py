@@ -617,16 +617,31 @@ def _speaks(visit: Visit) -> bool:
     return any(is_http(one) and not is_bad_request(one) for one in sent)
 
 
+#: How OpenSSL calls it where what answers is no TLS, in its versions; who refuses a name or wants a
+#: certificate, sends an alert, and may not by another name
+_NO_TLS = re.compile(
+    "WRONG_VERSION_NUMBER|HTTP_REQUEST|UNKNOWN_PROTOCOL|RECORD_LAYER_FAILURE|PACKET_LENGTH_TOO_LONG"
+)
+
+
+def _speaks_no_tls(visit: Visit) -> bool:
+    sent = [sample for station in visit.stations for sample in station.result[0]]
+    return bool(sent) and all(one.code == "V508" and _NO_TLS.search(one.detail) for one in sent)
+
+
 def worth_asking(ways: Iterable[Way], met: Mapping[Knock, Visit]) -> Iterable[tuple[Way, bool]]:
-    """Each way, and whether to ask more there than was: not where no connection is taken, and not
-    by TLS where HTTP is spoken without it alone, nor the other way round, which leaves nothing.
+    """Each way, and whether to ask more there than was: not where no connection is taken, not by
+    TLS where HTTP is spoken without it alone, and not without where it is spoken by TLS alone.
 
     ``met``: what came of the first requests.
     """
     speaks = {knock for knock, visit in met.items() if _speaks(visit)}
+    untold = {knock for knock in met if not knock[2]} - speaks
+    untold |= {knock for knock, visit in met.items() if knock[2] and _speaks_no_tls(visit)}
     for way in ways:
         host, port, secured = knock = knock_of(way)
-        if knock not in speaks and (host, port, not secured) in speaks:
+        if knock in untold and (host, port, not secured) in speaks:
+            # Which leaves nothing to be tested.
             yield way._replace(target=way.target._replace(forgeries=(), knocks=False)), False
         else:
             yield way, is_open(met[knock].stations)

@@ -589,6 +589,12 @@ def told_protocols(service: Object) -> list[t.Mapping[str, t.Any]]:
     return [one for one in every if isinstance(one, dict)]
 
 
+def speaks_http(service: Object) -> bool:
+    """Whether the load balancer of a Service of TKE's is told to at any port."""
+    listed = (one.get("protocol") for one in told_protocols(service))
+    return any({"HTTP", "HTTPS"} & {*map(str, one)} for one in listed if isinstance(one, list))
+
+
 def told_hosts(service: Object) -> list[str]:
     """The hosts that the load balancer of a Service of TKE's knows, none where it knows any."""
     told = [one.get("hosts") for one in told_protocols(service)]

@@ -204,15 +204,17 @@ def test_what_is_asked_already_is_no_way() -> None:
 @pytest.mark.parametrize(
     ("plain", "secured", "asked"),
     [
+        ("V001", "V508 [SSL: WRONG_VERSION_NUMBER] wrong version number (_ssl.c:1)", [False]),
+        # By another name it may be taken, as by Traefik, which says 404 to what is no TLS.
+        ("V516 404 Not Found", "V508 [SSL: TLSV1_UNRECOGNIZED_NAME] unrecog", [False, True]),
+        ("V516 404 Not Found", "V508 [SSL: TLSV13_ALERT_CERTIFICATE_REQUIRED]", [False, True]),
         # Who takes TLS alone may say so.
-        ("V001", "V508", [False]),
         ("V516 400 Bad Request", "V001", [True]),
         ("V511", "V516 403 Forbidden", [True]),
         ("V516 400 Bad Request", "V508", [False, True]),
         ("V001", "V001", [False, True]),
-        ("V516 404 Not Found", "V508", [False]),
-        # By another name it may be taken.
-        ("V511", "V508", [False, True]),
+        ("V516 404 Not Found", "V508 [SSL: HTTP_REQUEST] http request", [False]),
+        ("V511", "V508 [SSL: WRONG_VERSION_NUMBER] wrong version number", [False, True]),
     ],
 )
 def test_where_http_is_spoken_without_tls_alone_nothing_is_asked_with_it(

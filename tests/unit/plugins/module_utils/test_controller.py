@@ -530,6 +530,14 @@ def test_load_balancers_of_ingresses_to_the_controller_are_asked() -> None:
             {},
             *(["a.example"], [], False),
         ),
+        # One path of any host, as for a monitor
+        (
+            [
+                a_rule("a.example", ("/", "Prefix", "entry")),
+                a_rule("", ("/healthz", "Prefix", "entry")),
+            ],
+            *({}, ["a.example"], ["/healthz"], False),
+        ),
         ([], {"spec": {"defaultBackend": {"service": {"name": "entry"}}}}, [], [], False),
         ([a_rule("", ("/shop", "Prefix", "entry"))], {}, [], ["/shop"], False),
         ([a_rule("", ("/", "Prefix", "entry"), ("/shop", "Exact", "app"))], {}, [], [], False),
@@ -566,8 +574,11 @@ def test_what_a_load_balancer_before_the_controller_leads_there_for_is_asked_or_
     assert (bypass["hosts"], bypass["paths"]) == (hosts, paths)
     assert not bypass["hands_on"]
     before["status"] = front["status"]
-    found = controller_of(front, [entry], [], [], [], [before, front])
-    assert around([], [], None, front, controller=found)["hands_on"]
+    for its_class, hands_on in (("alb", True), ("", False), ("nginx", False), ("avi-lb", False)):
+        before["spec"]["ingressClassName"] = its_class
+        found = controller_of(front, [entry], [], [], [], [before, front])
+        is_clouds = hands_on or (not its_class and "annotations" in more)
+        assert around([], [], None, front, controller=found)["hands_on"] == is_clouds
     assert (("Ingress", "in/alb") in bypass["omitted"]) == is_told
 
 
@@ -580,7 +591,10 @@ def test_a_service_of_tkes_beside_the_ingress_may_know_some_hosts_alone() -> Non
     hosts = around([], [], None, front, beside_it=[entry])["hosts"]
     assert hosts == ["b.example", "c.example", "d.example", "a.example"]
     # It speaks to the controller then.
-    for beside_it, hands_on in (([entry], True), ([], False)):
+    told = json.dumps({"80": {"protocol": ["TCP"]}})
+    tcp = _exposed("entry", {"port": 80}, at="198.51.100.1")
+    tcp["metadata"]["annotations"] = {"service.cloud.tencent.com/specify-protocol": told}
+    for beside_it, hands_on in (([entry], True), ([tcp], False), ([], False)):
         assert around([], [], None, front, beside_it=beside_it)["hands_on"] == hands_on
 
 

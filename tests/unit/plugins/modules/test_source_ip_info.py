@@ -1620,6 +1620,60 @@ def test_a_node_port_of_the_ingress_controller(
     assert ways == ({("controller", False), ("controller", True)} if place == "vpc" else set())
 
 
+def test_who_answers_without_tls_where_it_is_taken_for_some_names_only(tmp_path: Path) -> None:
+    """As Traefik with ``sniStrict``, which says 404 at its port for TLS to what is none."""
+    tls = server_tls(certificate(tmp_path, "origin.example.com"))
+
+    def admit(_socket: Any, name: str | None, _context: Any) -> int | None:
+        known = name == "origin.example.com"
+        return None if known else ssl.ALERT_DESCRIPTION_UNRECOGNIZED_NAME
+
+    tls.sni_callback = admit
+    serve = proxied("append", "203.0.113.9")
+
+    def behave(connection: Connection) -> None:
+        if connection.sock.recv(1, socket.MSG_PEEK) == b"\x16":
+            with tls.wrap_socket(connection.sock, server_side=True) as secured:
+                serve(Connection(secured, connection.server))
+        else:
+            connection.read()
+            connection.send(response(b"", "404 Not Found"))
+
+    with (
+        Server(proxied("append", f"{CLIENT}, {CDN}")) as front,
+        Server(behave, address=(OWN, 0)) as own,
+    ):
+        listeners = [f"http:{own.port}", f"https:{own.port}"]
+        known = {"load_balancer": [OWN], "hosts": ["origin.example.com"], "listeners": listeners}
+        result = probe(url=front.url, **{**PAST, "bypass": known, "timeout": 2})
+    assert result["code"] == "V103", result["reason"]
+    reached = [one for one in result["bypass"] if one["reachable"]]
+    assert {(one["tls"], one["host_header"]) for one in reached} >= {(True, "origin.example.com")}
+
+
+def test_tls_is_tried_once_where_none_is_spoken() -> None:
+    began = []
+
+    def behave(connection: Connection) -> None:
+        if connection.sock.recv(1, socket.MSG_PEEK) == b"\x16":
+            began.append(1)
+            connection.send(response(b"", "400 Bad Request"))
+        else:
+            connection.read()
+            connection.send(response(b"", "404 Not Found"))
+
+    with (
+        Server(proxied("append", f"{CLIENT}, {CDN}")) as front,
+        Server(behave, address=(OWN, 0)) as own,
+    ):
+        known = {"controller_service": [f"{OWN}:{own.port}"], "hosts": ["a.example", "b.example"]}
+        result = probe(url=front.url, **{**PAST, "bypass": known, "timeout": 2})
+    assert result["code"] == "V001", result["reason"]
+    # An honest request has three tries.
+    assert len(began) == 3
+    assert {entry["tls"] for entry in result["bypass"]} == {False, True}
+
+
 def test_a_load_balancer_that_admits_by_the_name_in_tls_alone(tmp_path: Path) -> None:
     """One wants a certificate of the client by that name, and goes by Host for all else."""
     file = certificate(tmp_path, "app.example.com")
