@@ -207,7 +207,8 @@ def _hands_on(
     the same controller.
     """
     own = spelled(addresses(front))
-    by_ingress = any(own & spelled(addresses(one)) and is_clouds(one, nodes) for one, _ in before)
+    others = [one for one, _rules in before if own & spelled(addresses(one))]
+    by_ingress = any(is_clouds(one, nodes) for one in others)
     return by_ingress or any(map(speaks_http, beside_it))
 
 

@@ -54,6 +54,7 @@ from ansible_collections.kestrel.real_ip.plugins.module_utils._probe import (
 )
 from ansible_collections.kestrel.real_ip.plugins.module_utils._vantage import (
     Standpoint,
+    is_own,
     own_towards,
 )
 from ansible_collections.kestrel.real_ip.plugins.module_utils._verdict import (
@@ -205,17 +206,18 @@ def through_here(
     around: Around,
     known: Mapping[Address, Sequence[str]],
     towards: Callable[[str], str] = own_towards,
+    own: Callable[[str], bool] = is_own,
 ) -> list[Way]:
     """For each target whose pods saw what is expected, what to ask at the prober's own addresses.
 
     A proxy that runs there sends with the prober's address too, whoever its client is. The target
     need not have the proxy's own address, which can be translated, or that of what stands in front.
     That of a load balancer is none. ``known``: as for :func:`ways`; ``towards``: from which address
-    the prober speaks to another one.
+    the prober speaks to another one; ``own``: whether one is the prober's.
     """
     found = []
     # Many targets show the same addresses, and each time the system would be asked.
-    towards = cache(towards)
+    towards, own = cache(towards), cache(own)
     balancers = _own(around, known)
     for number, visit in enumerate(visits):
         named = visit.target.question.cluster.load_balancers or parse_ranges([])
@@ -224,12 +226,12 @@ def through_here(
             for one in _good(visit)
             if one.address.remote not in balancers and not in_ranges(one.address.remote, named)
         ]
-        seen = [text for one in good for text in one.result["observed"] if towards(text) == text]
+        seen = [text for one in good for text in one.result["observed"] if own(text)]
         used = [towards(str(one.address.remote)) for one in good]
         for address in dict.fromkeys([*seen, *used]):
-            own = parse_address(address)
+            found_at = parse_address(address)
             # Over loopback it may be a tunnel that ends elsewhere.
-            if own and not own.address.is_loopback:
+            if found_at and not found_at.address.is_loopback:
                 for target in _listeners(visit.tried, address, around):
                     # What stands in front can ask for another name than the target's.
                     asked = _hosts(_opened(target), _called(target, around.hosts))

@@ -147,20 +147,22 @@ def controller_of(
     entries, more_ports = _entries(both, nodes, pods, {*map(name_of, its_nodes)})
     further, more_listeners = _at_further(front, its.listening, its_nodes, ports)
     surely = _surely(its.known, pods)
-    external, more_external = _at_external(surely, [*its.likely.values()], nodes, entries)
+    its_own = [*surely, *its.likely.values()]
+    external, more_external = _at_external(its_own, nodes, entries, own)
     hosted, by_pods, more_pods = _at_own_pods(surely, pods)
     others, more_hosted = _of_hosts(its, pods)
     all_hosted = [*hosted, *others]
     by_hosts, more_by_hosts = _at_their_nodes(all_hosted, nodes, own)
-    # Behind an Ingress of another class, it needs neither an address nor node ports.
-    leading = {**both, **{full_name(one): one for one in its.unled}}
-    before = [(one, rules) for one in ingresses if (rules := _leading(one, leading))]
+    before = _before(its, ingresses, nodes)
     aside, more_aside = few(
-        [
-            *each_once(_by_itself(one, own) for one in its.known.values()),
-            *each_once(_by_itself(_with_web_first(one)) for one in its.likely.values()),
-            *each_once(_by_ingress(one, own) for one, _rules in before),
-        ],
+        first_told(
+            (named, [place])
+            for named, place in (
+                *each_once(_by_itself(one, own) for one in its.known.values()),
+                *each_once(_by_itself(_with_web_first(one)) for one in its.likely.values()),
+                *each_once(_by_ingress(one, own) for one, _rules in before),
+            )
+        ),
         _ASIDE,
     )
     places = [
@@ -323,24 +325,20 @@ def _at_its_addresses(
 
 
 def _at_external(
-    surely: t.Iterable[Object],
-    likely: t.Iterable[Object],
+    services: t.Sequence[Object],
     nodes: t.Sequence[Object],
     entries: t.Sequence[Entry],
+    own: t.Collection[str],
 ) -> tuple[list[str], list[Named]]:
-    """Node ports at external addresses of Services that no node's status has, likewise, and of what
-    is ``likely`` its at load balancers' that can be a node's: those of what is its are the
-    Ingress'.
+    """Node ports at external addresses of Services that no node's status has, likewise, and at
+    load balancers' that can be a node's. ``own``: those of the Ingress, which are asked anyhow.
     """
-    at_balancers = [] if balances(nodes) else likely
-    kinds = ((surely, external_of), (likely, external_of), (at_balancers, addresses))
-    known = spelled(of_nodes(nodes)[0])
-    rows = (
-        (_service(one), address)
-        for listed, kind in kinds
-        for one in listed
-        for address in kind(one)
-        if not spelled([address]) & known
+    known = spelled(of_nodes(nodes)[0]) | {*own}
+    kinds = [external_of] if balances(nodes) else [external_of, addresses]
+    rows = first_told(
+        (_service(one), [address for address in kind(one) if not spelled([address]) & known])
+        for kind in kinds
+        for one in services
     )
     asked, left = few(rows, NODES)
     return [f"{bracketed(one)}:{entry.port}" for one in asked for entry in entries], left
@@ -515,6 +513,24 @@ def _by_ingress(ingress: Object, but: t.Collection[str]) -> list[tuple[Named, st
         for address in addresses(ingress)
         if not spelled([address]) & {*but}
     ]
+
+
+def _before(
+    its: _Services, ingresses: t.Iterable[Object], nodes: t.Sequence[Object]
+) -> list[tuple[Object, list[Rule]]]:
+    """Ingresses that lead to a Service that is the controller's or may be, with the rules that do.
+
+    Behind one of another class, it needs neither an address nor node ports. Most Services without
+    these are applications', but behind a cloud's load balancer, and where they have both ports.
+    """
+    reached = {**its.known, **its.likely}
+    inner = {full_name(one): one for one in its.unled}
+    both = {name: one for name, one in inner.items() if len(web(one)) > 1}
+    found = (
+        (one, _leading(one, {**reached, **(inner if is_clouds(one, nodes) else both)}))
+        for one in ingresses
+    )
+    return [(one, rules) for one, rules in found if rules]
 
 
 def _leading(ingress: Object, services: t.Mapping[str, Object]) -> list[Rule]:

@@ -348,6 +348,10 @@ def test_rules_that_are_not_asked_are_told_where_something_else_takes_requests(
     )
 
 
+def is_inner(address: str) -> bool:
+    return towards(address) == address
+
+
 def towards(address: str) -> str:
     """From which address the prober speaks to another one."""
     return address if address in (INNER, "127.0.0.1") else INNER
@@ -378,7 +382,7 @@ def test_a_proxy_on_the_probers_own_machine_is_looked_for(
     of.stations[0].result = {"verdict": verdict, "observed": {observed: 10}}
     tls = ssl.create_default_context()
     around = Around(load_balancer=status, hosts=["app.example.com"], tls=tls)
-    found = through_here([of], around, known(status), towards)
+    found = through_here([of], around, known(status), towards, is_inner)
     places = {(one.host, one.port, bool(one.tls)) for one in (way.target.endpoint for way in found)}
     assert places == ({(INNER, 80, False), (INNER, 443, True)} if asked else set())
     names = {way.target.endpoint.host_header.partition(":")[0] for way in found}
@@ -391,7 +395,16 @@ def test_a_proxy_on_the_probers_own_machine_is_looked_for(
 def test_over_loopback_a_tunnel_may_end_elsewhere() -> None:
     of = visit(CDN)
     of.stations[0].result = {"verdict": "preserved", "observed": {"127.0.0.1": 10}}
-    assert through_here([of], Around(), {}, lambda _address: "127.0.0.1") == []
+    tunnel = {"towards": lambda _address: "127.0.0.1", "own": lambda _address: True}
+    assert through_here([of], Around(), {}, **tunnel) == []
+
+
+def test_a_further_address_of_the_probers_network_is_asked_where_it_was_seen() -> None:
+    """As a load balancer's virtual one with its mask, from which all that leaves is translated."""
+    of = visit(CDN)
+    of.stations[0].result = {"verdict": "preserved", "observed": {"198.51.100.21": 10}}
+    found = through_here([of], Around(), {}, lambda _address: INNER, "198.51.100.21".__eq__)
+    assert {way.target.endpoint.host for way in found} == {INNER, "198.51.100.21"}
 
 
 @pytest.mark.parametrize(
@@ -408,7 +421,7 @@ def test_over_loopback_a_tunnel_may_end_elsewhere() -> None:
 def test_what_answers_on_the_probers_own_machine(code: str, opened: str, told: bool) -> None:
     of = visit(CDN)
     of.stations[0].result = {"verdict": "preserved", "observed": {OUTER: 10}}
-    [way, *__] = through_here([of], Around(), {}, towards)
+    [way, *__] = through_here([of], Around(), {}, towards, is_inner)
     there = visit(INNER)
     [opening, *__] = (one for one in forgeries(None, parse_ranges([]), None) if one.opens)
     there.stations[0].result = ([Sample(code)], [(opening, Sample(opened))] if opened else [])

@@ -636,6 +636,51 @@ def test_an_ingress_to_a_dashboard_alone_hides_no_host_ports(
     assert found.places == places
 
 
+def test_node_ports_at_load_balancers_of_the_controllers_other_services_are_asked() -> None:
+    """kube-vip gives each Service an address that a node has."""
+    front = {**ingress_at("own", address="203.0.113.7"), "kind": "Ingress"}
+    entry, inner = _exposed("entry", WEB, at="203.0.113.7"), _exposed("inner", TLS, at="10.0.0.8")
+    for one in (entry, inner):
+        one["spec"]["selector"] = {"app": "entry"}
+    nodes = [_called("n1", _node(InternalIP=["10.0.0.1"]))]
+    found = controller_of(front, [entry, inner], nodes, [_on("n1", "entry")], [], [front])
+    at_others = [one for one in found.places if one.startswith(("203.0.113.7", "10.0.0.8"))]
+    assert at_others == ["10.0.0.8:30080", "10.0.0.8:30443"]
+
+
+@pytest.mark.parametrize(
+    ("its_class", "ports", "leads"),
+    [
+        # Most Services without node ports are applications'.
+        ("nginx-internal", [{"port": 80}], False),
+        ("", [{"port": 80}], False),
+        # A cloud's load balancer can lead to pods by themselves.
+        ("alb", [{"port": 80}], True),
+        ("nginx-internal", [{"port": 80}, {"port": 443}], True),
+    ],
+)
+def test_which_ingresses_may_lead_to_the_controller(
+    its_class: str, ports: list[dict[str, Any]], leads: bool
+) -> None:
+    nodes = [_node(InternalIP=["10.0.0.1"])]
+    front = {**ingress_at("own", spec={"ingressClassName": "nginx"}), "kind": "Ingress"}
+    front["status"] = {"loadBalancer": {"ingress": [{"ip": "10.0.0.1"}]}}
+    of_class = {"ingressClassName": its_class}
+    led = a_rule("a.example", ("/", "Prefix", "app"))
+    other = ingress_at("other", led, namespace="in", spec=of_class, **_ALB)
+    found = controller_of(front, [_exposed("app", *ports)], nodes, [], [], [front, other])
+    assert bool(found.before) == leads
+
+
+def test_ingresses_of_one_load_balancer_take_one_place_each() -> None:
+    entry = _exposed("entry", {"port": 80}, at="198.51.100.1")
+    rule = a_rule("", ("/", "Prefix", "entry"))
+    before = [ingress_at(f"alb-{n}", rule, namespace="in", **_ALB) for n in range(6)]
+    front = {**ingress_at("own", spec={"ingressClassName": "nginx"}), "kind": "Ingress"}
+    found = controller_of(front, [entry], [], [], [], before)
+    assert (found.aside, found.omitted) == (["198.51.100.77:80", "198.51.100.77:443"], [])
+
+
 def test_what_another_class_leads_to_may_be_the_controller_of_an_ingress_without_one() -> None:
     nodes = [_node(InternalIP=["10.0.0.1"])]
     entry = _exposed("entry", WEB)
