@@ -113,7 +113,8 @@ def around(
         for one in behind
     )
     more_ports = [port for _name, port in others_ports]
-    hosts, unnamed = _hosts(front or {}, service, there, beside_it, controller.before)
+    telling = [*beside_it, *(one for one in controller.its if one not in beside_it)]
+    hosts, unnamed = _hosts(front or {}, service, there, telling, controller.before)
     paths = paths_to(service, front or {})[:_PATHS]
     others_paths = [*dict.fromkeys(one.begun.path for one in there if one.begun.path not in paths)]
     paths_before, unasked = _paths_before(controller.before)
@@ -159,15 +160,15 @@ def _hosts(
     front: Object,
     service: Object | None,
     there: t.Sequence[Entrance],
-    beside_it: t.Iterable[Object],
+    telling: t.Iterable[Object],
     before: t.Iterable[_Before],
 ) -> tuple[list[str], list[Named]]:
-    """Hosts that what is in front has rules for, or is told of, as Services ``beside_it`` are, or
+    """Hosts that what is in front has rules for, or is told of, as Services are ``telling``, or
     others there, and those that what is ``before`` a controller leads there for alone; and what has
     more, but for Ingresses that lead to the pods themselves.
     """
     named = called(host for host, _paths in every_rule(front, service))[:_HOSTS]
-    told = first_told((_named(one), called(told_hosts(one))) for one in (front, *beside_it))
+    told = first_told((_named(one), called(told_hosts(one))) for one in (front, *telling))
     of_listeners, left = few((one for one in told if one[1] not in named), _HOSTS)
     named += of_listeners
     more = [host for host in called(one.host for one in there) if host not in named]

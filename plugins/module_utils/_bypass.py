@@ -42,6 +42,7 @@ from ansible_collections.kestrel.real_ip.plugins.module_utils._forgery import (
     CANDIDATES,
     OF_A_CDN,
     Forgery,
+    united,
 )
 from ansible_collections.kestrel.real_ip.plugins.module_utils._language import joined, phrase
 from ansible_collections.kestrel.real_ip.plugins.module_utils._probe import (
@@ -291,17 +292,20 @@ def _each_once(asked: Iterable[Way], visits: Sequence[Visit]) -> list[Way]:
         for station in visit.stations
     }
     group = {number: numbers for numbers in _alike(visits) for number in numbers}
-    first: dict[object, Way] = {}
+    same: dict[object, list[Way]] = {}
     for way in asked:
         there = asked_at(way.target.endpoint, way.target.endpoint.host)
         if way.past or there not in probed:
-            same = group[way.of[0]], there
-            known = first.setdefault(same, way)
-            # A target that gave no answer knows less of what to forge.
-            target = max(known.target, way.target, key=lambda one: len(one.forgeries))
-            of, past = (*dict.fromkeys([*known.of, *way.of]),), known.past or way.past
-            first[same] = known._replace(of=of, target=target, past=past)
-    return [*first.values()]
+            same.setdefault((group[way.of[0]], there), []).append(way)
+    return [*map(_as_one, same.values())]
+
+
+def _as_one(ways: Sequence[Way]) -> Way:
+    """One for several, with what is to be forged on each."""
+    first = ways[0]
+    of = (*dict.fromkeys(number for way in ways for number in way.of),)
+    target = first.target._replace(forgeries=united(way.target.forgeries for way in ways))
+    return first._replace(of=of, target=target, past=any(way.past for way in ways))
 
 
 def _to_nodes_and_pods(
@@ -380,8 +384,8 @@ def _both(
     in front of the places, where clients may ask as well.
     """
     for numbers in _alike(visits) if places else ():
-        # The first of them may have given no answer, and then it knows less.
-        target = max((visits[one].tried for one in numbers), key=lambda one: len(one.forgeries))
+        tried = [visits[one].tried for one in numbers]
+        target = tried[0]._replace(forgeries=united(one.forgeries for one in tried))
         balancer = [(one, target.endpoint.port) for one in before]
         asked = [*dict.fromkeys([*target.asked, *balancer])]
         asked = [

@@ -48,6 +48,7 @@ from ansible_collections.kestrel.real_ip.plugins.module_utils._exposed import (
     open_to_all,
     ports_of,
     selects,
+    sent_to,
     targets_of,
     web,
 )
@@ -62,6 +63,7 @@ from ansible_collections.kestrel.real_ip.plugins.module_utils._ownership import 
 from ansible_collections.kestrel.real_ip.plugins.module_utils._readiness import addresses
 from ansible_collections.kestrel.real_ip.plugins.module_utils._rules import (
     every_rule,
+    rules_of,
     service_name,
 )
 from ansible_collections.kestrel.real_ip.plugins.module_utils._scenarios import INGRESS
@@ -102,7 +104,7 @@ class Controller(t.NamedTuple):
     likewise, or names, of its Services, and of Ingresses that lead to these; ``omitted``: what has
     more than that; ``ports``: of nodes, to ask at the Ingress' addresses; ``before``: Ingresses
     that lead to its Services, with the rules that do; ``by_pods``: whether only nodes with its pods
-    answer, or host ports of others may be its.
+    answer, or host ports of others may be its; ``its``: Services that are its or may be.
     """
 
     listening: t.Sequence[Object] = ()
@@ -113,6 +115,7 @@ class Controller(t.NamedTuple):
     ports: t.Sequence[int] = ()
     before: t.Sequence[tuple[Object, t.Sequence[Rule]]] = ()
     by_pods: bool = False
+    its: t.Sequence[Object] = ()
 
 
 NO_CONTROLLER = Controller()
@@ -184,6 +187,7 @@ def controller_of(
         before,
         its.is_open
         or any(_is_local(one) for one in both.values() if node_ports(ports_of(one, ()))),
+        [*both.values()],
     )
 
 
@@ -192,15 +196,15 @@ class _Services(t.NamedTuple):
 
     ``listening``: at the Ingress' address; ``known``: these, and others of their pods; ``likely``:
     others that may be its; ``unled``: for the web, and no Ingress of its class leads to them;
-    ``led``: to which one does; ``apps``: of the pods behind the Ingress; ``is_open``: whether
-    others than those that are known may be its.
+    ``led``: to which one does, with the rules of these; ``apps``: of the pods behind the Ingress;
+    ``is_open``: whether others than those that are known may be its.
     """
 
     listening: t.Sequence[Object]
     known: t.Mapping[str, Object]
     likely: t.Mapping[str, Object]
     unled: t.Sequence[Object]
-    led: t.Sequence[Object]
+    led: t.Sequence[tuple[Object, t.Sequence[Object]]]
     apps: t.Sequence[Object]
     is_open: bool
 
@@ -232,14 +236,14 @@ def _services_of(
     ]
     # What another class leads to can be the controller of this one, and so can what has none.
     own_class = class_of(front)
-    alike = (one for one in ingresses if not is_clouds(one, nodes) and own_class == class_of(one))
+    alike = [one for one in ingresses if not is_clouds(one, nodes) and own_class == class_of(one)]
     apps = {*chain.from_iterable(map(_backends, alike))}
     return _Services(
         listening,
         known,
         {full_name(one): one for one in others if _may_be_controllers(one, apps)},
         [one for one in others if web(one) and full_name(one) not in apps],
-        [one for one in candidates if full_name(one) in apps],
+        [(one, _rules_beside(one, alike)) for one in candidates if full_name(one) in apps],
         led_to,
         is_open,
     )
@@ -414,9 +418,9 @@ def _of_hosts(its: _Services, pods: t.Iterable[Object]) -> tuple[list[_Hosted], 
     for pod in pods if its.is_open else ():
         its_own = [one for one in its.unled if selects(one, pod)]
         known = its.known.values() if its_own else (*its.known.values(), *its.apps)
-        led = [one for one in its.led if selects(one, pod)] if not its_own else []
+        led = [] if its_own else [each for each in its.led if selects(each[0], pod)]
         if not has_ended(pod) and not any(selects(one, pod) for one in known):
-            led_ports = chain.from_iterable(ports_of(one, ()) for one in led)
+            led_ports = chain.from_iterable(sent_to(*each) or ports_of(each[0], ()) for each in led)
             ports[full_name(pod)] = _hosted(pod, its_own, _each_target([pod], *led_ports))
     hosting = [pod for pod in pods if ports.get(full_name(pod))]
     first = {
@@ -572,6 +576,12 @@ def at_its_address(
         return []
     own, own_apps = spelled(addresses(front)), {*map(full_name, led_to)}
     return [one for one in services if full_name(one) not in own_apps and is_at(one, own)]
+
+
+def _rules_beside(service: Object, ingresses: t.Iterable[Object]) -> list[Object]:
+    """All rules of the Ingresses of a Service's namespace."""
+    space = namespace_of(service)
+    return [rule for one in ingresses if namespace_of(one) == space for rule in rules_of(one)]
 
 
 def _backends(ingress: Object) -> t.Iterator[str]:

@@ -247,12 +247,16 @@ _COMPANIONS = (
     ("CF-Ray", "8f6666666666666-FRA"),
     ("CF-IPCountry", "DE"),
     ("CF-Visitor", '{"scheme":"https"}'),
+    ("CloudFront-Forwarded-Proto", "https"),
     ("Front-End-Https", "on"),
     ("Via", "1.1 front"),
     ("X-Forwarded-Port", "443"),
     ("X-Forwarded-Proto", "https"),
     ("X-Forwarded-Scheme", "https"),
+    ("X-Forwarded-Protocol", "https"),
     ("X-Forwarded-Ssl", "on"),
+    ("X-Client-Scheme", "https"),
+    ("X-Url-Scheme", "https"),
 )
 # Not everywhere a request with these arrives, so that they stand in one of its own.
 _FROM_ELSEWHERE = (
@@ -540,6 +544,19 @@ def beside(header: str | None, seen: Sequence[str], told: Sequence[str]) -> tupl
     return (*found,)
 
 
+#: More would be too many requests: what each learned is a part of all that is sent.
+_UNITED = 3
+
+
+def united(lists: Iterable[Sequence[Forgery]]) -> tuple[Forgery, ...]:
+    """What is to be forged at one place for several addresses or targets, of which each knows other
+    proxies by its honest answers: all of a few, those that know most first.
+    """
+    apart = {id(one): one for one in lists}.values()
+    most = sorted(apart, key=len, reverse=True)[:_UNITED]
+    return (*dict.fromkeys(chain.from_iterable(most)),) if len(most) > 1 else (*most[0],)
+
+
 def forgeries(
     header: str | None, expected: Sequence[Network], trusted_ranges: Sequence[str] | None
 ) -> tuple[Forgery, ...]:
@@ -668,6 +685,14 @@ def fate(forgery: Forgery, headers: Fields) -> str:
         return "passed_through" if _holds(line.rpartition(",")[2], values) else "appended"
     # With underscores it is another header: that the one with dashes is there says nothing of it.
     return "replaced" if alike and "_" not in forgery.header else "dropped"
+
+
+def is_novel(forgery: Forgery, honest: str) -> bool:
+    """Whether one of the values in its lines isn't in the lines of honest answers, as a proxy's own
+    address is: nothing tells then that one which is seen was forged.
+    """
+    named = [value for value in forgery.values if forgery.names_one_of([value])]
+    return not named or any(not _holds(honest, [value]) for value in named)
 
 
 def fates(tried: Iterable[tuple[str, str]], names: Iterable[str]) -> dict[str, str]:

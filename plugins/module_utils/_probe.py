@@ -40,6 +40,7 @@ from ansible_collections.kestrel.real_ip.plugins.module_utils._forgery import (
     COPIED,
     Forgery,
     beside,
+    united,
 )
 from ansible_collections.kestrel.real_ip.plugins.module_utils._language import joined, phrase
 from ansible_collections.kestrel.real_ip.plugins.module_utils._vantage import is_own
@@ -625,13 +626,13 @@ class Visit:
 
     @property
     def tried(self) -> Target:
-        """The target with all that was forged at its addresses, or at one of them, and the first of
+        """The target with all that was forged at its addresses, or a few of them, and the first of
         each family of these as where clients ask.
         """
         first = {one.address.family: one.address.remote for one in reversed(self.stations)}
         asked = [(remote, self.target.endpoint.port) for remote in first.values()]
         lists = [self.target.forgeries, *(one.target.forgeries for one in self.stations)]
-        return self.target._replace(forgeries=max(lists, key=len), asked=asked)
+        return self.target._replace(forgeries=united(lists), asked=asked)
 
 
 class Survey:

@@ -67,6 +67,7 @@ from ansible_collections.kestrel.real_ip.plugins.module_utils._forgery import (
     Forgery,
     fate,
     fates,
+    is_novel,
     is_of,
     is_same,
     safe,
@@ -1450,10 +1451,15 @@ def judge(
         coverage=known,
         detail=printable(facts["header"] if code == "V209" else facts["detail"]),
         # What became of one header is told by the requests that have no other.
-        forgery=fates(((f.header, _fate(s)) for f, s in forged if f.alone), ()),
+        forgery=fates(((f.header, _fate(s)) for f, s in _novel(answers, forged) if f.alone), ()),
         safe=trustworthy,
         doubt=doubt,
     )
+
+
+def _novel(answers: Iterable[Sample], forged: Forged) -> list[tuple[Forgery, Sample]]:
+    honest = " ".join(value for sample in answers for _name, value in sample.lines)
+    return [(forgery, sample) for forgery, sample in forged if is_novel(forgery, honest)]
 
 
 def _fate(sample: Sample) -> str:
@@ -1493,7 +1499,7 @@ def _warnings(
                 found.append(("first_line", {"header": header, "first": first, "seen": seen}))
     arrived = [
         forgery.header
-        for forgery, sample in forged
+        for forgery, sample in _novel(answers, forged)
         if forgery.header.lower() != question.strategy.source.lower()
         if is_of(forgery, question.strategy.source)
         if is_answer(sample) and sample.fate in ("passed_through", "appended")

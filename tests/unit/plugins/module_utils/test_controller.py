@@ -591,6 +591,10 @@ def test_a_service_of_tkes_beside_the_ingress_may_know_some_hosts_alone() -> Non
     hosts = around([], [], None, front, beside_it=[entry])["hosts"]
     assert hosts == ["b.example", "c.example", "d.example", "a.example"]
     # It speaks to the controller then.
+    # Another one of the same pods, at an address of its own
+    inner = {**_exposed("inner", {"port": 80}, at="203.0.113.9"), "metadata": entry["metadata"]}
+    found = NO_CONTROLLER._replace(its=[inner])
+    assert around([], [], None, front, controller=found)["hosts"] == hosts
     told = json.dumps({"80": {"protocol": ["TCP"]}})
     tcp = _exposed("entry", {"port": 80}, at="198.51.100.1")
     tcp["metadata"]["annotations"] = {"service.cloud.tencent.com/specify-protocol": told}
@@ -616,20 +620,27 @@ def test_node_ports_at_a_load_balancer_that_may_be_a_nodes_are_asked() -> None:
 
 
 @pytest.mark.parametrize(
-    ("target", "places"),
-    [(9000, ["10.0.0.1:80"]), (80, []), ("http", [])],
+    ("target", "more", "places"),
+    [
+        (9000, [], ["10.0.0.1:80"]),
+        (80, [], []),
+        ("http", [], []),
+        # Its Service has the ports for the web as well, to which no Ingress leads.
+        (9000, [{"port": 80, "targetPort": "http"}, {"port": 443}], ["10.0.0.1:80"]),
+    ],
 )
 def test_an_ingress_to_a_dashboard_alone_hides_no_host_ports(
-    target: Any, places: list[str]
+    target: Any, more: list[dict[str, Any]], places: list[str]
 ) -> None:
     """As of Traefik on each node, whose only Service is that of its dashboard."""
-    dashboard = _exposed("dashboard", {"port": 9000, "targetPort": target})
+    dashboard = _exposed("dashboard", {"port": 9000, "targetPort": target}, *more)
     dashboard["spec"]["selector"] = {"app": "entry"}
     pod = _on("n1", "entry")
     ports = [{"name": "http", "containerPort": 80, "hostPort": 80}, {"containerPort": 9000}]
     pod["spec"]["containers"] = [{"ports": ports}]
     nodes = [_called("n1", _node(InternalIP=["10.0.0.1"]))]
     led = a_rule("", ("/", "Prefix", "dashboard"))
+    led["http"]["paths"][0]["backend"]["service"]["port"] = {"number": 9000}
     inner = ingress_at("inner", led, namespace="in", spec={"ingressClassName": "traefik"})
     front = {**ingress_at("own", spec={"ingressClassName": "traefik"}), "kind": "Ingress"}
     found = controller_of(front, [dashboard], nodes, [pod], [], [inner, front])

@@ -20,8 +20,10 @@ from ansible_collections.kestrel.real_ip.plugins.module_utils._forgery import (
     fate,
     fates,
     forgeries,
+    is_novel,
     safe,
     telling,
+    united,
     worst,
 )
 
@@ -490,3 +492,27 @@ def test_the_candidates_are_what_the_numbers_mean() -> None:
 
 def test_where_every_address_is_expected_nothing_can_be_forged() -> None:
     assert forgeries(None, parse_ranges(["0.0.0.0/1", "128.0.0.0/1"]), None) == ()
+
+
+def test_what_each_target_has_learned_is_forged_where_one_way_leads_past_all() -> None:
+    own, near = (Forgery(XFF, ((XFF, value),), (value,)) for value in ("6.6.6.6", "7.7.7.7"))
+    usual = (own,)
+    assert united([usual, usual]) == usual
+    assert united([usual, (*usual, near)]) == (own, near)
+    assert united([(own, near), (near,)]) == (own, near)
+    many = [(Forgery(XFF, ((XFF, str(n)),), (str(n),)),) for n in range(9)]
+    assert len(united(many)) == 3
+
+
+@pytest.mark.parametrize(
+    ("values", "honest", "novel"),
+    [
+        (("198.51.100.1",), "203.0.113.10, 198.51.100.1", False),
+        (("198.51.100.1",), "203.0.113.10, 198.51.100.11", True),
+        (("198.51.100.1", "6.6.6.6"), "203.0.113.10, 198.51.100.1", True),
+    ],
+)
+def test_a_proxys_own_address_tells_nothing_of_a_forged_one(
+    values: tuple[str, ...], honest: str, novel: bool
+) -> None:
+    assert is_novel(Forgery(XFF, ((XFF, ", ".join(values)),), values), honest) == novel
