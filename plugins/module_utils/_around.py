@@ -172,19 +172,25 @@ def _hosts(
     of_listeners, left = few((one for one in told if one[1] not in named), _HOSTS)
     named += of_listeners
     more = [host for host in called(one.host for one in there) if host not in named]
-    alone = first_told(((INGRESS, full_name(one)), _alone(rules, named)) for one, rules in before)
+    rows = [((INGRESS, full_name(one)), _alone(rules, named)) for one, rules in before]
+    alone = first_told((one, called(own)) for one, own in rows)
     of_others, unnamed = few(alone, _HOSTS)
+    # Patterns among them
+    unnamed += [one for one, own in rows if any(not called([host]) for host in own)]
     return [*dict.fromkeys([*named, *more[:_OTHERS_RULES], *of_others])], [*left, *unnamed]
 
 
 def _alone(rules: t.Sequence[Rule], hosts: t.Sequence[str]) -> list[str]:
-    """The hosts of rules, unless one of these takes each path of any, or of one of the others."""
+    """The hosts of rules, unless one of these takes each path of one of the others. One without a
+    host does where no condition gives it some.
+    """
+    all_alike = not any(rule.host for rule in rules)
     takes = any(
         rule.begun == Begun("/", is_taken=True)
-        and (not rule.host or any(covers(rule.host, host) for host in hosts))
+        and (all_alike or any(rule.host and covers(rule.host, host) for host in hosts))
         for rule in rules
     )
-    return [] if takes else called(rule.host for rule in rules)
+    return [] if takes else [rule.host for rule in rules if rule.host]
 
 
 def _paths_before(before: t.Iterable[_Before]) -> tuple[list[str], list[Named]]:

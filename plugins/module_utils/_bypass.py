@@ -301,10 +301,15 @@ def _each_once(asked: Iterable[Way], visits: Sequence[Visit]) -> list[Way]:
 
 
 def _as_one(ways: Sequence[Way]) -> Way:
-    """One for several, with what is to be forged on each."""
+    """One for several, with all that is to be tried on each."""
     first = ways[0]
+    targets = [way.target for way in ways]
+    target = first.target._replace(
+        forgeries=united(one.forgeries for one in targets),
+        asked=[*dict.fromkeys(place for one in targets for place in one.asked)],
+        waits=any(one.waits for one in targets),
+    )
     of = (*dict.fromkeys(number for way in ways for number in way.of),)
-    target = first.target._replace(forgeries=united(way.target.forgeries for way in ways))
     return first._replace(of=of, target=target, past=any(way.past for way in ways))
 
 
@@ -873,21 +878,29 @@ def fronts(
     if not around.load_balancer:
         return []
     own = {*map(canonical, around.load_balancer)} - {None} if around.lists_itself else set()
-    met = [{str(station.address.remote) for station in visit.stations} for visit in visits]
-    past = {
-        number
-        for way, _visit in walked
-        for number in way.of
-        if way.past and canonical(way.target.endpoint.host) not in met[number]
-    }
+    met: list[set[str | None]] = [
+        {str(station.address.remote) for station in visit.stations} for visit in visits
+    ]
     # Of what nobody gets to, nobody knows whether it is what stands behind.
-    behind = [
-        (way.kind, _in_front(sample.lines, [name for name, _value in sample.lines], own))
+    shown = [
+        (
+            way,
+            [
+                _in_front(sample.lines, [name for name, _value in sample.lines], own)
+                for station in visit.stations
+                for sample in _own_answers(station, way.target.question)[0]
+            ],
+        )
         for way, visit in walked
         if way.kind in _PROXIES
-        for station in visit.stations
-        for sample in _own_answers(station, way.target.question)[0]
     ]
+
+    def is_past(of: int, count: int) -> bool:
+        hosts = [(canonical(way.target.endpoint.host), way, there) for way, there in shown]
+        past = {host for host, way, _there in hosts if way.past and of in way.of} - met[of]
+        # Who has as much in front is what stands in front, at another address.
+        return bool(past - {one for one, _way, its in hosts if any(e.length >= count for e in its)})
+
     results = [
         (number, one.result) for number, visit in enumerate(visits) for one in visit.stations
     ]
@@ -895,6 +908,7 @@ def fronts(
         [_in_front(each["headers"], each["headers"], own) for each in one["backends"]]
         for _of, one in results
     ]
+    behind = [(way.kind, each) for way, there in shown for each in there]
     balancers = [each for kind, each in behind if kind == "load_balancer"]
     fewest = min((each.length for each in (*balancers, *chain(*arrived))), default=0)
     # In front of a controller one is the load balancer.
@@ -907,7 +921,7 @@ def fronts(
         count, header, written = max(its, default=_Front())
         name = ", ".join(around.load_balancer)
         facts = {"header": header, "count": count, "address": one["address"], "name": name}
-        if of in past or count > fewest or count == known:
+        if is_past(of, count) or count > fewest or count == known:
             continue
         if count > 1 + around.hands_on:
             found.append(warn("front", facts))

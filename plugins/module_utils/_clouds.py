@@ -8,6 +8,7 @@
 
 from __future__ import annotations
 
+import re
 import typing as t
 
 from ansible_collections.kestrel.real_ip.plugins.module_utils._load_balancer import MADE
@@ -72,7 +73,8 @@ def is_clouds(ingress: Object, nodes: t.Sequence[Object]) -> bool:
     """Whether the load balancer of an Ingress is a cloud's."""
     named = class_of(ingress)
     if named:
-        return named in (*_CLOUDS, TKE_CLASS)
+        # AWS' and Alibaba's have several, as alb-internal.
+        return named in (*_CLOUDS, TKE_CLASS) or "alb" in re.split(r"[-_./]", named)
     marked = any(key.startswith(_CLOUDS_MARKS) for key in annotations_of(ingress))
     return marked or is_tkes(ingress, nodes)
 

@@ -28,7 +28,10 @@ from ansible_collections.kestrel.real_ip.plugins.module_utils._clouds import (
     is_clouds,
     is_tkes,
 )
-from ansible_collections.kestrel.real_ip.plugins.module_utils._derive import bracketed
+from ansible_collections.kestrel.real_ip.plugins.module_utils._derive import (
+    bracketed,
+    parse_address,
+)
 from ansible_collections.kestrel.real_ip.plugins.module_utils._entrances import Rule, rules_to
 from ansible_collections.kestrel.real_ip.plugins.module_utils._exposed import (
     NODES,
@@ -156,6 +159,7 @@ def controller_of(
     others, more_hosted = _of_hosts(its, pods)
     all_hosted = [*hosted, *others]
     by_hosts, more_by_hosts = _at_their_nodes(all_hosted, nodes, own)
+    bound, more_bound = _at_bound(all_hosted)
     before = _before(its, ingresses, nodes)
     aside, more_aside = few(
         first_told(
@@ -171,11 +175,11 @@ def controller_of(
     places = [
         *further,
         *(place for kind in _KINDS for one in entries for place in _at_entry(one, kind)),
-        *(*external, *by_hosts, *by_pods),
+        *(*external, *by_hosts, *bound, *by_pods),
     ]
     its_ports = [*(one.port for one in entries), *(port for *_of, port in all_hosted)]
     omitted = [*more_ports, *more_listeners, *more_external, *more_pods, *more_hosted]
-    omitted += [*more_by_hosts, *more_aside]
+    omitted += [*more_by_hosts, *more_bound, *more_aside]
     omitted += [(INGRESS, full_name(one)) for one, _rules in before if not addresses(one)]
     return Controller(
         its.listening,
@@ -444,15 +448,12 @@ def _hosted(pod: Object, services: t.Sequence[Object], apps: t.Collection[int]) 
     container need not tell its ports. ``apps``: its ports that are applications'.
     """
     own = _of_the_host(pod)
-    listed = [
-        one["containerPort"] if own else one.get("hostPort")
-        for one in container_ports(pod)
-        if one["containerPort"] not in apps
-    ]
-    known = [*filter(None, listed)]
+    listed = [one for one in container_ports(pod) if one["containerPort"] not in apps]
+    hosted = [one for one in listed if own or one.get("hostPort")]
+    known = [one["containerPort"] if own else one["hostPort"] for one in hosted]
     ports = chain.from_iterable(map(_web_first, services))
     sent_to = _each_target([pod], *ports) if own else []
-    is_webs = services or {*known} & {*_WEB}
+    is_webs = services or {*known, *(one["containerPort"] for one in hosted)} & {*_WEB}
     told = dict.fromkeys([*sent_to, *(known if is_webs else [])], True)
     untold = [port for port in _WEB if own and port not in apps]
     return {**dict.fromkeys(untold, False), **told}
@@ -464,6 +465,18 @@ def _at_its_node(pod: Object, number: int) -> list[int]:
         return [number]
     told = [one for one in container_ports(pod) if one["containerPort"] == number]
     return [one["hostPort"] for one in told if one.get("hostPort")]
+
+
+def _at_bound(hosted: t.Iterable[_Hosted]) -> tuple[list[str], list[Named]]:
+    """Host ports at addresses that they are bound to, which no status need have, likewise."""
+    rows = (
+        (named or ("Pod", full_name(pod)), f"{bracketed(str(address.address))}:{number}")
+        for named, pod, number in hosted
+        for one in container_ports(pod)
+        if one.get("hostPort") == number and (address := parse_address(one.get("hostIP") or ""))
+        if not (address.address.is_unspecified or address.address.is_loopback)
+    )
+    return few(first_told((named, [place]) for named, place in rows), _NODES_OF_PODS)
 
 
 def _at_their_nodes(

@@ -109,7 +109,8 @@ class Forgery(NamedTuple):
     @property
     def opens(self) -> bool:
         """Whether who answers only what came through a proxy may answer this."""
-        return bool(self.preface) or _COMPANIONS[0] in self.lines
+        named = (name.lower() for name, _value in self.lines)
+        return bool(self.preface) or _COMPANIONS[0][0].lower() in named
 
     @property
     def asks_else(self) -> bool:
@@ -277,6 +278,19 @@ _PASSED = (
     ("Incap-Proxy-ID", "6"),
     ("EO-LOG-UUID", "6666666666666666666"),
     ("X-NWS-LOG-UUID", "6666666666666666666"),
+)
+
+
+#: Names in lower case of these, but for one that proves who asks, and of others that CDNs write of
+#: a client: what honest answers show of them may be looked for, and is no secret
+COMPANIONS = frozenset(
+    name.lower()
+    for name in (
+        *dict((*_COMPANIONS, *_FROM_ELSEWHERE, *_PASSED)),
+        *("CloudFront-Viewer-Country", "EO-Client-IPCountry", "X-Client-Country", "X-Client-Geo"),
+        *("X-Country-Code", "X-Geo-Country"),
+    )
+    if name != "X-Azure-FDID"
 )
 
 
@@ -498,20 +512,27 @@ def _proxies(seen: Sequence[str], told: Sequence[str]) -> list[str]:
     return found
 
 
-def beside(header: str | None, seen: Sequence[str], told: Sequence[str]) -> tuple[Forgery, ...]:
+def beside(
+    header: str | None, seen: Sequence[str], told: Sequence[str], companions: Fields = ()
+) -> tuple[Forgery, ...]:
     """Forged requests that tell what honest ones show, for who refuses all that comes from others.
 
     With addresses beside the one that is ``seen``, by each answer, since some networks are served
     only, by what a client writes; behind the one that is, since that may be looked for in a list;
     and from addresses of proxies, since these alone may be admitted by the PROXY protocol, or by a
     header. ``told``: text with those that were probed, with those in the header lines of the
-    answers, and with their peers.
+    answers, and with their peers; ``companions``: header lines that a CDN wrote beside them, as of
+    the client's country.
     """
     names = _names(header)
     read = names[(header or DEFAULT_HEADER).lower()]
     known = {*_addresses_in(" ".join(told))}
     lines = _counted(names, _PUBLIC[0], _PUBLIC[0])
     found: list[Forgery] = []
+    if companions:
+        theirs = {name.lower(): (name, value) for name, value in companions}
+        replaced = [theirs.pop(name.lower(), (name, value)) for name, value in lines]
+        found.append(Forgery(read, (*replaced, *theirs.values()), _PUBLIC[:1]))
     for proxy in _proxies(seen, told):
         by_preface = _with_prefaces([proxy], _PUBLIC[:1], read, lines)
         found += [one._replace(sender=proxy) for one in by_preface]

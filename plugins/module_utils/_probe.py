@@ -588,7 +588,8 @@ class Station:
         peers = [one.peer or "" for one in answers]
         told = [" ".join(dict.fromkeys(texts)) for texts in (probed, lines, peers)]
         seen = [str(one.seen) for one in answers]
-        more = beside(self.target.question.strategy.header, seen, told)
+        header, companions = self.target.question.strategy.header, answers[0].companions
+        more = beside(header, seen, told, companions)
         written = {name.lower() for one in answers for name, _value in one.lines}
         copied = COPIED if "forwarded" in written else ()
         self.target = self.target._replace(forgeries=(*self.target.forgeries, *more, *copied))

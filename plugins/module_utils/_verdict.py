@@ -63,6 +63,7 @@ from ansible_collections.kestrel.real_ip.plugins.module_utils._echo import (
 from ansible_collections.kestrel.real_ip.plugins.module_utils._forgery import (
     CANDIDATES,
     CHOSEN,
+    COMPANIONS,
     OF_A_CDN,
     Forgery,
     fate,
@@ -296,7 +297,8 @@ class Sample(NamedTuple):
 
     ``seen``: what the strategy derives; ``position``: where the expected address stands in the
     list, counted from the right, 0 for nowhere; ``missing``: the strategy's header isn't there;
-    ``lines``: the header lines that carry addresses, shortened;
+    ``lines``: the header lines that carry addresses, shortened; ``companions``: those that tell
+    how a request came, if nothing was forged;
     ``marks``: the load balancer's own header lines that are there; ``fate``: what became of the
     forged header; ``right``: numbers of the CANDIDATES that give the expected address;
     ``first``: the address in the first line of a single header that stands in several, empty where
@@ -324,6 +326,7 @@ class Sample(NamedTuple):
     fooled: frozenset[int] = frozenset()
     other: str | None = None
     twice: bool = False
+    companions: tuple[tuple[str, str], ...] = ()
 
 
 # --- One answer -----------------------------------------------------------------------------------
@@ -631,6 +634,7 @@ def read(
         sample = sample._replace(
             other=next(filter(None, others), None),
             twice=any(_stands_twice(sample.seen, one) for one in lists),
+            companions=_companions(echo) if question.forge else (),
         )
     code = "V420" if hidden else _code(sample, expected, question, path)
     lost = CODES[code].verdict == "lost" and question.layer == "l7"
@@ -638,6 +642,18 @@ def read(
         code=code,
         position=_position(echo, expected, question, path) if lost else 0,
         detail=_found(echo, strategy) if code == "V210" else "",
+    )
+
+
+def _companions(echo: Echo) -> tuple[tuple[str, str], ...]:
+    """Header lines of COMPANIONS that can be sent as they are."""
+    known = ((name, value) for name, value in echo.headers if name.lower() in COMPANIONS)
+    return (
+        *(
+            (name, value)
+            for name, value in known
+            if value.isascii() and value.isprintable() and len(value) <= _MAX_LINE
+        ),
     )
 
 

@@ -538,6 +538,24 @@ def test_load_balancers_of_ingresses_to_the_controller_are_asked() -> None:
             ],
             *({}, ["a.example"], ["/healthz"], False),
         ),
+        # AWS' controller gives the rule the hosts of the condition.
+        *(
+            (
+                [a_rule("", ("/", "Prefix", "entry"))],
+                {
+                    "annotations": {
+                        "alb.ingress.kubernetes.io/conditions.entry": json.dumps(
+                            [{"field": "host-header", "hostHeaderConfig": {"values": [host]}}]
+                        )
+                    }
+                },
+                *(hosts, [], is_told),
+            )
+            for host, hosts, is_told in (
+                ("a.example", ["a.example"], False),
+                ("a*.example", [], True),
+            )
+        ),
         ([], {"spec": {"defaultBackend": {"service": {"name": "entry"}}}}, [], [], False),
         ([a_rule("", ("/shop", "Prefix", "entry"))], {}, [], ["/shop"], False),
         ([a_rule("", ("/", "Prefix", "entry"), ("/shop", "Exact", "app"))], {}, [], [], False),
@@ -574,7 +592,10 @@ def test_what_a_load_balancer_before_the_controller_leads_there_for_is_asked_or_
     assert (bypass["hosts"], bypass["paths"]) == (hosts, paths)
     assert not bypass["hands_on"]
     before["status"] = front["status"]
-    for its_class, hands_on in (("alb", True), ("", False), ("nginx", False), ("avi-lb", False)):
+    for its_class, hands_on in (
+        *(("alb", True), ("alb-internal", True)),
+        *(("", False), ("nginx", False), ("avi-lb", False)),
+    ):
         before["spec"]["ingressClassName"] = its_class
         found = controller_of(front, [entry], [], [], [], [before, front])
         is_clouds = hands_on or (not its_class and "annotations" in more)
@@ -645,6 +666,27 @@ def test_an_ingress_to_a_dashboard_alone_hides_no_host_ports(
     front = {**ingress_at("own", spec={"ingressClassName": "traefik"}), "kind": "Ingress"}
     found = controller_of(front, [dashboard], nodes, [pod], [], [inner, front])
     assert found.places == places
+
+
+@pytest.mark.parametrize(
+    ("bound", "asked"),
+    [
+        ("203.0.113.9", ["203.0.113.9:80"]),
+        ("2001:db8::9", ["[2001:db8::9]:80"]),
+        ("0.0.0.0", []),
+        ("127.0.0.1", []),
+        ("", []),
+    ],
+)
+def test_a_host_port_at_an_address_of_its_own_is_asked_there(bound: str, asked: list[str]) -> None:
+    """As of a second interface that the node's status doesn't have."""
+    port = {"containerPort": 8000, "hostPort": 80, "hostIP": bound}
+    pod = _on("n1", "entry")
+    pod["spec"]["containers"] = [{"ports": [port]}]
+    nodes = [_called("n1", _node(InternalIP=["10.0.0.1"]))]
+    front = {**ingress_at("own"), "kind": "Ingress"}
+    found = controller_of(front, [], nodes, [pod], [], [front])
+    assert found.places == ["10.0.0.1:80", *asked]
 
 
 def test_node_ports_at_load_balancers_of_the_controllers_other_services_are_asked() -> None:

@@ -1805,6 +1805,47 @@ def test_what_is_known_to_stand_before_a_controller_is_no_second_proxy(
     assert found == is_told
 
 
+@pytest.mark.parametrize(("there", "is_told"), [(f"{CLIENT}, {CDN}", True), (CLIENT, False)])
+def test_another_name_of_what_stands_in_front_is_no_way_past_it(
+    monkeypatch: pytest.MonkeyPatch, there: str, is_told: bool
+) -> None:
+    """As a CDN gives another address to the name in the status, and serves every host there."""
+    names = {"echo.example.com": ["127.0.0.1"], "edge.example.com": [OWN]}
+    monkeypatch.setattr(_probe.socket, "getaddrinfo", resolver(names))
+    with (
+        Server(proxied("append", f"{CLIENT}, {CDN}")) as front,
+        Server(proxied("replace", there), address=(OWN, front.port)),
+    ):
+        known = {"bypass": {"load_balancer": ["edge.example.com"]}}
+        result = probe(url=f"http://echo.example.com:{front.port}/", **{**PAST, **known})
+    assert result["code"] == "V001", result["reason"]
+    found = any("stands in front of the one" in text for text in result["warnings_found"])
+    assert found == is_told
+
+
+@pytest.mark.parametrize(
+    ("name", "value"), [("CF-IPCountry", "US"), ("CloudFront-Viewer-Country", "US")]
+)
+def test_what_a_cdn_writes_of_a_client_is_written_past_it(name: str, value: str) -> None:
+    """What honest answers show of it opens a load balancer that serves one country."""
+    cdn = proxied("append", f"{CLIENT}, {CDN}")
+    serve = proxied("append", "203.0.113.9")
+
+    def write(connection: Connection) -> None:
+        connection.read()
+        kept = [line for line in connection.lines if line[0] != name]
+        connection.lines = [*kept, (name, value)]
+        cdn(connection)
+
+    def behave(connection: Connection) -> None:
+        known = dict(connection.read()[1:]).get(name) == value
+        (serve if known else says(response(b"", "403 Forbidden")))(connection)
+
+    with Server(write) as front, Server(behave, address=(OWN, front.port)):
+        result = probe(url=front.url, **PAST)
+    assert result["code"] == "V103", result["reason"]
+
+
 def test_usual_ports_that_are_closed_tell_nothing_of_a_second_proxy_at_another_port() -> None:
     with Server(proxied("append", f"{CLIENT}, {CDN}")) as front:
         result = probe(url=front.url, **{**PAST, "bypass": {"load_balancer": ["127.0.0.1"]}})
