@@ -452,9 +452,9 @@ def _hosted(pod: Object, services: t.Sequence[Object], apps: t.Collection[int]) 
     hosted = [one for one in listed if own or one.get("hostPort")]
     known = [one["containerPort"] if own else one["hostPort"] for one in hosted]
     ports = chain.from_iterable(map(_web_first, services))
-    sent_to = _each_target([pod], *ports) if own else []
+    targets = _each_target([pod], *ports) if own else []
     is_webs = services or {*known, *(one["containerPort"] for one in hosted)} & {*_WEB}
-    told = dict.fromkeys([*sent_to, *(known if is_webs else [])], True)
+    told = dict.fromkeys([*targets, *(known if is_webs else [])], True)
     untold = [port for port in _WEB if own and port not in apps]
     return {**dict.fromkeys(untold, False), **told}
 
