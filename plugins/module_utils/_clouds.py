@@ -8,7 +8,6 @@
 
 from __future__ import annotations
 
-import re
 import typing as t
 
 from ansible_collections.kestrel.real_ip.plugins.module_utils._load_balancer import MADE
@@ -69,12 +68,26 @@ _CLOUDS_MARKS = (
 )
 
 
+#: How the names of further classes of ALBs begin, and their annotations
+_ALBS = ("alb-", "alb_", "alb.")
+_ALBS_MARK = "alb.ingress.kubernetes.io/"
+#: What stands in the names of annotations that controllers read
+_OF_CONTROLLERS = "ingress.kubernetes.io/"
+
+
+def _are_all(annotations: Object, mark: str) -> bool:
+    """Whether there are annotations for one controller, and none for another."""
+    told = [key for key in annotations if _OF_CONTROLLERS in key]
+    return bool(told) and all(key.startswith(mark) for key in told)
+
+
 def is_clouds(ingress: Object, nodes: t.Sequence[Object]) -> bool:
     """Whether the load balancer of an Ingress is a cloud's."""
     named = class_of(ingress)
     if named:
-        # AWS' and Alibaba's have several, as alb-internal.
-        return named in (*_CLOUDS, TKE_CLASS) or "alb" in re.split(r"[-_./]", named)
+        # AWS' and Alibaba's have several, as alb-internal; nginx-alb is behind one.
+        is_named = named.startswith(_ALBS) and _are_all(annotations_of(ingress), _ALBS_MARK)
+        return named in (*_CLOUDS, TKE_CLASS) or is_named
     marked = any(key.startswith(_CLOUDS_MARKS) for key in annotations_of(ingress))
     return marked or is_tkes(ingress, nodes)
 

@@ -160,7 +160,7 @@ def controller_of(
     all_hosted = [*hosted, *others]
     by_hosts, more_by_hosts = _at_their_nodes(all_hosted, nodes, own)
     bound, more_bound = _at_bound(all_hosted)
-    before = _before(its, ingresses, nodes)
+    before = _before(its, ingresses, nodes, pods)
     aside, more_aside = few(
         first_told(
             (named, [place])
@@ -533,21 +533,30 @@ def _by_ingress(ingress: Object, but: t.Collection[str]) -> list[tuple[Named, st
 
 
 def _before(
-    its: _Services, ingresses: t.Iterable[Object], nodes: t.Sequence[Object]
+    its: _Services,
+    ingresses: t.Iterable[Object],
+    nodes: t.Sequence[Object],
+    pods: t.Iterable[Object],
 ) -> list[tuple[Object, list[Rule]]]:
     """Ingresses that lead to a Service that is the controller's or may be, with the rules that do.
 
     Behind one of another class, it needs neither an address nor node ports. Most Services without
-    these are applications', but behind a cloud's load balancer, and where they have both ports.
+    these are applications', but where they have both ports, or behind a cloud's load balancer their
+    pods do.
     """
     reached = {**its.known, **its.likely}
-    inner = {full_name(one): one for one in its.unled}
-    both = {name: one for name, one in inner.items() if len(web(one)) > 1}
+    listening = [pod for pod in pods if len({*_every_port([pod])} & {*_LISTENED}) > 1]
+    both = {full_name(one): one for one in its.unled if len(web(one)) > 1}
+    inner = {full_name(one): one for one in its.unled if any(selects(one, p) for p in listening)}
     found = (
-        (one, _leading(one, {**reached, **(inner if is_clouds(one, nodes) else both)}))
+        (one, _leading(one, {**reached, **both, **(inner if is_clouds(one, nodes) else {})}))
         for one in ingresses
     )
     return [(one, rules) for one, rules in found if rules]
+
+
+#: Ports at which controllers listen in their pods: ingress-nginx', Traefik's and Kong's, HAProxy's
+_LISTENED = (*_WEB, 8000, 8080, 8443)
 
 
 def _leading(ingress: Object, services: t.Mapping[str, Object]) -> list[Rule]:

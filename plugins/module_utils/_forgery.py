@@ -571,11 +571,12 @@ _UNITED = 3
 
 def united(lists: Iterable[Sequence[Forgery]]) -> tuple[Forgery, ...]:
     """What is to be forged at one place for several addresses or targets, of which each knows other
-    proxies by its honest answers: all of a few, those that know most first.
+    proxies by its honest answers, or none without an answer: all of the first few.
     """
-    apart = {id(one): one for one in lists}.values()
-    most = sorted(apart, key=len, reverse=True)[:_UNITED]
-    return (*dict.fromkeys(chain.from_iterable(most)),) if len(most) > 1 else (*most[0],)
+    apart = [*{id(one): one for one in lists}.values()]
+    least = min(map(len, apart))
+    first = sorted(apart, key=lambda one: len(one) == least)[:_UNITED]
+    return (*dict.fromkeys(chain.from_iterable(first)),) if len(first) > 1 else (*first[0],)
 
 
 def forgeries(

@@ -630,9 +630,11 @@ class Visit:
         """The target with all that was forged at its addresses, or a few of them, and the first of
         each family of these as where clients ask.
         """
-        first = {one.address.family: one.address.remote for one in reversed(self.stations)}
-        asked = [(remote, self.target.endpoint.port) for remote in first.values()]
-        lists = [self.target.forgeries, *(one.target.forgeries for one in self.stations)]
+        first = {one.address.family: one for one in reversed(self.stations)}
+        asked = [(one.address.remote, self.target.endpoint.port) for one in first.values()]
+        # Over each family other proxies can be met.
+        in_order = [*first.values(), *self.stations]
+        lists = [*(one.target.forgeries for one in in_order), self.target.forgeries]
         return self.target._replace(forgeries=united(lists), asked=asked)
 
 

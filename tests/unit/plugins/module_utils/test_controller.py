@@ -487,15 +487,18 @@ def test_load_balancers_of_ingresses_to_the_controller_are_asked() -> None:
     # It needs neither an address nor node ports then.
     before["spec"]["ingressClassName"] = "alb"
     inner = _exposed("entry", {"port": 80})
+    inner["spec"]["selector"] = {"app": "entry"}
+    pod = _on("", "entry")
+    pod["spec"]["containers"] = [{"ports": [{"containerPort": one} for one in (80, 443)]}]
     told = {**front, "status": {"loadBalancer": {"ingress": [{"ip": "192.0.2.9"}]}}}
-    found = controller_of(told, [inner], nodes, [], [], [before, told])
+    found = controller_of(told, [inner], nodes, [pod], [], [before, told])
     assert found.aside == ["198.51.100.77:80", "198.51.100.77:443"]
     # It may know a host of its own alone, and listen at the status' address too.
     before["spec"]["rules"] = [a_rule(f"{n}.example", ("/", "Prefix", "entry")) for n in "abcd"]
     before["metadata"]["annotations"] = {
         "alb.ingress.kubernetes.io/listen-ports": '[{"HTTP":8088}]'
     }
-    found = controller_of(told, [inner], nodes, [], [], [before, told])
+    found = controller_of(told, [inner], nodes, [pod], [], [before, told])
     bypass = around(nodes, [], None, told, controller=found)
     assert bypass["hosts"] == ["a.example", "b.example", "c.example"]
     assert ("Ingress", "in/alb") in bypass["omitted"]
@@ -504,7 +507,7 @@ def test_load_balancers_of_ingresses_to_the_controller_are_asked() -> None:
     named = {**told, "spec": {"rules": [a_rule("d.example", ("/", "Prefix", "app"))]}}
     assert around([], [], None, named, controller=found)["hosts"] == ["d.example"]
     before["status"] = told["status"]
-    found = controller_of(told, [inner], nodes, [], [], [before, told])
+    found = controller_of(told, [inner], nodes, [pod], [], [before, told])
     assert around(nodes, [], None, told, controller=found)["listeners"] == ["http:8088"]
     # Without a class, that of a cloud's is another one.
     front["spec"] = {}
@@ -593,7 +596,7 @@ def test_what_a_load_balancer_before_the_controller_leads_there_for_is_asked_or_
     assert not bypass["hands_on"]
     before["status"] = front["status"]
     for its_class, hands_on in (
-        *(("alb", True), ("alb-internal", True)),
+        ("alb", True),
         *(("", False), ("nginx", False), ("avi-lb", False)),
     ):
         before["spec"]["ingressClassName"] = its_class
@@ -702,18 +705,20 @@ def test_node_ports_at_load_balancers_of_the_controllers_other_services_are_aske
 
 
 @pytest.mark.parametrize(
-    ("its_class", "ports", "leads"),
+    ("its_class", "ports", "listening", "leads"),
     [
         # Most Services without node ports are applications'.
-        ("nginx-internal", [{"port": 80}], False),
-        ("", [{"port": 80}], False),
-        # A cloud's load balancer can lead to pods by themselves.
-        ("alb", [{"port": 80}], True),
-        ("nginx-internal", [{"port": 80}, {"port": 443}], True),
+        ("nginx-internal", [80], [80, 443], False),
+        ("", [80], [80, 443], False),
+        ("alb", [80], [8080], False),
+        # A cloud's load balancer ends TLS, and can lead to pods by themselves.
+        ("alb", [80], [80, 443, 8443], True),
+        ("alb", [80], [8000, 8443], True),
+        ("nginx-internal", [80, 443], [], True),
     ],
 )
 def test_which_ingresses_may_lead_to_the_controller(
-    its_class: str, ports: list[dict[str, Any]], leads: bool
+    its_class: str, ports: list[int], listening: list[int], leads: bool
 ) -> None:
     nodes = [_node(InternalIP=["10.0.0.1"])]
     front = {**ingress_at("own", spec={"ingressClassName": "nginx"}), "kind": "Ingress"}
@@ -721,8 +726,34 @@ def test_which_ingresses_may_lead_to_the_controller(
     of_class = {"ingressClassName": its_class}
     led = a_rule("a.example", ("/", "Prefix", "app"))
     other = ingress_at("other", led, namespace="in", spec=of_class, **_ALB)
-    found = controller_of(front, [_exposed("app", *ports)], nodes, [], [], [front, other])
+    app = _exposed("app", *({"port": port} for port in ports))
+    app["spec"]["selector"] = {"app": "app"}
+    pod = _on("n1", "app")
+    pod["spec"]["containers"] = [{"ports": [{"containerPort": port} for port in listening]}]
+    found = controller_of(front, [app], nodes, [pod], [], [front, other])
     assert bool(found.before) == leads
+
+
+@pytest.mark.parametrize(
+    ("its_class", "annotations", "is_asked"),
+    [
+        ("alb-internal", {"alb.ingress.kubernetes.io/scheme": "internal"}, False),
+        # Behind an ALB
+        ("nginx-alb", {}, True),
+        ("nginx-alb", {"nginx.ingress.kubernetes.io/rewrite-target": "/"}, True),
+        ("alb-nginx", {}, True),
+        ("alb-nginx", {"nginx.ingress.kubernetes.io/rewrite-target": "/"}, True),
+        ("nginx-alb", {"alb.ingress.kubernetes.io/scheme": "internal"}, True),
+    ],
+)
+def test_a_class_that_is_named_after_what_stands_before_it_is_no_clouds(
+    its_class: str, annotations: dict[str, str], is_asked: bool
+) -> None:
+    nodes = [_node(InternalIP=["10.0.0.1"])]
+    of_class = {"ingressClassName": its_class}
+    front = ingress_at("own", spec=of_class, annotations=annotations)
+    entry = _exposed("entry", WEB, at="198.51.100.1")
+    assert bool(_asked(nodes, front, entry)) == is_asked
 
 
 def test_ingresses_of_one_load_balancer_take_one_place_each() -> None:

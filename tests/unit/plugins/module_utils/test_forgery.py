@@ -500,6 +500,9 @@ def test_what_each_target_has_learned_is_forged_where_one_way_leads_past_all() -
     assert united([usual, usual]) == usual
     assert united([usual, (*usual, near)]) == (own, near)
     assert united([(own, near), (near,)]) == (own, near)
+    # One without an answer comes last.
+    unknown, known = (own,), [(own, one) for one in (near, *(Forgery(XFF, (), (n,)) for n in "ab"))]
+    assert united([unknown, *known]) == (own, near, *(one[1] for one in known[1:]))
     many = [(Forgery(XFF, ((XFF, str(n)),), (str(n),)),) for n in range(9)]
     assert len(united(many)) == 3
 
