@@ -925,9 +925,13 @@ def fronts(
             continue
         if count > 1 + around.hands_on:
             found.append(warn("front", facts))
-        elif written and not directly:
+        elif written and not directly and not (around.hands_on and written == _BY_NGINX):
             found.append(warn("behind", {**facts, "header": written}))
     return [*dict.fromkeys(found)]
+
+
+#: What ingress-nginx writes of any list that it is sent, as by an ALB before it
+_BY_NGINX = "X-Original-Forwarded-For"
 
 
 class _Front(NamedTuple):

@@ -1805,6 +1805,34 @@ def test_what_is_known_to_stand_before_a_controller_is_no_second_proxy(
     assert found == is_told
 
 
+@pytest.mark.parametrize(
+    ("name", "hands_on", "is_told"),
+    [
+        # By ingress-nginx, of what an ALB before it has sent
+        ("X-Original-Forwarded-For", True, False),
+        ("X-Original-Forwarded-For", False, True),
+        ("CF-Connecting-IP", True, True),
+    ],
+)
+def test_a_list_that_a_known_load_balancer_has_sent_tells_of_no_cdn(
+    name: str, hands_on: bool, is_told: bool
+) -> None:
+    serve = proxied("replace", CLIENT)
+
+    def behave(connection: Connection) -> None:
+        connection.read()
+        kept = [line for line in connection.lines if line[0] != name]
+        connection.lines = [*kept, (name, CLIENT)]
+        serve(connection)
+
+    with Server(behave) as front:
+        told = {"load_balancer": ["127.0.0.1"], "hands_on": hands_on}
+        result = probe(url=front.url, **{**PAST, "trusted_count": 1, "bypass": told})
+    assert result["code"] == "V001", result["reason"]
+    found = any("arrived through" in text for text in result["warnings_found"])
+    assert found == is_told
+
+
 @pytest.mark.parametrize(("there", "is_told"), [(f"{CLIENT}, {CDN}", True), (CLIENT, False)])
 def test_another_name_of_what_stands_in_front_is_no_way_past_it(
     monkeypatch: pytest.MonkeyPatch, there: str, is_told: bool
