@@ -139,13 +139,15 @@ OWN = "own"
 class Way(NamedTuple):
     """One way around: ``kind`` as returned, or OWN; ``of``: the numbers of the targets past which
     it leads, of which ``target`` is made from the first; ``past``: whether something stands in
-    front, past which it leads to the load balancer.
+    front, past which it leads to the load balancer; ``partly``: whether a target is there itself,
+    so that what others know alone is to be tried.
     """
 
     kind: str
     of: tuple[int, ...]
     target: Target
     past: bool = False
+    partly: bool = False
 
 
 # The first answer may be a balancer's that looks for a backend.
@@ -284,33 +286,40 @@ def asked_at(endpoint: Endpoint, host: str) -> tuple[object, ...]:
 
 def _each_once(asked: Iterable[Way], visits: Sequence[Visit]) -> list[Way]:
     """The ways, one for all of the same kind of targets that ask the same in the same place, and
-    none past nothing for what a target is itself.
+    past nothing for what a target is itself that alone which others know.
     """
-    probed = {
-        asked_at(visit.target.endpoint, str(station.address.remote))
-        for visit in visits
-        for station in visit.stations
-    }
+    probed: dict[object, set[Forgery]] = {}
+    for visit in visits:
+        for station in visit.stations:
+            there = asked_at(visit.target.endpoint, str(station.address.remote))
+            probed.setdefault(there, set()).update(station.target.forgeries)
     group = {number: numbers for numbers in _alike(visits) for number in numbers}
-    same: dict[object, list[Way]] = {}
+    same: dict[tuple[object, object], list[Way]] = {}
     for way in asked:
         there = asked_at(way.target.endpoint, way.target.endpoint.host)
-        if way.past or there not in probed:
-            same.setdefault((group[way.of[0]], there), []).append(way)
-    return [*map(_as_one, same.values())]
+        same.setdefault((group[way.of[0]], there), []).append(way)
+    found = (_as_one(ways, probed.get(there)) for (_group, there), ways in same.items())
+    return [one for one in found if one]
 
 
-def _as_one(ways: Sequence[Way]) -> Way:
-    """One for several, with all that is to be tried on each."""
+def _as_one(ways: Sequence[Way], tried: Collection[Forgery] | None) -> Way | None:
+    """One for several, with all that is to be tried on each. ``tried``: by a target that is there
+    itself, if there is one; None where that leaves nothing.
+    """
     first = ways[0]
     targets = [way.target for way in ways]
+    past = any(way.past for way in ways)
+    partly = tried is not None and not past
+    every = united(one.forgeries for one in targets)
+    forgeries = [one for one in every if not partly or one not in (tried or ())]
     target = first.target._replace(
-        forgeries=united(one.forgeries for one in targets),
+        forgeries=forgeries,
         asked=[*dict.fromkeys(place for one in targets for place in one.asked)],
         waits=any(one.waits for one in targets),
     )
     of = (*dict.fromkeys(number for way in ways for number in way.of),)
-    return first._replace(of=of, target=target, past=any(way.past for way in ways))
+    one = first._replace(of=of, target=target, past=past, partly=partly)
+    return one if forgeries or not partly else None
 
 
 def _to_nodes_and_pods(
@@ -606,13 +615,15 @@ def place_of(way: Way) -> tuple[str, int]:
     return way.target.endpoint.host, way.target.endpoint.port
 
 
-#: Host, port, and whether with TLS
-Knock = tuple[str, int, bool]
+#: Host, port, whether with TLS, and the name in that
+Knock = tuple[str, int, bool, str]
 
 
 def knock_of(way: Way) -> Knock:
     """Where a way leads and in which way it speaks there, of which one request tells first."""
-    return (*place_of(way), way.target.endpoint.tls is not None)
+    endpoint = way.target.endpoint
+    secured = endpoint.tls is not None
+    return (*place_of(way), secured, endpoint.server_name if secured else "")
 
 
 def knock_at(way: Way) -> Target:
@@ -646,12 +657,14 @@ def worth_asking(ways: Iterable[Way], met: Mapping[Knock, Visit]) -> Iterable[tu
 
     ``met``: what came of the first requests.
     """
-    speaks = {knock for knock, visit in met.items() if _speaks(visit)}
-    untold = {knock for knock in met if not knock[2]} - speaks
-    untold |= {knock for knock, visit in met.items() if knock[2] and _speaks_no_tls(visit)}
+    # By one of the names
+    speaks = {knock[:3] for knock, visit in met.items() if _speaks(visit)}
+    may_speak = speaks | {
+        knock[:3] for knock, visit in met.items() if knock[2] and not _speaks_no_tls(visit)
+    }
     for way in ways:
-        host, port, secured = knock = knock_of(way)
-        if knock in untold and (host, port, not secured) in speaks:
+        host, port, secured, _name = knock = knock_of(way)
+        if (host, port, secured) not in may_speak and (host, port, not secured) in speaks:
             # Which leaves nothing to be tested.
             yield way._replace(target=way.target._replace(forgeries=(), knocks=False)), False
         else:
@@ -740,7 +753,8 @@ def _is_left(way: Way, stations: Sequence[Station]) -> bool:
         limited = any(is_limited(sample) for _forgery, sample in forged)
         return bool(forgeries) and (
             limited
-            or not (sent and is_tested(strategy, forged))
+            or not sent
+            or not (way.partly or is_tested(strategy, forged))
             or any(map(_tells_nothing, forged))
         )
 

@@ -13,6 +13,7 @@ from ansible_collections.kestrel.real_ip.plugins.module_utils._bypass import (
     Way,
     asked_at,
     judge,
+    knock_of,
     not_asked,
     sent_from_here,
     through_here,
@@ -20,7 +21,10 @@ from ansible_collections.kestrel.real_ip.plugins.module_utils._bypass import (
     worth_asking,
 )
 from ansible_collections.kestrel.real_ip.plugins.module_utils._derive import Address, parse_ranges
-from ansible_collections.kestrel.real_ip.plugins.module_utils._forgery import forgeries
+from ansible_collections.kestrel.real_ip.plugins.module_utils._forgery import (
+    Forgery,
+    forgeries,
+)
 from ansible_collections.kestrel.real_ip.plugins.module_utils._probe import (
     Endpoint,
     SocketAddress,
@@ -221,13 +225,9 @@ def test_where_http_is_spoken_without_tls_alone_nothing_is_asked_with_it(
     plain: str, secured: str, asked: list[bool]
 ) -> None:
     around = Around(service=[("lb.example.com", 8080)], tls=ssl.create_default_context())
-    met = {}
     every = ways([visit(VIP)], around, {}, Standpoint("outside"))
-    for told, text in zip((False, True), (plain, secured)):
-        code, _space, detail = text.partition(" ")
-        [station] = (one := visit(VIP)).stations
-        station.result = [Sample(code, detail=detail)], []
-        met["lb.example.com", 8080, told] = one
+    told = {False: plain, True: secured}
+    met = {knock_of(way): answered(told[knock_of(way)[2]]) for way in every}
     found = [*worth_asking(every, met)]
     assert [way.target.endpoint for way, _more in found] == [way.target.endpoint for way in every]
     assert [*dict.fromkeys(way.target.endpoint.tls is not None for way, more in found if more)] == (
@@ -235,6 +235,49 @@ def test_where_http_is_spoken_without_tls_alone_nothing_is_asked_with_it(
     )
     # Nothing is left to be told of the others.
     assert [way.target.knocks for way, _more in found] == [more for _way, more in found]
+
+
+def answered(text: str) -> Visit:
+    """What was asked, and answered with this code and detail."""
+    code, _space, detail = text.partition(" ")
+    there = visit(VIP)
+    there.stations[0].result = [Sample(code, detail=detail)], []
+    return there
+
+
+def test_tls_may_be_spoken_by_one_name_alone() -> None:
+    """As by HAProxy that looks at the name first, and sends all else to who speaks none."""
+    tls = ssl.create_default_context()
+    around = Around(service=[("lb.example.com", 8080)], hosts=["a.example"], tls=tls)
+    endpoint = visit(VIP).target.endpoint
+    secured = visit(VIP)
+    secured.target = secured.target._replace(endpoint=endpoint._replace(tls=tls, port=443))
+    every = ways([secured], around, {}, Standpoint("outside"))
+    names = {knock_of(way)[3] for way in every}
+    assert len(names) > 2
+    none = "V508 [SSL: WRONG_VERSION_NUMBER] wrong version number"
+    for known, count in (("a.example", len(every)), ("", 0)):
+        met = {
+            knock: answered("V001" if not knock[2] or knock[3] == known else none)
+            for knock in map(knock_of, every)
+        }
+        secured_ways = [more for way, more in worth_asking(every, met) if way.target.endpoint.tls]
+        assert all(secured_ways) if count else not any(secured_ways)
+
+
+def test_what_another_target_knows_is_tried_where_a_target_is_itself() -> None:
+    """As where the controller is at an address of the status beside what stands in front."""
+    own, other = (Forgery("X", (("X", value),), (value,)) for value in ("6.6.6.6", "7.7.7.7"))
+    met = [visit(CDN), visit(VIP)]
+    for number, known_there in enumerate(([own, other], [own])):
+        met[number].stations[0].target = met[number].target._replace(forgeries=known_there)
+    around = Around(controller=[(VIP, 80)])
+    found = ways(met, around, {}, Standpoint("vpc"))
+    own_way = [way for way in found if way.target.endpoint.host_header == "www.example.com"]
+    assert [(way.partly, [*way.target.forgeries]) for way in own_way] == [(True, [other])]
+    met[0].stations[0].target = met[0].target._replace(forgeries=[own])
+    found = ways(met, around, {}, Standpoint("vpc"))
+    assert not [way for way in found if way.target.endpoint.host_header == "www.example.com"]
 
 
 def test_the_paths_of_rules_are_asked_for_after_all_else() -> None:
