@@ -284,10 +284,12 @@ def asked_at(endpoint: Endpoint, host: str) -> tuple[object, ...]:
     return canonical(host) or host, endpoint.port, secured, *asked
 
 
-def _each_once(asked: Iterable[Way], visits: Sequence[Visit]) -> list[Way]:
+def _each_once(asked: Sequence[Way], visits: Sequence[Visit]) -> list[Way]:
     """The ways, one for all of the same kind of targets that ask the same in the same place, and
     past nothing for what a target is itself that alone which others know.
     """
+    if not asked:
+        return []
     probed: dict[object, set[Forgery]] = {}
     for visit in visits:
         for station in visit.stations:

@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Mapping
+from functools import cache
 from itertools import zip_longest
 from string import Formatter
 from typing import Any, NamedTuple
@@ -1091,10 +1092,22 @@ class Statement(NamedTuple):
     fix: str
 
 
+@cache
+def _names(templates: tuple[str, ...]) -> frozenset[str]:
+    """What the templates ask for: thousands of answers have one code."""
+    parts = (part for one in templates for part in Formatter().parse(one))
+    return frozenset(name for _literal, name, _format, _conversion in parts if name)
+
+
 def say(number: str, facts: Mapping[str, object]) -> Statement:
     """Fill in the templates of a code. Every fact is escaped here, wherever it comes from."""
-    shown = {name: printable(fact, _LIMITS.get(name, _LIMIT)) for name, fact in facts.items()}
     row, other = CODES[number], CODES_ZH[number]
+    named = _names((row.reason, row.fix, other.reason, other.fix))
+    shown = {
+        name: printable(fact, _LIMITS.get(name, _LIMIT))
+        for name, fact in facts.items()
+        if name in named
+    }
     reason = filled(row.reason, other.reason, shown)
     # A detail that comes last may have a full stop of its own: OpenSSL's words do.
     reason = Text(reason.rstrip("."), chinese(reason).rstrip("."))

@@ -24,6 +24,7 @@ import string
 import typing as t
 from bisect import bisect_right
 from collections.abc import Iterable, Mapping, Sequence
+from functools import lru_cache
 
 Address = t.Union[ipaddress.IPv4Address, ipaddress.IPv6Address]
 Network = t.Union[ipaddress.IPv4Network, ipaddress.IPv6Network]
@@ -47,8 +48,11 @@ class DerivationError(ValueError):
 
 
 def _is_list(value: object) -> bool:
-    # Templating hands over lazy containers and tuples, so what counts is the interface.
-    return isinstance(value, Sequence) and not isinstance(value, (str, bytes, bytearray))
+    # Templating hands over lazy containers and tuples, so what counts is the interface. Of the two
+    # usual ones it is known, without asking.
+    return type(value) in (list, tuple) or (
+        isinstance(value, Sequence) and not isinstance(value, (str, bytes, bytearray))
+    )
 
 
 # --- Addresses ------------------------------------------------------------------------------------
@@ -90,6 +94,8 @@ class Endpoint(t.NamedTuple):
         return f"{self.address}%{self.zone}" if self.zone else str(self.address)
 
 
+# Thousands of answers show a few addresses, each several times.
+@lru_cache(maxsize=1024)
 def _read_node(node: re.Pattern[str], text: str) -> Endpoint | None:
     match = node.fullmatch(text)
     if match is None:
@@ -296,7 +302,11 @@ def _fields(headers: t.Any) -> Fields:
     else:
         expected = "a list of [name, value] pairs, or a mapping of names to values"
         raise DerivationError("headers", expected, headers)
-    return [(_text(name).translate(_LOWER), _text(value)) for name, value in pairs]
+    return [(_in_lower_case(_text(name)), _text(value)) for name, value in pairs]
+
+
+def _in_lower_case(name: str) -> str:
+    return name.lower() if name.isascii() else name.translate(_LOWER)
 
 
 def _lines(fields: Fields, header: str) -> list[str]:

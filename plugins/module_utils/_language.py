@@ -16,6 +16,7 @@ from __future__ import annotations
 import re
 import unicodedata
 from collections.abc import Iterable, Iterator, Mapping
+from functools import cache
 from string import Formatter
 from typing import Any
 
@@ -73,12 +74,23 @@ def _is_wide(char: str) -> bool:
 
 def phrase(english: str, /, **facts: object) -> Text:
     """A phrase of the table PHRASES, filled in. A test holds the table to what is asked of it."""
-    return filled(english, PHRASES.get(english, english), facts)
+    return filled(english, PHRASES.get(english, english), facts) if facts else _plain(english)
+
+
+# Most are words that have nothing to be filled in, and each answer needs some.
+@cache
+def _plain(english: str) -> Text:
+    return filled(english, PHRASES.get(english, english), {})
+
+
+_NOTHING = Text("", "")
 
 
 def joined(joint: str, texts: Iterable[object]) -> Text:
     """The texts with a joint of the table PHRASES between them."""
     several = list(texts)
+    if not several:
+        return _NOTHING
     return Text(
         joint.join(map(str, several)), PHRASES.get(joint, joint).join(map(chinese, several))
     )

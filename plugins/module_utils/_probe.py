@@ -22,6 +22,7 @@ import ssl
 import threading
 from collections import deque
 from collections.abc import Iterable, Mapping, Sequence
+from functools import cache
 from time import monotonic, sleep
 from typing import Any, Callable, NamedTuple
 
@@ -532,13 +533,16 @@ def to_knock_with(
     return [one for one in left if not (is_silent and costs(one))]
 
 
+_NOTHING: deque[Forgery | None] = deque()
+
+
 class Station:
     """One address of a target. ``goal``: honest requests that are to be sent.
 
-    ``siblings``: all addresses of the target; ``todo``: what was not sent yet, None for an honest
-    request; ``busy``: requests under way; ``learned``: whether the target has what is forged
-    because of what honest requests show; ``result`` is what the survey's ``finish`` made of it,
-    after which the samples are dropped.
+    ``siblings``: all addresses of the target; ``own``: whether one is the prober's; ``todo``: what
+    was not sent yet, None for an honest request; ``busy``: requests under way; ``learned``: whether
+    the target has what is forged because of what honest requests show; ``result`` is what the
+    survey's ``finish`` made of it, after which the samples are dropped.
     """
 
     __slots__ = (
@@ -547,14 +551,17 @@ class Station:
     )
 
     def __init__(
-        self, target: Target, address: SocketAddress, siblings: Iterable[SocketAddress] = ()
+        self,
+        target: Target,
+        address: SocketAddress,
+        siblings: Iterable[SocketAddress] = (),
+        own: Callable[[str], bool] = is_own,
     ) -> None:
         self.target = target
         self.address = address
         self.siblings = siblings
         endpoint = target.endpoint
-        own = is_own(str(address.remote))
-        self.path = Path(endpoint.spoken, endpoint.port, address.remote, own)
+        self.path = Path(endpoint.spoken, endpoint.port, address.remote, own(str(address.remote)))
         self.goal = 0
         # Ways around are made of a target that knows already.
         self.learned = target.knocks
@@ -662,6 +669,8 @@ class Survey:
         self._family = family
         self._concurrency = concurrency
         self._fetch = fetch
+        # Many targets can be at one address, and each time the system would be asked.
+        self._is_own = cache(is_own)
         self._state = threading.Condition()
         self._unresolved = iter(self._visits)
         self._open: deque[Station] = deque()
@@ -740,7 +749,9 @@ class Survey:
         visit.failure = failure
 
     def _found(self, visit: Visit, addresses: Sequence[SocketAddress]) -> None:
-        visit.stations = [Station(visit.target, address, addresses) for address in addresses]
+        visit.stations = [
+            Station(visit.target, address, addresses, self._is_own) for address in addresses
+        ]
         for station in visit.stations:
             station.plan(station.target.question.samples)
         self._open.extend(visit.stations)
@@ -791,6 +802,8 @@ class Survey:
     def _end(self, station: Station) -> None:
         station.result = self._finish(station)
         station.samples, station.forged = [], []
+        # Of thousands each would have room for more.
+        station.todo = _NOTHING
 
 
 _PAUSE = 1.0

@@ -16,6 +16,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
+from functools import lru_cache
 from hashlib import sha256
 from ipaddress import ip_network
 from itertools import groupby, starmap
@@ -175,6 +176,7 @@ class Expectation(NamedTuple):
         return (*parse_ranges([str(own.address)]),)
 
 
+@lru_cache(maxsize=1024)
 def _untranslated(address: Address) -> Address:
     """The IPv4 address that a translator (NAT64) has put into one of IPv6, any other as it is."""
     return behind(ip_network(address)).network_address
