@@ -1157,6 +1157,7 @@ def _plainness(forgery: Forgery) -> tuple[object, ...]:
         ),
         bool(forgery.preface) and forgery.values[0] not in forgery.public,
         *(sum(map(len, values)), values, forgery.header),
+        *(len(forgery.host + forgery.query), forgery.host, forgery.query, forgery.absolute),
     )
 
 
