@@ -203,6 +203,12 @@ def _paths_before(before: t.Iterable[_Before]) -> tuple[list[str], list[Named]]:
     return asked, [*left, *(named for named, its in rows if not all(it.is_taken for it in its))]
 
 
+def _at_it(front: Object, before: t.Iterable[_Before]) -> list[Object]:
+    """Ingresses before a controller that are where what is in front is."""
+    own = spelled(addresses(front))
+    return [one for one, _rules in before if own & spelled(addresses(one))]
+
+
 def _hands_on(
     front: Object,
     beside_it: t.Iterable[Object],
@@ -213,9 +219,7 @@ def _hands_on(
     by another Ingress, or by what a Service of TKE's tells. Others may have the same address from
     the same controller.
     """
-    own = spelled(addresses(front))
-    others = [one for one, _rules in before if own & spelled(addresses(one))]
-    by_ingress = any(is_clouds(one, nodes) for one in others)
+    by_ingress = any(is_clouds(one, nodes) for one in _at_it(front, before))
     return by_ingress or any(map(speaks_http, beside_it))
 
 
@@ -228,14 +232,9 @@ def _listening(
     """Where a load balancer listens, and who tells of more. Others of one load balancer tell it so
     as well, and Services at its address do, and what is ``before`` a controller, where it is there.
     """
-    own = spelled(addresses(front))
     rows = [
         *((_named(one), every_listener(one)) for one in (front, *beside_it)),
-        *(
-            ((INGRESS, full_name(one)), every_listener(one))
-            for one, _rules in before
-            if own & spelled(addresses(one))
-        ),
+        *(((INGRESS, full_name(one)), every_listener(one)) for one in _at_it(front, before)),
         *((one.of, one.told) for one in there),
     ]
     return few(first_told(rows), _LISTENERS)

@@ -431,8 +431,8 @@ def _to_balancer(
     is_named = not any(map(parse_address, around.load_balancer))
     every = listening | ({*_USUAL} if around.at_usual_ports else set())
     further = every - {visit.target.endpoint.port for visit in visits}
-    for number, visit in enumerate(visits):
-        met = {station.address.remote for station in visit.stations}
+    for number, visit in enumerate(visits if known else ()):
+        tried, met = visit.tried, {station.address.remote for station in visit.stations}
         # At a port of its own something else can have the same address.
         is_strange = not is_named and visit.target.endpoint.port not in (listening or _USUAL)
         before = met - own
@@ -440,7 +440,7 @@ def _to_balancer(
         for address in (one for one in known if one not in before):
             names = [*around.hosts, *known[address], *called]
             asked = visit.target.endpoint.port if is_strange and address in met else None
-            for target in _listeners(visit.tried, str(address), around):
+            for target in _listeners(tried, str(address), around):
                 if target.endpoint.port == asked:
                     continue
                 if front or address in unmet:
@@ -593,6 +593,11 @@ def evidence(station: Station) -> Any:
     return station.samples, station.forged
 
 
+def _honest(stations: Iterable[Station]) -> list[Sample]:
+    """What came of the requests in which nothing was forged."""
+    return [sample for station in stations for sample in station.result[0]]
+
+
 def _own_answers(
     station: Station, question: Question
 ) -> tuple[list[Sample], list[tuple[Forgery, Sample]]]:
@@ -637,7 +642,7 @@ def _speaks(visit: Visit) -> bool:
     """Whether HTTP is spoken there, for all that isn't known of who says that it is no request: so
     does who takes nothing but TLS.
     """
-    sent = [sample for station in visit.stations for sample in station.result[0]]
+    sent = _honest(visit.stations)
     return any(is_http(one) and not is_bad_request(one) for one in sent)
 
 
@@ -649,7 +654,7 @@ _NO_TLS = re.compile(
 
 
 def _speaks_no_tls(visit: Visit) -> bool:
-    sent = [sample for station in visit.stations for sample in station.result[0]]
+    sent = _honest(visit.stations)
     return bool(sent) and all(one.code == "V508" and _NO_TLS.search(one.detail) for one in sent)
 
 
@@ -675,8 +680,7 @@ def worth_asking(ways: Iterable[Way], met: Mapping[Knock, Visit]) -> Iterable[tu
 
 def is_open(stations: Iterable[Station]) -> bool:
     """Whether connections are taken, whatever was answered there."""
-    sent = [sample for station in stations for sample in station.result[0]]
-    return any(map(is_connected, sent))
+    return any(map(is_connected, _honest(stations)))
 
 
 def _outcome(
@@ -685,7 +689,7 @@ def _outcome(
     """Whether the way leads to the echo app, None if it was not tried or could not be from here,
     and the facts where it deceives. ``is_near``: whether private addresses may be routed here.
     """
-    sent = [sample for station in stations for sample in station.result[0]]
+    sent = _honest(stations)
     tried = any(CODES[one.code].verdict != UNTESTED and one.code != "V525" for one in sent)
     reachable = False if tried else None
     # Others may get to a load balancer there, as through an address that is translated, and here it

@@ -59,18 +59,18 @@ _CLOUDS = (
     "azure/application-gateway",
     "cce",
 )
+_ALBS_MARK = "alb.ingress.kubernetes.io/"
 #: How annotations begin that these have or write, where no class is named
 _CLOUDS_MARKS = (
-    "alb.ingress.kubernetes.io/",
+    _ALBS_MARK,
     "appgw.ingress.kubernetes.io/",
     _GOOGLES_MARK,
     "kubernetes.io/elb.",
 )
 
 
-#: How the names of further classes of ALBs begin, and their annotations
+#: How the names of further classes of ALBs begin
 _ALBS = ("alb-", "alb_", "alb.")
-_ALBS_MARK = "alb.ingress.kubernetes.io/"
 #: What stands in the names of annotations that controllers read
 _OF_CONTROLLERS = "ingress.kubernetes.io/"
 

@@ -649,13 +649,11 @@ def read(
 
 def _companions(echo: Echo) -> tuple[tuple[str, str], ...]:
     """Header lines of COMPANIONS that can be sent as they are."""
-    known = ((name, value) for name, value in echo.headers if name.lower() in COMPANIONS)
-    return (
-        *(
-            (name, value)
-            for name, value in known
-            if value.isascii() and value.isprintable() and len(value) <= _MAX_LINE
-        ),
+    return tuple(
+        (name, value)
+        for name, value in echo.headers
+        if name.lower() in COMPANIONS and len(value) <= _MAX_LINE
+        if value.isascii() and value.isprintable()
     )
 
 
@@ -1461,16 +1459,17 @@ def judge(
     if code == "V412":
         facts["detail"] = question.expectation.unanswered[family]
     statement = say(code, facts)
+    novel = _novel(answers, forged)
     doubt = doubt_of(honest) if CODES[code].verdict == "forgeable" else None
     return Finding(
         code=code,
         reason=with_doubt(statement.reason, doubt),
         fix=statement.fix,
-        warnings=_warnings(code, question, answers, facts, titles, forged),
+        warnings=_warnings(code, question, answers, facts, titles, novel),
         coverage=known,
         detail=printable(facts["header"] if code == "V209" else facts["detail"]),
         # What became of one header is told by the requests that have no other.
-        forgery=fates(((f.header, _fate(s)) for f, s in _novel(answers, forged) if f.alone), ()),
+        forgery=fates(((f.header, _fate(s)) for f, s in novel if f.alone), ()),
         safe=trustworthy,
         doubt=doubt,
     )
@@ -1501,7 +1500,7 @@ def _warnings(
     answers: Sequence[Sample],
     facts: Facts,
     titles: str,
-    forged: Forged,
+    novel: Forged,
 ) -> list[str]:
     found: list[tuple[str, Facts]] = []
     verdict = CODES[code].verdict
@@ -1518,7 +1517,7 @@ def _warnings(
                 found.append(("first_line", {"header": header, "first": first, "seen": seen}))
     arrived = [
         forgery.header
-        for forgery, sample in _novel(answers, forged)
+        for forgery, sample in novel
         if forgery.header.lower() != question.strategy.source.lower()
         if is_of(forgery, question.strategy.source)
         if is_answer(sample) and sample.fate in ("passed_through", "appended")

@@ -956,6 +956,22 @@ def test_a_list_is_cut_where_a_buffer_ends(size: int) -> None:
     assert result["code"] in ("V101", "V102"), result["reason"]
 
 
+FORWARDED: dict[str, Any] = {
+    "strategy": "rightmost_trusted_count",
+    "trusted_count": 1,
+    "header": "Forwarded",
+    "forge": True,
+}
+
+
+def shows_forwarded(connection: Connection, lines: list[tuple[str, str]], *pairs: str) -> None:
+    """Answers as an echo app that is told of the client by ``Forwarded``, with these beside."""
+    handed = [line for line in lines if line[0].lower() != "forwarded"]
+    seen = ("Forwarded", ";".join([f"for={CLIENT}", *pairs]))
+    document = {"kestrel": 1, "headers": [*handed, seen], "peer": {"address": NODE, "port": 1}}
+    connection.send(response(json.dumps(document).encode()))
+
+
 @pytest.mark.parametrize("name", ["X-Forwarded-Proto", "X-Forwarded-Host"])
 def test_what_a_proxy_copies_into_a_list(name: str) -> None:
     """As OpenShift's router does with the scheme that a client tells."""
@@ -963,15 +979,10 @@ def test_what_a_proxy_copies_into_a_list(name: str) -> None:
     def behave(connection: Connection) -> None:
         lines = connection.read()[1:]
         told = [value for key, value in lines if key == name]
-        others = [line for line in lines if line[0].lower() != "forwarded"]
-        seen = ("Forwarded", ";".join([f"for={CLIENT}", *(f"proto={one}" for one in told)]))
-        document = {"kestrel": 1, "headers": [*others, seen], "peer": {"address": NODE, "port": 1}}
-        connection.send(response(json.dumps(document).encode()))
+        shows_forwarded(connection, lines, *(f"proto={one}" for one in told))
 
-    count = {"strategy": "rightmost_trusted_count", "trusted_count": 1}
-    read = {**count, "header": "Forwarded", "forge": True}
     with Server(behave) as running:
-        result = probe(url=running.url, expected_source=[CLIENT], **read)
+        result = probe(url=running.url, expected_source=[CLIENT], **FORWARDED)
     assert result["code"] == "V101", result["reason"]
     assert "https,for=6.6.6.6" in result["reason"]
 
@@ -1008,15 +1019,10 @@ def test_a_host_that_a_proxy_copies_into_a_list(kind: str, told: str) -> None:
             return
         copied = path if "path" in kind else others[-1] if others and kind == "HAProxy" else asked
         copied = f'"{copied}"' if "quotes" in kind else copied
-        handed = [line for line in lines if line[0].lower() != "forwarded"]
-        seen = ("Forwarded", f"for={CLIENT};host={copied};proto=http")
-        document = {"kestrel": 1, "headers": [*handed, seen], "peer": {"address": NODE, "port": 1}}
-        connection.send(response(json.dumps(document).encode()))
+        shows_forwarded(connection, lines, f"host={copied}", "proto=http")
 
-    count = {"strategy": "rightmost_trusted_count", "trusted_count": 1}
-    read = {**count, "header": "Forwarded", "forge": True}
     with Server(behave) as server:
-        result = probe(url=server.url, expected_source=[CLIENT], **read)
+        result = probe(url=server.url, expected_source=[CLIENT], **FORWARDED)
     assert result["code"] == ("V101" if "for=" in told else "V001"), result["reason"]
     assert told in result["reason"]
     assert "not answered" not in result["reason"]
