@@ -39,7 +39,6 @@ from ansible_collections.kestrel.real_ip.plugins.module_utils._derive import (
     parse_ranges,
 )
 from ansible_collections.kestrel.real_ip.plugins.module_utils._forgery import (
-    CANDIDATES,
     OF_A_CDN,
     Forgery,
     united,
@@ -73,6 +72,7 @@ from ansible_collections.kestrel.real_ip.plugins.module_utils._verdict import (
 )
 
 Result = dict[str, Any]
+Advice = Mapping[str, Any]
 
 
 class Around(NamedTuple):
@@ -975,27 +975,28 @@ def _by_others(listed: Sequence[str | None], own: set[str | None]) -> Sequence[s
     return listed[:-1] if listed and listed[-1] in own else listed
 
 
-def unsafe(walked: Iterable[tuple[Way, Visit]]) -> dict[int, dict[int, str]]:
-    """For each target the numbers of the CANDIDATES that a client who walks around what stands in
-    front can deceive, and where.
+def unsafe(walked: Iterable[tuple[Way, Visit]]) -> dict[int, list[tuple[Advice, str]]]:
+    """For each target the strategies that a client who walks around what stands in front can
+    deceive, of those that may be advised, and where.
     """
-    found: dict[int, dict[int, str]] = {}
+    found: dict[int, list[tuple[Advice, str]]] = {}
     for way, visit in walked:
+        candidates = way.target.question.strategy.candidates
         for station in visit.stations:
             _honest, forged = _own_answers(station, way.target.question)
             # Who names himself deceives nobody.
             others = [sample for one, sample in forged if not one.names_itself]
             fooled = {n for sample in others if is_answer(sample) for n in sample.fooled}
+            told = [(candidates[number], str(station.path)) for number in sorted(fooled)]
             for of in way.of:
-                for number in sorted(fooled):
-                    found.setdefault(of, {}).setdefault(number, str(station.path))
+                found.setdefault(of, []).extend(told)
     return found
 
 
-def without_unsafe(result: Result, fooled: Mapping[int, str]) -> Result:
+def without_unsafe(result: Result, fooled: Iterable[tuple[Advice, str]]) -> Result:
     """An address' result, without a ``safe_strategy`` that holds on the probed path alone."""
     safe = result["safe_strategy"]
-    places = [place for number, place in fooled.items() if CANDIDATES[number] == safe]
+    places = [place for advice, place in fooled if advice == safe]
     if safe is None or not places:
         return result
     told = warn("unsafe", {"around": places[0], "advice": setting_of(safe)})

@@ -889,8 +889,8 @@ WARNINGS: Mapping[str, str] = {
     ),
     "unsafe": (
         "{advice} was safe where it was asked, but the load balancer answers directly as well, at "
-        "{around}, and there a client chooses what that returns: no strategy is safe until its "
-        "security group admits the proxy in front only"
+        "{around}, and there a client chooses what that returns: it isn't safe until the load "
+        "balancer's security group admits the proxy in front only"
     ),
     "front": (
         "{header} lists {count} addresses through {address}, so that a proxy stands in front of "

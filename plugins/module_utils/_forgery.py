@@ -770,19 +770,21 @@ def is_same(strategy: Mapping[str, Any], other: Mapping[str, Any]) -> bool:
 
 
 def safe(
+    candidates: Sequence[Mapping[str, Any]],
     honest: Sequence[frozenset[int]],
     forged: Sequence[tuple[str, frozenset[int]]],
 ) -> list[int]:
-    """The candidates that no request could deceive, the simplest first.
+    """The numbers of the candidates that no request could deceive.
 
-    ``honest``: of each answer the candidates that gave the expected address; ``forged``: likewise,
-    with the header that was forged. A header for which no forged request was answered is not safe.
+    ``candidates``: in the form of CANDIDATES; ``honest``: of each answer the numbers of those that
+    gave the expected address; ``forged``: likewise, with the header that was forged. A header for
+    which no forged request was answered is not safe.
     """
     tried = {header.lower() for header, _right in forged}
     right = [*honest, *(one for _header, one in forged)]
     return [
         number
-        for number, candidate in enumerate(CANDIDATES)
+        for number, candidate in enumerate(candidates)
         if right and all(number in one for one in right)
         if candidate["strategy"] == "peer" or candidate["header"].lower() in tried
     ]

@@ -138,6 +138,16 @@ class Strategy(NamedTuple):
         ranges = {"trusted_ranges": _few(self.trusted_ranges or ())} if self.trusted_ranges else {}
         return {"strategy": self.strategy, **header, **count, **ranges}
 
+    @property
+    def candidates(self) -> Sequence[Mapping[str, Any]]:
+        """What may be advised: CANDIDATES, and at the end this one where it is none of them and
+        :attr:`told` whole.
+        """
+        told = self.told
+        is_listed = told in CANDIDATES or any(is_same(told, one) for one in CANDIDATES)
+        is_whole = len(told.get("trusted_ranges", ())) <= _NAMED
+        return CANDIDATES if is_listed or not is_whole else (*CANDIDATES, told)
+
 
 def _few(texts: Sequence[str]) -> list[str]:
     ranges = [network for one in parse_ranges(texts).apart() for network in one]
@@ -302,10 +312,10 @@ class Sample(NamedTuple):
     ``lines``: the header lines that carry addresses, shortened; ``companions``: those that tell
     how a request came, if nothing was forged;
     ``marks``: the load balancer's own header lines that are there; ``fate``: what became of the
-    forged header; ``right``: numbers of the CANDIDATES that give the expected address;
+    forged header; ``right``: numbers of the candidates that give the expected address;
     ``first``: the address in the first line of a single header that stands in several, empty where
     none stands there;
-    ``fooled``: numbers of the CANDIDATES that give a forged address;
+    ``fooled``: numbers of the candidates that give a forged address;
     ``other``: an address on the client's side of ``seen``, if nothing was forged;
     ``twice``: beyond that one ``seen`` stands once more, so that its machine is also on the path.
     """
@@ -627,7 +637,7 @@ def read(
         fate=_shown(forgery, echo) if forgery else "",
         right=_right(forgery, echo, expected, question, path) if question.forge else frozenset(),
         first=_first(echo, strategy.source) if not as_list else None,
-        fooled=_fooled(echo, forgery) if forgery else frozenset(),
+        fooled=_fooled(echo, forgery, strategy.candidates) if forgery else frozenset(),
     )
     # What is forged stands there too.
     if forgery is None:
@@ -741,14 +751,15 @@ def _right(
     question: Question,
     path: Path,
 ) -> frozenset[int]:
-    """Numbers of the CANDIDATES that give the expected address, and hide nothing of it.
+    """Numbers of the strategy's candidates that give the expected address, and hide nothing of it.
 
     Where they give several that are expected, one can be a proxy's: only the one that the declared
     strategy reads is the client's.
     """
+    candidates = question.strategy.candidates
     read_by = {
         number: client_ip(echo.headers, echo.peer, **candidate)
-        for number, candidate in enumerate(CANDIDATES)
+        for number, candidate in enumerate(candidates)
     }
     right = {
         number: address
@@ -761,7 +772,7 @@ def _right(
         number
         for number, address in right.items()
         if not several or address == declared
-        if CANDIDATES[number]["strategy"] == "peer" or _tells_all(forgery, echo, CANDIDATES[number])
+        if candidates[number]["strategy"] == "peer" or _tells_all(forgery, echo, candidates[number])
     )
 
 
@@ -773,13 +784,15 @@ def _tells_all(forgery: Forgery | None, echo: Echo, candidate: Mapping[str, Any]
     return as_list or _first(echo, header) is None
 
 
-def _fooled(echo: Echo, forgery: Forgery) -> frozenset[int]:
-    """Numbers of the CANDIDATES that give a forged address, also where that is in the first line of
-    several.
+def _fooled(
+    echo: Echo, forgery: Forgery, candidates: Sequence[Mapping[str, Any]]
+) -> frozenset[int]:
+    """Numbers of the candidates that give a forged address, also where that is in the first line
+    of several.
     """
     return frozenset(
         number
-        for number, candidate in enumerate(CANDIDATES)
+        for number, candidate in enumerate(candidates)
         if client_ip(echo.headers, echo.peer, **candidate) in forgery.values
         or (
             candidate["strategy"] == "single_header"
@@ -1252,6 +1265,7 @@ def _safe(
     if any(is_limited(sample) for _forgery, sample in forged):
         return None
     found = safe(
+        question.strategy.candidates,
         [sample.right for sample in answers],
         [
             (
@@ -1263,7 +1277,7 @@ def _safe(
             if is_answer(sample)
         ],
     )
-    candidates = [dict(CANDIDATES[number]) for number in found]
+    candidates = [dict(question.strategy.candidates[number]) for number in found]
     declared = (one for one in candidates if is_same(one, question.strategy.told))
     return next(declared, next(iter(candidates), None))
 

@@ -703,8 +703,8 @@ forgery:
 safe_strategy:
   description:
     - What an application behind this path must use, as arguments of
-      P(kestrel.real_ip.client_ip#filter). The declared strategy if no request deceived it, else the
-      simplest one that none did.
+      P(kestrel.real_ip.client_ip#filter). The declared strategy if no request deceived it and it
+      has no more than three ranges, else the simplest one that none did.
     - None where no header can be trusted, where that was not tried, where addresses differ, and
       where the load balancer may not have been met or a proxy's address may be expected.
   returned: success
@@ -1076,7 +1076,10 @@ def walk(
 def walk_around(
     survey: Callable[..., Survey], visits: list[Visit], todo: Plan, until: float
 ) -> tuple[
-    list[dict[str, Any]], dict[int, list[dict[str, Any]]], dict[int, dict[int, str]], list[str]
+    list[dict[str, Any]],
+    dict[int, list[dict[str, Any]]],
+    dict[int, list[tuple[bypass.Advice, str]]],
+    list[str],
 ]:
     """Try the ways around what stands in front of the pods, see :func:`bypass.judge` and
     :func:`bypass.unsafe`, and through the prober's own machine, see :func:`bypass.sent_from_here`;
@@ -1154,7 +1157,7 @@ def run(params: dict[str, Any]) -> dict[str, Any]:
     entries, deceptions, unsafe, warnings = walk_around(survey, visits, todo, until + BYPASS_TIME)
     found = [
         bypass.without_unsafe(
-            reduce(with_bypass, deceptions.get(number, ()), one), unsafe.get(number, {})
+            reduce(with_bypass, deceptions.get(number, ()), one), unsafe.get(number, ())
         )
         for number, of in enumerate(results(visits, todo.around.load_balancer))
         for one in of

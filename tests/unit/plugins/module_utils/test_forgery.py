@@ -481,7 +481,7 @@ def test_safe(
     honest: list[set[int]], forged: list[tuple[str, set[int]]], expected: list[int]
 ) -> None:
     tried = [(header, frozenset(right)) for header, right in forged]
-    assert safe([frozenset(right) for right in honest], tried) == expected
+    assert safe(CANDIDATES, [frozenset(right) for right in honest], tried) == expected
 
 
 def test_the_candidates_are_what_the_numbers_mean() -> None:

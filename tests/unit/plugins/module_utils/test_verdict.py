@@ -1403,6 +1403,33 @@ def test_the_declared_strategy_is_preferred_where_it_is_safe() -> None:
         }
 
 
+#: With another one more ranges than are told
+FAR = ("192.0.2.0/26", "192.0.2.128/26", "192.0.2.224/27")
+
+
+@pytest.mark.parametrize(
+    ("strategy", "header", "is_told"),
+    [
+        (Strategy("rightmost_trusted_range", XFF, trusted_ranges=[CDN]), XFF, True),
+        (Strategy("leftmost_non_private", XFF), XFF, False),
+        (Strategy("rightmost_trusted_range", XFF, trusted_ranges=[CDN, *FAR]), XFF, False),
+        (Strategy("rightmost_trusted_count", XFF, 5), XFF, False),
+        (Strategy("single_header", "CF-Connecting-IP"), "CF-Connecting-IP", True),
+        # Nothing was forged there
+        (Strategy("single_header", "CF-Connecting-IP"), XFF, False),
+    ],
+)
+def test_the_declared_strategy_is_advised_though_it_is_none_of_those_that_are_tried(
+    strategy: Strategy, header: str, is_told: bool
+) -> None:
+    lines = (("CF-Connecting-IP", CLIENT),)
+    shown = answer(f"6.6.6.6, {CLIENT}, {CDN}" if header == XFF else f"{CLIENT}, {CDN}", lines)
+    honest = answer(f"{CLIENT}, {CDN}", lines)
+    case = Case((honest,), strategy=strategy, forged=((header, "6.6.6.6", shown),))
+    told = dict(case.judge().safe or {})
+    assert (told == strategy.told) is is_told
+
+
 @pytest.mark.parametrize(
     ("strategy", "told"),
     [
@@ -1441,7 +1468,7 @@ def test_what_is_told_of_many_ranges_stays_small_and_tells_them_apart() -> None:
 
 def test_no_strategy_is_called_safe_that_reads_another_expected_address() -> None:
     """Of two that are expected, one is a proxy's, whoever asks."""
-    ranges = Strategy("rightmost_trusted_range", trusted_ranges=["10.0.0.0/8", CDN])
+    ranges = Strategy("rightmost_trusted_range", trusted_ranges=["10.0.0.0/8", CDN, *FAR])
     told = answer(f"{CLIENT}, {CDN}", peer=NODE)
     forged = ((XFF, "6.6.6.6", answer(f"6.6.6.6, {CLIENT}, {CDN}", peer=NODE)),)
     case = Case((told,), (CLIENT, CDN), local=NAT, strategy=ranges, forged=forged)
