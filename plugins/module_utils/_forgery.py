@@ -209,12 +209,14 @@ OF_A_CDN = (
 _RUMOURS = (
     "Ali-CDN-Real-IP",
     "Ali-Real-Client-IP",
+    "Ar-Real-IP",
     "CDN-Real-IP",
     "CDN-Src-IP",
     "CF-Connecting-IPv6",
     "CF-Pseudo-IPv4",
     "Client-IP",
     "CloudFront-Viewer-Address",
+    "DDG-Connecting-IP",
     "DO-Connecting-IP",
     "Fly-Client-IP",
     "Forwarded-For",
@@ -226,11 +228,13 @@ _RUMOURS = (
     "X-Azure-ClientIP",
     "X-Azure-SocketIP",
     "X-Forwarded",
+    "X-Hwwaf-Client-IP",
     "X-Hwwaf-Real-IP",
     "X-NF-Client-Connection-IP",
     "X-Original-Remote-Addr",
     "X-Originating-IP",
     "X-ProxyUser-IP",
+    "X-Qrator-IP-Source",
     "X-Real-Client-IP",
     "X-Remote-Addr",
     "X-Remote-IP",
@@ -242,6 +246,8 @@ _RUMOURS = (
 
 #: Names in lower case of headers in which somebody on a path may look for the client's address.
 CARRIERS = frozenset(name.lower() for name in (*HEARSAY, *_RUMOURS))
+
+_HEARD_OF = frozenset((*CARRIERS, *map(str.lower, ("Host", "X-Real-IP", *_LISTS))))
 
 #: By these a request looks like one that came through a proxy, for who believes only such.
 _COMPANIONS = (
@@ -496,11 +502,39 @@ _ENOUGH = 5
 _SENDERS = (3, 3, 1)
 #: So many of the prober's own addresses are tried in a list, by the honest answers.
 _OWN = 2
+#: So many headers that no list here has are tried in which honest answers show the address.
+_UNHEARD_OF = 3
 _APART = re.compile(r"[\s,;=\"]+")
 
 
 def _addresses_in(text: str) -> list[str]:
     return [one for one in map(canonical, _APART.split(text)) if one]
+
+
+def unheard_of(headers: Fields, seen: str) -> tuple[tuple[str, str], ...]:
+    """Header lines that have the address that is ``seen``, with a forged one in its place: of names
+    that aren't forged anyway, so that somebody on the path knows one of his own.
+
+    Such a line has nothing but addresses: what else stands there could be a secret.
+    """
+    return tuple(
+        (name, _put(_PUBLIC[0], seen, value))
+        for name, value in headers
+        if _normal(name) not in _HEARD_OF and _has_only_addresses(value, seen)
+    )[:_UNHEARD_OF]
+
+
+def _has_only_addresses(text: str, one: str) -> bool:
+    addresses = [canonical(part) for part in _APART.split(text) if part]
+    return one in addresses and None not in addresses
+
+
+def _put(value: str, seen: str, text: str) -> str:
+    """The text with a value in the place of an address, and the port that this had."""
+    own = (part for part in _APART.split(text) if canonical(part) == seen)
+    for part in own:
+        text = text.replace(part, part.replace(seen, value))
+    return text
 
 
 def _proxies(seen: Sequence[str], told: Sequence[str]) -> list[str]:
@@ -513,7 +547,11 @@ def _proxies(seen: Sequence[str], told: Sequence[str]) -> list[str]:
 
 
 def beside(
-    header: str | None, seen: Sequence[str], told: Sequence[str], companions: Fields = ()
+    header: str | None,
+    seen: Sequence[str],
+    told: Sequence[str],
+    companions: Fields = (),
+    unheard: Fields = (),
 ) -> tuple[Forgery, ...]:
     """Forged requests that tell what honest ones show, for who refuses all that comes from others.
 
@@ -522,7 +560,7 @@ def beside(
     and from addresses of proxies, since these alone may be admitted by the PROXY protocol, or by a
     header. ``told``: text with those that were probed, with those in the header lines of the
     answers, and with their peers; ``companions``: header lines that a CDN wrote beside them, as of
-    the client's country.
+    the client's country; ``unheard``: what :func:`unheard_of` makes of them.
     """
     names = _names(header)
     read = names[(header or DEFAULT_HEADER).lower()]
@@ -533,6 +571,11 @@ def beside(
         theirs = {name.lower(): (name, value) for name, value in companions}
         replaced = [theirs.pop(name.lower(), (name, value)) for name, value in lines]
         found.append(Forgery(read, (*replaced, *theirs.values()), _PUBLIC[:1]))
+    if unheard:
+        found += [Forgery(line[0], (line,), _PUBLIC[:1]) for line in unheard]
+        found.append(Forgery(read, (*lines, *unheard), _PUBLIC[:1]))
+        text = ", ".join(["close", *dict(unheard), _PUBLIC[0]])
+        found.append(Forgery("Connection", (("Connection", text),), _PUBLIC[:1]))
     for proxy in _proxies(seen, told):
         by_preface = _with_prefaces([proxy], _PUBLIC[:1], read, lines)
         found += [one._replace(sender=proxy) for one in by_preface]

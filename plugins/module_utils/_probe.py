@@ -596,7 +596,8 @@ class Station:
         told = [" ".join(dict.fromkeys(texts)) for texts in (probed, lines, peers)]
         seen = [str(one.seen) for one in answers]
         header, companions = self.target.question.strategy.header, answers[0].companions
-        more = beside(header, seen, told, companions)
+        unheard = {name: (name, value) for one in answers for name, value in one.unheard}
+        more = beside(header, seen, told, companions, (*unheard.values(),))
         written = {name.lower() for one in answers for name, _value in one.lines}
         copied = COPIED if "forwarded" in written else ()
         self.target = self.target._replace(forgeries=(*self.target.forgeries, *more, *copied))

@@ -73,6 +73,7 @@ from ansible_collections.kestrel.real_ip.plugins.module_utils._forgery import (
     is_of,
     is_same,
     safe,
+    unheard_of,
 )
 from ansible_collections.kestrel.real_ip.plugins.module_utils._language import (
     Text,
@@ -310,7 +311,7 @@ class Sample(NamedTuple):
     ``seen``: what the strategy derives; ``position``: where the expected address stands in the
     list, counted from the right, 0 for nowhere; ``missing``: the strategy's header isn't there;
     ``lines``: the header lines that carry addresses, shortened; ``companions``: those that tell
-    how a request came, if nothing was forged;
+    how a request came, and ``unheard`` what :func:`unheard_of` finds, if nothing was forged;
     ``marks``: the load balancer's own header lines that are there; ``fate``: what became of the
     forged header; ``right``: numbers of the candidates that give the expected address;
     ``first``: the address in the first line of a single header that stands in several, empty where
@@ -339,6 +340,7 @@ class Sample(NamedTuple):
     other: str | None = None
     twice: bool = False
     companions: tuple[tuple[str, str], ...] = ()
+    unheard: tuple[tuple[str, str], ...] = ()
 
 
 # --- One answer -----------------------------------------------------------------------------------
@@ -647,6 +649,7 @@ def read(
             other=next(filter(None, others), None),
             twice=any(_stands_twice(sample.seen, one) for one in lists),
             companions=_companions(echo) if question.forge else (),
+            unheard=unheard_of(echo.headers, sample.seen) if question.forge and sample.seen else (),
         )
     code = "V420" if hidden else _code(sample, expected, question, path)
     lost = CODES[code].verdict == "lost" and question.layer == "l7"

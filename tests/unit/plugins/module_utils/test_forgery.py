@@ -23,6 +23,7 @@ from ansible_collections.kestrel.real_ip.plugins.module_utils._forgery import (
     is_novel,
     safe,
     telling,
+    unheard_of,
     united,
     worst,
 )
@@ -519,3 +520,33 @@ def test_a_proxys_own_address_tells_nothing_of_a_forged_one(
     values: tuple[str, ...], honest: str, novel: bool
 ) -> None:
     assert is_novel(Forgery(XFF, ((XFF, ", ".join(values)),), values), honest) == novel
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "forged"),
+    [
+        ("Edge-Client", SEEN, "6.6.6.6"),
+        ("Edge-Client", f" {SEEN}:80", " 6.6.6.6:80"),
+        ("edge_client", f"10.0.0.1, {SEEN}", "10.0.0.1, 6.6.6.6"),
+        # That it's another's, or that it's forged anyway
+        ("Edge-Client", "10.0.0.1", None),
+        ("X_Real-IP", SEEN, None),
+        ("forwarded", f"for={SEEN}", None),
+        ("CDN_Real_IP", SEEN, None),
+        ("Host", SEEN, None),
+        # The rest could be a secret
+        ("Edge-Client", f"{SEEN};key=5f2a", None),
+    ],
+)
+def test_names_that_nobody_has_heard_of(name: str, value: str, forged: str | None) -> None:
+    assert unheard_of([(name, value)], SEEN) == (() if forged is None else ((name, forged),))
+
+
+def test_a_header_of_an_unheard_of_name_is_forged_alone_and_with_others_and_dropped() -> None:
+    line = ("Edge-Client", "6.6.6.6")
+    sent = {*beside(None, [SEEN], ["", "", ""], unheard=[line])} - {*beside(None, [SEEN], [""] * 3)}
+    lines = [one.lines for one in sent]
+    assert (line,) in lines
+    assert any(line in one and len(one) > 1 for one in lines)
+    assert (("Connection", "close, Edge-Client, 6.6.6.6"),) in lines
+    assert len(sent) == 3

@@ -1881,6 +1881,36 @@ def test_what_a_cdn_writes_of_a_client_is_written_past_it(name: str, value: str)
     assert result["code"] == "V103", result["reason"]
 
 
+@pytest.mark.parametrize(
+    ("name", "value", "believed"),
+    [
+        ("Edge-Client", CLIENT, "6.6.6.6"),
+        ("Edge-Client", f"{CLIENT}:4711", "6.6.6.6:4711"),
+        ("edge_client", f"{CLIENT}, 10.1.1.1", "6.6.6.6, 10.1.1.1"),
+    ],
+)
+def test_a_header_of_a_cdn_that_nobody_has_heard_of_is_written_past_it(
+    name: str, value: str, believed: str
+) -> None:
+    """Honest answers show the client's address there."""
+    cdn = proxied("append", f"{CLIENT}, {CDN}")
+
+    def write(connection: Connection) -> None:
+        connection.read()
+        connection.lines = [*(one for one in connection.lines if one[0] != name), (name, value)]
+        cdn(connection)
+
+    def behave(connection: Connection) -> None:
+        told = dict(connection.read()[1:]).get(name)
+        seen = "6.6.6.6" if told == believed else CLIENT
+        proxied("replace", f"{seen}, {CDN}")(connection)
+
+    with Server(write) as front, Server(behave, address=(OWN, front.port)):
+        result = probe(url=front.url, **PAST)
+    assert result["code"] == "V103", result["reason"]
+    assert f"{name}: {believed}" in result["reason"]
+
+
 def test_usual_ports_that_are_closed_tell_nothing_of_a_second_proxy_at_another_port() -> None:
     with Server(proxied("append", f"{CLIENT}, {CDN}")) as front:
         result = probe(url=front.url, **{**PAST, "bypass": {"load_balancer": ["127.0.0.1"]}})
