@@ -301,24 +301,50 @@ def test_a_pod_that_went_away_meanwhile_need_not_answer(attempt: Attempt) -> Non
     assert nobody.line.startswith("real_ip: localhost unproven V410 "), nobody.output
 
 
+@contextmanager
+def _keeping(lab: Lab, pod: str) -> Iterator[Server]:
+    """A load balancer that leads each client to this pod."""
+    sticky = echo(EXPECTED, lambda document, _number: document.update(pod=pod))
+    with inside(lab.netns(CLIENT2.name)):
+        # Only its socket is made in there: threads would stay.
+        balancer = Server(sticky, address=(CLIENT2.ipv4("inet"), 0))
+    with balancer:
+        yield balancer
+
+
+def _verified(attempt: Attempt, balancer: Server, pods: list[str], **options: Any) -> Run:
+    """Behind it, where these pods were ready when the way was read."""
+    way = attempt.read(ingress="real-ip-ingress", url=balancer.url)
+    told = {"real_ip_expected_source": EXPECTED, "real_ip_max_samples": 20, **options}
+    known = {"real_ip_url": balancer.url, "verify_way": {**way, "ready_pods": pods}}
+    return attempt.playbooks.run("verify", "-e", json.dumps({**told, **known}))
+
+
 def test_a_pod_that_came_meanwhile_must_answer_where_others_went(
     lab: Lab, attempt: Attempt
 ) -> None:
     """As in a rollout behind a load balancer that keeps a client at one pod."""
     kept, came = attempt.read(ingress="real-ip-ingress")["ready_pods"]
-    sticky = echo(EXPECTED, lambda document, _number: document.update(pod=kept))
-    with inside(lab.netns(CLIENT2.name)):
-        # Only its socket is made in there: threads would stay.
-        balancer = Server(sticky, address=(CLIENT2.ipv4("inet"), 0))
-    with balancer:
-        told = {"real_ip_expected_source": EXPECTED, "real_ip_max_samples": 20}
-        way = attempt.read(ingress="real-ip-ingress", url=balancer.url)
-        known = {"verify_way": {**way, "ready_pods": [kept, "real-ip-deployment-gone"]}}
-        asked = json.dumps({**told, **known, "real_ip_url": balancer.url})
-        run = attempt.playbooks.run("verify", "-e", asked)
+    with _keeping(lab, kept) as balancer:
+        run = _verified(attempt, balancer, [kept, "real-ip-deployment-gone"])
     assert run.line.startswith("real_ip: localhost unproven V410 "), run.output
     assert came in run.line
     assert "real-ip-deployment-gone" not in run.line
+
+
+def test_a_pod_that_came_while_something_was_waited_for_must_answer(
+    lab: Lab, attempt: Attempt
+) -> None:
+    kept, came = attempt.read(ingress="real-ip-ingress")["ready_pods"]
+    with _keeping(lab, kept) as balancer:
+        run = _verified(attempt, balancer, [kept], verify_wait=True)
+    assert run.line.startswith("real_ip: localhost unproven V410 "), run.output
+    assert came in run.line
+    # None of those has stayed that were asked.
+    with _keeping(lab, "real-ip-deployment-gone") as balancer:
+        run = _verified(attempt, balancer, ["real-ip-deployment-gone"], verify_wait=True)
+    assert (run.status, run.verdict) == (2, "not_run"), run.output
+    assert f"seen {kept}, {came} that came meanwhile and 0 of 1 that stayed" in run.line
 
 
 @pytest.mark.parametrize(

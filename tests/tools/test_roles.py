@@ -428,7 +428,8 @@ WAYS: dict[str, tuple[dict[str, object], bool]] = {
     "not read again": ({"skipped": True}, False),
     "one has gone": (_way("a", rivals=["other/rival"]), True),
     "one has gone, another came": (_way("a", "c", namesakes=["c"]), True),
-    "all are there": (_way("a", "b", "c"), False),
+    "one came": (_way("a", "b", "c"), True),
+    "all are there": (_way("a", "b"), False),
     "all have gone": (_way("c"), False),
     "another address": (_way("a", targets=[{"name": OTHER}]), False),
     "no address": (_way("a", targets=[]), False),
@@ -482,3 +483,28 @@ def test_pods_are_read_again_where_nothing_but_a_silent_one_is_wrong(tmp_path: P
     assert values(tmp_path, "__verify_silent", cases) == {
         name: silent for name, (_results, silent) in ONLY_SILENT.items()
     }
+
+
+#: Results, options, and whether the way is read again to see whether other pods came
+OUTDATED: dict[str, tuple[tuple[str, ...], dict[str, Any], bool]] = {
+    "at once": (("V001",), {}, False),
+    "after waiting": (("V001",), {"verify_wait": True}, True),
+    "from several machines": (("V001",), {"verify_vantages": ["a"]}, True),
+    "lost": (("V206",), {"verify_wait": True}, False),
+    "lost somewhere": (("V001", "V206"), {"verify_wait": True}, False),
+    "accepted": (("V101",), {"verify_wait": True, "real_ip_accept": ["forgeable"]}, False),
+}
+AT_ONCE = {"verify_wait": False, "verify_vantages": [], "__verify_probes": {"results": []}}
+
+
+@pytest.mark.parametrize("case", OUTDATED)
+def test_pods_that_came_are_looked_for_where_the_probe_waited(tmp_path: Path, case: str) -> None:
+    codes, options, is_read = OUTDATED[case]
+    known = {case: {**AT_ONCE, "__verify_probe": _found(*codes), **options}}
+    assert values(tmp_path, "__verify_outdated", known) == {case: is_read}
+
+
+def test_pods_that_came_are_looked_for_where_other_clusters_were_waited_for(tmp_path: Path) -> None:
+    one = {**AT_ONCE, "__verify_probe": _found("V001")}
+    cases = {"guangzhou": one, "chengdu": one}
+    assert values(tmp_path, "__verify_outdated", cases) == {"guangzhou": True, "chengdu": True}
