@@ -7,6 +7,7 @@ import itertools
 import json
 import os
 import random
+import re
 import socket
 import ssl
 import subprocess
@@ -996,6 +997,8 @@ def test_what_a_proxy_copies_into_a_list(name: str) -> None:
         ("nginx with the path", "<path>?x=,for="),
         ("nginx with the path in quotes", '<path>?x=",for='),
         ("HAProxy", 'Host: <host>, "host,for='),
+        ("HAProxy of a known beginning", 'Host: <host>",for='),
+        ("OpenShift's HAProxy", 'Host: <host>/",for='),
         # That nobody serves another host is no forged request that was refused.
         ("HAProxy of known hosts", "as the rightmost Forwarded entry"),
     ],
@@ -1011,8 +1014,15 @@ def test_a_host_that_a_proxy_copies_into_a_list(kind: str, told: str) -> None:
         known = f"127.0.0.1:{server.port}"
         path = request_line.split(" ")[1]
         first, *others = asked.split(", ")
+        # What is behind an open quote is a part of it.
+        last = re.split(r'(?<!"),', asked)[-1]
         if not (
-            {"HAProxy": first == known, "HAProxy of known hosts": asked == known}.get(kind, True)
+            {
+                "HAProxy": first == known,
+                "HAProxy of known hosts": asked == known,
+                "HAProxy of a known beginning": last.startswith(known) and "/" not in last,
+                "OpenShift's HAProxy": last == known or last.startswith(f"{known}/"),
+            }.get(kind, True)
             and ("known" not in kind or path.startswith(f"http://{known}/") or asked == known)
         ):
             connection.send(response(b"", "404 Not Found"))
