@@ -43,6 +43,7 @@ from ansible_collections.kestrel.real_ip.plugins.module_utils._report import (
 from ansible_collections.kestrel.real_ip.plugins.module_utils._summary import (
     badness,
     labelled,
+    place_of,
 )
 
 Data = t.Mapping[str, t.Any]
@@ -240,7 +241,7 @@ def _addresses(found: Data | None, probe: Data) -> dict[str, Data]:
     told = {}
     for verdict, row in rows.items():
         alike = [one for one in targets if one.get("verdict") == verdict]
-        names = [one.get("address") or one.get("name") for one in alike]
+        names = [*map(place_of, alike)]
         # They can be of another verification of the run than the entry.
         same = len(names) == row.get("count") and {*(row.get("addresses") or ())} <= {*names}
         told[verdict] = {**row, "addresses": names} if same else row
@@ -258,7 +259,7 @@ def _fewer(old: t.Mapping[str, Data], new: t.Mapping[str, Data]) -> str:
     if not old or not new:
         return ""
     bad = VERDICTS[:-1]
-    # One address can be of two targets, of which one was bad before.
+    # One place can be of two targets, of which one was bad before.
     if _names(old, [PRESERVED]) & (_names(new, bad) - _names(old, bad)):
         return "worse"
     fewer = _count(new, [PRESERVED]) < _count(old, [PRESERVED])

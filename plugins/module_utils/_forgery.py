@@ -486,9 +486,10 @@ def _from_proxy(names: Mapping[str, str], read: str, value: str, proxy: str) -> 
 #: Who writes Forwarded may copy Host or the path with its query into it, where these begin an
 #: element, also of who puts them in quotes, and of who takes the last of several hosts for Host.
 _BREAKS = (",for={}", '",for="{}', ', "host,for={}')
-#: In Host alone: a comma behind an open quote divides nothing for HAProxy, and who chooses by host
-#: and path in one text takes what is behind a slash for a path (OpenShift's router).
-_BEHIND_HOSTS = (*_BREAKS, '",for={}', '/",for={}')
+#: In Host alone: a comma behind an open quote divides nothing for HAProxy, who chooses by host and
+#: path in one text takes what is behind a slash for a path (OpenShift's router), and nginx finds
+#: its server by what is before a colon.
+_BEHIND_HOSTS = (*_BREAKS, '",for={}', '/",for={}', ":80,for={}", ':80",for="{}')
 COPIED = (
     *(
         Forgery("Forwarded", (), _PUBLIC[:1], host=one.format(_PUBLIC[0]), absolute=absolute)

@@ -24,6 +24,7 @@ from ansible_collections.kestrel.real_ip.plugins.module_utils._codes import (
     with_reservations,
     without_advice,
 )
+from ansible_collections.kestrel.real_ip.plugins.module_utils._derive import bracketed
 from ansible_collections.kestrel.real_ip.plugins.module_utils._forgery import telling
 from ansible_collections.kestrel.real_ip.plugins.module_utils._language import (
     DEFAULT_LANGUAGE,
@@ -36,6 +37,7 @@ from ansible_collections.kestrel.real_ip.plugins.module_utils._language import (
     phrase,
     wrapped,
 )
+from ansible_collections.kestrel.real_ip.plugins.module_utils._listeners import PORTS, port_of
 from ansible_collections.kestrel.real_ip.plugins.module_utils._settings import SETTINGS
 from ansible_collections.kestrel.real_ip.plugins.module_utils._switches import (
     SETTINGS as SWITCHES,
@@ -93,6 +95,16 @@ def entry(probe: Data | None, failure: Data | None, facts: Data) -> dict[str, t.
 _NAMED = 3
 
 
+def place_of(target: Data) -> str | None:
+    """The address of a target, with its port where that is another one than HTTP's: one address can
+    be asked at several. The target's name where it has no address.
+    """
+    address, port = target.get("address"), port_of(target.get("url") or "")
+    if address and port not in (None, PORTS["http"]):
+        return f"{bracketed(address)}:{port}"
+    return address or target.get("name")
+
+
 def by_verdict(targets: t.Iterable[Data]) -> dict[str, Data]:
     """Verdict, or UNTESTED, to what the addresses with it are: how many, a few of them by name, and
     what is said of the first, with a doubt where one of them hides it.
@@ -105,7 +117,7 @@ def by_verdict(targets: t.Iterable[Data]) -> dict[str, Data]:
     return {
         verdict: {
             "count": len(rows[verdict]),
-            "addresses": [one.get("address") or one.get("name") for one in rows[verdict][:_NAMED]],
+            "addresses": [*map(place_of, rows[verdict][:_NAMED])],
             "code": rows[verdict][0].get("code"),
             "reason": rows[verdict][0]["reason"],
             **next(({"doubt": one["doubt"]} for one in rows[verdict] if one.get("doubt")), {}),

@@ -108,19 +108,21 @@ _MARKS = (Path("/.dockerenv"), Path("/run/.containerenv"))
 def is_contained(marks: Iterable[Path] = _MARKS, interfaces: Path = Path("/sys/class/net")) -> bool:
     """Whether this is a container of Docker or Podman with a network of its own.
 
-    There each interface has its other end elsewhere. In the machine's own network one has none.
+    There an interface has its other end elsewhere, and none is a device's, as one of the machine's
+    own network is, which other containers' ends are in as well.
     """
     if not any(mark.exists() for mark in marks):
         return False
     try:
-        ends = {
-            one.name: [(one / end).read_text("ascii").strip() for end in ("ifindex", "iflink")]
-            for one in interfaces.iterdir()
-            if one.name != "lo" and (one / "iflink").exists()
-        }
+        found = [one for one in interfaces.iterdir() if (one / "iflink").exists()]
+        ends = [
+            [(one / end).read_text("ascii").strip() for end in ("ifindex", "iflink")]
+            for one in found
+        ]
     except (OSError, UnicodeDecodeError):
         return False
-    return bool(ends) and all(here != there for here, there in ends.values())
+    on_device = any((one / "device").exists() for one in found)
+    return not on_device and any(here != there for here, there in ends)
 
 
 def network(

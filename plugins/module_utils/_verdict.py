@@ -363,13 +363,23 @@ _EVERYWHERE = parse_ranges(
 )
 
 # Whoever runs containers or virtual machines has these, unless told otherwise: slirp4netns, QEMU
-# and VirtualBox; Docker; its Desktop; Podman; libvirt. A guest elsewhere can have the prober's.
+# and VirtualBox; Docker; its Desktop; Podman; libvirt; IPv6 of the first two. A guest elsewhere can
+# have the prober's.
 _OF_GUESTS = parse_ranges(
-    ["10.0.2.0/24", "172.17.0.0/16", "192.168.65.0/24", "10.88.0.0/16", "192.168.122.0/24"]
+    [
+        *("10.0.2.0/24", "172.17.0.0/16", "192.168.65.0/24", "10.88.0.0/16", "192.168.122.0/24"),
+        *("fd00::/64", "fec0::/64"),
+    ]
 )
 
-# And these, of which it is known that the prober is in one: Docker's and Podman's further networks.
-_OF_CONTAINERS = parse_ranges(["172.16.0.0/12", "192.168.0.0/16", "10.89.0.0/16", "10.90.0.0/15"])
+# And these, of which it is known that the prober is in one: Docker's and Podman's further networks,
+# and those of IPv6 that are in manuals or made up.
+_OF_CONTAINERS = parse_ranges(
+    [
+        *("172.16.0.0/12", "192.168.0.0/16", "10.89.0.0/16", "10.90.0.0/15"),
+        *("2001:db8::/32", "fc00::/7"),
+    ]
+)
 
 #: Where ingress-nginx keeps the list that it was sent, and writes a new one
 _REPLACED = "X-Original-Forwarded-For"
@@ -1185,12 +1195,16 @@ def _other_peers(
     """
     if strategy.strategy != "peer":
         return None
-    tried = [
+    answered = [
         (one, sample)
         for one, sample in forged
-        if one.lines and not one.preface and not one.near and is_answer(sample)
+        if one.lines and not one.preface and is_answer(sample)
     ]
-    named = [(one, sample) for one, sample in tried if _chosen(one, sample)]
+    tried = [(one, sample) for one, sample in answered if not one.near]
+    chosen = [(one, sample) for one, sample in answered if _chosen(one, sample)]
+    # One alone of those beside the prober's can be seen by chance.
+    by_chance = len({sample.seen for one, sample in chosen if one.near}) == 1
+    named = [(one, sample) for one, sample in chosen if not (one.near and by_chance)]
     if named:
         forgery, sample = min(named, key=lambda one: _plainness(one[0]))
         return "V426", [sample], {"line": _line(forgery), "got": sample.seen}

@@ -221,6 +221,24 @@ def test_what_a_forgeable_hides_can_get_worse(before: t.Any, after: t.Any, chang
     assert one.change == "bad"
 
 
+@pytest.mark.parametrize("told", [True, False])
+def test_one_port_of_an_address_is_lost_and_another_one_mended(told: bool) -> None:
+    documents = []
+    for lost, preserved in (("http://a:8080/", "http://a/"), ("http://a/", "http://a:8080/")):
+        targets = [
+            {"verdict": one, "address": "::1", "url": url, "reason": "r", "code": "V999"}
+            for one, url in (("lost", lost), ("preserved", preserved))
+        ]
+        entry = {**found("lost"), "by_verdict": by_verdict(targets)}
+        seen = {"": {"verdict": "lost", "reason": "r", "targets": targets}} if told else {}
+        run = {"playbook": "verify", "time": "t", "versions": {}}
+        documents.append(
+            document({"a": (entry, {"probes": seen, "path": [], "findings": []})}, run)
+        )
+    [one] = compare(*documents)
+    assert (one.change, one.fails) == ("worse", True)
+
+
 @pytest.mark.parametrize(("told", "change"), [(True, "worse"), (False, "bad")])
 def test_an_address_of_many_is_lost_and_another_one_mended(told: bool, change: str) -> None:
     """An entry names three addresses with a verdict; all are named by what it rests on."""

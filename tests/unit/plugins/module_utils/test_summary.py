@@ -32,6 +32,7 @@ from ansible_collections.kestrel.real_ip.plugins.module_utils._summary import (
     line,
     over_all,
     page,
+    place_of,
     refused,
     rows,
     running,
@@ -989,3 +990,19 @@ def test_what_is_published_has_the_addresses_of_each_verification() -> None:
     assert (told["count"], told["addresses"]) == (2, ["a", "a"])
     lost = {**GOOD, "verdict": "lost", "by_verdict": row("lost", "a")}
     assert [*over_all([found[0], lost])["by_verdict"]] == ["lost", "preserved"]
+
+
+@pytest.mark.parametrize(
+    ("url", "place"),
+    [
+        ("http://shop.example/", "2001:db8::1"),
+        ("http://shop.example:80/", "2001:db8::1"),
+        ("http://shop.example:8080/", "[2001:db8::1]:8080"),
+        ("https://shop.example/", "[2001:db8::1]:443"),
+        (None, "2001:db8::1"),
+    ],
+)
+def test_an_address_is_told_with_any_port_but_that_of_http(url: str | None, place: str) -> None:
+    told = {"name": "shop", "address": "2001:db8::1", "url": url}
+    assert place_of(told) == place
+    assert place_of({**told, "address": None}) == "shop"

@@ -165,8 +165,12 @@ def test_a_network_is_told_apart_from_those_of_other_machines_and_containers(
     ("mark", "interfaces", "contained"),
     [
         (True, {"lo": (1, 1), "eth0": (2, 17)}, True),
+        # With Docker in it, or a private network's tunnel
+        (True, {"lo": (1, 1), "eth0": (2, 17), "docker0": (3, 3)}, True),
+        (True, {"lo": (1, 1), "tun0": (3, 3), "eth0": (2, 17)}, True),
         # In the machine's own network, beside what leads into other containers
-        (True, {"lo": (1, 1), "eth0": (2, 2), "veth0": (5, 2)}, False),
+        (True, {"lo": (1, 1), "device0": (2, 2), "veth0": (5, 2)}, False),
+        (True, {"lo": (1, 1), "tap0": (2, 2)}, False),
         (True, {"lo": (1, 1)}, False),
         (False, {"lo": (1, 1), "eth0": (2, 17)}, False),
     ],
@@ -180,6 +184,8 @@ def test_a_container_is_told_by_its_mark_and_its_interfaces(
         (tmp_path / "net" / name).mkdir(parents=True)
         (tmp_path / "net" / name / "ifindex").write_text(f"{own}\n")
         (tmp_path / "net" / name / "iflink").write_text(f"{other}\n")
+        if name.startswith("device"):
+            (tmp_path / "net" / name / "device").mkdir()
     # As bonding_masters, which is a file
     (tmp_path / "net" / "masters").touch()
     marks = [tmp_path / ".dockerenv", tmp_path / "none"]

@@ -1109,6 +1109,10 @@ def test_any_of_several_expected_addresses_counts_and_that_is_said(
         ("172.18.0.2", True, "V404"),
         ("192.168.16.2", True, "V404"),
         ("10.89.0.2", True, "V404"),
+        ("2001:db8::2", True, "V404"),
+        ("fd4d:6169:6c63::2", True, "V404"),
+        ("fd00::100", False, "V404"),
+        ("fd4d:6169:6c63::2", False, "V001"),
         # A virtual machine's, or a pod's of another cluster
         ("172.18.0.2", False, "V001"),
         ("10.0.0.5", True, "V001"),
@@ -1121,7 +1125,8 @@ def test_a_containers_own_address_proves_nothing(
 ) -> None:
     given = {"expected": (own,)} if contained is None else {"source": "local"}
     at = Standpoint(contained=contained is not False)
-    case = Case((answer(own),), local=own, remote="10.0.0.100", standpoint=at, **given)
+    remote = "fd20::10" if ":" in own else "10.0.0.100"
+    case = Case((answer(own),), local=own, remote=remote, standpoint=at, **given)
     assert case.judge().code == code
 
 

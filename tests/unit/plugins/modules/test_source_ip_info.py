@@ -30,6 +30,10 @@ from ansible_collections.kestrel.real_ip.plugins.module_utils._codes import (
     UNSOUGHT,
     reservations,
 )
+from ansible_collections.kestrel.real_ip.plugins.module_utils._derive import (
+    DEFAULT_HEADER,
+    canonical,
+)
 from ansible_collections.kestrel.real_ip.plugins.module_utils._language import in_language
 from ansible_collections.kestrel.real_ip.plugins.module_utils._options import WrongArgument
 from ansible_collections.kestrel.real_ip.plugins.module_utils._verdict import (
@@ -550,6 +554,25 @@ def test_a_proxy_that_serves_some_clients_only_by_what_a_cdn_writes(expected: st
     assert result["code"] == "V101", result["reason"]
 
 
+@pytest.mark.parametrize(("network", "code"), [("203.0.113.16/28", "V426"), (CLIENT, "V001")])
+def test_an_app_that_is_told_its_peer_and_serves_some_clients_only(network: str, code: str) -> None:
+    """As uvicorn calls a header's address the peer."""
+
+    def behave(connection: Connection) -> None:
+        lines = connection.read()[1:]
+        listed = ",".join([CLIENT, *(value for name, value in lines if name == DEFAULT_HEADER)])
+        peer = canonical(listed.rpartition(",")[2]) or CLIENT
+        if ip_address(peer) not in ip_network(network):
+            connection.send(response(b"", "403 Forbidden"))
+            return
+        document = {"kestrel": 1, "headers": lines, "peer": {"address": peer, "port": 1}}
+        connection.send(response(json.dumps(document).encode()))
+
+    with Server(behave) as running:
+        result = probe(url=running.url, expected_source=[CLIENT], layer="l4", forge=True)
+    assert result["code"] == code, result["reason"]
+
+
 @pytest.mark.parametrize("expected", [[CLIENT, "203.0.113.21"], ["203.0.113.0/24"]])
 def test_a_proxy_that_takes_the_proxy_protocol_and_serves_some_clients_only(
     expected: list[str],
@@ -996,6 +1019,8 @@ def test_what_a_proxy_copies_into_a_list(name: str) -> None:
         ("nginx of known hosts", "Host: <host>,for="),
         ("nginx with the path", "<path>?x=,for="),
         ("nginx with the path in quotes", '<path>?x=",for='),
+        ("nginx of names", "Host: <host>:80,for="),
+        ("nginx of names, in quotes", 'Host: <host>:80",for="'),
         ("HAProxy", 'Host: <host>, "host,for='),
         ("HAProxy of a known beginning", 'Host: <host>",for='),
         ("OpenShift's HAProxy", 'Host: <host>/",for='),
@@ -1016,15 +1041,17 @@ def test_a_host_that_a_proxy_copies_into_a_list(kind: str, told: str) -> None:
         first, *others = asked.split(", ")
         # What is behind an open quote is a part of it.
         last = re.split(r'(?<!"),', asked)[-1]
-        if not (
-            {
-                "HAProxy": first == known,
-                "HAProxy of known hosts": asked == known,
-                "HAProxy of a known beginning": last.startswith(known) and "/" not in last,
-                "OpenShift's HAProxy": last == known or last.startswith(f"{known}/"),
-            }.get(kind, True)
-            and ("known" not in kind or path.startswith(f"http://{known}/") or asked == known)
-        ):
+        is_served = {
+            "nginx of known hosts": asked == known or path.startswith(f"http://{known}/"),
+            "nginx of names": asked == known or asked.startswith(f"{known}:80"),
+            "nginx of names, in quotes": asked == known or asked.startswith(f"{known}:80"),
+            "HAProxy": first == known,
+            "HAProxy of known hosts": asked == known,
+            "HAProxy of a known beginning": last.startswith(known)
+            and last[len(known) :][:1] != "/",
+            "OpenShift's HAProxy": last == known or last.startswith(f"{known}/"),
+        }
+        if not is_served.get(kind, True):
             connection.send(response(b"", "404 Not Found"))
             return
         copied = path if "path" in kind else others[-1] if others and kind == "HAProxy" else asked
