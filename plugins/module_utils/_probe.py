@@ -53,6 +53,7 @@ from ansible_collections.kestrel.real_ip.plugins.module_utils._verdict import (
     is_answer,
     is_bad_request,
     read,
+    untranslated,
     wanted,
 )
 
@@ -877,13 +878,16 @@ def ask_own_address(endpoint: Endpoint, request: Request, family: str, until: fl
             texts = [
                 caller(fetch(endpoint, addresses[0], request, until).answer) for _time in (1, 2)
             ]
-            first, second = (_own(text, version) for text in texts)
+            # Whom a translator (NAT64) leads there is seen with an address of IPv4.
+            seen_as = untranslated(addresses[0].remote).version
+            first, second = (_own(text, seen_as) for text in texts)
             if first is None or first != second:
                 told_twice = joined(" and ", dict.fromkeys(texts))
                 raise NoEcho("V524", phrase("answered {texts}", texts=told_twice))
-            told[version] = first
+            told.setdefault(seen_as, first)
         except (NoAnswer, NoEcho) as error:
             title = titled(error.number)
             told_why = phrase("{title}: {detail}", title=title, detail=error.detail)
             failures[version] = told_why if error.detail else title
-    return OwnAddress(told, frozenset(asked_at), failures)
+    left = {version: why for version, why in failures.items() if version not in told}
+    return OwnAddress(told, frozenset(asked_at), left)

@@ -188,7 +188,7 @@ class Expectation(NamedTuple):
 
 
 @lru_cache(maxsize=1024)
-def _untranslated(address: Address) -> Address:
+def untranslated(address: Address) -> Address:
     """The IPv4 address that a translator (NAT64) has put into one of IPv6, any other as it is."""
     return behind(ip_network(address)).network_address
 
@@ -197,12 +197,12 @@ def _families(path: Path) -> tuple[int, ...]:
     """4 or 6, of what is compared: behind a translator a prober with IPv6 meets IPv4, but for one
     that has such an address itself.
     """
-    return (*dict.fromkeys([path.remote.version, _untranslated(path.remote).version]),)
+    return (*dict.fromkeys([path.remote.version, untranslated(path.remote).version]),)
 
 
 def _forms(address: Address) -> tuple[Address, ...]:
     """An address as it stands, and the one that a translator has put into it."""
-    return (address,) if address.version == 4 else (address, _untranslated(address))
+    return (address,) if address.version == 4 else (address, untranslated(address))
 
 
 class Cluster(NamedTuple):
@@ -416,9 +416,10 @@ def _doubt(address: Address, question: Question, path: Path) -> str | None:
     unsaid = not question.expectation.refutes
     if in_ranges(address, _EVERYWHERE) or (unsaid and _is_of_guests(address, question)):
         return "V404"
-    if address == path.remote:
+    if address in _forms(path.remote):
         return "V416"
-    if is_private(address) and not is_private(path.remote) and not _is_met_there(question, path):
+    at_public = not is_private(untranslated(path.remote))
+    if is_private(address) and at_public and not _is_met_there(question, path):
         return "V405"
     return None
 
@@ -429,7 +430,8 @@ def _is_met_there(question: Question, path: Path) -> bool:
     """
     # Of a name alone nobody knows which address is the load balancer's.
     balancers = question.cluster.load_balancers
-    return question.met and (not balancers or in_ranges(path.remote, balancers))
+    forms = _forms(path.remote)
+    return question.met and (not balancers or any(in_ranges(one, balancers) for one in forms))
 
 
 def is_single(network: Network) -> bool:
@@ -449,7 +451,7 @@ def _is_outside(address: Address, question: Question) -> bool:
     be the cluster's with no object that names them: the ends of a network plugin's tunnels, its
     gateways and what stands between its networks. But none of these is the prober's own.
     """
-    private = is_private(_untranslated(address))
+    private = is_private(untranslated(address))
     own = str(address) == question.own and not _is_of_guests(address, question)
     return question.cluster.complete and (not private or own)
 
@@ -502,7 +504,7 @@ def _whose(address: Address, question: Question, path: Path) -> str:
     for kind, ranges in question.cluster.known().items():
         if any(in_ranges(one, ranges) for one in forms):
             return _OWNERS[kind]
-    if address == path.remote:
+    if address in _forms(path.remote):
         return "V204"
     return "V206" if is_private(address) else "V207"
 

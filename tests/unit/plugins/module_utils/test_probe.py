@@ -752,6 +752,22 @@ def test_the_own_address_is_asked_for_over_each_family(names: dict[str, Any]) ->
     assert (own.told, [*own.failures]) == ({6: "::1"}, [4])
 
 
+@pytest.mark.parametrize(
+    ("said", "told"), [("203.0.113.20", {4: "203.0.113.20"}), ("2001:db8::1", {})]
+)
+def test_the_own_address_behind_a_translator_is_one_of_ipv4(
+    monkeypatch: pytest.MonkeyPatch, names: dict[str, Any], said: str, told: dict[int, str]
+) -> None:
+    names["address.example.com"] = ["64:ff9b::c633:6401"]
+    answer = Answer(200, "OK", {}, said.encode())
+    reply = _probe.Reply(answer, "2001:db8::1", "", Times(0, 0, 0))
+    monkeypatch.setattr(_probe, "fetch", lambda *_asked: reply)
+    place = endpoint(80, "address.example.com")
+    own = ask_own_address(place, PATIENT, "any", time.monotonic() + 30)
+    assert own.told == told
+    assert (4 in own.failures) is (not told)
+
+
 def in_turn(*behaviours: Behaviour) -> Behaviour:
     """Behaves to each connection as the next one says."""
     left = iter(behaviours)

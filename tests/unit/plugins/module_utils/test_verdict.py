@@ -714,6 +714,19 @@ ROWS = (
         "V001",
         (BALANCER,),
     ),
+    # The same address, as a translator has it
+    Row(
+        "V416",
+        Case((answer("8.8.4.4"),), ("8.8.4.4",), remote="64:ff9b::808:404", local=CLIENT_6),
+        {"remote": "64:ff9b::808:505"},
+        "V001",
+    ),
+    Row(
+        "V204",
+        Case((answer("8.8.4.4"),), ("8.8.8.77",), remote="64:ff9b::808:404", local=CLIENT_6),
+        {"remote": "64:ff9b::808:505"},
+        "V207",
+    ),
     Row("V417", Case(layer="l4"), {"answers": (answer(peer=CLIENT),)}, "V001"),
     Row(
         "V418",
@@ -1740,7 +1753,7 @@ def test_what_the_app_leaves_out_was_not_dropped(header: str, seen: Answer, fate
         ("64:ff9b::c633:6401", (PUBLIC,), "V001"),
         # As who is told an address for each family
         ("64:ff9b::c633:6401", (CLIENT_6, PUBLIC), "V001"),
-        ("64:ff9b::c633:6401", (CLIENT_6,), "V405"),
+        ("64:ff9b::808:505", (CLIENT_6,), "V405"),
         (BALANCER_6, (PUBLIC,), "V402"),
     ],
 )
