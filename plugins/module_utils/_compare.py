@@ -351,6 +351,7 @@ def _saw(found: Data) -> str:
 _ASKED = {
     "expected": "expected",
     "address": "asked at",
+    "url": "asked for",
     "deployment": "of the deployment",
     "declared": "declared",
 }
@@ -369,7 +370,9 @@ def _differing(before: Data | None, after: Data | None) -> t.Iterator[str]:
         old, new = (_asked(one, field) for one in (before, after))
         # The name of a header has no case.
         case = str.lower if field == "declared" else str
-        if old and new and case(old) != case(new):
+        # At another address it is another URL where no host is asked for.
+        told = field == "url" and not _both_times(before, after)
+        if old and new and case(old) != case(new) and not told:
             yield f"{words} {printable(old, _LISTED)}, now {printable(new, _LISTED)}"
 
 

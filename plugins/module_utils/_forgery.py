@@ -90,8 +90,9 @@ class Forgery(NamedTuple):
     ``near``: the values are beside the prober's own address, so that by chance it is seen with one
     of them where it is translated to several; ``sender``: the proxy from which it is to look as if
     it came, where that is none of the values, or the prober itself where a list is to tell that;
-    ``host``: stands behind the asked one in Host, with ``absolute`` in a request that names the
-    asked one before (RFC 9112, 3.2.2), so that Host may be anything; ``query``: in its query.
+    ``host``: stands in Host, with the asked one in the place of ``<host>``, with ``absolute`` in a
+    request that names the asked one before (RFC 9112, 3.2.2), so that Host may be anything;
+    ``query``: stands in its query.
     """
 
     header: str
@@ -486,15 +487,26 @@ def _from_proxy(names: Mapping[str, str], read: str, value: str, proxy: str) -> 
 #: Who writes Forwarded may copy Host or the path with its query into it, where these begin an
 #: element, also of who puts them in quotes, and of who takes the last of several hosts for Host.
 _BREAKS = (",for={}", '",for="{}', ', "host,for={}')
+_BEHIND_HOSTS = [f"<host>{one}" for one in _BREAKS]
 #: In Host alone: a comma behind an open quote divides nothing for HAProxy, who chooses by host and
-#: path in one text takes what is behind a slash for a path (OpenShift's router), and nginx finds
-#: its server by what is before a colon.
-_BEHIND_HOSTS = (*_BREAKS, '",for={}', '/",for={}', ":80,for={}", ':80",for="{}')
+#: path in one text takes what is behind a slash for a path (OpenShift's router), nginx finds its
+#: server by what is before a colon, and by the end where a name begins with ``*``, as Caddy does,
+#: which counts its dots.
+_IN_HOSTS = (
+    *('<host>",for={}', '<host>/",for={}', "<host>:80,for={}"),
+    *('<host>:80",for={}', '<host>:80",for="{}'),
+    *("x,for={};x=<host>", 'x",for={};x="<host>'),
+)
 COPIED = (
     *(
-        Forgery("Forwarded", (), _PUBLIC[:1], host=one.format(_PUBLIC[0]), absolute=absolute)
-        for absolute in (False, True)
-        for one in _BEHIND_HOSTS
+        Forgery("Forwarded", (), (value,), host=one.format(value), absolute=absolute)
+        for value, forms, absolute in (
+            (_PUBLIC[0], _BEHIND_HOSTS, False),
+            (_PUBLIC[0], _BEHIND_HOSTS, True),
+            (_PUBLIC[0], _IN_HOSTS, False),
+            (_UNLIKELY[2][0], ("x,for=[{}];x=<host>",), False),
+        )
+        for one in forms
     ),
     *(Forgery("Forwarded", (), _PUBLIC[:1], query=one.format(_PUBLIC[0])) for one in _BREAKS[:2]),
 )

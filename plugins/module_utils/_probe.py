@@ -104,9 +104,9 @@ class Request(NamedTuple):
     """What is sent, the same each time but for the nonce. ``timeout``: seconds for all of it.
 
     ``forged``: header lines that are added as they are; ``preface``: goes before all of it, also
-    before TLS, or with ``within`` as the first thing within that; ``host``: stands behind the
-    asked one in Host; ``absolute``: the request names the asked one itself; ``query``: stands in
-    its query.
+    before TLS, or with ``within`` as the first thing within that; ``host``: Host, with the asked
+    one in the place of ``<host>``; ``absolute``: the request names the asked one itself;
+    ``query``: stands in its query.
     """
 
     method: str = "GET"
@@ -116,7 +116,7 @@ class Request(NamedTuple):
     forged: tuple[tuple[str, str], ...] = ()
     preface: bytes = b""
     within: bool = False
-    host: str = ""
+    host: str = "<host>"
     absolute: bool = False
     query: str = ""
 
@@ -345,7 +345,7 @@ def _send(
     connection = http.client.HTTPConnection("unused")
     connection.sock = wire
     headers = {
-        "Host": endpoint.host_header + request.host,
+        "Host": request.host.replace("<host>", endpoint.host_header),
         "User-Agent": "kestrel.real_ip",
         "Accept": "application/json, */*;q=0.5",
         "Accept-Encoding": "identity",
@@ -773,7 +773,7 @@ class Survey:
                 if forgery.preface
                 else b"",
                 within=forgery.within,
-                host=forgery.host,
+                host=forgery.host or self._request.host,
                 absolute=forgery.absolute,
                 query=forgery.query,
             )
@@ -889,5 +889,5 @@ def ask_own_address(endpoint: Endpoint, request: Request, family: str, until: fl
             title = titled(error.number)
             told_why = phrase("{title}: {detail}", title=title, detail=error.detail)
             failures[version] = told_why if error.detail else title
-    left = {version: why for version, why in failures.items() if version not in told}
-    return OwnAddress(told, frozenset(asked_at), left)
+    untold = {version: why for version, why in failures.items() if version not in told}
+    return OwnAddress(told, frozenset(asked_at), untold)

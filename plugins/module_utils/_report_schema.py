@@ -125,6 +125,7 @@ SCHEMA: Schema = {
             expected_from=_TEXT_OR_NONE,
             observed={**_COUNTS, "type": ["object", "null"]},
             address=_TEXTS_OR_NONE,
+            url=_TEXTS_OR_NONE,
             by_verdict={
                 **_named(
                     _object(

@@ -82,6 +82,8 @@ def entry(probe: Data | None, failure: Data | None, facts: Data) -> dict[str, t.
     found["by_verdict"] = by_verdict(targets)
     # A name can give several addresses, and one that was waited for can stand there twice.
     found["address"] = [*dict.fromkeys(one.get("name") for one in targets)]
+    # Of one address each host and path can be another site's.
+    found["url"] = [*dict.fromkeys(one.get("url") for one in targets)]
     found["vantage"] = told.get("vantage")
     # What is preserved for one way of reading the address need not be so for another.
     found["declared"] = [*(told.get("declared") or [])]
@@ -306,7 +308,7 @@ def _with_all_addresses(found: Data, others: t.Sequence[Data]) -> dict[str, t.An
     # What was asked at the same place is the same address; one can answer at several.
     places: dict[tuple[str, ...], list[Data]] = {}
     for one in (found, *others):
-        asked = (*map(str, one.get("address") or ()),)
+        asked = tuple(str(text) for field in ("address", "url") for text in one.get(field) or ())
         places.setdefault(asked, []).extend(filter(None, [one.get("by_verdict")]))
     told: dict[str, t.Any] = {}
     if others and any(places.values()):

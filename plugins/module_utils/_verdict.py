@@ -1247,7 +1247,7 @@ def _never_right(
 
 def _line(forgery: Forgery) -> str:
     if forgery.asks_else:
-        return f"Host: <host>{forgery.host}" if forgery.host else f"<path>?x={forgery.query}"
+        return f"Host: {forgery.host}" if forgery.host else f"<path>?x={forgery.query}"
     lines = (f"{name}: {value}" for name, value in forgery.lines)
     return str(forgery.preface) if forgery.preface else _listed(lines, "; ")
 

@@ -382,6 +382,17 @@ def test_backends_are_named_where_they_tell_more(
         ({"address": ["198.51.100.1"]}, None, "198.51.100.1"),
         ({"address": ["198.51.100.9"]}, "asked at 198.51.100.1, now 198.51.100.9", ""),
         ({"address": ["198.51.100.1"], "deployment": "u/next/real-ip"}, None, "198.51.100.1"),
+        # Another site's host and path at the same address
+        (
+            {"address": ["198.51.100.1"], "url": ["http://b.example/b"]},
+            "asked for http://a.example/, now http://b.example/b",
+            "198.51.100.1",
+        ),
+        (
+            {"address": ["198.51.100.9"], "url": ["http://198.51.100.9/"]},
+            "asked at 198.51.100.1, now 198.51.100.9",
+            "",
+        ),
     ],
 )
 def test_whether_the_same_was_asked_is_told(own: t.Any, note: str | None, asked: str) -> None:
@@ -389,6 +400,7 @@ def test_whether_the_same_was_asked_is_told(own: t.Any, note: str | None, asked:
     documents = [made({"a": "preserved"}, probe()) for _side in range(2)]
     if own:
         documents[0]["real_ip_results"]["a"]["address"] = ["198.51.100.1"]
+        documents[0]["real_ip_results"]["a"]["url"] = ["http://a.example/"]
     documents[1]["real_ip_results"]["a"].update(own)
     [change] = compare(*documents)
     assert (change.notes, change.asked) == ((note,) if note else (), asked)
