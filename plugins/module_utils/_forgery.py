@@ -15,7 +15,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from ipaddress import ip_address
 from itertools import chain, islice
 from struct import pack
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, TypeVar
 
 from ansible_collections.kestrel.real_ip.plugins.module_utils._derive import (
     DEFAULT_HEADER,
@@ -28,6 +28,7 @@ from ansible_collections.kestrel.real_ip.plugins.module_utils._derive import (
 )
 
 Fields = Sequence[tuple[str, str]]
+_T = TypeVar("_T")
 
 
 class Preface(NamedTuple):
@@ -305,8 +306,12 @@ COMPANIONS = frozenset(
 _HOPS = 7
 
 
-def _in_parts(names: Sequence[str], most: int) -> list[Sequence[str]]:
-    return [names[first : first + most] for first in range(0, len(names), most)]
+#: Varnish takes 64 lines, the proxies' own among them.
+_LINES = 16
+
+
+def _in_parts(names: Sequence[_T], most: int) -> list[tuple[_T, ...]]:
+    return [(*names[first : first + most],) for first in range(0, len(names), most)]
 
 
 def _unlike(candidates: Iterable[Address], avoided: Sequence[Network]) -> list[str]:
@@ -714,6 +719,8 @@ def forgeries(
         *_with_prefaces(senders, all_values, read, counted, anywhere=True),
         Forgery(read, counted, all_values),
         Forgery(read, lines_6, all_values),
+        # Who takes few lines refuses all of them together.
+        *(Forgery(rumours[0][0], part, all_values) for part in _in_parts(rumours, _LINES)),
         Forgery(scored[0][0], scored, all_values),
         Forgery(read, (*everything, *_COMPANIONS, *_FROM_ELSEWHERE), all_values),
         Forgery(read, (*everything, *_COMPANIONS, *_PASSED), all_values),

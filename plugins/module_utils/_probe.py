@@ -50,6 +50,7 @@ from ansible_collections.kestrel.real_ip.plugins.module_utils._verdict import (
     Question,
     Sample,
     Times,
+    forms_of,
     is_answer,
     is_bad_request,
     read,
@@ -482,7 +483,8 @@ class Target(NamedTuple):
 
     def places(self, here: tuple[Address, int]) -> list[tuple[Address, int]]:
         """Where a client may have asked of whom a proxy tells, the likeliest first."""
-        return [*self.asked, here]
+        address, port = here
+        return [*dict.fromkeys([*self.asked, (untranslated(address), port), here])]
 
     @property
     def trials(self) -> list[Forgery]:
@@ -591,7 +593,7 @@ class Station:
         self.learned = True
         # Who stands in front of a load balancer can be met by it at the address that is probed, in
         # no line, and in no peer where another one is behind both.
-        probed = [str(one.remote) for one in (self.address, *self.siblings)]
+        probed = [str(untranslated(one.remote)) for one in (self.address, *self.siblings)]
         lines = [value for one in answers for _name, value in one.lines]
         peers = [one.peer or "" for one in answers]
         told = [" ".join(dict.fromkeys(texts)) for texts in (probed, lines, peers)]
@@ -640,7 +642,8 @@ class Visit:
         each family of these as where clients ask.
         """
         first = {one.address.family: one for one in reversed(self.stations)}
-        asked = [(one.address.remote, self.target.endpoint.port) for one in first.values()]
+        forms = [form for one in first.values() for form in forms_of(one.address.remote)]
+        asked = [(form, self.target.endpoint.port) for form in forms]
         # Over each family other proxies can be met.
         in_order = [*first.values(), *self.stations]
         lists = [*(one.target.forgeries for one in in_order), self.target.forgeries]

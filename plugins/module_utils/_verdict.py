@@ -200,9 +200,9 @@ def _families(path: Path) -> tuple[int, ...]:
     return (*dict.fromkeys([path.remote.version, untranslated(path.remote).version]),)
 
 
-def _forms(address: Address) -> tuple[Address, ...]:
-    """An address as it stands, and the one that a translator has put into it."""
-    return (address,) if address.version == 4 else (address, untranslated(address))
+def forms_of(address: Address) -> tuple[Address, ...]:
+    """The address that a translator has put into one, if any, and the latter as it stands."""
+    return (address,) if address.version == 4 else (*{untranslated(address): 0, address: 0},)
 
 
 class Cluster(NamedTuple):
@@ -227,7 +227,7 @@ class Cluster(NamedTuple):
 
     def hold(self, address: Address) -> bool:
         """Whether it is one of them, also where a translator (NAT64) has put it into IPv6."""
-        forms = _forms(address)
+        forms = forms_of(address)
         return any(in_ranges(one, ranges) for ranges in self.known().values() for one in forms)
 
 
@@ -416,7 +416,7 @@ def _doubt(address: Address, question: Question, path: Path) -> str | None:
     unsaid = not question.expectation.refutes
     if in_ranges(address, _EVERYWHERE) or (unsaid and _is_of_guests(address, question)):
         return "V404"
-    if address in _forms(path.remote):
+    if address in forms_of(path.remote):
         return "V416"
     at_public = not is_private(untranslated(path.remote))
     if is_private(address) and at_public and not _is_met_there(question, path):
@@ -430,7 +430,7 @@ def _is_met_there(question: Question, path: Path) -> bool:
     """
     # Of a name alone nobody knows which address is the load balancer's.
     balancers = question.cluster.load_balancers
-    forms = _forms(path.remote)
+    forms = forms_of(path.remote)
     return question.met and (not balancers or any(in_ranges(one, balancers) for one in forms))
 
 
@@ -500,11 +500,11 @@ def _whose(address: Address, question: Question, path: Path) -> str:
     """The code of a wrong address: whose is it?"""
     if in_ranges(address, _LOOPBACK):
         return "V205"
-    forms = _forms(address)
+    forms = forms_of(address)
     for kind, ranges in question.cluster.known().items():
         if any(in_ranges(one, ranges) for one in forms):
             return _OWNERS[kind]
-    if address in _forms(path.remote):
+    if address in forms_of(path.remote):
         return "V204"
     return "V206" if is_private(address) else "V207"
 
@@ -827,10 +827,25 @@ def _pod(echo: Echo, question: Question) -> str | None:
 
     A name alone is none where pods of other namespaces have it too, or may have.
     """
-    name, space = _name(echo.pod), _name(echo.namespace)
+    name, space = _whole(_name(echo.pod), question), _name(echo.namespace)
     if name and space and question.namespace not in ("", space):
         return f"{space}/{name}"
     return None if name in question.namesakes and not space else name
+
+
+def _whole(name: str | None, question: Question) -> str | None:
+    """The name of the one pod whose host name this is: of a longer one the kubelet takes the first
+    63 characters, and from their end what none may end with.
+    """
+    if name is None or name in question.backends:
+        return name
+    known = {*question.backends, *question.unready, *question.strangers}
+    longer = [one for one in known if len(one) > _MAX_HOST and one[:_MAX_HOST].rstrip("-.") == name]
+    return longer[0] if len(longer) == 1 else name
+
+
+#: Characters of a host name
+_MAX_HOST = 63
 
 
 def is_strangers(sample: Sample, question: Question) -> bool:

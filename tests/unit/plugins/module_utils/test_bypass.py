@@ -23,6 +23,7 @@ from ansible_collections.kestrel.real_ip.plugins.module_utils._bypass import (
 from ansible_collections.kestrel.real_ip.plugins.module_utils._derive import Address, parse_ranges
 from ansible_collections.kestrel.real_ip.plugins.module_utils._forgery import (
     Forgery,
+    Preface,
     forgeries,
 )
 from ansible_collections.kestrel.real_ip.plugins.module_utils._probe import (
@@ -474,3 +475,17 @@ def test_what_answers_on_the_probers_own_machine(code: str, opened: str, told: b
         assert (found[0]["code"], found[0]["verdict"]) == ("V429", "unproven")
         assert f"{INNER}:80" in found[0]["reason"]
         assert f"showed {OUTER} as" in found[0]["reason"]
+
+
+def test_behind_a_translator_the_ipv4_address_that_is_asked_is_forged() -> None:
+    """A proxy there has no other one."""
+    asked = visit("64:ff9b::c633:640a")
+    [station] = asked.stations
+    station.target = station.target._replace(forgeries=forgeries(None, (), ()))
+    station.samples = [Sample("V001", seen=OUTER)] * 10
+    station.plan(1)
+    sent = [one for one in station.todo if one is not None]
+    assert any(value == VIP for one in sent for _name, value in one.lines)
+    preface = Preface(1, "6.6.6.6").sent(station.target.places((station.address.remote, 80)))
+    assert preface == f"PROXY TCP4 6.6.6.6 {VIP} 6666 80\r\n".encode()
+    assert (ipaddress.ip_address(VIP), 80) in asked.tried.asked

@@ -12,6 +12,7 @@ from ansible_collections.kestrel.real_ip.plugins.module_utils._derive import (
 )
 from ansible_collections.kestrel.real_ip.plugins.module_utils._forgery import (
     CANDIDATES,
+    CARRIERS,
     FATES,
     HEARSAY,
     Forgery,
@@ -61,7 +62,7 @@ def test_each_header_is_forged_with_each_kind_of_address() -> None:
         for text in ("", "for=unknown" if name == "Forwarded" else "unknown"):
             assert ((name, text),) in [one.lines for one in own], "no address"
     for name in hearsay:
-        [[line]] = [one.lines for one in sent if one.header == name]
+        [[line]] = [one.lines for one in sent if one.header == name and one.alone]
         assert not is_private(ipaddress.ip_address(line[1]))
     assert any(line.endswith(":6666") for one in sent for _name, line in one.lines), "a port"
     assert any("unknown" in line for one in sent for _name, line in one.lines), "junk"
@@ -550,3 +551,9 @@ def test_a_header_of_an_unheard_of_name_is_forged_alone_and_with_others_and_drop
     assert any(line in one and len(one) > 1 for one in lines)
     assert (("Connection", "close, Edge-Client, 6.6.6.6"),) in lines
     assert len(sent) == 3
+
+
+def test_rarer_headers_are_forged_in_requests_of_few_lines_too() -> None:
+    few = [one for one in forgeries(None, (), ()) if 1 < len(one.lines) <= 20]
+    names = {name.lower() for one in few for name, _value in one.lines}
+    assert not CARRIERS - names

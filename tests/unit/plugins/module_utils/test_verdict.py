@@ -1763,3 +1763,24 @@ def test_behind_a_translator_the_family_is_that_of_the_other_end(
     """Whoever has IPv6 alone meets a load balancer with IPv4 through NAT64, and is translated."""
     case = Case((answer(PUBLIC),), expected, remote=remote, local="2001:db8:64::5")
     assert case.judge().code == code
+
+
+LONG = f"{'a' * 62}-7d9c5b8f6-x2x4q"
+
+
+@pytest.mark.parametrize(
+    ("told", "backends", "code"),
+    [
+        (LONG, (LONG,), "V001"),
+        # The kubelet leaves no dash at the end of a host name.
+        ("a" * 62, (LONG,), "V001"),
+        ("a" * 61, (LONG,), "V410"),
+        # That it may be another's, too
+        ("a" * 62, (LONG, f"{LONG}x"), "V410"),
+        ("a" * 62, ("a" * 62, LONG), "V410"),
+    ],
+)
+def test_a_pod_is_known_by_the_host_name_that_is_made_of_a_long_name(
+    told: str, backends: tuple[str, ...], code: str
+) -> None:
+    assert Case((answer(CLIENT, pod=told),), backends=backends).judge().code == code

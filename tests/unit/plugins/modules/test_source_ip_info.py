@@ -1954,6 +1954,28 @@ def test_a_header_of_a_cdn_that_nobody_has_heard_of_is_written_past_it(
     assert f"{name}: {believed}" in result["reason"]
 
 
+@pytest.mark.parametrize(("most", "code"), [(40, "V103"), (12, "V001")])
+def test_a_load_balancer_that_takes_few_header_lines(most: int, code: str) -> None:
+    """As Varnish takes 64: whom it believes is seen in requests that it takes, or else said."""
+
+    def behave(connection: Connection) -> None:
+        lines = connection.read()[1:]
+        if len(lines) > most:
+            connection.send(response(b"", "400 Bad Request"))
+            return
+        told = dict(lines).get("CloudFront-Viewer-Address", CLIENT).partition(":")[0]
+        proxied("replace", f"{told}, {CDN}")(connection)
+
+    with (
+        Server(proxied("append", f"{CLIENT}, {CDN}")) as front,
+        Server(behave, address=(OWN, front.port)),
+    ):
+        result = probe(url=front.url, **PAST)
+    assert result["code"] == code, result["reason"]
+    left = [text for text in result["warnings_found"] if "not to the end" in text]
+    assert len(left) == (code == "V001")
+
+
 def test_usual_ports_that_are_closed_tell_nothing_of_a_second_proxy_at_another_port() -> None:
     with Server(proxied("append", f"{CLIENT}, {CDN}")) as front:
         result = probe(url=front.url, **{**PAST, "bypass": {"load_balancer": ["127.0.0.1"]}})
