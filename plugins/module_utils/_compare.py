@@ -41,9 +41,9 @@ from ansible_collections.kestrel.real_ip.plugins.module_utils._report import (
     places,
 )
 from ansible_collections.kestrel.real_ip.plugins.module_utils._summary import (
+    address_of,
     badness,
     labelled,
-    place_of,
 )
 
 Data = t.Mapping[str, t.Any]
@@ -241,7 +241,7 @@ def _addresses(found: Data | None, probe: Data) -> dict[str, Data]:
     told = {}
     for verdict, row in rows.items():
         alike = [one for one in targets if one.get("verdict") == verdict]
-        names = [*map(place_of, alike)]
+        names = [*map(address_of, alike)]
         # They can be of another verification of the run than the entry.
         same = len(names) == row.get("count") and {*(row.get("addresses") or ())} <= {*names}
         told[verdict] = {**row, "addresses": names} if same else row

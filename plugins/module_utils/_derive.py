@@ -231,6 +231,17 @@ def behind(network: Network) -> Network:
     return ipaddress.IPv4Network((value & 0xFFFFFFFF, network.prefixlen - 96))
 
 
+@lru_cache(maxsize=1024)
+def untranslated(address: Address) -> Address:
+    """The IPv4 address that a translator (NAT64) has put into one of IPv6, any other as it is."""
+    return behind(ipaddress.ip_network(address)).network_address
+
+
+def forms_of(address: Address) -> tuple[Address, ...]:
+    """The address that a translator has put into one, if any, and the latter as it stands."""
+    return (address,) if address.version == 4 else (*{untranslated(address): 0, address: 0},)
+
+
 # IANA's special-purpose registries and multicast: whole, without the exceptions inside them.
 # 64:ff9b::/96 is left out on purpose: what stands behind it is a public IPv4 address.
 PRIVATE = parse_ranges(

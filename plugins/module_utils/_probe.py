@@ -27,7 +27,12 @@ from time import monotonic, sleep
 from typing import Any, Callable, NamedTuple
 
 from ansible_collections.kestrel.real_ip.plugins.module_utils._codes import titled
-from ansible_collections.kestrel.real_ip.plugins.module_utils._derive import Address, parse_address
+from ansible_collections.kestrel.real_ip.plugins.module_utils._derive import (
+    Address,
+    forms_of,
+    parse_address,
+    untranslated,
+)
 from ansible_collections.kestrel.real_ip.plugins.module_utils._echo import (
     LINE_HEADER,
     LINE_VALUES,
@@ -50,11 +55,9 @@ from ansible_collections.kestrel.real_ip.plugins.module_utils._verdict import (
     Question,
     Sample,
     Times,
-    forms_of,
     is_answer,
     is_bad_request,
     read,
-    untranslated,
     wanted,
 )
 

@@ -97,7 +97,7 @@ def entry(probe: Data | None, failure: Data | None, facts: Data) -> dict[str, t.
 _NAMED = 3
 
 
-def place_of(target: Data) -> str | None:
+def address_of(target: Data) -> str | None:
     """The address of a target, with its port where that is another one than HTTP's: one address can
     be asked at several. The target's name where it has no address.
     """
@@ -119,7 +119,7 @@ def by_verdict(targets: t.Iterable[Data]) -> dict[str, Data]:
     return {
         verdict: {
             "count": len(rows[verdict]),
-            "addresses": [*map(place_of, rows[verdict][:_NAMED])],
+            "addresses": [*map(address_of, rows[verdict][:_NAMED])],
             "code": rows[verdict][0].get("code"),
             "reason": rows[verdict][0]["reason"],
             **next(({"doubt": one["doubt"]} for one in rows[verdict] if one.get("doubt")), {}),

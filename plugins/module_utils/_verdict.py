@@ -16,9 +16,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
-from functools import lru_cache
 from hashlib import sha256
-from ipaddress import ip_network
 from itertools import groupby, starmap
 from typing import Any, NamedTuple
 
@@ -44,15 +42,16 @@ from ansible_collections.kestrel.real_ip.plugins.module_utils._derive import (
     Endpoint,
     Network,
     Ranges,
-    behind,
     bracketed,
     canonical,
     client_ip,
     elements,
+    forms_of,
     in_ranges,
     is_private,
     parse_address,
     parse_ranges,
+    untranslated,
 )
 from ansible_collections.kestrel.real_ip.plugins.module_utils._echo import (
     NONCE_HEADER,
@@ -187,22 +186,11 @@ class Expectation(NamedTuple):
         return (*parse_ranges([str(own.address)]),)
 
 
-@lru_cache(maxsize=1024)
-def untranslated(address: Address) -> Address:
-    """The IPv4 address that a translator (NAT64) has put into one of IPv6, any other as it is."""
-    return behind(ip_network(address)).network_address
-
-
 def _families(path: Path) -> tuple[int, ...]:
     """4 or 6, of what is compared: behind a translator a prober with IPv6 meets IPv4, but for one
     that has such an address itself.
     """
     return (*dict.fromkeys([path.remote.version, untranslated(path.remote).version]),)
-
-
-def forms_of(address: Address) -> tuple[Address, ...]:
-    """The address that a translator has put into one, if any, and the latter as it stands."""
-    return (address,) if address.version == 4 else (*{untranslated(address): 0, address: 0},)
 
 
 class Cluster(NamedTuple):

@@ -17,6 +17,7 @@ from ansible_collections.kestrel.real_ip.plugins.module_utils._language import (
     phrase,
 )
 from ansible_collections.kestrel.real_ip.plugins.module_utils._summary import (
+    address_of,
     after_changes,
     before_changes,
     chosen,
@@ -32,7 +33,6 @@ from ansible_collections.kestrel.real_ip.plugins.module_utils._summary import (
     line,
     over_all,
     page,
-    place_of,
     refused,
     rows,
     running,
@@ -1004,5 +1004,5 @@ def test_what_is_published_has_the_addresses_of_each_verification() -> None:
 )
 def test_an_address_is_told_with_any_port_but_that_of_http(url: str | None, place: str) -> None:
     told = {"name": "shop", "address": "2001:db8::1", "url": url}
-    assert place_of(told) == place
-    assert place_of({**told, "address": None}) == "shop"
+    assert address_of(told) == place
+    assert address_of({**told, "address": None}) == "shop"
