@@ -406,8 +406,7 @@ def _doubt(address: Address, question: Question, path: Path) -> str | None:
         return "V404"
     if address in forms_of(path.remote):
         return "V416"
-    at_public = not is_private(untranslated(path.remote))
-    if is_private(address) and at_public and not _is_met_there(question, path):
+    if is_private(address) and not is_private(path.remote) and not _is_met_there(question, path):
         return "V405"
     return None
 

@@ -335,7 +335,7 @@ def test_a_pod_that_came_meanwhile_must_answer_where_others_went(
 def test_a_pod_that_came_while_something_was_waited_for_must_answer(
     lab: Lab, attempt: Attempt
 ) -> None:
-    kept, came = attempt.read(ingress="real-ip-ingress")["ready_pods"]
+    kept, came = sorted(attempt.read(ingress="real-ip-ingress")["ready_pods"])
     with _keeping(lab, kept) as balancer:
         run = _verified(attempt, balancer, [kept], verify_wait=True)
     assert run.line.startswith("real_ip: localhost unproven V410 "), run.output

@@ -1753,7 +1753,7 @@ def test_what_the_app_leaves_out_was_not_dropped(header: str, seen: Answer, fate
         ("64:ff9b::c633:6401", (PUBLIC,), "V001"),
         # As who is told an address for each family
         ("64:ff9b::c633:6401", (CLIENT_6, PUBLIC), "V001"),
-        ("64:ff9b::808:505", (CLIENT_6,), "V405"),
+        ("64:ff9b::c633:6401", (CLIENT_6,), "V405"),
         (BALANCER_6, (PUBLIC,), "V402"),
     ],
 )
