@@ -70,6 +70,7 @@ from ansible_collections.kestrel.real_ip.plugins.module_utils._verdict import (
     is_limited,
     is_strangers,
     is_tested,
+    novel,
 )
 
 Result = dict[str, Any]
@@ -996,9 +997,9 @@ def unsafe(walked: Iterable[tuple[Way, Visit]]) -> dict[int, list[tuple[Advice, 
     for way, visit in walked:
         candidates = way.target.question.strategy.candidates
         for station in visit.stations:
-            _honest, forged = _own_answers(station, way.target.question)
             # Who names himself deceives nobody.
-            others = [sample for one, sample in forged if not one.names_itself]
+            tried = novel(*_own_answers(station, way.target.question))
+            others = [sample for one, sample in tried if not one.names_itself]
             fooled = {n for sample in others if is_answer(sample) for n in sample.fooled}
             told = [(candidates[number], str(station.path)) for number in sorted(fooled)]
             for of in way.of:

@@ -789,17 +789,16 @@ def _tells_all(forgery: Forgery | None, echo: Echo, candidate: Mapping[str, Any]
 def _fooled(
     echo: Echo, forgery: Forgery, candidates: Sequence[Mapping[str, Any]]
 ) -> frozenset[int]:
-    """Numbers of the candidates that give a forged address, also where that is in the first line
-    of several.
+    """Numbers of the candidates that give an address of this very request, also where that is in
+    the first line of several.
     """
+    in_lines = not (forgery.preface or forgery.asks_else)
+    sent = [one for one in forgery.values if not in_lines or forgery.names_one_of([one])]
     return frozenset(
         number
         for number, candidate in enumerate(candidates)
-        if client_ip(echo.headers, echo.peer, **candidate) in forgery.values
-        or (
-            candidate["strategy"] == "single_header"
-            and _first(echo, candidate["header"]) in forgery.values
-        )
+        if client_ip(echo.headers, echo.peer, **candidate) in sent
+        or (candidate["strategy"] == "single_header" and _first(echo, candidate["header"]) in sent)
     )
 
 
@@ -1494,23 +1493,24 @@ def judge(
     if code == "V412":
         facts["detail"] = question.expectation.unanswered[family]
     statement = say(code, facts)
-    novel = _novel(answers, forged)
+    telling = novel(answers, forged)
     doubt = doubt_of(honest) if CODES[code].verdict == "forgeable" else None
     return Finding(
         code=code,
         reason=with_doubt(statement.reason, doubt),
         fix=statement.fix,
-        warnings=_warnings(code, question, answers, facts, titles, novel),
+        warnings=_warnings(code, question, answers, facts, titles, telling),
         coverage=known,
         detail=printable(facts["header"] if code == "V209" else facts["detail"]),
         # What became of one header is told by the requests that have no other.
-        forgery=fates(((f.header, _fate(s)) for f, s in novel if f.alone), ()),
+        forgery=fates(((f.header, _fate(s)) for f, s in telling if f.alone), ()),
         safe=trustworthy,
         doubt=doubt,
     )
 
 
-def _novel(answers: Iterable[Sample], forged: Forged) -> list[tuple[Forgery, Sample]]:
+def novel(answers: Iterable[Sample], forged: Forged) -> list[tuple[Forgery, Sample]]:
+    """What was forged with an address that honest ``answers`` don't show anyway."""
     honest = " ".join(value for sample in answers for _name, value in sample.lines)
     return [(forgery, sample) for forgery, sample in forged if is_novel(forgery, honest)]
 

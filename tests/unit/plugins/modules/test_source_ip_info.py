@@ -1328,6 +1328,21 @@ def test_no_strategy_is_called_safe_that_a_way_around_deceives(
     assert any("it isn't safe until" in text for text in result["warnings_found"]) is told
 
 
+@pytest.mark.parametrize("is_appended", [False, True])
+def test_what_honest_requests_show_past_a_proxy_makes_no_strategy_unsafe(is_appended: bool) -> None:
+    """A load balancer on the machine of the next proxy shows loopback, which is forged as well."""
+    with (
+        Server(proxied("replace", CLIENT)) as front,
+        Server(
+            proxied("append" if is_appended else "replace", "127.0.0.1"), address=(OWN, front.port)
+        ),
+    ):
+        result = probe(url=front.url, **{**PAST, "trusted_count": 1})
+    assert result["code"] == "V001", result["reason"]
+    assert result["safe_strategy"] is not None
+    assert not any("it isn't safe until" in text for text in result["warnings_found"])
+
+
 @pytest.mark.parametrize("status", [[OWN, "cdn.example.com"], ["cdn.example.com", OWN]])
 def test_a_status_that_names_the_cdn_beside_the_address(
     monkeypatch: pytest.MonkeyPatch, status: list[str]
