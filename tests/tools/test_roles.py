@@ -424,32 +424,111 @@ def _way(*pods: str, **other: object) -> dict[str, object]:
 
 
 WAYS: dict[str, tuple[dict[str, object], bool]] = {
-    # what was read in the end, whether it is what the last probe went by
+    # what was read in the end, whether it is what is asked once more
     "not read again": ({"skipped": True}, False),
     "one has gone": (_way("a", rivals=["other/rival"]), True),
     "one has gone, another came": (_way("a", "c", namesakes=["c"]), True),
     "one came": (_way("a", "b", "c"), True),
     "all are there": (_way("a", "b"), False),
     "all have gone": (_way("c"), False),
-    "another address": (_way("a", targets=[{"name": OTHER}]), False),
     "no address": (_way("a", targets=[]), False),
     "another Service": (_way("a", leads_to=["other"]), False),
 }
 
 
-def test_a_second_probe_goes_by_all_that_was_read_again(tmp_path: Path) -> None:
-    first = _way("a", "b")
+def test_other_pods_are_asked_and_those_that_a_node_may_not_know_yet(tmp_path: Path) -> None:
     # Of what has been there for a while, and of what may have been made only just now
+    ways = {(name, wait, code) for name in WAYS for wait in (False, True) for code in ONE_EACH}
     cases = {
-        f"{name}{wait}": {"verify_way": first, "__verify_after": after, "verify_wait": wait}
-        for name, (after, _taken) in WAYS.items()
-        for wait in (False, True)
+        f"{name} {wait} {code}": {
+            "verify_way": _way("a", "b"),
+            "verify_url": "",
+            "__verify_after": WAYS[name][0],
+            "verify_wait": wait,
+            "__verify_probe": _found(code),
+            "__verify_probes": {"results": []},
+        }
+        for name, wait, code in ways
     }
-    assert values(tmp_path, "__verify_way", cases) == {
-        f"{name}{wait}": after if taken or (wait and name == "all are there") else first
-        for name, (after, taken) in WAYS.items()
-        for wait in (False, True)
+    assert values(tmp_path, "__verify_due", cases) == {
+        f"{name} {wait} {code}": WAYS[name][1]
+        or (name == "all are there" and wait and code == "V410")
+        for name, wait, code in ways
     }
+
+
+#: All is well, and a pod is silent
+ONE_EACH = ("V001", "V410")
+
+
+@pytest.mark.parametrize(
+    ("code", "url", "is_asked"),
+    [("V001", "", True), ("V001", "http://shop.example/", False), ("V410", "", False)],
+)
+def test_another_address_is_asked_where_all_was_well(
+    tmp_path: Path, code: str, url: str, is_asked: bool
+) -> None:
+    """Of a silent pod, a second look elsewhere might not show what is wrong."""
+    case = {
+        "verify_way": _way("a", "b"),
+        "verify_url": url,
+        "__verify_after": _way("a", "b", targets=[{"name": OWN}, {"name": OTHER}]),
+        "verify_wait": False,
+        "__verify_probe": _found(code),
+        "__verify_probes": {"results": []},
+    }
+    assert values(tmp_path, "__verify_due", {"one": case}) == {"one": is_asked}
+
+
+LATER: dict[str, tuple[dict[str, object], str]] = {
+    # what was read after the probe, and what is refused
+    "the same": (_way("a", "b"), ""),
+    "one came": (_way("a", "b", "c"), "seen c that came meanwhile"),
+    "one has gone": (_way("a"), ""),
+    "all have gone": (_way(), "seen that a, b went meanwhile"),
+    "another address": (_way("a", "b", targets=[{"name": OTHER}]), "expected the same addresses"),
+    "another Service": (_way("a", "b", leads_to=["other"]), "expected the same addresses"),
+}
+
+
+@pytest.mark.parametrize("again", [False, True])
+def test_what_has_changed_since_the_last_probe_is_refused(tmp_path: Path, again: bool) -> None:
+    first = _way("a", "b", addresses=[OWN])
+    last = "__verify_last" if again else "__verify_after"
+    answer = {"address": OWN, "coverage": "complete", "reason": "r"}
+    seen = _found("V001")
+    fixed = {
+        "verify_namespace": "n",
+        "verify_host": "h",
+        "verify_path": "/",
+        "verify_wait": False,
+        "verify_name_prefix": "real-ip",
+        "verify_scenario": "gr-clb-non-direct-pod",
+        "__verify_probe": {**seen, "targets": [{**one, **answer} for one in seen["targets"]]},
+        "__verify_probes": {"results": []},
+    }
+    cases = {
+        name: {
+            **fixed,
+            "verify_way": first,
+            "verify_url": "",
+            "__verify_after": first,
+            "__verify_again": again,
+            last: {**later, "addresses": [OTHER]},
+        }
+        for name, (later, _told) in LATER.items()
+    }
+    told = "__verify_refusals | selectattr('when') | map(attribute='msg') | list"
+    found = values(tmp_path, told, cases)
+    for name, (_later, text) in LATER.items():
+        assert (text in " ".join(found[name])) if text else found[name] == [], (name, found[name])
+
+
+def test_a_second_probe_goes_by_all_that_was_read_again(tmp_path: Path) -> None:
+    first, after = _way("a", "b"), _way("a", rivals=["other/rival"])
+    read = {"verify_way": first, "__verify_after": after}
+    cases = {"once": read, "twice": {**read, "__verify_again": True}}
+    assert values(tmp_path, "__verify_way", cases) == {"once": first, "twice": after}
 
 
 VERDICT = {"V0": "preserved", "V1": "forgeable", "V2": "lost", "V4": "unproven", "V6": "untested"}
@@ -486,25 +565,24 @@ def test_pods_are_read_again_where_nothing_but_a_silent_one_is_wrong(tmp_path: P
 
 
 #: Results, options, and whether the way is read again to see whether other pods came
-OUTDATED: dict[str, tuple[tuple[str, ...], dict[str, Any], bool]] = {
-    "at once": (("V001",), {}, False),
-    "after waiting": (("V001",), {"verify_wait": True}, True),
-    "from several machines": (("V001",), {"verify_vantages": ["a"]}, True),
-    "lost": (("V206",), {"verify_wait": True}, False),
-    "lost somewhere": (("V001", "V206"), {"verify_wait": True}, False),
-    "accepted": (("V101",), {"verify_wait": True, "real_ip_accept": ["forgeable"]}, False),
+WELL: dict[str, tuple[tuple[str, ...], list[str], bool]] = {
+    "well": (("V001",), [], True),
+    "lost": (("V206",), [], False),
+    "lost somewhere": (("V001", "V206"), [], False),
+    "silent": (("V410",), [], False),
+    "accepted": (("V101",), ["forgeable"], False),
 }
-AT_ONCE = {"verify_wait": False, "verify_vantages": [], "__verify_probes": {"results": []}}
 
 
-@pytest.mark.parametrize("case", OUTDATED)
-def test_pods_that_came_are_looked_for_where_the_probe_waited(tmp_path: Path, case: str) -> None:
-    codes, options, is_read = OUTDATED[case]
-    known = {case: {**AT_ONCE, "__verify_probe": _found(*codes), **options}}
-    assert values(tmp_path, "__verify_outdated", known) == {case: is_read}
-
-
-def test_pods_that_came_are_looked_for_where_other_clusters_were_waited_for(tmp_path: Path) -> None:
-    one = {**AT_ONCE, "__verify_probe": _found("V001")}
-    cases = {"guangzhou": one, "chengdu": one}
-    assert values(tmp_path, "__verify_outdated", cases) == {"guangzhou": True, "chengdu": True}
+def test_pods_that_came_are_looked_for_where_all_is_well(tmp_path: Path) -> None:
+    cases = {
+        name: {
+            "__verify_probe": _found(*codes),
+            "__verify_probes": {"results": []},
+            "real_ip_accept": accepted,
+        }
+        for name, (codes, accepted, _read) in WELL.items()
+    }
+    assert values(tmp_path, "__verify_well", cases) == {
+        name: read for name, (*_told, read) in WELL.items()
+    }
