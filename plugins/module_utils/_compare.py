@@ -13,8 +13,10 @@ any more is not known to be preserved.
 
 from __future__ import annotations
 
+import re
 import typing as t
 from collections import Counter
+from urllib.parse import urlsplit
 
 from ansible_collections.kestrel.real_ip.plugins.module_utils._codes import (
     VERDICTS,
@@ -144,7 +146,7 @@ def _verified(found: Data) -> str:
 
 def _of_host(host: str, before: Document, after: Document) -> t.Iterator[Change]:
     old, new = before[RESULTS].get(host), after[RESULTS].get(host)
-    old_places, new_places = (places(one) if one else {} for one in (old, new))
+    old_places, new_places = map(_every_place, (old, new))
 
     def seen(document: Document, vantage: str) -> Data:
         told: Data = document["evidence"].get(host) or {}
@@ -172,7 +174,7 @@ def _of_host(host: str, before: Document, after: Document) -> t.Iterator[Change]
         one, other = old_places.get(vantage), new_places.get(vantage)
         became = _became(one, other)
         probes = [seen(document, vantage) for document in (before, after)]
-        if (one or other) and (vantage or {*old_places} == {*new_places} or not (old and new)):
+        if (one or other) and (vantage or (one and other) or not (old and new)):
             both = (
                 *_differing(one, other),
                 *_reserved(one, other),
@@ -181,15 +183,25 @@ def _of_host(host: str, before: Document, after: Document) -> t.Iterator[Change]
             )
             notes = both if one and other else ()
             fewer = _fewer(*(_addresses(*each) for each in zip((one, other), probes)))
-            turned = _turned(old, new, vantage)
+            turned, told = _turned(old, new, vantage)
             # What fails already says more.
             change = became if CHANGES[became] else fewer or became
             notes = (*_counts(one, other), *notes) if fewer else notes
-            if turned and not CHANGES[change]:
-                change, notes = "worse", (*turned, *notes)
+            notes = (*told, *notes) if told and not CHANGES[change] else notes
+            change = turned if turned and not CHANGES[change] else change
             asked = _both_times(one, other)
             yield Change(host, vantage, "", change, _told(one), _told(other), notes, asked)
         yield from _backends(host, vantage, became, *probes)
+
+
+def _every_place(found: Data | None) -> dict[str, Data]:
+    """The places of an entry, and of each other verification, which can have some of its own, the
+    worst of each.
+    """
+    told: dict[str, Data] = {}
+    for one in sorted((found or {}).get("verifications") or [], key=badness):
+        told = {**places(one), **told}
+    return {**told, **(places(found) if found else {})}
 
 
 def _became(before: Data | None, after: Data | None) -> str:
@@ -209,27 +221,65 @@ def _became(before: Data | None, after: Data | None) -> str:
     return "worse" if badness(after)[0] < badness(before)[0] else "other"
 
 
-def _turned(before: Data | None, after: Data | None, vantage: str) -> tuple[str, ...]:
-    """What got worse of several verifications of a host: the worst of them, which is its entry, can
-    be of another one than before. Those are compared that ask the same.
+def _turned(before: Data | None, after: Data | None, vantage: str) -> tuple[str, tuple[str, ...]]:
+    """What became of several verifications of a host, one of CHANGES or empty, and the notes on it:
+    the worst of them, which is its entry, can be of another one than before. Those are compared
+    that ask the same.
     """
-    was, now = (_verifications(one, vantage) for one in (before, after))
-    if len(was) < 2 and len(now) < 2:
-        return ()
-    return tuple(
-        f"at {printable(_asked(now[asked], 'address'), _LISTED)}: "
-        f"{printable(_told(was[asked]))}, now {printable(_told(now[asked]))}"
-        for asked in was
-        if asked in now and CHANGES[_became(was[asked], now[asked])]
-    )
+    old, new = (_verifications(one, vantage) for one in (before, after))
+    if len(old) < 2 and len(new) < 2:
+        return "", ()
+    same = [(old.pop(asked), new.pop(asked)) for asked in [*old] if asked in new]
+    # A load balancer that was made anew has another address.
+    for site in {*map(_site, old.values())}:
+        alike = [[key for key in of if _site(of[key]) == site] for of in (old, new)]
+        if [*map(len, alike)] == [1, 1]:
+            same.append((old.pop(alike[0][0]), new.pop(alike[1][0])))
+    worse = [
+        f"at {printable(_asked(now, 'address'), _LISTED)}: "
+        f"{printable(_told(was))}, now {printable(_told(now))}"
+        for was, now in same
+        if CHANGES[_became(was, now)]
+    ]
+    left = [one for one in old.values() if one["verdict"] == PRESERVED]
+    others = [one for one in new.values() if one["verdict"] == PRESERVED]
+    gone = [f"not asked any more: {printable(' '.join(_site(one)), _LISTED)}" for one in left]
+    change = "worse" if worse else "missing" if len(left) > len(others) else ""
+    return change, (*worse, *gone)
 
 
 def _verifications(found: Data | None, vantage: str) -> dict[tuple[str, ...], Data]:
-    """What each verification of a host asks, to its entry; of those that ask the same the worst."""
+    """What each verification of a host asks, to its entry; of those that ask the same the worst.
+
+    Which address was expected says who asked, as a machine that is another one each time.
+    """
     every = (places(one) for one in (found or {}).get("verifications") or [found or {}])
     told = [one[vantage] for one in every if "verdict" in one.get(vantage, {})]
     worst_last = sorted(told, key=badness, reverse=True)
-    return {tuple(_asked(one, field) for field in _ASKED): one for one in worst_last}
+    fields = [field for field in _ASKED if field != "expected"]
+    return {tuple(_asked(one, field) for field in fields): one for one in worst_last}
+
+
+def _site(found: Data) -> tuple[str, ...]:
+    """What a verification asks for, at whatever address: its URLs, or what stands for them in an
+    entry of an older release, the deployment and the strategy.
+    """
+    urls = found.get("url") or found.get("address") or []
+    own = {*map(str, found.get("address") or ())}
+    asked = sorted({_anywhere(str(url), own) for url in urls})
+    return ", ".join(asked), _asked(found, "deployment"), _asked(found, "declared")
+
+
+def _anywhere(url: str, own: t.Collection[str]) -> str:
+    """A URL without its host where that is the address that is asked."""
+    try:
+        parts = urlsplit(url)
+        host = parts.hostname or ""
+    except ValueError:
+        return url
+    literal = parse_address(host) or host in own
+    port = f":{parts.port}" if literal and parts.port else ""
+    return parts._replace(netloc=port).geturl() if literal else url
 
 
 def _addresses(found: Data | None, probe: Data) -> dict[str, Data]:
@@ -262,6 +312,12 @@ def _fewer(old: t.Mapping[str, Data], new: t.Mapping[str, Data]) -> str:
     # One place can be of two targets, of which one was bad before.
     if _names(old, [PRESERVED]) & (_names(new, bad) - _names(old, bad)):
         return "worse"
+    # Of one that was made anew the ports are the same, and the addresses aren't.
+    at_ports = {name for name in _ports(old, [PRESERVED]) if name in _ports(new, bad)}
+    if not _names(old, old) & _names(new, new) and (
+        at_ports - _ports(old, bad) - _ports(new, [PRESERVED])
+    ):
+        return "worse"
     fewer = _count(new, [PRESERVED]) < _count(old, [PRESERVED])
     if fewer and _count(new, bad) > _count(old, bad):
         return "worse"
@@ -274,6 +330,16 @@ def _fewer(old: t.Mapping[str, Data], new: t.Mapping[str, Data]) -> str:
 
 def _names(rows: t.Mapping[str, Data], verdicts: t.Iterable[str]) -> set[t.Any]:
     return {name for one in verdicts if one in rows for name in rows[one].get("addresses") or []}
+
+
+#: Behind an address, as of :func:`address_of`
+_PORT = re.compile(r"\A(?:\[.*\]|[^:]*):(\d+)\Z")
+
+
+def _ports(rows: t.Mapping[str, Data], verdicts: t.Iterable[str]) -> set[str]:
+    """The ports of the same, none of HTTP's."""
+    named = (str(name) for name in _names(rows, verdicts))
+    return {found[1] if (found := _PORT.match(name)) else "" for name in named}
 
 
 def _all_named(rows: t.Mapping[str, Data]) -> bool:
@@ -371,8 +437,8 @@ def _differing(before: Data | None, after: Data | None) -> t.Iterator[str]:
         # The name of a header has no case.
         case = str.lower if field == "declared" else str
         # At another address it is another URL where no host is asked for.
-        told = field == "url" and not _both_times(before, after)
-        if old and new and case(old) != case(new) and not told:
+        same = field == "url" and before and after and _site(before)[0] == _site(after)[0]
+        if old and new and case(old) != case(new) and not same:
             yield f"{words} {printable(old, _LISTED)}, now {printable(new, _LISTED)}"
 
 

@@ -135,6 +135,15 @@ def addresses(verdict: str, **rows: str) -> dict[str, t.Any]:
         ({"lost": "a", "preserved": "b"}, {"preserved": "a", "untested": "b"}, "missing"),
         ({"lost": "a", "preserved": "b"}, {"preserved": "a"}, "missing"),
         ({"lost": "a", "preserved": "b"}, {"preserved": "a c"}, "mended"),
+        # Of two ports, at a load balancer that is made anew
+        ({"lost": "a:81", "preserved": "a"}, {"lost": "b", "preserved": "b:81"}, "worse"),
+        ({"lost": "a:81", "preserved": "a"}, {"lost": "b:81", "preserved": "b"}, "bad"),
+        ({"lost": "a b:81", "preserved": "b"}, {"lost": "c d:81", "preserved": "d"}, "bad"),
+        (
+            {"lost": "2001:db8::1", "preserved": "[2001:db8::1]:81"},
+            {"lost": "[2001:db8::2]:81", "preserved": "2001:db8::2"},
+            "worse",
+        ),
         # Of two targets at one address
         ({"lost": "a", "preserved": "a"}, {"lost": "a", "preserved": "a"}, "bad"),
         # Kept by a release that didn't tell
@@ -389,7 +398,7 @@ def test_backends_are_named_where_they_tell_more(
             "198.51.100.1",
         ),
         (
-            {"address": ["198.51.100.9"], "url": ["http://198.51.100.9/"]},
+            {"address": ["198.51.100.9"], "url": ["http://a.example/"]},
             "asked at 198.51.100.1, now 198.51.100.9",
             "",
         ),
@@ -660,3 +669,122 @@ def test_the_page_is_of_100_columns_and_says_the_worst_first() -> None:
     assert all(line.isprintable() for line in lines)
     labels = [line.split()[0] for line in lines[1:] if not line.startswith("    ")]
     assert labels == ["before", "after", "worse", "missing", "mended", "same"]
+
+
+@pytest.mark.parametrize(
+    ("before", "after", "changes"),
+    [
+        (
+            [{"a": "preserved"}, {"b": "preserved"}],
+            [{"a": "preserved"}],
+            {"a": "same", "b": "missing"},
+        ),
+        (
+            [{"a": "lost"}, {"b": "preserved"}],
+            [{"a": "lost"}, {"b": "lost"}],
+            {"a": "bad", "b": "worse"},
+        ),
+        (
+            [{"": "lost"}, {"b": "preserved"}],
+            [{"": "lost"}, {"b": "preserved"}],
+            {"": "bad", "b": "same"},
+        ),
+        ([{"": "preserved"}], [{"": "lost"}, {"b": "preserved"}], {"": "worse", "b": "new"}),
+        (
+            [{"a": "lost", "b": "lost"}, {"b": "preserved"}],
+            [{"b": "lost"}],
+            {"a": "gone", "b": "bad"},
+        ),
+    ],
+)
+@pytest.mark.parametrize("order", [1, -1])
+def test_each_verification_can_be_from_other_vantage_points(
+    before: list[dict[str, str]], after: list[dict[str, str]], changes: dict[str, str], order: int
+) -> None:
+    """As of jobs at several sites whose documents were merged."""
+
+    def of(runs: list[dict[str, str]]) -> dict[str, t.Any]:
+        told = made({"h": "lost"})
+        several = [found(one.get("", one)) for one in runs[::order]]
+        told["real_ip_results"]["h"] = over_all(several)
+        return told
+
+    told = compare(of(before), of(after))
+    assert {one.vantage: one.change for one in told} == changes
+
+
+SHOP, API = ("http://shop.example/",), ("http://shop.example/api",)
+OLD, NEW = ("http://198.51.100.1:8080/",), ("http://198.51.100.2:8080/",)
+
+
+@pytest.mark.parametrize(
+    ("before", "after", "change", "note"),
+    [
+        # At a load balancer with another address
+        (
+            {SHOP: "preserved", API: "lost"},
+            {SHOP: "lost", API: "preserved"},
+            "worse",
+            "at 198.51.100.2: preserved V999, now lost V999",
+        ),
+        ({SHOP: "preserved", OLD: "lost"}, {SHOP: "preserved", NEW: "lost"}, "bad", ""),
+        (
+            {SHOP: "lost", OLD: "preserved"},
+            {SHOP: "preserved", NEW: "lost"},
+            "worse",
+            "at 198.51.100.2: preserved V999, now lost V999",
+        ),
+        (
+            {SHOP: "preserved", API: "preserved"},
+            {SHOP: "preserved", OLD: "preserved"},
+            "same",
+            "not asked any more: http://shop.example/api",
+        ),
+        (
+            {SHOP: "preserved", API: "preserved"},
+            {SHOP: "preserved", OLD: "lost"},
+            "worse",
+            "",
+        ),
+        (
+            {SHOP: "preserved", API: "preserved"},
+            {SHOP: "preserved"},
+            "missing",
+            "not asked any more",
+        ),
+    ],
+)
+def test_several_verifications_before_and_after_a_migration(
+    before: dict[t.Any, str], after: dict[t.Any, str], change: str, note: str
+) -> None:
+    def of(urls: dict[t.Any, str], address: str) -> dict[str, t.Any]:
+        more = {"address": [address], "by_verdict": {}, "expected": [f"{address}0"]}
+        told = made({"h": "lost"})
+        several = [found(verdict, url=[*url], **more) for url, verdict in urls.items()]
+        told["real_ip_results"]["h"] = over_all(several)
+        return told
+
+    [one] = compare(of(before, "198.51.100.1"), of(after, "198.51.100.2"))
+    assert (one.change, any(note in text for text in one.notes)) == (change, True)
+
+
+@pytest.mark.parametrize(
+    ("before", "after", "is_told"),
+    [
+        ("http://198.51.100.1/", "http://198.51.100.2/", False),
+        ("http://lb-1.example/", "http://lb-2.example/", False),
+        ("http://198.51.100.1/", "http://198.51.100.2/api", True),
+        ("http://198.51.100.1/", "http://198.51.100.2:81/", True),
+        ("http://a.example/a", "http://b.example/b", True),
+        ("http://[a/", "http://[a/", False),
+    ],
+)
+def test_another_host_path_or_port_is_told_at_another_address(
+    before: str, after: str, is_told: bool
+) -> None:
+    documents = [made({"a": "preserved"}, probe()) for _side in range(2)]
+    names = (["198.51.100.1", "lb-1.example"], ["198.51.100.2", "lb-2.example"])
+    for one, url, address in zip(documents, (before, after), names, strict=True):
+        one["real_ip_results"]["a"].update(url=[url], address=address)
+    [change] = compare(*documents)
+    assert any(text.startswith("asked for ") for text in change.notes) is is_told
