@@ -607,7 +607,7 @@ def _own_answers(
     honest, forged = station.result
     return (
         [one for one in honest if is_answer(one) and not is_strangers(one, question)],
-        [one for one in about_here(forged) if not is_strangers(one[1], question)],
+        [one for one in about_here(forged, question) if not is_strangers(one[1], question)],
     )
 
 
@@ -738,13 +738,15 @@ def _tells_nothing(tried: tuple[Forgery, Sample]) -> bool:
 
 def _unanswered_names(forged: Iterable[tuple[Forgery, Sample]]) -> set[str]:
     """Headers in which somebody may look for an address and that stood in refused requests alone,
-    as of who takes few lines: one such header may be taken.
+    as of who takes few lines, or serves some networks by such a header: one may be taken.
     """
-    refused, answered = set[str](), set[str]()
+    refused, answered, looked_for = set[str](), set[str](), {*CARRIERS}
     for one, sample in forged:
         found = answered if is_answer(sample) else refused
         found.update(name.lower() for name, _value in one.lines)
-    return (refused - answered) & CARRIERS
+        looked_for.add(one.header.lower())
+    # What these name may be refused, and nobody looks for an address in them.
+    return (refused - answered) & looked_for - {"connection", "proxy-connection"}
 
 
 def _speaks_behind_a_preface(station: Station) -> bool:
@@ -755,6 +757,15 @@ def _speaks_behind_a_preface(station: Station) -> bool:
     honest, forged = station.result
     spoke = [sample for one, sample in forged if one.preface and not is_bad_request(sample)]
     return any(map(is_http, spoke)) and not any(map(is_http, honest))
+
+
+def _takes_few_lines(station: Station) -> bool:
+    """Whether what may open it is refused as no request, and what doesn't for another reason."""
+    honest, forged = station.result
+    knocks = [sample for one, sample in forged if one.opens and not one.preface]
+    return (
+        bool(knocks) and all(map(is_bad_request, knocks)) and not any(map(is_bad_request, honest))
+    )
 
 
 def _is_left(way: Way, stations: Sequence[Station]) -> bool:
@@ -783,6 +794,7 @@ def _is_left(way: Way, stations: Sequence[Station]) -> bool:
         if _answers(station, question)
         else to_knock_with(way.target, *station.result)
         or _speaks_behind_a_preface(station)
+        or _takes_few_lines(station)
         or any(is_limited(sample, TOO_MANY) for sample in station.result[0])
         for station in stations
     )

@@ -222,13 +222,18 @@ _RUMOURS = (
     "DO-Connecting-IP",
     "Fly-Client-IP",
     "Forwarded-For",
+    "HTTP-Client-IP",
+    "HTTP-X-Forwarded-For",
     "Incap-Client-IP",
     "Proxy-Client-IP",
     "Remote-Addr",
+    "Remote-Host",
     "WL-Proxy-Client-IP",
+    "X-Appengine-Remote-Addr",
     "X-Appengine-User-IP",
     "X-Azure-ClientIP",
     "X-Azure-SocketIP",
+    "X-Forward-For",
     "X-Forwarded",
     "X-Hwwaf-Client-IP",
     "X-Hwwaf-Real-IP",
@@ -500,8 +505,11 @@ _BEHIND_HOSTS = [f"<host>{one}" for one in _BREAKS]
 _IN_HOSTS = (
     *('<host>",for={}', '<host>/",for={}', "<host>:80,for={}"),
     *('<host>:80",for={}', '<host>:80",for="{}'),
-    *("x,for={};x=<host>", 'x",for={};x="<host>'),
+    *("x,for={};x=<host>", 'x",for={};x=<host>', 'x",for={};x="<host>'),
+    # Whose own address stands behind it (Spring Cloud Gateway)
+    *("<host>;for={},x=y", "<host>:80;for={},x=y", '<host>";for={},x="y'),
 )
+_WITHOUT_DOTS = ("x,for=[{}];x=<host>", 'x",for=[{}];x=<host>')
 COPIED = (
     *(
         Forgery("Forwarded", (), (value,), host=one.format(value), absolute=absolute)
@@ -509,7 +517,7 @@ COPIED = (
             (_PUBLIC[0], _BEHIND_HOSTS, False),
             (_PUBLIC[0], _BEHIND_HOSTS, True),
             (_PUBLIC[0], _IN_HOSTS, False),
-            (_UNLIKELY[2][0], ("x,for=[{}];x=<host>",), False),
+            (_UNLIKELY[2][0], _WITHOUT_DOTS, False),
         )
         for one in forms
     ),
@@ -521,9 +529,11 @@ _ENOUGH = 5
 #: Of the proxies that may be admitted alone, so many are tried: of the probed addresses, of those
 #: in header lines, and of the peers. The last may be many that are none, as nodes that translate.
 _SENDERS = (3, 3, 1)
+_OTHERWISE = str.maketrans("-_", "_-")
 #: So many of the prober's own addresses are tried in a list, by the honest answers.
 _OWN = 2
-#: So many headers that no list here has are tried in which honest answers show the address.
+#: So many headers that no list here has are tried alone in which honest answers show the address;
+#: of more all stand in one request.
 _UNHEARD_OF = 3
 _APART = re.compile(r"[\s,;=\"]+")
 
@@ -533,16 +543,17 @@ def _addresses_in(text: str) -> list[str]:
 
 
 def unheard_of(headers: Fields, seen: str) -> tuple[tuple[str, str], ...]:
-    """Header lines that have the address that is ``seen``, with a forged one in its place: of names
-    that aren't forged anyway, so that somebody on the path knows one of his own.
+    """Header lines that have the address that is ``seen``, with ``{}`` in its place: of names that
+    aren't forged anyway, so that somebody on the path knows one of his own.
 
     Such a line has nothing but addresses: what else stands there could be a secret.
     """
-    return tuple(
-        (name, _put(_PUBLIC[0], seen, value))
+    found = {
+        name: _put("{}", seen, value)
         for name, value in headers
         if _normal(name) not in _HEARD_OF and _has_only_addresses(value, seen)
-    )[:_UNHEARD_OF]
+    }
+    return (*found.items(),)[-_LINES:]
 
 
 def _has_only_addresses(text: str, one: str) -> bool:
@@ -550,11 +561,16 @@ def _has_only_addresses(text: str, one: str) -> bool:
     return one in addresses and None not in addresses
 
 
+#: Behind an address: of IPv6 in brackets
+_AT_PORT = re.compile(r"(?:\]|\A[^:]*)(:\d+)\Z")
+
+
 def _put(value: str, seen: str, text: str) -> str:
-    """The text with a value in the place of an address, and the port that this had."""
+    """The text with a value in the place of an address, beside the port that this had."""
     own = (part for part in _APART.split(text) if canonical(part) == seen)
     for part in own:
-        text = text.replace(part, part.replace(seen, value))
+        port = _AT_PORT.search(part)
+        text = text.replace(part, value + (port[1] if port else ""))
     return text
 
 
@@ -565,6 +581,21 @@ def _proxies(seen: Sequence[str], told: Sequence[str]) -> list[str]:
         others = dict.fromkeys(_addresses_in(text))
         found += [one for one in others if one not in (*seen, *found)][:most]
     return found
+
+
+def _unheard(read: str, unheard: Fields, value: str) -> Iterable[Forgery]:
+    """Requests with the value in what :func:`unheard_of` has found.
+
+    What the last proxy sets stands before what others wrote, so that the last are sent alone. To
+    some an underscore is a dash.
+    """
+    lines = [
+        (name, text.format(bracketed(value) if "}:" in text else value)) for name, text in unheard
+    ]
+    alike = [(name.translate(_OTHERWISE), text) for name, text in lines]
+    alone = [[line] for line in lines[-_UNHEARD_OF:]]
+    for some in [*alone, lines, alike, [*lines, *_COMPANIONS]] if lines else ():
+        yield Forgery(some[0][0] if len(some) == 1 else read, (*some,), (value,))
 
 
 def beside(
@@ -592,10 +623,9 @@ def beside(
         theirs = {name.lower(): (name, value) for name, value in companions}
         replaced = [theirs.pop(name.lower(), (name, value)) for name, value in lines]
         found.append(Forgery(read, (*replaced, *theirs.values()), _PUBLIC[:1]))
-    if unheard:
-        found += [Forgery(line[0], (line,), _PUBLIC[:1]) for line in unheard]
-        found.append(Forgery(read, (*lines, *unheard), _PUBLIC[:1]))
-        text = ", ".join(["close", *dict(unheard), _PUBLIC[0]])
+    found += _unheard(read, unheard, _PUBLIC[0])
+    for some in _in_parts([name for name, _value in unheard], _HOPS):
+        text = ", ".join(["close", *some, _PUBLIC[0]])
         found.append(Forgery("Connection", (("Connection", text),), _PUBLIC[:1]))
     for proxy in _proxies(seen, told):
         by_preface = _with_prefaces([proxy], _PUBLIC[:1], read, lines)
@@ -624,6 +654,7 @@ def beside(
             *_with_prefaces([value], (value,), read, counted),
             Forgery(read, everything, (value,)),
             Forgery(read, counted, (value,)),
+            *_unheard(read, unheard, value),
         ]
         found += [one._replace(near=True) for one in shapes]
     return (*found,)
@@ -720,7 +751,10 @@ def forgeries(
         Forgery(read, counted, all_values),
         Forgery(read, lines_6, all_values),
         # Who takes few lines refuses all of them together.
-        *(Forgery(rumours[0][0], part, all_values) for part in _in_parts(rumours, _LINES)),
+        *(
+            Forgery(rumours[0][0], (*part, *_COMPANIONS), all_values)
+            for part in _in_parts(rumours, _LINES)
+        ),
         Forgery(scored[0][0], scored, all_values),
         Forgery(read, (*everything, *_COMPANIONS, *_FROM_ELSEWHERE), all_values),
         Forgery(read, (*everything, *_COMPANIONS, *_PASSED), all_values),

@@ -526,9 +526,11 @@ def test_a_proxys_own_address_tells_nothing_of_a_forged_one(
 @pytest.mark.parametrize(
     ("name", "value", "forged"),
     [
-        ("Edge-Client", SEEN, "6.6.6.6"),
-        ("Edge-Client", f" {SEEN}:80", " 6.6.6.6:80"),
-        ("edge_client", f"10.0.0.1, {SEEN}", "10.0.0.1, 6.6.6.6"),
+        ("Edge-Client", SEEN, "{}"),
+        ("Edge-Client", f" {SEEN}:80", " {}:80"),
+        ("edge_client", f"10.0.0.1, {SEEN}", "10.0.0.1, {}"),
+        ("Edge-Client", "[2001:db8::0:5]:443", "{}:443"),
+        ("Edge-Client", "2001:DB8:0:0:0:0:0:5", "{}"),
         # That it's another's, or that it's forged anyway
         ("Edge-Client", "10.0.0.1", None),
         ("X_Real-IP", SEEN, None),
@@ -540,20 +542,37 @@ def test_a_proxys_own_address_tells_nothing_of_a_forged_one(
     ],
 )
 def test_names_that_nobody_has_heard_of(name: str, value: str, forged: str | None) -> None:
-    assert unheard_of([(name, value)], SEEN) == (() if forged is None else ((name, forged),))
+    seen = "2001:db8::5" if "5]" in value or ":5" in value else SEEN
+    assert unheard_of([(name, value)], seen) == (() if forged is None else ((name, forged),))
 
 
 def test_a_header_of_an_unheard_of_name_is_forged_alone_and_with_others_and_dropped() -> None:
     line = ("Edge-Client", "6.6.6.6")
-    sent = {*beside(None, [SEEN], ["", "", ""], unheard=[line])} - {*beside(None, [SEEN], [""] * 3)}
+    sent = {*beside(None, [SEEN], ["", "", ""], unheard=[("Edge-Client", "{}")])}
     lines = [one.lines for one in sent]
     assert (line,) in lines
-    assert any(line in one and len(one) > 1 for one in lines)
+    assert any(line in one.lines and one.opens for one in sent)
+    assert (("Edge_Client", "6.6.6.6"),) in lines
     assert (("Connection", "close, Edge-Client, 6.6.6.6"),) in lines
-    assert len(sent) == 3
+
+
+def test_of_many_headers_of_unheard_of_names_the_last_are_forged_alone_and_each_with_others() -> (
+    None
+):
+    unheard = unheard_of([(name, SEEN) for name in "ABCDEBF"], SEEN)
+    assert [name for name, _value in unheard] == [*"ABCDEF"]
+    sent = [*beside(None, [SEEN], ["", "", ""], unheard=unheard)]
+    alone = [one.header for one in sent if one.alone and one.header in {*"ABCDEF"}]
+    assert alone == [*"DEF"]
+    assert tuple((name, "6.6.6.6") for name in "ABCDEF") in [one.lines for one in sent]
+    near = beside(None, [SEEN] * 5, ["", "", ""], unheard=unheard)
+    assert {one.values for one in near if one.near and one.header == "F"} < {
+        one.values for one in near
+    }
 
 
 def test_rarer_headers_are_forged_in_requests_of_few_lines_too() -> None:
-    few = [one for one in forgeries(None, (), ()) if 1 < len(one.lines) <= 20]
+    few = [one for one in forgeries(None, (), ()) if 1 < len(one.lines) <= 30]
+    assert all(one.opens for one in few if len(one.lines) == 29)
     names = {name.lower() for one in few for name, _value in one.lines}
     assert not CARRIERS - names

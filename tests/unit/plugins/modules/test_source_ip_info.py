@@ -1023,6 +1023,7 @@ def test_what_a_proxy_copies_into_a_list(name: str) -> None:
         ("nginx of names, in quotes", 'Host: <host>:80",for="'),
         ("nginx of names that end so", "Host: x,for=6.6.6.6;x=<host>"),
         ("nginx of names that end so, in quotes", 'Host: x",for=6.6.6.6;x="<host>'),
+        ("HAProxy of names that end so", 'Host: x",for=6.6.6.6;x=<host>'),
         ("Caddy", "Host: x,for=[2606:6666::6];x=<host>"),
         ("HAProxy", 'Host: <host>, "host,for='),
         ("HAProxy of a known beginning", 'Host: <host>",for='),
@@ -1050,6 +1051,7 @@ def test_a_host_that_a_proxy_copies_into_a_list(kind: str, told: str) -> None:
             "nginx of names, in quotes": asked == known or asked.startswith(f"{known}:80"),
             "nginx of names that end so": asked.endswith(known),
             "nginx of names that end so, in quotes": asked.endswith(known),
+            "HAProxy of names that end so": last.endswith(known),
             "Caddy": asked.endswith(known) and asked.count(".") == known.count("."),
             "HAProxy": first == known,
             "HAProxy of known hosts": asked == known,
@@ -1062,6 +1064,7 @@ def test_a_host_that_a_proxy_copies_into_a_list(kind: str, told: str) -> None:
             return
         copied = path if "path" in kind else others[-1] if others and kind == "HAProxy" else asked
         copied = f'"{copied}"' if "quotes" in kind else copied
+        copied = last if "HAProxy of names" in kind else copied
         shows_forwarded(connection, lines, f"host={copied}", "proto=http")
 
     with Server(behave) as server:
@@ -1069,6 +1072,45 @@ def test_a_host_that_a_proxy_copies_into_a_list(kind: str, told: str) -> None:
     assert result["code"] == ("V101" if "for=" in told else "V001"), result["reason"]
     assert told in result["reason"]
     assert "not answered" not in result["reason"]
+
+
+@pytest.mark.parametrize(("count", "code"), [(2, "V101"), (1, "V001")])
+def test_a_host_that_a_proxy_copies_before_its_own_address(count: int, code: str) -> None:
+    """As Spring Cloud Gateway does in an element of its own: another one ends there."""
+
+    def behave(connection: Connection) -> None:
+        lines = connection.read()[1:]
+        handed = [line for line in lines if line[0].lower() != "forwarded"]
+        its = ("Forwarded", f'proto=http;host={dict(lines).get("Host")};for="{CLIENT}:59294"')
+        headers = [*handed, ("Forwarded", f"for={CLIENT}"), its]
+        document = {"kestrel": 1, "headers": headers, "peer": {"address": NODE, "port": 1}}
+        connection.send(response(json.dumps(document).encode()))
+
+    with Server(behave) as server:
+        asked = {**FORWARDED, "trusted_count": count}
+        result = probe(url=server.url, expected_source=[CLIENT], **asked)
+    assert result["code"] == code, result["reason"]
+    assert ("Host: <host>;for=6.6.6.6,x=y" in result["reason"]) is (code == "V101")
+
+
+@pytest.mark.parametrize(("pod", "code"), [("pod-a", "V101"), ("other/pod-b", "V001")])
+def test_a_forged_host_that_reaches_another_app_deceives_nobody(pod: str, code: str) -> None:
+    """As a default backend that shows what it was sent."""
+
+    def behave(connection: Connection) -> None:
+        lines = connection.read()[1:]
+        asked = dict(lines).get("Host", "")
+        known = asked == f"127.0.0.1:{server.port}"
+        space, _slash, name = ("shop/pod-a" if known or "/" not in pod else pod).partition("/")
+        seen = ("Forwarded", f"for={CLIENT};host={asked};proto=http")
+        told = {"pod": name, "namespace": space, "peer": {"address": NODE, "port": 1}}
+        document = {"kestrel": 1, "headers": [*lines, seen], **told}
+        connection.send(response(json.dumps(document).encode()))
+
+    pods = {"expect_backends": ["pod-a"], "backend_namespace": "shop"}
+    with Server(behave) as server:
+        result = probe(url=server.url, expected_source=[CLIENT], **FORWARDED, **pods)
+    assert result["code"] == code, result["reason"]
 
 
 @pytest.mark.parametrize("name", ["X-Client-IP", "CF-Connecting-IP", "Fly-Client-IP"])
@@ -1969,16 +2011,21 @@ def test_a_header_of_a_cdn_that_nobody_has_heard_of_is_written_past_it(
     assert f"{name}: {believed}" in result["reason"]
 
 
+@pytest.mark.parametrize("gated", [False, True])
 @pytest.mark.parametrize(("most", "code"), [(40, "V103"), (12, "V001")])
-def test_a_load_balancer_that_takes_few_header_lines(most: int, code: str) -> None:
+def test_a_load_balancer_that_takes_few_header_lines(most: int, code: str, gated: bool) -> None:
     """As Varnish takes 64: whom it believes is seen in requests that it takes, or else said."""
+    name = "CloudFront-Viewer-Address"
 
     def behave(connection: Connection) -> None:
         lines = connection.read()[1:]
         if len(lines) > most:
             connection.send(response(b"", "400 Bad Request"))
             return
-        told = dict(lines).get("CloudFront-Viewer-Address", CLIENT).partition(":")[0]
+        if gated and name not in dict(lines):
+            connection.send(response(b"", "403 Forbidden"))
+            return
+        told = dict(lines).get(name, CLIENT).partition(":")[0]
         proxied("replace", f"{told}, {CDN}")(connection)
 
     with (
