@@ -358,7 +358,13 @@ def collect(
         found["nodes"] = addresses
     if pods is not None or own_pods:
         found["pod_names"] = of_pods([*(pods or []), *own_pods])
-    starting = [*map(name_of, filter(_is_starting, pods or ()))]
+    starting = [
+        name
+        for pod in filter(_is_starting, pods or ())
+        # Its host name can be another one, as of an Indexed Job's pod.
+        for name in (name_of(pod), pod["spec"].get("hostname"))
+        if name
+    ]
     if starting:
         found["starting_pods"] = starting
     # Only the two together tell a pod network whole: bridges are in the nodes' ranges alone, and

@@ -218,6 +218,9 @@ def _annotated(
 _KEEPING = (
     "nginx.ingress.kubernetes.io/load-balance",
     "nginx.ingress.kubernetes.io/upstream-hash-by*",
+    # By these kube-proxy chooses the pod, once for each connection that is kept.
+    "nginx.ingress.kubernetes.io/service-upstream",
+    "traefik.ingress.kubernetes.io/service.nativelb",
     # What they name says how TKE's load balancer balances.
     f"{CONFIG}*",
     f"{CONFIG_OF_SERVICE}*",

@@ -120,7 +120,8 @@ def is_contained(marks: Iterable[Path] = _MARKS, interfaces: Path = Path("/sys/c
             for one in found
         ]
     except (OSError, UnicodeDecodeError):
-        return False
+        # A kernel of its own that shows none (gVisor)
+        return True
     on_device = any((one / "device").exists() for one in found)
     return not on_device and any(here != there for here, there in ends)
 
@@ -139,6 +140,17 @@ def network(
     return hashlib.sha256(told.encode()).hexdigest()[:16]
 
 
+#: Characters of a host name
+MAX_HOST = 63
+
+
+def host_of(pod: str) -> str:
+    """The host name that the kubelet makes of a pod's name: so much of it, and no dash or dot at
+    the end.
+    """
+    return pod[:MAX_HOST].rstrip("-.")
+
+
 def find(
     said: str,
     nodes: Iterable[str] | None,
@@ -150,11 +162,14 @@ def find(
     """The prober's place; what is found overrides what was said (one of PLACES).
 
     ``nodes``: addresses; ``pods``: address → name, an empty name where it is not known; None for
-    what could not be read. ``starting``: names of pods whose addresses aren't known yet.
+    what could not be read. ``starting``: names and host names of pods whose addresses aren't known
+    yet.
     """
 
     def is_called(name: str) -> bool:
-        return host_name() in (name, name[:63])
+        # A pod may have its domain in its host name as well (setHostnameAsFQDN).
+        told = host_name()
+        return bool({name, host_of(name)} & {told, told.partition(".")[0]})
 
     # A pod can be at work before its status tells its address.
     checked = nodes is not None and pods is not None and not any(map(is_called, starting))

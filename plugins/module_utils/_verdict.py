@@ -81,7 +81,11 @@ from ansible_collections.kestrel.real_ip.plugins.module_utils._language import (
     phrase,
 )
 from ansible_collections.kestrel.real_ip.plugins.module_utils._queries import Queries
-from ansible_collections.kestrel.real_ip.plugins.module_utils._vantage import Standpoint
+from ansible_collections.kestrel.real_ip.plugins.module_utils._vantage import (
+    MAX_HOST,
+    Standpoint,
+    host_of,
+)
 
 # --- Questions ------------------------------------------------------------------------------------
 
@@ -823,15 +827,21 @@ def _whole(name: str | None, question: Question) -> str | None:
     """The name of the one pod whose host name this is: of a longer one the kubelet takes the first
     63 characters, and from their end what none may end with.
     """
-    if name is None or name in question.backends:
+    if name is None or name in question.backends or len(name) < MAX_HOST - _TRIMMED:
         return name
-    known = {*question.backends, *question.unready, *question.strangers}
-    longer = [one for one in known if len(one) > _MAX_HOST and one[:_MAX_HOST].rstrip("-.") == name]
+    # Of whichever Service
+    known = {
+        *question.backends,
+        *question.unready,
+        *question.strangers,
+        *question.pod_names.values(),
+    }
+    longer = [one for one in known if len(one) > MAX_HOST and host_of(one) == name]
     return longer[0] if len(longer) == 1 else name
 
 
-#: Characters of a host name
-_MAX_HOST = 63
+#: So many characters at the end of a host name may be none that it may end with.
+_TRIMMED = 8
 
 
 def is_strangers(sample: Sample, question: Question) -> bool:
@@ -1074,14 +1084,15 @@ def _decide(
 # --- Forged requests ------------------------------------------------------------------------------
 
 
-def about_here(forged: Forged) -> list[tuple[Forgery, Sample]]:
+def about_here(forged: Forged, question: Question) -> list[tuple[Forgery, Sample]]:
     """Those that tell something of the host and path of honest requests: what asks for others does
-    where the answer has what was forged.
+    where an answer has what was forged, and isn't another application's.
     """
     return [
         (forgery, sample)
         for forgery, sample in forged
-        if not forgery.asks_else or _chosen(forgery, sample) or sample.fooled
+        if not forgery.asks_else
+        or ((_chosen(forgery, sample) or sample.fooled) and not is_strangers(sample, question))
     ]
 
 
@@ -1425,7 +1436,7 @@ def judge(
 
     ``forged``: what came of each forged request; these are not among ``samples``.
     """
-    forged = about_here(forged)
+    forged = about_here(forged, question)
     answers = [sample for sample in samples if is_answer(sample)]
     dumb = [sample for sample in samples if not is_answer(sample)]
     unsent = planned - len(samples)

@@ -149,8 +149,8 @@ options:
           O(cluster_addresses.pods).
         type: dict
       starting_pods:
-        description: Names of pods whose addresses are not known yet. On a host of such a name it
-          is not known whether it is a pod.
+        description: Names and host names of pods whose addresses are not known yet. On a host of
+          such a name it is not known whether it is a pod.
         type: list
         elements: str
       proxied:

@@ -202,6 +202,7 @@ def test_collect_names_pods_that_may_run_before_their_address_is_known() -> None
         return found
 
     assert named() == ["job"]
+    assert named(spec={"nodeName": "node1", "hostname": "job-0"}) == ["job", "job-0"]
     assert named(spec={}) == []
     assert named(spec={"nodeName": "node1", "hostNetwork": True}) == []
     assert named(status={"phase": "Failed"}) == []
