@@ -466,12 +466,12 @@ def test_forged_headers_without_an_address_test_nothing() -> None:
 @pytest.mark.parametrize(
     ("mode", "code", "line"),
     [
-        ("rumour", "V101", "X-Forwarded-For: 6.6.6.6; "),
+        ("rumour", "V101", " Client-IP: 6.6.6.6; CloudFront-Viewer-Address: 6.6.6.6:6666; "),
         ("viewer", "V101", "made it 6.6.6.6"),
         ("viewer over IPv6", "V101", "made it 2606:6666::6"),
         ("hearsay of IPv6", "V101", "made it 2606:6666::6"),
         ("rumour of IPv6", "V101", "made it 2606:6666::6"),
-        ("together", "V101", "X-Forwarded-For: 6.6.6.6; "),
+        ("together", "V101", " Client-IP: 6.6.6.6; CloudFront-Viewer-Address: 6.6.6.6:6666; "),
         ("internal", "V101", "X-Real-IP: 10.6.6.6 made"),
         ("loopback", "V101", "X-Real-IP: 127.0.0.1 made"),
         ("itself", "V101", "X-Forwarded-For: 127.0.0.1 made"),
