@@ -39,7 +39,7 @@ from ansible_collections.kestrel.real_ip.plugins.module_utils._derive import (
     parse_ranges,
 )
 from ansible_collections.kestrel.real_ip.plugins.module_utils._forgery import (
-    CARRIERS,
+    COMPANIONS,
     OF_A_CDN,
     Forgery,
     united,
@@ -740,13 +740,12 @@ def _unanswered_names(forged: Iterable[tuple[Forgery, Sample]]) -> set[str]:
     """Headers in which somebody may look for an address and that stood in refused requests alone,
     as of who takes few lines, or serves some networks by such a header: one may be taken.
     """
-    refused, answered, looked_for = set[str](), set[str](), {*CARRIERS}
+    refused, answered = set[str](), set[str]()
     for one, sample in forged:
         found = answered if is_answer(sample) else refused
         found.update(name.lower() for name, _value in one.lines)
-        looked_for.add(one.header.lower())
-    # What these name may be refused, and nobody looks for an address in them.
-    return (refused - answered) & looked_for - {"connection", "proxy-connection"}
+    # Who refuses what these name, or what tells of another proxy, may refuse just that.
+    return refused - answered - COMPANIONS - {"connection", "proxy-connection", "x-azure-fdid"}
 
 
 def _speaks_behind_a_preface(station: Station) -> bool:

@@ -16,7 +16,6 @@ from __future__ import annotations
 import re
 import typing as t
 from collections import Counter
-from urllib.parse import urlsplit
 
 from ansible_collections.kestrel.real_ip.plugins.module_utils._codes import (
     VERDICTS,
@@ -36,12 +35,14 @@ from ansible_collections.kestrel.real_ip.plugins.module_utils._forgery import (
     is_same,
     telling,
 )
+from ansible_collections.kestrel.real_ip.plugins.module_utils._listeners import PORTS, port_of
 from ansible_collections.kestrel.real_ip.plugins.module_utils._report import (
     RESULTS,
     Document,
     latest,
     places,
 )
+from ansible_collections.kestrel.real_ip.plugins.module_utils._rules import asked_for
 from ansible_collections.kestrel.real_ip.plugins.module_utils._summary import (
     address_of,
     badness,
@@ -243,7 +244,11 @@ def _turned(before: Data | None, after: Data | None, vantage: str) -> tuple[str,
     ]
     left = [one for one in old.values() if one["verdict"] == PRESERVED]
     others = [one for one in new.values() if one["verdict"] == PRESERVED]
-    gone = [f"not asked any more: {printable(' '.join(_site(one)), _LISTED)}" for one in left]
+    # Without a host of its own, a site has no name but its address.
+    gone = [
+        f"not asked any more: {printable(', '.join(filter(None, told)), _LISTED)}"
+        for told in ([_asked(one, "address"), _asked(one, "url")] for one in left)
+    ]
     change = "worse" if worse else "missing" if len(left) > len(others) else ""
     return change, (*worse, *gone)
 
@@ -262,24 +267,23 @@ def _verifications(found: Data | None, vantage: str) -> dict[tuple[str, ...], Da
 
 def _site(found: Data) -> tuple[str, ...]:
     """What a verification asks for, at whatever address: its URLs, or what stands for them in an
-    entry of an older release, the deployment and the strategy.
+    entry of an older release, and other hosts, the deployment and the strategy.
     """
-    urls = found.get("url") or found.get("address") or []
-    own = {*map(str, found.get("address") or ())}
-    asked = sorted({_anywhere(str(url), own) for url in urls})
-    return ", ".join(asked), _asked(found, "deployment"), _asked(found, "declared")
+    urls, names = ([*map(str, found.get(field) or ())] for field in ("url", "address"))
+    asked = sorted({_anywhere(url, names) for url in urls or names})
+    # As where a URL is asked for another host than its own
+    hosts = sorted({name.partition(", Host ")[2] for name in names} - {""})
+    return ", ".join([*asked, *hosts]), _asked(found, "deployment"), _asked(found, "declared")
 
 
 def _anywhere(url: str, own: t.Collection[str]) -> str:
     """A URL without its host where that is the address that is asked."""
-    try:
-        parts = urlsplit(url)
-        host = parts.hostname or ""
-    except ValueError:
+    host, path = asked_for("", "/", url)
+    if not (parse_address(host) or host in own):
         return url
-    literal = parse_address(host) or host in own
-    port = f":{parts.port}" if literal and parts.port else ""
-    return parts._replace(netloc=port).geturl() if literal else url
+    scheme = url.partition(":")[0]
+    port = port_of(url)
+    return f"{scheme}:{port or PORTS.get(scheme)}{path}"
 
 
 def _addresses(found: Data | None, probe: Data) -> dict[str, Data]:

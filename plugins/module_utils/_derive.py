@@ -331,11 +331,11 @@ def _lines(fields: Fields, header: str) -> list[str]:
 _QUOTE = r'(?<!\\)(?:\\\\)*"'
 _QUOTES = re.compile(_QUOTE)
 _QUOTES_AND_COMMAS = re.compile(rf"{_QUOTE}|,")
-_TOKEN = r"[!#$%&'*+.^_`|~0-9A-Za-z-]+"
+TOKEN = r"[!#$%&'*+.^_`|~0-9A-Za-z-]+"
 _CONTROL = r"\x00-\x08\x0a-\x1f\x7f"
 _TEXT = rf'[^"\\{_CONTROL}]*'
 _QUOTED = rf'"(?P<quoted>{_TEXT}(?:\\[^{_CONTROL}]{_TEXT})*)"'
-_PAIR = re.compile(rf'(?P<token>{_TOKEN})=(?:{_QUOTED}|(?P<plain>[^ \t"\\;]+))(?:;+|\Z)')
+_PAIR = re.compile(rf'(?P<token>{TOKEN})=(?:{_QUOTED}|(?P<plain>[^ \t"\\;]+))(?:;+|\Z)')
 _ESCAPED = re.compile(r"\\(.)")
 
 

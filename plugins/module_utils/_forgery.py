@@ -19,6 +19,7 @@ from typing import Any, NamedTuple, TypeVar
 
 from ansible_collections.kestrel.real_ip.plugins.module_utils._derive import (
     DEFAULT_HEADER,
+    TOKEN,
     Address,
     Network,
     bracketed,
@@ -529,6 +530,7 @@ _ENOUGH = 5
 #: Of the proxies that may be admitted alone, so many are tried: of the probed addresses, of those
 #: in header lines, and of the peers. The last may be many that are none, as nodes that translate.
 _SENDERS = (3, 3, 1)
+_TOKEN = re.compile(TOKEN)
 _OTHERWISE = str.maketrans("-_", "_-")
 #: So many of the prober's own addresses are tried in a list, by the honest answers.
 _OWN = 2
@@ -536,6 +538,7 @@ _OWN = 2
 #: of more all stand in one request.
 _UNHEARD_OF = 3
 _APART = re.compile(r"[\s,;=\"]+")
+_PART = re.compile(r"[^\s,;=\"]+")
 
 
 def _addresses_in(text: str) -> list[str]:
@@ -552,6 +555,8 @@ def unheard_of(headers: Fields, seen: str) -> tuple[tuple[str, str], ...]:
         name: _put("{}", seen, value)
         for name, value in headers
         if _normal(name) not in _HEARD_OF and _has_only_addresses(value, seen)
+        # An echo app may claim what can't be sent.
+        if _TOKEN.fullmatch(name) and value.isascii() and value.isprintable()
     }
     return (*found.items(),)[-_LINES:]
 
@@ -567,11 +572,14 @@ _AT_PORT = re.compile(r"(?:\]|\A[^:]*)(:\d+)\Z")
 
 def _put(value: str, seen: str, text: str) -> str:
     """The text with a value in the place of an address, beside the port that this had."""
-    own = (part for part in _APART.split(text) if canonical(part) == seen)
-    for part in own:
-        port = _AT_PORT.search(part)
-        text = text.replace(part, value + (port[1] if port else ""))
-    return text
+
+    def put(part: re.Match[str]) -> str:
+        if canonical(part[0]) != seen:
+            return part[0]
+        port = _AT_PORT.search(part[0])
+        return value + (port[1] if port else "")
+
+    return _PART.sub(put, text)
 
 
 def _proxies(seen: Sequence[str], told: Sequence[str]) -> list[str]:
@@ -590,7 +598,8 @@ def _unheard(read: str, unheard: Fields, value: str) -> Iterable[Forgery]:
     some an underscore is a dash.
     """
     lines = [
-        (name, text.format(bracketed(value) if "}:" in text else value)) for name, text in unheard
+        (name, text.replace("{}:", f"{bracketed(value)}:").replace("{}", value))
+        for name, text in unheard
     ]
     alike = [(name.translate(_OTHERWISE), text) for name, text in lines]
     alone = [[line] for line in lines[-_UNHEARD_OF:]]

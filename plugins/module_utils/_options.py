@@ -24,6 +24,7 @@ from ansible_collections.kestrel.real_ip.plugins.module_utils._bypass import Aro
 from ansible_collections.kestrel.real_ip.plugins.module_utils._codes import printable
 from ansible_collections.kestrel.real_ip.plugins.module_utils._derive import (
     BETWEEN,
+    TOKEN,
     DerivationError,
     Network,
     Ranges,
@@ -92,7 +93,7 @@ class Plan(NamedTuple):
 # --- URLs -----------------------------------------------------------------------------------------
 
 _PORTS = {"http": 80, "https": 443}
-_TOKEN = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")
+_TOKEN = re.compile(TOKEN)
 _VISIBLE = re.compile(r"[\x21-\x7e]+")
 _NAME_AND_PORT = re.compile(r"(?P<name>[^:/@\[\]]+)(?::(?P<port>[0-9]{1,5}))?")
 _LISTENER = re.compile(r"(?P<scheme>https?):(?P<port>[0-9]{1,5})", re.ASCII)

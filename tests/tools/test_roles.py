@@ -420,7 +420,7 @@ def test_whose_pods_may_have_answered_is_asked_beneath_what_is_accepted(
 
 
 def _way(*pods: str, **other: object) -> dict[str, object]:
-    return {"ready_pods": [*pods], "targets": [{"name": OWN}], "leads_to": ["s"], **other}
+    return {"ready_pods": [*pods], "addresses": [OWN], "leads_to": ["s"], "found": True, **other}
 
 
 WAYS: dict[str, tuple[dict[str, object], bool]] = {
@@ -431,7 +431,7 @@ WAYS: dict[str, tuple[dict[str, object], bool]] = {
     "one came": (_way("a", "b", "c"), True),
     "all are there": (_way("a", "b"), False),
     "all have gone": (_way("c"), False),
-    "no address": (_way("a", targets=[]), False),
+    "no address": (_way("a", addresses=[]), False),
     "another Service": (_way("a", leads_to=["other"]), False),
 }
 
@@ -465,7 +465,8 @@ ONE_EACH = ("V001", "V410")
     ("code", "url", "is_asked"),
     [
         ("V001", "", True),
-        ("V001", "http://shop.example/", False),
+        # Where it is asked directly
+        ("V001", "http://shop.example/", True),
         ("V410", "", False),
         # It might not show again.
         ("V101", "", False),
@@ -476,9 +477,9 @@ def test_another_address_is_asked_where_all_was_well(
 ) -> None:
     """Of a silent pod, a second look elsewhere might not show what is wrong."""
     case = {
-        "verify_way": _way("a", "b"),
+        "verify_way": _way("a", "b", addresses=[OWN]),
         "verify_url": url,
-        "__verify_after": _way("a", "b", targets=[{"name": OWN}, {"name": OTHER}]),
+        "__verify_after": _way("a", "b", addresses=[OTHER, OWN]),
         "verify_wait": False,
         "__verify_probe": _found(code),
         "__verify_probes": {"results": []},
@@ -486,20 +487,22 @@ def test_another_address_is_asked_where_all_was_well(
     assert values(tmp_path, "__verify_due", {"one": case}) == {"one": is_asked}
 
 
+HERE: dict[str, object] = {"addresses": [OWN, OTHER]}
 LATER: dict[str, tuple[dict[str, object], str]] = {
     # what was read after the probe, and what is refused
-    "the same": (_way("a", "b"), ""),
-    "one came": (_way("a", "b", "c"), "seen c that came meanwhile"),
-    "one has gone": (_way("a"), ""),
-    "all have gone": (_way(), "seen that a, b went meanwhile"),
-    "another address": (_way("a", "b", targets=[{"name": OTHER}]), "expected the same addresses"),
-    "another Service": (_way("a", "b", leads_to=["other"]), "expected the same addresses"),
+    "the same": (_way("a", "b", **HERE), ""),
+    "one came": (_way("a", "b", "c", **HERE), "seen c that came meanwhile"),
+    "one has gone": (_way("a", **HERE), ""),
+    "all have gone": (_way(**HERE), "seen that a, b went meanwhile"),
+    "another address": (_way("a", "b", addresses=[OTHER]), "expected the same addresses"),
+    "in another order": (_way("a", "b", addresses=[OTHER, OWN]), ""),
+    "another Service": (_way("a", "b", leads_to=["other"], **HERE), "expected the same addresses"),
 }
 
 
 @pytest.mark.parametrize("again", [False, True])
 def test_what_has_changed_since_the_last_probe_is_refused(tmp_path: Path, again: bool) -> None:
-    first = _way("a", "b", addresses=[OWN])
+    first = _way("a", "b", **HERE)
     last = "__verify_last" if again else "__verify_after"
     answer = {"address": OWN, "coverage": "complete", "reason": "r"}
     seen = _found("V001")
@@ -520,7 +523,7 @@ def test_what_has_changed_since_the_last_probe_is_refused(tmp_path: Path, again:
             "verify_url": "",
             "__verify_after": first,
             "__verify_again": again,
-            last: {**later, "addresses": [OTHER]},
+            last: later,
         }
         for name, (later, _told) in LATER.items()
     }

@@ -738,7 +738,7 @@ OLD, NEW = ("http://198.51.100.1:8080/",), ("http://198.51.100.2:8080/",)
             {SHOP: "preserved", API: "preserved"},
             {SHOP: "preserved", OLD: "preserved"},
             "same",
-            "not asked any more: http://shop.example/api",
+            "not asked any more: 198.51.100.1, http://shop.example/api",
         ),
         (
             {SHOP: "preserved", API: "preserved"},
@@ -777,6 +777,8 @@ def test_several_verifications_before_and_after_a_migration(
         ("http://198.51.100.1/", "http://198.51.100.2:81/", True),
         ("http://a.example/a", "http://b.example/b", True),
         ("http://[a/", "http://[a/", False),
+        ("http://198.51.100.1:80/", "http://198.51.100.2/", False),
+        ("http://198.51.100.1:99999/", "http://198.51.100.2:x/", False),
     ],
 )
 def test_another_host_path_or_port_is_told_at_another_address(
@@ -788,3 +790,22 @@ def test_another_host_path_or_port_is_told_at_another_address(
         one["real_ip_results"]["a"].update(url=[url], address=address)
     [change] = compare(*documents)
     assert any(text.startswith("asked for ") for text in change.notes) is is_told
+
+
+def test_hosts_of_one_url_that_change_places_at_another_address_are_told() -> None:
+    def of(address: str, **hosts: str) -> dict[str, t.Any]:
+        url = f"http://{address}/"
+        told = made({"h": "lost"})
+        several = [
+            found(one, url=[url], address=[f"{url}, Host {host}.example"], by_verdict={})
+            for host, one in hosts.items()
+        ]
+        told["real_ip_results"]["h"] = over_all(several)
+        return told
+
+    before, after = ({"a": "preserved", "b": "lost"}, {"a": "lost", "b": "preserved"})
+    [one] = compare(of("198.51.100.1", **before), of("198.51.100.2", **after))
+    assert one.change == "worse"
+    assert any("Host a.example: preserved V999, now lost V999" in text for text in one.notes)
+    [one] = compare(of("198.51.100.1", **before), of("198.51.100.2", **before))
+    assert one.change == "bad"

@@ -531,12 +531,19 @@ def test_a_proxys_own_address_tells_nothing_of_a_forged_one(
         ("edge_client", f"10.0.0.1, {SEEN}", "10.0.0.1, {}"),
         ("Edge-Client", "[2001:db8::0:5]:443", "{}:443"),
         ("Edge-Client", "2001:DB8:0:0:0:0:0:5", "{}"),
+        # Twice, and beside one that begins with it
+        ("Edge-Client", f"{SEEN}, {SEEN}:81", "{}, {}:81"),
+        ("Edge-Client", f"{SEEN}, {SEEN}0", f"{{}}, {SEEN}0"),
         # That it's another's, or that it's forged anyway
         ("Edge-Client", "10.0.0.1", None),
         ("X_Real-IP", SEEN, None),
         ("forwarded", f"for={SEEN}", None),
         ("CDN_Real_IP", SEEN, None),
         ("Host", SEEN, None),
+        # What can't be sent
+        ("Edge Client", SEEN, None),
+        ("Edge-\u00c4", SEEN, None),
+        ("Edge-Client", f"{SEEN},\n10.0.0.1", None),
         # The rest could be a secret
         ("Edge-Client", f"{SEEN};key=5f2a", None),
     ],
@@ -554,6 +561,19 @@ def test_a_header_of_an_unheard_of_name_is_forged_alone_and_with_others_and_drop
     assert any(line in one.lines and one.opens for one in sent)
     assert (("Edge_Client", "6.6.6.6"),) in lines
     assert (("Connection", "close, Edge-Client, 6.6.6.6"),) in lines
+
+
+@pytest.mark.parametrize(
+    ("text", "value", "sent"),
+    [
+        ("{}, {}:81", "6.6.6.6", "6.6.6.6, 6.6.6.6:81"),
+        ("{}, {}:81", "2606:6666::6", "2606:6666::6, [2606:6666::6]:81"),
+    ],
+)
+def test_each_place_of_the_address_has_the_forged_one(text: str, value: str, sent: str) -> None:
+    near = [value] if ":" in value else []
+    found = beside(None, ["2606:6666::7" if near else SEEN] * 5, [""] * 3, unheard=[("Edge", text)])
+    assert (("Edge", sent),) in [one.lines for one in found]
 
 
 def test_of_many_headers_of_unheard_of_names_the_last_are_forged_alone_and_each_with_others() -> (
