@@ -39,7 +39,7 @@ from ansible_collections.kestrel.real_ip.plugins.module_utils._derive import (
     parse_ranges,
 )
 from ansible_collections.kestrel.real_ip.plugins.module_utils._forgery import (
-    COMPANIONS,
+    NO_CARRIERS,
     OF_A_CDN,
     Forgery,
     united,
@@ -745,7 +745,7 @@ def _unanswered_names(forged: Iterable[tuple[Forgery, Sample]]) -> set[str]:
         found = answered if is_answer(sample) else refused
         found.update(name.lower() for name, _value in one.lines)
     # Who refuses what these name, or what tells of another proxy, may refuse just that.
-    return refused - answered - COMPANIONS - {"connection", "proxy-connection", "x-azure-fdid"}
+    return refused - answered - NO_CARRIERS
 
 
 def _speaks_behind_a_preface(station: Station) -> bool:

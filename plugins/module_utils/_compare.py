@@ -317,10 +317,8 @@ def _fewer(old: t.Mapping[str, Data], new: t.Mapping[str, Data]) -> str:
     if _names(old, [PRESERVED]) & (_names(new, bad) - _names(old, bad)):
         return "worse"
     # Of one that was made anew the ports are the same, and the addresses aren't.
-    at_ports = {name for name in _ports(old, [PRESERVED]) if name in _ports(new, bad)}
-    if not _names(old, old) & _names(new, new) and (
-        at_ports - _ports(old, bad) - _ports(new, [PRESERVED])
-    ):
+    lost = _ports(old, [PRESERVED]) & _ports(new, bad) - _ports(old, bad) - _ports(new, [PRESERVED])
+    if lost and not _names(old, old) & _names(new, new):
         return "worse"
     fewer = _count(new, [PRESERVED]) < _count(old, [PRESERVED])
     if fewer and _count(new, bad) > _count(old, bad):

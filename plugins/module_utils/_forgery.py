@@ -273,12 +273,14 @@ _COMPANIONS = (
     ("X-Client-Scheme", "https"),
     ("X-Url-Scheme", "https"),
 )
+#: By this one a CDN proves who asks.
+_PROOF = "X-Azure-FDID"
 # Not everywhere a request with these arrives, so that they stand in one of its own.
 _FROM_ELSEWHERE = (
     ("X-Forwarded-Host", "front.example"),
     ("CDN-Loop", "cloudflare"),
     ("X-Amz-Cf-Id", "f6666666666666666666666666666666666666666666666666666w=="),
-    ("X-Azure-FDID", "66666666-6666-6666-6666-666666666666"),
+    (_PROOF, "66666666-6666-6666-6666-666666666666"),
 )
 #: Others by which a CDN or balancer is known to have been passed, and some count it as their own:
 #: Fastly's, Varnish's, AWS', Google's, Imperva's, EdgeOne's, Tencent's
@@ -304,8 +306,11 @@ COMPANIONS = frozenset(
         *("CloudFront-Viewer-Country", "EO-Client-IPCountry", "X-Client-Country", "X-Client-Geo"),
         *("X-Country-Code", "X-Geo-Country"),
     )
-    if name != "X-Azure-FDID"
+    if name != _PROOF
 )
+
+#: Names in lower case of lines that forged requests have and that nobody looks for an address in
+NO_CARRIERS = COMPANIONS | {_PROOF.lower(), "connection", "proxy-connection"}
 
 
 #: Envoy takes nine options of a connection, of which two are others.
@@ -537,12 +542,11 @@ _OWN = 2
 #: So many headers that no list here has are tried alone in which honest answers show the address;
 #: of more all stand in one request.
 _UNHEARD_OF = 3
-_APART = re.compile(r"[\s,;=\"]+")
 _PART = re.compile(r"[^\s,;=\"]+")
 
 
 def _addresses_in(text: str) -> list[str]:
-    return [one for one in map(canonical, _APART.split(text)) if one]
+    return [one for one in map(canonical, _PART.findall(text)) if one]
 
 
 def unheard_of(headers: Fields, seen: str) -> tuple[tuple[str, str], ...]:
@@ -552,7 +556,7 @@ def unheard_of(headers: Fields, seen: str) -> tuple[tuple[str, str], ...]:
     Such a line has nothing but addresses: what else stands there could be a secret.
     """
     found = {
-        name: _put("{}", seen, value)
+        name: _without(seen, value)
         for name, value in headers
         if _normal(name) not in _HEARD_OF and _has_only_addresses(value, seen)
         # An echo app may claim what can't be sent.
@@ -562,7 +566,7 @@ def unheard_of(headers: Fields, seen: str) -> tuple[tuple[str, str], ...]:
 
 
 def _has_only_addresses(text: str, one: str) -> bool:
-    addresses = [canonical(part) for part in _APART.split(text) if part]
+    addresses = [*map(canonical, _PART.findall(text))]
     return one in addresses and None not in addresses
 
 
@@ -570,14 +574,14 @@ def _has_only_addresses(text: str, one: str) -> bool:
 _AT_PORT = re.compile(r"(?:\]|\A[^:]*)(:\d+)\Z")
 
 
-def _put(value: str, seen: str, text: str) -> str:
-    """The text with a value in the place of an address, beside the port that this had."""
+def _without(seen: str, text: str) -> str:
+    """The text with ``{}`` in the place of an address, beside the port that this had."""
 
     def put(part: re.Match[str]) -> str:
         if canonical(part[0]) != seen:
             return part[0]
         port = _AT_PORT.search(part[0])
-        return value + (port[1] if port else "")
+        return "{}" + (port[1] if port else "")
 
     return _PART.sub(put, text)
 

@@ -16,6 +16,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
+from functools import lru_cache
 from hashlib import sha256
 from itertools import groupby, starmap
 from typing import Any, NamedTuple
@@ -147,10 +148,16 @@ class Strategy(NamedTuple):
         """What may be advised: CANDIDATES, and at the end this one where it is none of them and
         :attr:`told` whole.
         """
-        told = self.told
-        is_listed = told in CANDIDATES or any(is_same(told, one) for one in CANDIDATES)
-        is_whole = len(told.get("trusted_ranges", ())) <= _NAMED
-        return CANDIDATES if is_listed or not is_whole else (*CANDIDATES, told)
+        return _candidates(self._replace(trusted_ranges=(*(self.trusted_ranges or ()),)))
+
+
+@lru_cache(maxsize=16)
+def _candidates(strategy: Strategy) -> Sequence[Mapping[str, Any]]:
+    # Each answer asks for them, and those to thousands of targets have one strategy.
+    told = strategy.told
+    is_listed = any(is_same(told, one) for one in CANDIDATES)
+    is_whole = len(told.get("trusted_ranges", ())) <= _NAMED
+    return CANDIDATES if is_listed or not is_whole else (*CANDIDATES, told)
 
 
 def _few(texts: Sequence[str]) -> list[str]:

@@ -230,20 +230,22 @@ def test_what_a_forgeable_hides_can_get_worse(before: t.Any, after: t.Any, chang
     assert one.change == "bad"
 
 
+def resting_on(targets: list[dict[str, str]], told: bool) -> dict[str, t.Any]:
+    """A document of what is lost; ``told``: with the targets that it rests on."""
+    told_each = [{"reason": "r", "code": "V999", **one} for one in targets]
+    entry = {**found("lost"), "by_verdict": by_verdict(told_each)}
+    seen = {"": {"verdict": "lost", "reason": "r", "targets": told_each}} if told else {}
+    run = {"playbook": "verify", "time": "t", "versions": {}}
+    return document({"a": (entry, {"probes": seen, "path": [], "findings": []})}, run)
+
+
 @pytest.mark.parametrize("told", [True, False])
 def test_one_port_of_an_address_is_lost_and_another_one_mended(told: bool) -> None:
     documents = []
     for lost, preserved in (("http://a:8080/", "http://a/"), ("http://a/", "http://a:8080/")):
-        targets = [
-            {"verdict": one, "address": "::1", "url": url, "reason": "r", "code": "V999"}
-            for one, url in (("lost", lost), ("preserved", preserved))
-        ]
-        entry = {**found("lost"), "by_verdict": by_verdict(targets)}
-        seen = {"": {"verdict": "lost", "reason": "r", "targets": targets}} if told else {}
-        run = {"playbook": "verify", "time": "t", "versions": {}}
-        documents.append(
-            document({"a": (entry, {"probes": seen, "path": [], "findings": []})}, run)
-        )
+        rows = {"lost": lost, "preserved": preserved}
+        targets = [{"verdict": one, "address": "::1", "url": url} for one, url in rows.items()]
+        documents.append(resting_on(targets, told))
     [one] = compare(*documents)
     assert (one.change, one.fails) == ("worse", True)
 
@@ -255,16 +257,11 @@ def test_an_address_of_many_is_lost_and_another_one_mended(told: bool, change: s
     for lost, preserved in (("e", "a b c d"), ("d", "a b c e")):
         rows = {"lost": lost, "preserved": preserved}
         targets = [
-            {"verdict": one, "address": name, "reason": "r", "code": "V999"}
+            {"verdict": one, "address": name}
             for one, names in rows.items()
             for name in names.split()
         ]
-        entry = {**found("lost"), "by_verdict": by_verdict(targets)}
-        seen = {"": {"verdict": "lost", "reason": "r", "targets": targets}} if told else {}
-        run = {"playbook": "verify", "time": "t", "versions": {}}
-        documents.append(
-            document({"a": (entry, {"probes": seen, "path": [], "findings": []})}, run)
-        )
+        documents.append(resting_on(targets, told))
     [one] = compare(*documents)
     assert (one.change, one.fails) == (change, told)
 
