@@ -354,6 +354,41 @@ def test_what_is_well_is_asked_once(attempt: Attempt) -> None:
     assert "/probe.yml for localhost" not in run.output
 
 
+#: A play of one's own that rescues what fails
+RESCUED = """
+- name: Verify
+  hosts: localhost
+  connection: local
+  gather_facts: false
+  module_defaults:
+    kestrel.real_ip.path_addresses_info:
+      kubeconfig: /nowhere/config
+  tasks:
+    - name: Verify
+      block:
+        - name: Verify
+          ansible.builtin.include_role:
+            name: kestrel.real_ip.verify
+      rescue:
+        - name: Say it
+          ansible.builtin.debug:
+            msg: "the probe says {{ __verify_probe.verdict }}, {{ __verify_probe.reason }}"
+"""
+
+
+def test_a_way_that_can_not_be_read_again_leaves_no_verdict(
+    attempt: Attempt, tmp_path: Path
+) -> None:
+    """Pods may have come or gone, as rule 6 asks, and who rescues the failure goes by nothing."""
+    known = {"verify_way": attempt.read(ingress="real-ip-ingress")}
+    (tmp_path / "rescued.yml").write_text(RESCUED)
+    told = json.dumps({"real_ip_expected_source": EXPECTED, **known})
+    run = attempt.playbooks.run(str(tmp_path / "rescued.yml"), "-e", told, environment=ELSEWHERE)
+    said = " ".join(run.output.split())
+    assert "the probe says not_run, " in said, run.output
+    assert "/nowhere/config" in said.partition("the probe says not_run, ")[2], run.output
+
+
 @pytest.mark.parametrize(
     ("given", "told"),
     [

@@ -497,6 +497,7 @@ LATER: dict[str, tuple[dict[str, object], str]] = {
     "another address": (_way("a", "b", addresses=[OTHER]), "expected the same addresses"),
     "in another order": (_way("a", "b", addresses=[OTHER, OWN]), ""),
     "another Service": (_way("a", "b", leads_to=["other"], **HERE), "expected the same addresses"),
+    "nothing could be read": ({"msg": "the API server is gone"}, "the API server is gone"),
 }
 
 
