@@ -50,6 +50,7 @@ PHRASES: Mapping[str, str] = {
     "{count} × {title}": "{count} × {title}",
     " (of {planned} requests {titles})": "（{planned} 个请求中：{titles}）",
     " (pod {pods})": "（Pod {pods}）",
+    ", only {pods}": "，只有 {pods}",
     "; {left}": "；{left}",
     "forgery tested in part": "只测试了部分伪造",
     "the echo app doesn't name its pod": "回显应用不报告 Pod 名称",

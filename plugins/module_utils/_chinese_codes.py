@@ -246,7 +246,7 @@ CODES_ZH: Mapping[str, CodeTexts] = {
     ),
     "V410": CodeTexts(
         "有后端没有应答",
-        "向 {address} 发送 {sent} 个请求之后，{missing} 仍没有应答：会话保持或 IP Hash "
+        "向 {address} 发送 {sent} 个请求之后，没有应答报告 {missing}{named}：会话保持或 IP Hash "
         "可能总是把本探测端"
         "引向同一个后端",
         "每个要求的后端都必须显示出地址。从未应答的后端可能是错的。",

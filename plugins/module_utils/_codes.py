@@ -397,8 +397,8 @@ _TABLE = (
         "V410",
         "unproven",
         "a backend did not answer",
-        "after {sent} requests to {address} no answer came from {missing}: session persistence or "
-        "IP hash may lead this prober to the same backend each time",
+        "after {sent} requests to {address} no answer named {missing}{named}: session persistence "
+        "or IP hash may lead this prober to the same backend each time",
         "Every required backend must have shown the address. One that never answered may be wrong.",
         "Raise max_samples, switch session persistence off, or look at kubectl describe pod "
         "{missing}",

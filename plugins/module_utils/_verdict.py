@@ -1466,6 +1466,7 @@ def judge(
     in_family = [text for text in expected if (6 if ":" in text else 4) in families]
     first = group[0] if group else Sample("V525")
     pods = [question.pod_names[s.seen] for s in group if s.seen and s.seen in question.pod_names]
+    named = _pods(sample for sample in answers if sample.pod)
     titles = _titles(dumb, unsent)
     asked = answers and forged and honest not in _ELSEWHERE
     trustworthy = _safe(question, answers, forged) if asked else None
@@ -1494,6 +1495,7 @@ def judge(
         "setting": _setting(strategy, first.position),
         "detail": first.detail,
         "missing": _listed(missing),
+        "named": phrase(", only {pods}", pods=named) if named else "",
         "required": len(question.backends),
         "needed": _needed(question),
         "unanswered": phrase(" (of {planned} requests {titles})", planned=planned, titles=titles)

@@ -600,7 +600,13 @@ ROWS = (
     ),
     Row("V423", Case(standpoint=NODE1, forged=BELIEVED), {"standpoint": OUTSIDE}, "V101"),
     Row("V424", Case(standpoint=UNCHECKED, forged=BELIEVED), {"standpoint": SAID}, "V101"),
-    Row("V410", Case((GOOD_A,) * 20, backends=(A, B)), {"backends": (A,)}, "V001", (B,)),
+    Row(
+        "V410",
+        Case((GOOD_A,) * 20, backends=(A, B)),
+        {"backends": (A,)},
+        "V001",
+        (f"{B}, only {A}",),
+    ),
     Row(
         "V411",
         Case((answer(),) * 15, backends=(A, B), max_samples=15),
