@@ -39,9 +39,9 @@ from ansible_collections.kestrel.real_ip.plugins.module_utils._derive import (
     parse_ranges,
 )
 from ansible_collections.kestrel.real_ip.plugins.module_utils._forgery import (
-    NO_CARRIERS,
     OF_A_CDN,
     Forgery,
+    unanswered,
     united,
 )
 from ansible_collections.kestrel.real_ip.plugins.module_utils._language import joined, phrase
@@ -736,18 +736,6 @@ def _tells_nothing(tried: tuple[Forgery, Sample]) -> bool:
     return sample.code == "V420" or (plain and not is_answer(sample))
 
 
-def _unanswered_names(forged: Iterable[tuple[Forgery, Sample]]) -> set[str]:
-    """Headers in which somebody may look for an address and that stood in refused requests alone,
-    as of who takes few lines, or serves some networks by such a header: one may be taken.
-    """
-    refused, answered = set[str](), set[str]()
-    for one, sample in forged:
-        found = answered if is_answer(sample) else refused
-        found.update(name.lower() for name, _value in one.lines)
-    # Who refuses what these name, or what tells of another proxy, may refuse just that.
-    return refused - answered - NO_CARRIERS
-
-
 def _speaks_behind_a_preface(station: Station) -> bool:
     """Whether HTTP is answered there to what begins with the PROXY protocol alone: who takes that
     from anybody may answer another one as he wants, by what it says. Who doesn't take it may say
@@ -785,7 +773,7 @@ def _is_left(way: Way, stations: Sequence[Station]) -> bool:
             or not sent
             or not (way.partly or is_tested(strategy, forged))
             or any(map(_tells_nothing, forged))
-            or bool(_unanswered_names(forged))
+            or bool(unanswered((one, is_answer(sample)) for one, sample in forged))
         )
 
     return any(

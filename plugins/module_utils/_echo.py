@@ -28,6 +28,8 @@ Fields = list[tuple[str, str]]
 
 #: Each request carries its nonce in this header line and in this parameter of the query.
 NONCE_HEADER = "X-Kestrel-Nonce"
+#: What the probe calls itself, until it is told otherwise
+USER_AGENT = "kestrel.real_ip"
 NONCE_PARAMETER = "kestrel_nonce"
 
 #: Sent in as many lines, with these values, where nothing is forged and where a header is repeated:

@@ -219,6 +219,7 @@ _RUMOURS = (
     "CF-Pseudo-IPv4",
     "Client-IP",
     "CloudFront-Viewer-Address",
+    "Cluster-Client-IP",
     "DDG-Connecting-IP",
     "DO-Connecting-IP",
     "Fly-Client-IP",
@@ -238,17 +239,21 @@ _RUMOURS = (
     "X-Forwarded",
     "X-Hwwaf-Client-IP",
     "X-Hwwaf-Real-IP",
+    "X-Middleton-IP",
     "X-NF-Client-Connection-IP",
     "X-Original-Remote-Addr",
     "X-Originating-IP",
     "X-ProxyUser-IP",
     "X-Qrator-IP-Source",
+    "X-RDWR-IP",
     "X-Real-Client-IP",
     "X-Remote-Addr",
     "X-Remote-IP",
+    "X-SP-Forwarded-IP",
     "X-Sucuri-ClientIP",
     "X-True-Client-IP",
     "X-Vercel-Forwarded-For",
+    "X-Vercel-Proxied-For",
     "Z-Forwarded-For",
 )
 
@@ -298,11 +303,14 @@ _PASSED = (
 
 
 #: Names in lower case of these, but for one that proves who asks, and of others that CDNs write of
-#: a client: what honest answers show of them may be looked for, and is no secret
+#: a client, a request or themselves, as CloudFront's User-Agent: what honest answers show of them
+#: may be looked for, and is no secret
 COMPANIONS = frozenset(
     name.lower()
     for name in (
         *dict((*_COMPANIONS, *_FROM_ELSEWHERE, *_PASSED)),
+        *("Akamai-Origin-Hop", "CDN-RequestId", "CDN-ServerId", "User-Agent", "X-Azure-Ref"),
+        *("X-Azure-RequestChain", "X-CDN"),
         *("CloudFront-Viewer-Country", "EO-Client-IPCountry", "X-Client-Country", "X-Client-Geo"),
         *("X-Country-Code", "X-Geo-Country"),
     )
@@ -319,6 +327,13 @@ _HOPS = 7
 
 #: Varnish takes 64 lines, the proxies' own among them.
 _LINES = 16
+
+#: What stands beside the rarer headers: who believes a CDN's may look for that one's mark as well.
+_MARKS: tuple[tuple[tuple[str, str], ...], ...] = (
+    _COMPANIONS,
+    (*_COMPANIONS, *_FROM_ELSEWHERE),
+    (*_COMPANIONS, *_PASSED),
+)
 
 
 def _in_parts(names: Sequence[_T], most: int) -> list[tuple[_T, ...]]:
@@ -595,7 +610,7 @@ def _proxies(seen: Sequence[str], told: Sequence[str]) -> list[str]:
     return found
 
 
-def _unheard(read: str, unheard: Fields, value: str) -> Iterable[Forgery]:
+def _unheard(unheard: Fields, value: str) -> Iterable[Forgery]:
     """Requests with the value in what :func:`unheard_of` has found.
 
     What the last proxy sets stands before what others wrote, so that the last are sent alone. To
@@ -607,8 +622,9 @@ def _unheard(read: str, unheard: Fields, value: str) -> Iterable[Forgery]:
     ]
     alike = [(name.translate(_OTHERWISE), text) for name, text in lines]
     alone = [[line] for line in lines[-_UNHEARD_OF:]]
-    for some in [*alone, lines, alike, [*lines, *_COMPANIONS]] if lines else ():
-        yield Forgery(some[0][0] if len(some) == 1 else read, (*some,), (value,))
+    marked = [[*lines, *marks] for marks in _MARKS]
+    for some in [*alone, lines, alike, *marked] if lines else ():
+        yield Forgery(some[0][0], (*some,), (value,))
 
 
 def beside(
@@ -636,7 +652,7 @@ def beside(
         theirs = {name.lower(): (name, value) for name, value in companions}
         replaced = [theirs.pop(name.lower(), (name, value)) for name, value in lines]
         found.append(Forgery(read, (*replaced, *theirs.values()), _PUBLIC[:1]))
-    found += _unheard(read, unheard, _PUBLIC[0])
+    found += _unheard(unheard, _PUBLIC[0])
     for some in _in_parts([name for name, _value in unheard], _HOPS):
         text = ", ".join(["close", *some, _PUBLIC[0]])
         found.append(Forgery("Connection", (("Connection", text),), _PUBLIC[:1]))
@@ -667,7 +683,7 @@ def beside(
             *_with_prefaces([value], (value,), read, counted),
             Forgery(read, everything, (value,)),
             Forgery(read, counted, (value,)),
-            *_unheard(read, unheard, value),
+            *_unheard(unheard, value),
         ]
         found += [one._replace(near=True) for one in shapes]
     return (*found,)
@@ -685,6 +701,32 @@ def united(lists: Iterable[Sequence[Forgery]]) -> tuple[Forgery, ...]:
     least = min(map(len, apart))
     first = sorted(apart, key=lambda one: len(one) == least)[:_UNITED]
     return (*dict.fromkeys(chain.from_iterable(first)),) if len(first) > 1 else (*first[0],)
+
+
+def unanswered(tried: Iterable[tuple[Forgery, bool]]) -> set[str]:
+    """Names in lower case of headers in which somebody may look for an address, and that stood in
+    refused requests alone, by what was forged and whether that was answered: one may be taken.
+    """
+    refused, answered = set[str](), set[str]()
+    for one, is_answered in tried:
+        found = answered if is_answered else refused
+        found.update(name.lower() for name, _value in one.lines)
+    # Who refuses what these name, or what tells of another proxy, may refuse just that.
+    return refused - answered - NO_CARRIERS
+
+
+def apart(tried: Sequence[tuple[Forgery, bool]]) -> tuple[Forgery, ...]:
+    """Requests with each line of :func:`unanswered` alone that wasn't yet: what stood beside it can
+    be why it was refused, as Cloudflare refuses its own header.
+    """
+    missed = unanswered(tried)
+    missed.difference_update(one.lines[0][0].lower() for one, _answered in tried if one.alone)
+    plain = [one for one, _answered in tried if not (one.near or one.sender or one.preface)]
+    found = [(line, one.values) for one in plain for line in one.lines]
+    # Of each name the one with the usual value, whatever was answered first
+    found.sort(key=lambda one: (one[1][0] in one[0][1], one[0]))
+    lines = {line[0].lower(): Forgery(line[0], (line,), values) for line, values in found}
+    return tuple(one for name, one in sorted(lines.items()) if name in missed)
 
 
 def forgeries(
@@ -718,7 +760,9 @@ def forgeries(
     ipv6 = next((one for one in unlikely if ":" in one), values[0])
     # Of the second kind is what a proxy says of a client with IPv6, which some look for only.
     rumours, over_ipv6 = (_rumours(names, value, ipv6) for value in (values[0], ipv6))
-    hearsay = [(line[0], (line,)) for line in rumours if line[0] in HEARSAY]
+    everything, everything_6 = (_lines(names, value) for value in (values[0], ipv6))
+    usual = [line for line in rumours if line[0] in HEARSAY]
+    hearsay = [(line[0], (line,)) for line in usual]
     # A proxy that drops what this header names (RFC 9110, 7.6.1) after it wrote its own drops that.
     # The address is an option like any other: by it is seen whether the line itself arrives.
     # Also what one proxy hands to another one, which writes what is read.
@@ -729,11 +773,15 @@ def forgeries(
     # Who keeps some names from being dropped can compare them as they are written (Traefik).
     listed = [one for text in texts for one in (text, text.lower())]
     hops = [("Connection", (("Connection", text),)) for text in listed]
+    # Who misses the one looks at another one, or at what the client began.
+    left = [
+        (("Connection", text), *(line for line in (*everything, *usual) if line[0] not in some))
+        for text, some in zip(texts, together)
+    ]
     # Which that was called once, and some go by both (tinyproxy).
     hops += [("Proxy-Connection", (("Proxy-Connection", text),)) for text in texts[:1]]
     all_values = (*values, *unlikely)
     near_values = (*values, *near, *_mapped(values[0]))
-    everything, everything_6 = (_lines(names, value) for value in (values[0], ipv6))
     lines = (*everything, *rumours, *_COMPANIONS)
     lines_6 = (*everything_6, *over_ipv6, *_COMPANIONS)
     counted = _counted(names, values[0], ipv6)
@@ -763,11 +811,14 @@ def forgeries(
         *_with_prefaces(senders, all_values, read, counted, anywhere=True),
         Forgery(read, counted, all_values),
         Forgery(read, lines_6, all_values),
-        # Who takes few lines refuses all of them together.
+        # Who takes few lines refuses all of them together, and a CDN what only others write.
         *(
-            Forgery(rumours[0][0], (*part, *_COMPANIONS), all_values)
-            for part in _in_parts(rumours, _LINES)
+            Forgery(rumours[0][0], (*part, *marks), all_values)
+            for some in (usual, [line for line in rumours if line not in usual])
+            for part in _in_parts(some, _LINES)
+            for marks in _MARKS
         ),
+        *(Forgery("Connection", some, all_values) for some in left),
         Forgery(scored[0][0], scored, all_values),
         Forgery(read, (*everything, *_COMPANIONS, *_FROM_ELSEWHERE), all_values),
         Forgery(read, (*everything, *_COMPANIONS, *_PASSED), all_values),

@@ -38,6 +38,7 @@ from ansible_collections.kestrel.real_ip.plugins.module_utils._echo import (
     LINE_VALUES,
     NONCE_HEADER,
     NONCE_PARAMETER,
+    USER_AGENT,
     Answer,
     NoEcho,
     caller,
@@ -45,6 +46,7 @@ from ansible_collections.kestrel.real_ip.plugins.module_utils._echo import (
 from ansible_collections.kestrel.real_ip.plugins.module_utils._forgery import (
     COPIED,
     Forgery,
+    apart,
     beside,
     united,
 )
@@ -57,6 +59,7 @@ from ansible_collections.kestrel.real_ip.plugins.module_utils._verdict import (
     Times,
     is_answer,
     is_bad_request,
+    is_limited,
     read,
     wanted,
 )
@@ -350,7 +353,7 @@ def _send(
     connection.sock = wire
     headers = {
         "Host": request.host.replace("<host>", endpoint.host_header),
-        "User-Agent": "kestrel.real_ip",
+        "User-Agent": USER_AGENT,
         "Accept": "application/json, */*;q=0.5",
         "Accept-Encoding": "identity",
         "Cache-Control": "no-cache",
@@ -547,13 +550,14 @@ class Station:
 
     ``siblings``: all addresses of the target; ``own``: whether one is the prober's; ``todo``: what
     was not sent yet, None for an honest request; ``busy``: requests under way; ``learned``: whether
-    the target has what is forged because of what honest requests show; ``result`` is what the
+    the target has what is forged because of what honest requests show; ``parted``: and what was
+    refused with something else; ``result`` is what the
     survey's ``finish`` made of it, after which the samples are dropped.
     """
 
     __slots__ = (
-        *("address", "busy", "forged", "goal", "learned", "path", "result", "samples", "siblings"),
-        *("target", "todo"),
+        *("address", "busy", "forged", "goal", "learned", "parted", "path", "result", "samples"),
+        *("siblings", "target", "todo"),
     )
 
     def __init__(
@@ -571,6 +575,7 @@ class Station:
         self.goal = 0
         # Ways around are made of a target that knows already.
         self.learned = target.knocks
+        self.parted = False
         self.busy = 0
         self.todo: deque[Forgery | None] = deque()
         self.samples: list[Sample] = []
@@ -615,8 +620,17 @@ class Station:
         left = [one for one in self.target.trials if id(one) not in tried]
         samples = [*self.samples, *(sample for _forgery, sample in self.forged)]
         if any(map(is_answer, samples)):
-            return left
+            return left or self._apart()
         return to_knock_with(self.target, self.samples, self.forged)
+
+    def _apart(self) -> list[Forgery]:
+        """What was refused because of something else than itself, maybe."""
+        if self.parted or any(is_limited(sample) for _forgery, sample in self.forged):
+            return []
+        self.parted = True
+        more = apart([(one, is_answer(sample)) for one, sample in self.forged])
+        self.target = self.target._replace(forgeries=(*self.target.forgeries, *more))
+        return [*more]
 
     def _again(self, most: int) -> list[Forgery]:
         """What to forge once more, until each backend has met it that answers at all."""

@@ -56,6 +56,7 @@ from ansible_collections.kestrel.real_ip.plugins.module_utils._derive import (
 )
 from ansible_collections.kestrel.real_ip.plugins.module_utils._echo import (
     NONCE_HEADER,
+    USER_AGENT,
     Answer,
     Echo,
     NoEcho,
@@ -675,7 +676,7 @@ def _companions(echo: Echo) -> tuple[tuple[str, str], ...]:
     return tuple(
         (name, value)
         for name, value in echo.headers
-        if name.lower() in COMPANIONS and len(value) <= _MAX_LINE
+        if name.lower() in COMPANIONS and len(value) <= _MAX_LINE and value != USER_AGENT
         if value.isascii() and value.isprintable()
     )
 

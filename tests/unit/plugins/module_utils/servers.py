@@ -489,6 +489,13 @@ _BELIEVES: dict[str, Callable[[Lines], list[str]]] = {
         if v.endswith(":6666")
     ],
     "viewer over IPv6": lambda given: [v for v in _values(given, "CF-Connecting-IPv6") if ":" in v],
+    "Fastly's beside its mark": lambda given: (
+        _values(given, "Fastly-Client-IP") if _values(given, "Fastly-FF") else []
+    ),
+    "Azure's beside its mark": lambda given: (
+        _values(given, "X-Azure-ClientIP") if _values(given, "X-Azure-FDID") else []
+    ),
+    "of Cloudflare": lambda given: _values(given, "Ali-CDN-Real-IP"),
     "together": lambda given: _values(given, "Client-IP") if _values(given, "Via") else [],
     "internal": lambda given: [v for v in _values(given, "X-Real-IP") if v.startswith("10.")],
     "loopback": lambda given: [v for v in _values(given, "X-Real-IP") if v.startswith("127.")],
@@ -536,6 +543,9 @@ def proxied(mode: str, client: str) -> Behaviour:
         if mode == "refuse" and forged:
             connection.send(response(b"blocked", "403 Forbidden"))
             return
+        if mode == "of Cloudflare" and any(name.startswith("CF-Con") for name, _value in given):
+            connection.send(response(b"error code: 1000", "403 Forbidden"))
+            return
         if mode == "refuse addresses" and any(re.search(r"\d", value) for _name, value in forged):
             connection.send(response(b"blocked", "403 Forbidden"))
             return
@@ -544,7 +554,9 @@ def proxied(mode: str, client: str) -> Behaviour:
             # Zuul adds no address that is there already.
             once = mode == "once" and peer in ", ".join(before)
             appended = ", ".join([*before, *([] if once else [peer])])
-            if mode in ("append", "once", *_HOP_BY_HOP[:-1]) or mode in _BELIEVES:
+            if mode == "falls back" and name == "X-Real-IP":
+                lines.append((name, client))
+            elif mode in ("append", "once", *_HOP_BY_HOP[:-1]) or mode in _BELIEVES:
                 lines.append((name, appended))
             elif mode == "cut":
                 lines.append((name, appended[:1000].rstrip(", ")))
@@ -582,10 +594,21 @@ def proxied(mode: str, client: str) -> Behaviour:
                 connection.send(response(b"", "400 Bad Request"))
                 return
             lines = [line for line in lines if line[0].lower() not in named]
+        if mode == "falls back":
+            first = [*_values(lines, "X-Real-IP"), *_values(lines, "X-Forwarded-For"), client][0]
+            others = [line for line in lines if not _FORWARDING.match(line[0])]
+            lines = [*others, ("X-Forwarded-For", first.split(",")[0])]
         connection.send(response(json.dumps({"kestrel": 1, "headers": lines}).encode()))
 
     return behave
 
 
-_HOP_BY_HOP = ("hop by hop", "first option", "lower option", "of tinyproxy", "of Envoy")
+_HOP_BY_HOP = (
+    "hop by hop",
+    "first option",
+    "lower option",
+    "of tinyproxy",
+    "falls back",
+    "of Envoy",
+)
 _FORWARDING = re.compile(r"x[-_](forwarded[-_]for|real[-_]ip)$|forwarded$", re.IGNORECASE)

@@ -17,6 +17,7 @@ from ansible_collections.kestrel.real_ip.plugins.module_utils._forgery import (
     HEARSAY,
     Forgery,
     Preface,
+    apart,
     beside,
     fate,
     fates,
@@ -24,6 +25,7 @@ from ansible_collections.kestrel.real_ip.plugins.module_utils._forgery import (
     is_novel,
     safe,
     telling,
+    unanswered,
     unheard_of,
     united,
     worst,
@@ -589,6 +591,24 @@ def test_of_many_headers_of_unheard_of_names_the_last_are_forged_alone_and_each_
     assert {one.values for one in near if one.near and one.header == "F"} < {
         one.values for one in near
     }
+
+
+def test_what_was_refused_with_other_lines_is_sent_alone() -> None:
+    """As Cloudflare refuses its own header, whatever stands beside it."""
+    tried = [
+        (one, not any(name.startswith("CF-Con") for name, _value in one.lines))
+        for one in forgeries(None, [], None)
+    ]
+    missed = unanswered(tried)
+    assert {"cf-connecting-ip", "cf-connecting-ipv6", "ali-cdn-real-ip"} <= missed
+    assert not missed & {"via", "true-client-ip", "x-forwarded-for"}
+    sent = apart(tried)
+    assert [name.lower() for one in sent for name, _value in one.lines] == sorted(
+        # Which was alone already
+        missed - {"cf-connecting-ip"}
+    )
+    assert {value for one in sent for _name, value in one.lines} >= {"6.6.6.6", "2606:6666::6"}
+    assert apart([(one, True) for one, _answered in tried]) == ()
 
 
 def test_rarer_headers_are_forged_in_requests_of_few_lines_too() -> None:

@@ -466,12 +466,16 @@ def test_forged_headers_without_an_address_test_nothing() -> None:
 @pytest.mark.parametrize(
     ("mode", "code", "line"),
     [
-        ("rumour", "V101", " Client-IP: 6.6.6.6; CloudFront-Viewer-Address: 6.6.6.6:6666; "),
+        ("rumour", "V101", "; Remote-Addr: 6.6.6.6; Remote-Host: 6.6.6.6; "),
         ("viewer", "V101", "made it 6.6.6.6"),
         ("viewer over IPv6", "V101", "made it 2606:6666::6"),
         ("hearsay of IPv6", "V101", "made it 2606:6666::6"),
         ("rumour of IPv6", "V101", "made it 2606:6666::6"),
-        ("together", "V101", " Client-IP: 6.6.6.6; CloudFront-Viewer-Address: 6.6.6.6:6666; "),
+        ("Fastly's beside its mark", "V101", "made it 6.6.6.6"),
+        ("Azure's beside its mark", "V101", "made it 6.6.6.6"),
+        ("of Cloudflare", "V101", "Ali-CDN-Real-IP: 6.6.6.6 made it 6.6.6.6"),
+        ("falls back", "V101", "Connection: close, X-Real-IP, 6.6.6.6; X-Forwarded-For: 6.6.6.6; "),
+        ("together", "V101", "; Ar-Real-IP: 6.6.6.6; CDN-Real-IP: 6.6.6.6; "),
         ("internal", "V101", "X-Real-IP: 10.6.6.6 made"),
         ("loopback", "V101", "X-Real-IP: 127.0.0.1 made"),
         ("itself", "V101", "X-Forwarded-For: 127.0.0.1 made"),
@@ -1959,7 +1963,14 @@ def test_another_name_of_what_stands_in_front_is_no_way_past_it(
 
 
 @pytest.mark.parametrize(
-    ("name", "value"), [("CF-IPCountry", "US"), ("CloudFront-Viewer-Country", "US")]
+    ("name", "value"),
+    [
+        ("CF-IPCountry", "US"),
+        ("CloudFront-Viewer-Country", "US"),
+        # By which guides tell who comes through CloudFront
+        ("User-Agent", "Amazon CloudFront"),
+        ("Akamai-Origin-Hop", "2"),
+    ],
 )
 def test_what_a_cdn_writes_of_a_client_is_written_past_it(name: str, value: str) -> None:
     """What honest answers show of it opens a load balancer that serves one country."""
@@ -2011,9 +2022,12 @@ def test_a_header_of_a_cdn_that_nobody_has_heard_of_is_written_past_it(
     assert f"{name}: {believed}" in result["reason"]
 
 
-@pytest.mark.parametrize("gated", [False, True])
-@pytest.mark.parametrize(("most", "code"), [(40, "V103"), (12, "V001")])
-def test_a_load_balancer_that_takes_few_header_lines(most: int, code: str, gated: bool) -> None:
+@pytest.mark.parametrize(
+    ("most", "gated", "code"),
+    # With a dozen each is sent alone where it answers, and nothing opens it that is longer.
+    [(40, False, "V103"), (40, True, "V103"), (12, False, "V103"), (12, True, "V001")],
+)
+def test_a_load_balancer_that_takes_few_header_lines(most: int, gated: bool, code: str) -> None:
     """As Varnish takes 64: whom it believes is seen in requests that it takes, or else said."""
     name = "CloudFront-Viewer-Address"
 
@@ -2566,6 +2580,17 @@ def test_a_load_balancer_that_answers_only_what_looks_as_if_it_came_through_a_pr
     result = around(monkeypatch, directly, "127.0.0.1", **options)
     assert (result["verdict"], result["code"]) == ("forgeable", "V103"), result["reason"]
     assert {one["reachable"] for one in result["bypass"] if one["port"] not in (80, 443)} == {True}
+
+
+def test_a_load_balancer_that_wants_a_mark_and_believes_what_that_cdn_writes_beside_it() -> None:
+    """It looks whether Front Door's mark is there, and not whose it is."""
+    believes = only_with("X-Azure-FDID", proxied("rumour", "203.0.113.9"))
+    with (
+        Server(proxied("real ip", CLIENT)) as front,
+        Server(believes, address=(OWN, front.port)),
+    ):
+        result = probe(url=front.url, **{**PAST, **REAL_IP})
+    assert (result["verdict"], result["code"]) == ("forgeable", "V103"), result["reason"]
 
 
 @pytest.mark.parametrize(
