@@ -233,6 +233,16 @@ def of_pods(pods: t.Iterable[Object]) -> dict[str, str]:
     }
 
 
+def _hosts_of(pods: t.Iterable[Object]) -> t.Iterator[str]:
+    """The addresses of nodes that pods tell which run there."""
+    for pod in pods:
+        if has_ended(pod):
+            continue
+        status = pod.get("status", {})
+        several = [entry["ip"] for entry in status.get("hostIPs") or []]
+        yield from several or [one for one in (status.get("hostIP"),) if one]
+
+
 def _is_starting(pod: Object) -> bool:
     """Whether a pod may be at work already, and its address isn't in its status yet."""
     runs = bool(pod.get("spec", {}).get("nodeName")) and not pod["spec"].get("hostNetwork")
@@ -344,23 +354,24 @@ def collect(
     services: t.Sequence[Object] | None,
     pods: t.Sequence[Object] | None,
     front: t.Sequence[Object],
-    own_pods: t.Sequence[Object] = (),
+    some_pods: t.Sequence[Object] = (),
 ) -> dict[str, t.Any]:
     """``cluster_addresses`` as source_ip_info takes it. A list that is None could not be read.
 
-    ``pods`` are those of the whole cluster, ``own_pods`` those behind the Service, which are named
-    in any case.
+    ``pods`` are those of the whole cluster, ``some_pods`` those that are shown, of which the ones
+    behind the Service are some.
     """
     found: dict[str, t.Any] = {}
-    nodes = every_node(nodes, [*(pods or []), *own_pods])
-    addresses, ranges = of_nodes(nodes or [])
+    shown = [*(pods or []), *some_pods]
+    every = every_node(nodes, shown)
+    addresses, ranges = of_nodes(every or [])
     if addresses:
         found["nodes"] = addresses
-    if pods is not None or own_pods:
-        found["pod_names"] = of_pods([*(pods or []), *own_pods])
+    if pods is not None or some_pods:
+        found["pod_names"] = of_pods(shown)
     starting = [
         name
-        for pod in filter(_is_starting, pods or ())
+        for pod in filter(_is_starting, shown)
         # Its host name can be another one, as of an Indexed Job's pod.
         for name in (name_of(pod), pod["spec"].get("hostname"))
         if name
@@ -370,14 +381,22 @@ def collect(
     # Only the two together tell a pod network whole: bridges are in the nodes' ranges alone, and
     # pods with addresses of the VPC are in no range. And only with each node's address it is known
     # that the prober is on none of them.
-    if addresses and pods is not None and all(of_nodes([node])[0] for node in nodes or []):
+    if addresses and pods is not None and all(of_nodes([node])[0] for node in every or []):
         found["pods"] = [*ranges, *found["pod_names"]]
+    # What is known of more that may be there is none the less the cluster's.
+    known, their_ranges = of_nodes(one for one in nodes or [] if not _stands_for_another(one))
+    if not addresses:
+        found["some_nodes"] = [*known, *_hosts_of(shown)]
+    if "pods" not in found:
+        found["some_pods"] = their_ranges
     if services is not None:
         found["services"] = of_services(services)
     found["load_balancers"] = of_load_balancers([*front, *(services or [])])
     found["proxied"] = of_proxied([*front, *(services or [])])
     return {
-        key: value if key == "pod_names" else sorted(set(value)) for key, value in found.items()
+        key: value if key == "pod_names" else sorted(set(value))
+        for key, value in found.items()
+        if value or not key.startswith("some_")
     }
 
 

@@ -334,13 +334,15 @@ def _pod_names(params: Params) -> dict[str, str]:
 def _cluster(params: Params) -> Cluster:
     given = params["cluster_addresses"] or {}
     known = {key: given[key] for key in Cluster._fields if given.get(key) is not None}
-    names = [*(given.get("pod_names") or ())]
-    # The names alone are those of the pods that may be read.
-    some_pods = bool(names) and "pods" not in known
-    if names:
-        known["pods"] = [*known.get("pods", ()), *names]
+    some = {
+        "nodes": [*(given.get("some_nodes") or ())],
+        # The names alone are those of the pods that may be read.
+        "pods": [*(given.get("some_pods") or ()), *(given.get("pod_names") or ())],
+    }
+    parts = frozenset(key for key, texts in some.items() if texts and key not in known)
+    known.update({key: [*known.get(key, ()), *texts] for key, texts in some.items() if texts})
     ranges = {key: _ranges(known[key], f"cluster_addresses.{key}") for key in known}
-    return Cluster(**ranges, some_pods=some_pods)
+    return Cluster(**ranges, parts=parts)
 
 
 def _single(ranges: Ranges | None) -> list[str] | None:
@@ -350,12 +352,11 @@ def _single(ranges: Ranges | None) -> list[str] | None:
 
 
 def _standpoint(params: Params, cluster: Cluster) -> Standpoint:
-    pods: dict[str, str] | None = None
-    if (params["cluster_addresses"] or {}).get("pods") is not None:
-        single = _single(cluster.pods)
-        pods = None if single is None else {**dict.fromkeys(single, ""), **_pod_names(params)}
+    single = _single(cluster.pods)
+    pods = None if single is None else {**dict.fromkeys(single, ""), **_pod_names(params)}
     starting = (params["cluster_addresses"] or {}).get("starting_pods") or ()
-    found = find(params["vantage"], _single(cluster.nodes), pods, starting)
+    more = bool(cluster.parts & {"nodes", "pods"})
+    found = find(params["vantage"], _single(cluster.nodes), pods, starting, more=more)
     return found._replace(contained=is_contained())
 
 
@@ -390,8 +391,8 @@ def _refuse_cluster(
     networks: Iterable[Network], cluster: Cluster, text: str, at: Standpoint
 ) -> None:
     for network in networks:
-        # From inside of the cluster, one of its addresses is the prober's own.
-        if at.inside and is_single(network):
+        # Inside of the cluster, one of its addresses can be the prober's own.
+        if at.found_inside and is_single(network):
             continue
         forms = {network, behind(network)}
         for key, ranges in cluster.known().items():

@@ -41,6 +41,11 @@ class Standpoint(NamedTuple):
         return self.place in ("node", "pod")
 
     @property
+    def found_inside(self) -> bool:
+        """Whether it has an address of a node, or of a pod of its name, whatever was said."""
+        return self.inside and not self.said
+
+    @property
     def known(self) -> bool:
         """Whether the place is more than the absence of knowledge."""
         return self.inside or self.checked or self.said
@@ -158,12 +163,13 @@ def find(
     starting: Iterable[str] = (),
     own: Callable[[str], bool] = is_own,
     host_name: Callable[[], str] = socket.gethostname,
+    more: bool = False,
 ) -> Standpoint:
     """The prober's place; what is found overrides what was said (one of PLACES).
 
     ``nodes``: addresses; ``pods``: address → name, an empty name where it is not known; None for
     what could not be read. ``starting``: names and host names of pods whose addresses aren't known
-    yet.
+    yet; ``more``: there may be others than all these.
     """
 
     def is_called(name: str) -> bool:
@@ -172,7 +178,8 @@ def find(
         return bool({name, host_of(name)} & {told, told.partition(".")[0]})
 
     # A pod can be at work before its status tells its address.
-    checked = nodes is not None and pods is not None and not any(map(is_called, starting))
+    known = nodes is not None and pods is not None and not more
+    checked = known and not any(map(is_called, starting))
     for address, name in (pods or {}).items():
         if not own(address):
             continue

@@ -208,18 +208,21 @@ def _families(path: Path) -> tuple[int, ...]:
 class Cluster(NamedTuple):
     """Addresses of the cluster, None for those that are not known.
 
-    ``some_pods``: there are more pods than those that are known.
+    ``parts``: kinds of which there may be more than those that are known.
     """
 
     nodes: Ranges | None = None
     pods: Ranges | None = None
     services: Ranges | None = None
     load_balancers: Ranges | None = None
-    some_pods: bool = False
+    parts: frozenset[str] = frozenset()
 
     @property
     def complete(self) -> bool:
-        return None not in self and not self.some_pods
+        return None not in self and not self.parts
+
+    def knows_all(self, kind: str) -> bool:
+        return getattr(self, kind) is not None and kind not in self.parts
 
     def known(self) -> dict[str, Ranges]:
         """Kind → addresses, in this order."""
@@ -406,11 +409,25 @@ def _is_of_guests(address: Address, question: Question) -> bool:
     return contained or in_ranges(address, _OF_GUESTS)
 
 
+def _may_arrive(address: Address, question: Question) -> bool:
+    """Whether an address of the cluster can be nobody's but the prober's, who was found inside: a
+    pod's own, or the public one that a node's is translated to.
+
+    The address that a node has itself is also what it puts in the place of everybody's whom it
+    hands to pods, on layer 7 behind the load balancer as well: in front of who writes the header.
+    """
+    at, is_own = question.standpoint, str(address) == question.own
+    if question.layer != "l7" or not at.found_inside:
+        return False
+    nodes = question.cluster.nodes
+    if nodes is not None and in_ranges(address, nodes):
+        return not is_own and not is_private(address)
+    return is_own
+
+
 def _doubt(address: Address, question: Question, path: Path) -> str | None:
     """Why seeing this address would prove nothing, as a code."""
-    # On layer 4 an address translation to the prober's own node looks like the prober.
-    own_may_count = question.standpoint.inside and question.layer == "l7"
-    if question.cluster.hold(address) and not own_may_count:
+    if question.cluster.hold(address) and not _may_arrive(address, question):
         return "V403"
     # Who names it says whose it is.
     unsaid = not question.expectation.refutes
@@ -540,7 +557,8 @@ def _short_circuit(question: Question, path: Path) -> str | None:
     if at.known and not at.inside:
         return None
     if question.layer == "l4":
-        if in_ranges(path.remote, question.proxied):
+        # Of nodes and pods each is known to be one then, and what it sees of itself proves nothing.
+        if at.inside and in_ranges(path.remote, question.proxied):
             return None
         return "V421" if at.inside else "V422"
     if question.met:
@@ -1359,7 +1377,8 @@ def _not_tested(
     on_layer_4 = question.layer == "l4"
     others = _listed(question.other_nodes) if on_layer_4 else ""
     # Who was told of some has read the nodes.
-    unknown = on_layer_4 and question.backends and not others and question.cluster.nodes is None
+    knows_nodes = question.cluster.knows_all("nodes")
+    unknown = on_layer_4 and question.backends and not others and not knows_nodes
     left = [
         *([phrase("vantage not checked")] if not question.standpoint.checked else []),
         *([phrase("any expected address counts, seen {seen}", seen=any_of)] if any_of else []),

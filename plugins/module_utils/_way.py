@@ -90,6 +90,9 @@ _NODES, _SERVICES, _PODS = (Right("list", "", one) for one in ("nodes", "service
 _ROUTES, _GATEWAYS = (Right("list", GATEWAYS, one) for one in ("httproutes", "gateways"))
 
 
+_List = t.Sequence[t.Mapping[str, t.Any]]
+
+
 class _Reader:
     """Reads lists of the cluster.
 
@@ -125,30 +128,25 @@ class _Reader:
         self.unread.append(str(error))
         self.grants[right] = granting(right, str(error))
 
-    def whole(
-        self, own: t.Sequence[t.Mapping[str, t.Any]]
-    ) -> tuple[t.Sequence[t.Mapping[str, t.Any]] | None, t.Sequence[t.Mapping[str, t.Any]] | None]:
-        """All Services and all pods, each None where it may not be read or isn't shown whole.
+    def whole(self, own: _List) -> tuple[_List | None, _List | None, _List]:
+        """All Services and all pods, each None where it may not be read or isn't shown whole, and
+        the pods that are shown in any case.
 
-        ``own``: the pods behind the Service. Raises ClusterError.
+        ``own``: the pods behind the Service, which are among the last. Raises ClusterError.
         """
         read = self.items(_SERVICES), self.items(_PODS)
-        shown = shown_whole(*read, own)
-        for right, before, after in zip((_SERVICES, _PODS), read, shown):
+        services, pods = shown_whole(*read, own)
+        for right, before, after in zip((_SERVICES, _PODS), read, (services, pods)):
             if before is not None and after is None:
                 self._partly(right)
-        return shown
+        return services, pods, [*(read[1] or []), *own]
 
-    def check(
-        self, nodes: t.Sequence[t.Mapping[str, t.Any]], pods: t.Iterable[t.Mapping[str, t.Any]]
-    ) -> None:
+    def check(self, nodes: _List, pods: t.Iterable[t.Mapping[str, t.Any]]) -> None:
         """Remember where these aren't all nodes. ``pods``: all that may be read."""
         if _NODES not in self.grants and every_node(nodes, pods) is None:
             self._partly(_NODES)
 
-    def pods_of(
-        self, service: t.Mapping[str, t.Any] | None, namespace: str
-    ) -> t.Sequence[t.Mapping[str, t.Any]]:
+    def pods_of(self, service: t.Mapping[str, t.Any] | None, namespace: str) -> _List:
         """Those that a Service selects, none where they may not be read. Raises ClusterError."""
         selector = (service or {}).get("spec", {}).get("selector") or {}
         if not selector:
@@ -156,7 +154,7 @@ class _Reader:
         labels = ",".join(f"{key}={value}" for key, value in sorted(selector.items()))
         return self.items(_PODS._replace(namespace=namespace), labelSelector=labels) or []
 
-    def services(self, right: Right) -> t.Sequence[t.Mapping[str, t.Any]]:
+    def services(self, right: Right) -> _List:
         """Those of one namespace, where the others may not be read. Raises ClusterError."""
         found = self.items(right) or []
         self.as_services(right)
@@ -194,7 +192,7 @@ class _Reader:
         return []
 
     def routes(
-        self, right: Right, services: t.Sequence[t.Mapping[str, t.Any]]
+        self, right: Right, services: _List
     ) -> tuple[list[t.Mapping[str, t.Any]], list[dict[str, t.Any]]]:
         """HTTPRoutes that lead to one of the Services, of the list that a right is about, and where
         there are any all Gateways; none where they may not be read, or where there is no such API,
@@ -314,9 +312,9 @@ def read_way(cluster: Cluster, namespace: str, options: t.Mapping[str, t.Any]) -
         ingress = front = {**modern_ingress(front), "kind": INGRESS} if front else None
     pods = reader.pods_of(service, namespace)
     nodes = reader.items(_NODES) or []
-    every_service, every_pod = reader.whole(pods)
-    known = collect(nodes, every_service, every_pod, [front] if front else [], pods)
-    reader.check(nodes, [*(every_pod or []), *pods])
+    every_service, every_pod, shown = reader.whole(pods)
+    known = collect(nodes, every_service, every_pod, [front] if front else [], shown)
+    reader.check(nodes, shown)
     here, routes_here = (one._replace(namespace=namespace) for one in (_SERVICES, _ROUTES))
     services = reader.services(here) if every_service is None else every_service
     # On layer 4 as well: pods that take the PROXY protocol take it from whoever gets past it.

@@ -136,6 +136,15 @@ options:
         description: Of pods, and of the nodes' pod CIDRs.
         type: list
         elements: str
+      some_nodes:
+        description: Of nodes, where O(cluster_addresses.nodes) is left out, since there may be
+          more.
+        type: list
+        elements: str
+      some_pods:
+        description: The same of pods and of the nodes' pod CIDRs.
+        type: list
+        elements: str
       services:
         description: Of Services.
         type: list
@@ -929,6 +938,8 @@ TARGET = {**PER_TARGET, "name": {"type": "str"}, "url": {"type": "str", "require
 CLUSTER = {
     "nodes": TEXTS,
     "pods": TEXTS,
+    "some_nodes": TEXTS,
+    "some_pods": TEXTS,
     "services": TEXTS,
     "load_balancers": TEXTS,
     "pod_names": {"type": "dict"},

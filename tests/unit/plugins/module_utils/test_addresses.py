@@ -193,6 +193,8 @@ def test_collect_does_not_take_the_nodes_of_a_virtual_cluster_for_real_ones() ->
     found = collect(nodes, [], [a_pod("a", "True", "10.244.1.5")], [])
     assert not {"nodes", "pods"} & {*found}
     assert found["pod_names"] == {"10.244.1.5": "a"}
+    # What it made up is nobody's.
+    assert "some_nodes" not in collect(nodes[1:], [], [], [])
 
 
 def test_collect_names_pods_that_may_run_before_their_address_is_known() -> None:
@@ -228,7 +230,25 @@ def test_collect_knows_all_nodes_that_pods_run_on_or_says_nothing_about_them() -
     ended = {**hidden, "status": {"phase": "Succeeded"}}
     assert {"nodes", "pods"} <= {*collect([NODE], [], [here, ended], [])}
     for pods, own in (([here, hidden], []), ([here], [hidden]), (None, [hidden])):
-        assert not {"nodes", "pods"} & {*collect([NODE], [], pods, [], own)}
+        found = collect([NODE], [], pods, [], own)
+        assert not {"nodes", "pods"} & {*found}
+        # And yet those are the cluster's that are shown.
+        assert found["some_nodes"] == ["10.255.0.11", "203.0.113.99"]
+        assert found["some_pods"] == ["10.244.1.0/24", "2001:db8:244:1::/64"]
+    # Where nodes may be listed, and pods not
+    found = collect([NODE], [], None, [])
+    assert ("pods" in found, found["some_pods"]) == (False, NODE["spec"]["podCIDRs"])
+    assert "some_nodes" not in found
+
+
+def test_pods_tell_addresses_of_nodes_that_may_not_be_listed() -> None:
+    status = {"hostIP": "10.255.0.11", "hostIPs": [{"ip": "10.255.0.11"}, {"ip": "2001:db8::11"}]}
+    several, one = ({**a_pod("a", "True", "10.0.0.5"), "status": each} for each in (status, {}))
+    one["status"] = {"hostIP": "10.255.0.12"}
+    ended = {**one, "status": {"phase": "Failed", "hostIP": "10.255.0.13"}}
+    found = collect(None, [], [several, one, ended], [])
+    assert found["some_nodes"] == ["10.255.0.11", "10.255.0.12", "2001:db8::11"]
+    assert "some_nodes" not in collect([NODE], [], [several, one, ended], [])
 
 
 @pytest.mark.parametrize("phase", ["Succeeded", "Failed"])

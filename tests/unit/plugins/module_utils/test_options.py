@@ -4,7 +4,9 @@
 from __future__ import annotations
 
 import ssl
+from ipaddress import ip_address
 from pathlib import Path
+from socket import gethostname
 from typing import Any
 
 import pytest
@@ -15,6 +17,7 @@ from ansible_collections.kestrel.real_ip.plugins.module_utils._options import (
     plan,
 )
 from ansible_collections.kestrel.real_ip.plugins.module_utils._probe import Endpoint
+from ansible_collections.kestrel.real_ip.plugins.module_utils._vantage import Standpoint
 from ansible_collections.kestrel.real_ip.plugins.module_utils._verdict import Strategy
 
 CLIENT = "203.0.113.20"
@@ -492,6 +495,29 @@ def test_cluster() -> None:
     question = planned(cluster_addresses={"pod_names": names}).targets[0].question
     assert question.pod_names == {"2001:db8::7": "proxy"}
     assert [str(network) for network in question.cluster.pods or ()] == ["2001:db8::7/128"]
+
+
+@pytest.mark.parametrize("given", [{}, {"pods": ["10.1.0.0/16"]}, {"nodes": ["203.0.113.3"]}])
+def test_what_is_known_of_more_is_the_clusters(given: dict[str, list[str]]) -> None:
+    """That there may be more keeps nobody from being one of those."""
+    some = {"some_nodes": ["203.0.113.2"], "some_pods": ["10.2.0.0/24"], **given}
+    plan = planned(cluster_addresses=some)
+    cluster = plan.targets[0].question.cluster
+    assert all(cluster.hold(ip_address(one)) for one in ("203.0.113.2", "10.2.0.9"))
+    assert [cluster.knows_all(kind) for kind in ("nodes", "pods")] == [
+        kind in given for kind in ("nodes", "pods")
+    ]
+    assert not plan.standpoint.checked
+    with pytest.raises(WrongArgument, match="is an address of the cluster's pods"):
+        planned(cluster_addresses=some, expected_source=["10.2.0.9"])
+    found = planned(cluster_addresses={"some_nodes": ["127.0.0.1"]}, vantage="outside")
+    assert found.targets[0].question.standpoint == Standpoint("node", checked=False)
+
+
+def test_a_pod_is_found_by_its_name_where_not_all_are_known() -> None:
+    names = {"127.0.0.1": gethostname()}
+    found = planned(cluster_addresses={"pod_names": names}, vantage="outside")
+    assert found.targets[0].question.standpoint == Standpoint("pod", checked=False)
 
 
 @pytest.mark.parametrize(

@@ -266,7 +266,11 @@ ROWS = (
     Row(
         "V001",
         Case(
-            (answer(NODE, LB_HEADERS),), (NODE,), cluster=CLUSTER, standpoint=NODE1, balancer=QCLOUD
+            *((answer(POD, LB_HEADERS),), (POD,)),
+            local=POD,
+            cluster=CLUSTER,
+            standpoint=INSIDE_POD,
+            balancer=QCLOUD,
         ),
         {"standpoint": OUTSIDE},
         "V403",
@@ -1386,6 +1390,42 @@ def test_the_nodes_own_address_is_nobodys_on_layer_4() -> None:
     case = Case((answer(peer=NODE),), (NODE,), layer="l4", standpoint=NODE1, proxied=(BALANCER,))
     assert case.judge().code == "V001"
     assert case._replace(cluster=CLUSTER).judge().code == "V403"
+
+
+@pytest.mark.parametrize(
+    ("expected", "own", "at", "code"),
+    [
+        (POD, POD, INSIDE_POD, "V001"),
+        (POD, POD, Standpoint("pod", said=True), "V403"),
+        # Another pod's, or what its node puts in the place of everybody's
+        (POD, "10.244.1.8", INSIDE_POD, "V403"),
+        (NODE, POD, INSIDE_POD, "V403"),
+        (NODE, NODE, NODE1, "V403"),
+        # What it has in other networks, where that is no address of an interface
+        (NAT, NODE, NODE1, "V001"),
+        (NAT, POD, INSIDE_POD, "V001"),
+        (NAT, NAT, NODE1, "V403"),
+        (NAT, NODE, Standpoint("node", said=True), "V403"),
+        (NAT, NODE, OUTSIDE, "V403"),
+    ],
+)
+def test_what_a_node_puts_in_the_place_of_everybodys_is_nobodys(
+    expected: str, own: str, at: Standpoint, code: str
+) -> None:
+    """As behind a load balancer that sends to the prober's node, where pods of another one answer
+    behind an nginx that writes the address of its peer.
+    """
+    cluster = {**CLUSTER, "nodes": [*CLUSTER["nodes"], NAT]}
+    answers = (answer(expected, LB_HEADERS),)
+    case = Case(answers, (expected,), local=own, cluster=cluster, standpoint=at, balancer=QCLOUD)
+    assert case.judge().code == code
+
+
+def test_who_may_be_a_node_proves_nothing_where_kube_proxy_leaves_the_address_alone() -> None:
+    """What it sees of itself there is seen of everybody."""
+    case = Case((PEER,), layer="l4", standpoint=UNCHECKED, proxied=(BALANCER,))
+    assert case.judge().code == "V422"
+    assert case._replace(standpoint=SAID).judge().code == "V001"
 
 
 def test_one_answer_without_a_name_does_not_make_up_for_a_silent_pod() -> None:

@@ -373,7 +373,8 @@ def test_what_has_no_address_can_not_be_asked_past_what_stands_in_front(
 
 def _pod(namespace: str, name: str) -> dict[str, Any]:
     ready = {"conditions": [{"type": "Ready", "status": "True"}]}
-    status = {"podIPs": [{"ip": "10.0.0.5"}], "phase": "Running", **ready}
+    address = "10.0.0.5" if namespace == "ns" else "10.0.0.6"
+    status = {"podIPs": [{"ip": address}], "phase": "Running", **ready}
     return {"metadata": {"name": name, "namespace": namespace}, "spec": {}, "status": status}
 
 
@@ -434,6 +435,10 @@ def test_what_is_shown_in_part_is_not_taken_for_all(
     # Only then is it known whether the prober is one of them.
     assert ("pods" in way["cluster_addresses"]) == (LIST_PODS not in unread)
     assert ("services" in way["cluster_addresses"]) == (LIST_SERVICES not in unread)
+    # Those that are shown are the cluster's nevertheless.
+    assert {*way["cluster_addresses"]["pod_names"].values()} >= {
+        one["metadata"]["name"] for one in pods
+    } - {"own"}
     # Nor is it known then whether others have the name of one, which nobody made by chance.
     assert way["namesakes"] == (["own"] if LIST_PODS in unread else [])
 
@@ -475,6 +480,7 @@ def test_nodes_that_are_shown_in_part_are_told_of() -> None:
     assert way["bypass"]["unread"] == {"node_ports": "kubectl get nodes"}
     # Those that are shown are asked.
     assert way["bypass"]["internal_node_ports"] == ["10.0.1.1:30080"]
+    assert "10.0.1.1" in way["cluster_addresses"]["some_nodes"]
 
 
 @pytest.mark.parametrize("nodes", [_forbidden(NODES), NOTHING, {"items": [NODE]}])
