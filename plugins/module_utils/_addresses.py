@@ -8,6 +8,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import re
 import typing as t
 from itertools import chain
@@ -55,6 +56,24 @@ def receiving_pods(service: Object, pods: t.Iterable[Object]) -> list[str]:
         and pod_addresses(pod)
         and not has_ended(pod)
     )
+
+
+def instances(pods: t.Iterable[Object], names: t.Container[str]) -> list[str]:
+    """Each of the ``names``, sorted, with what no later pod of that name has, such as a StatefulSet
+    makes, nor the same pod once somebody has exchanged a container in it (OpenKruise, TKE's kinds).
+    """
+    return sorted(f"{name_of(pod)} {_made(pod)}" for pod in pods if name_of(pod) in names)
+
+
+def _made(pod: Object) -> str:
+    told = " ".join([pod["metadata"].get("uid", ""), *sorted(_containers(pod))])
+    return hashlib.sha256(told.encode()).hexdigest()[:16]
+
+
+def _containers(pod: Object) -> t.Iterator[str]:
+    for kind in ("containerStatuses", "initContainerStatuses"):
+        for one in pod.get("status", {}).get(kind) or []:
+            yield one.get("containerID") or ""
 
 
 def unready_pods(pods: t.Iterable[Object], ready: t.Container[str]) -> list[str]:

@@ -139,6 +139,12 @@ ready_pods:
   returned: success
   type: list
   elements: str
+instances:
+  description: Each of RV(ready_pods) with what tells it from a later one of the same name, such as
+    a StatefulSet makes, behind a blank.
+  returned: success
+  type: list
+  elements: str
 unready_pods:
   description: Names of the pods that O(service) selects and that aren't ready, without those that
     have ended or are about to.

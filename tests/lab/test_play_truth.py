@@ -286,12 +286,18 @@ def test_a_network_plugins_gateway_is_not_a_client_of_the_range(
     assert {*found["observed"]} == {GATEWAY}
 
 
+def _where_ready_were(way: dict[str, Any], pods: list[str]) -> dict[str, Any]:
+    """A way as it was read before, when these pods were ready."""
+    known = {one.split()[0]: one for one in way["instances"]}
+    return {**way, "ready_pods": pods, "instances": [known.get(pod, pod) for pod in pods]}
+
+
 def test_a_pod_that_went_away_meanwhile_need_not_answer(attempt: Attempt) -> None:
     way = attempt.read(ingress="real-ip-ingress")
     told = {"real_ip_expected_source": EXPECTED, "real_ip_max_samples": 20}
 
     def verify(pods: list[str]) -> Run:
-        known = json.dumps({**told, "verify_way": {**way, "ready_pods": pods}})
+        known = json.dumps({**told, "verify_way": _where_ready_were(way, pods)})
         return attempt.playbooks.run("verify", "-e", known)
 
     gone = verify([*way["ready_pods"], "real-ip-deployment-gone"])
@@ -316,7 +322,7 @@ def _verified(attempt: Attempt, balancer: Server, pods: list[str], **options: An
     """Behind it, where these pods were ready when the way was read."""
     way = attempt.read(ingress="real-ip-ingress", url=balancer.url)
     told = {"real_ip_expected_source": EXPECTED, "real_ip_max_samples": 20, **options}
-    known = {"real_ip_url": balancer.url, "verify_way": {**way, "ready_pods": pods}}
+    known = {"real_ip_url": balancer.url, "verify_way": _where_ready_were(way, pods)}
     return attempt.playbooks.run("verify", "-e", json.dumps({**told, **known}))
 
 
@@ -344,6 +350,21 @@ def test_a_pod_that_came_between_reading_and_probe_must_answer(lab: Lab, attempt
         run = _verified(attempt, balancer, ["real-ip-deployment-gone"])
     assert (run.status, run.verdict) == (2, "not_run"), run.output
     assert f"seen {kept}, {came} that came meanwhile" in run.line
+
+
+def test_a_pod_of_the_same_name_that_came_meanwhile_is_another_one(attempt: Attempt) -> None:
+    """As a StatefulSet makes it: the one that answered has gone."""
+    way = attempt.read(ingress="real-ip-ingress")
+    first, *others = way["instances"]
+    told = {"real_ip_expected_source": EXPECTED, "verify_way": way}
+    way["instances"] = [f"{first.split()[0]} former", *others]
+    run = attempt.playbooks.run("verify", "-e", json.dumps(told))
+    assert run.line.startswith("real_ip: localhost preserved V001 "), run.output
+    assert "/probe.yml for localhost" in run.output, "those that are there now are asked"
+    way["instances"] = [f"{one.split()[0]} former" for one in way["instances"]]
+    run = attempt.playbooks.run("verify", "-e", json.dumps(told))
+    assert (run.status, run.verdict) == (2, "not_run"), run.output
+    assert " that came meanwhile" in run.line
 
 
 def test_what_is_well_is_asked_once(attempt: Attempt) -> None:

@@ -250,6 +250,7 @@ def test_a_pod_that_may_have_gone_hides_nothing_that_another_one_saw(
     """Asked again, the pods that still are might not show it."""
     way = Attempt(deployed).read(ingress="real-ip-ingress")
     way["ready_pods"].append("real-ip-deployment-gone")
+    way["instances"].append("real-ip-deployment-gone")
     known = json.dumps({"verify_way": way, "real_ip_max_samples": 20})
     expecting = _expecting(client2={"real_ip_expected_source": "203.0.113.77"})
     run = verify(expecting, "-e", known)

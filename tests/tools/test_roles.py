@@ -420,7 +420,9 @@ def test_whose_pods_may_have_answered_is_asked_beneath_what_is_accepted(
 
 
 def _way(*pods: str, **other: object) -> dict[str, object]:
-    return {"ready_pods": [*pods], "addresses": [OWN], "leads_to": ["s"], "found": True, **other}
+    """A way with these pods, each with what tells it from a later one behind a blank, if any."""
+    known = {"ready_pods": [one.split()[0] for one in pods], "instances": [*pods]}
+    return {**known, "addresses": [OWN], "leads_to": ["s"], "found": True, **other}
 
 
 WAYS: dict[str, tuple[dict[str, object], bool]] = {
@@ -429,6 +431,7 @@ WAYS: dict[str, tuple[dict[str, object], bool]] = {
     "one has gone": (_way("a", rivals=["other/rival"]), True),
     "one has gone, another came": (_way("a", "c", namesakes=["c"]), True),
     "one came": (_way("a", "b", "c"), True),
+    "one is another": (_way("a", "b later"), True),
     "all are there": (_way("a", "b"), False),
     "all have gone": (_way("c"), False),
     "no address": (_way("a", addresses=[]), False),
@@ -494,6 +497,7 @@ LATER: dict[str, tuple[dict[str, object], str]] = {
     "one came": (_way("a", "b", "c", **HERE), "seen c that came meanwhile"),
     "one has gone": (_way("a", **HERE), ""),
     "all have gone": (_way(**HERE), "seen that a, b went meanwhile"),
+    "one is another": (_way("a", "b later", **HERE), "seen b that came meanwhile"),
     "another address": (_way("a", "b", addresses=[OTHER]), "expected the same addresses"),
     "in another order": (_way("a", "b", addresses=[OTHER, OWN]), ""),
     "another Service": (_way("a", "b", leads_to=["other"], **HERE), "expected the same addresses"),

@@ -10,6 +10,7 @@ import pytest
 from ansible_collections.kestrel.real_ip.plugins.module_utils._addresses import (
     by_use,
     collect,
+    instances,
     namesakes,
     other_nodes,
     ready_pods,
@@ -121,6 +122,19 @@ def test_pods_that_are_not_ready_may_get_requests_too() -> None:
     # That leads elsewhere, whatever it selects.
     elsewhere = {"spec": {**service["spec"], "type": "ExternalName", "externalName": "a.example"}}
     assert receiving_pods(elsewhere, pods) == []
+
+
+def test_a_later_pod_of_the_same_name_is_another_one() -> None:
+    def made(uid: str, *containers: str, ready: str = "True") -> str:
+        pod = a_pod("web-0", ready, "10.244.1.5")
+        pod["metadata"]["uid"] = uid
+        pod["status"]["containerStatuses"] = [{"containerID": one} for one in containers]
+        [one] = instances([pod, a_pod("other", "True", "10.244.1.6")], ["web-0"])
+        return one
+
+    assert made("1", "a", "b").startswith("web-0 ")
+    assert made("1", "a", "b") == made("1", "b", "a", ready="False")
+    assert len({made("1", "a"), made("2", "a"), made("1", "c"), made("1", "a", "b")}) == 4
 
 
 def test_collect_all() -> None:
