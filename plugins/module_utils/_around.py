@@ -52,6 +52,7 @@ from ansible_collections.kestrel.real_ip.plugins.module_utils._listeners import 
     every_listener,
 )
 from ansible_collections.kestrel.real_ip.plugins.module_utils._load_balancer import (
+    certified_hosts,
     speaks_http,
     told_hosts,
 )
@@ -163,20 +164,21 @@ def _hosts(
     telling: t.Iterable[Object],
     before: t.Iterable[_Before],
 ) -> tuple[list[str], list[Named]]:
-    """Hosts that what is in front has rules for, or is told of, as Services are ``telling``, or
+    """Hosts that what is in front has rules or certificates for, or is told of, as Services are
+    ``telling``, or
     others there, and those that what is ``before`` a controller leads there for alone; and what has
     more, but for Ingresses that lead to the pods themselves.
     """
     named = called(host for host, _paths in every_rule(front, service))[:_HOSTS]
-    told = first_told((_named(one), called(told_hosts(one))) for one in (front, *telling))
+    rows = [(one, [*told_hosts(one), *certified_hosts(one)]) for one in (front, *telling)]
+    told = first_told((_named(one), called(theirs)) for one, theirs in rows)
     of_listeners, left = few((one for one in told if one[1] not in named), _HOSTS)
     named += of_listeners
     more = [host for host in called(one.host for one in there) if host not in named]
-    rows = [((INGRESS, full_name(one)), _alone(rules, named)) for one, rules in before]
-    alone = first_told((one, called(own)) for one, own in rows)
-    of_others, unnamed = few(alone, _HOSTS)
+    lead_there = [((INGRESS, full_name(one)), _alone(rules, named)) for one, rules in before]
+    of_others, unnamed = few(first_told((one, called(own)) for one, own in lead_there), _HOSTS)
     # Patterns among them
-    unnamed += [one for one, own in rows if any(not called([host]) for host in own)]
+    unnamed += [one for one, own in lead_there if any(not called([host]) for host in own)]
     return [*dict.fromkeys([*named, *more[:_OTHERS_RULES], *of_others])], [*left, *unnamed]
 
 

@@ -660,6 +660,17 @@ def _speaks_no_tls(visit: Visit) -> bool:
     return bool(sent) and all(one.code == "V508" and _NO_TLS.search(one.detail) for one in sent)
 
 
+#: How OpenSSL calls it where a name in TLS was refused: as HAProxy and nginx do, and Traefik
+_NO_NAME = re.compile("UNRECOGNIZED_NAME|INTERNAL_ERROR")
+
+
+def _refuses_names(stations: Iterable[Station]) -> bool:
+    """Whether a name in TLS was refused, so that another one may be taken, as that by which what
+    stands in front asks.
+    """
+    return any(one.code == "V508" and _NO_NAME.search(one.detail) for one in _honest(stations))
+
+
 def worth_asking(ways: Iterable[Way], met: Mapping[Knock, Visit]) -> Iterable[tuple[Way, bool]]:
     """Each way, and whether to ask more there than was: not where no connection is taken, not by
     TLS where HTTP is spoken without it alone, and not without where it is spoken by TLS alone.
@@ -799,11 +810,14 @@ def warnings(
     ``entries``: what :func:`judge` made of ``walked``; ``unknown``: names of the load balancer that
     gave no address; ``deceiving``: where a way deceives, so that no more is to be tested.
     """
+    past = [(way, visit) for way, visit in walked if way.kind in ("load_balancer", "controller")]
+    nameless = {place_of(way) for way, visit in past if _refuses_names(visit.stations)}
+    nameless -= {place_of(way) for way, visit in past if way.target.endpoint.tls and _speaks(visit)}
     untried = [
         one["address"]
         for (way, visit), one in zip(walked, entries)
         if place_of(way) not in deceiving
-        if one["reachable"] is None or _is_left(way, visit.stations)
+        if one["reachable"] is None or place_of(way) in nameless or _is_left(way, visit.stations)
     ]
     addresses = joined(", ", dict.fromkeys([*untried, *unknown]))
     told = [warn("bypass", {"address": addresses})] if str(addresses) else []

@@ -613,7 +613,8 @@ WARNINGS_ZH: Mapping[str, str] = {
     "header_missing": "经 {address} 的 {answered} 个应答中有 {count} 个缺少 {header}",
     "unsought": "没有查找{what}：该账号无权列出全部 {resource}。下一步：{command}",
     "bypass": (
-        "没有直接访问，或没有测完（没有地址、路由或时间，或伪造的请求被拒绝）：{address}，"
+        "没有直接访问，或没有测完（没有地址、路由或时间，或 TLS 中每个已知的名称、"
+        "或伪造的请求被拒绝）：{address}，"
         "因此没有测试是否能由此绕过 Pod 之前的组件"
     ),
     "unsafe": (

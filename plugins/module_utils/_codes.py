@@ -884,8 +884,9 @@ WARNINGS: Mapping[str, str] = {
     ),
     "header_missing": "{header} is missing in {count} of {answered} answers through {address}",
     "bypass": (
-        "not asked directly, or not to the end (no address, route or time, or what was forged was "
-        "refused): {address}, so that a way around what stands in front of the pods was not tested"
+        "not asked directly, or not to the end (no address, route or time, or each known name in "
+        "TLS, or what was forged, was refused): {address}, so that a way around what stands in "
+        "front of the pods was not tested"
     ),
     "unsafe": (
         "{advice} was safe where it was asked, but the load balancer answers directly as well, at "

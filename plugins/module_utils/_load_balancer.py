@@ -601,6 +601,15 @@ def told_hosts(service: Object) -> list[str]:
     return [host for hosts in told if isinstance(hosts, dict) for host in hosts]
 
 
+def certified_hosts(ingress: Object) -> list[str]:
+    """The hosts that an Ingress has certificates for, which need not be those of its rules: what
+    stands in front can name another host in TLS.
+    """
+    return [
+        host for one in ingress.get("spec", {}).get("tls") or [] for host in one.get("hosts") or []
+    ]
+
+
 def told_ports(ingress: Object) -> list[tuple[str, int]]:
     """Scheme and port of each listener that any known annotation names, the scheme empty where it
     tells none. What can't be read is passed over: others have protocols that TKE hasn't.

@@ -83,6 +83,21 @@ def test_around_by_the_hosts_of_the_rules() -> None:
     assert around([], [], None, front)["hosts"] == ["a.example", "real-ip.example", "b.example"]
 
 
+def test_around_by_the_hosts_that_there_are_certificates_for() -> None:
+    """What stands in front can name another host in TLS than it asks for."""
+    tls = [
+        {"hosts": ["origin.example", "a.example"]},
+        {"secretName": "x"},
+        {"hosts": ["*.b.example"]},
+    ]
+    front = {"spec": {"rules": [{"host": "a.example"}], "tls": tls}}
+    assert around([], [], None, front)["hosts"] == [
+        "a.example",
+        "origin.example",
+        "real-ip.b.example",
+    ]
+
+
 def test_around_by_the_hosts_that_lead_to_the_service_first() -> None:
     """There may be too many, and aliases are hosts as well."""
     others = [a_rule(f"{name}.example", ("/", "Prefix", "other")) for name in "abc"]

@@ -1808,6 +1808,44 @@ def test_a_load_balancer_that_admits_by_the_name_in_tls_alone(tmp_path: Path) ->
     assert result["code"] == "V103", result["reason"]
 
 
+@pytest.mark.parametrize(
+    ("known", "code", "is_told"),
+    [
+        (["origin.example.net"], "V103", False),
+        # What stands in front asks by a name that no object has.
+        ([], "V001", True),
+        (["app.example.com"], "V001", False),
+    ],
+)
+def test_a_load_balancer_that_takes_one_name_in_tls_alone(
+    tmp_path: Path, known: list[str], code: str, is_told: bool
+) -> None:
+    """As HAProxy with strict-sni: what stands in front names another host there than in Host."""
+    tls = server_tls(certificate(tmp_path, "origin.example.net"))
+    taken = known or ["origin.example.net"]
+
+    def admit(_socket: Any, name: str | None, _context: Any) -> int | None:
+        return None if name in taken else ssl.ALERT_DESCRIPTION_UNRECOGNIZED_NAME
+
+    tls.sni_callback = admit
+    behind = proxied("append" if code == "V103" else "replace", f"{CLIENT}, {CDN}")
+    believes = only_for("app.example.com", echo(None) if code == "V103" else behind)
+    with (
+        Server(proxied("append", f"{CLIENT}, {CDN}")) as front,
+        Server(believes, tls=tls, address=(OWN, 0)) as balancer,
+    ):
+        target = {"url": f"http://app.example.com:{front.port}/", "connect_to": front.authority}
+        bypass = {
+            "load_balancer": [OWN],
+            "listeners": [f"https:{balancer.port}"],
+            "hosts": ["app.example.com", *known],
+        }
+        result = probe(targets=[target], **{**PAST, "bypass": bypass, "timeout": 2})
+    assert result["code"] == code, result["reason"]
+    told = [text for text in result["warnings_found"] if "not to the end" in text]
+    assert bool(told) == is_told, told
+
+
 @pytest.mark.parametrize("known", ["a.example", "b.example"])
 @pytest.mark.parametrize("way", ["controller_service", "service"])
 def test_past_several_targets_each_of_their_hosts_is_asked_for(known: str, way: str) -> None:
