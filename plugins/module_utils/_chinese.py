@@ -95,6 +95,7 @@ PHRASES: Mapping[str, str] = {
     "at which address a Gateway leads to the same pods": "Gateway 在哪个地址通向同样的 Pod",
     "any expected address counts, seen {seen}": "任何预期地址均算，看到的是 {seen}",
     "any expected address counts": "任何预期地址均算",
+    "the host's name leads elsewhere": "主机名指向别处",
     "not ready, and not asked: {pods}": "尚未就绪，未探测：{pods}",
     "pods that weren't ready not asked": "未探测尚未就绪的 Pod",
     "nodes without its pods: {nodes}": "没有其 Pod 的节点：{nodes}",
@@ -102,6 +103,9 @@ PHRASES: Mapping[str, str] = {
     "nodes without its pods not known": "是否有节点没有其 Pod 未知",
     "probed in check mode": "在检查模式下探测",
     "probed by a run that had just changed what is in front": "由刚刚更改了前置负载均衡的运行探测",
+    "{reason}; {host} leads elsewhere from here: {addresses}": (
+        "{reason}；{host} 从此处指向别处：{addresses}"
+    ),
     "{reason}; not tested, no route: {addresses}": "{reason}；没有路由而未测试：{addresses}",
     "addresses without a route not tested": "没有路由的地址未测试",
     "no forgery tested on some pods": "未在部分 Pod 上测试伪造",

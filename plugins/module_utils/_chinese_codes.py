@@ -678,6 +678,10 @@ WARNINGS_ZH: Mapping[str, str] = {
         "{address} 是 Pod 的地址，不经过负载均衡就能应答（从 {place} 看）：能访问它的人可以自己写入"
         "所有请求头。可用安全组或 NetworkPolicy 只放通负载均衡"
     ),
+    "name": (
+        "{host} 从此处指向没有探测的 {addresses}：经该名称访问者可能先到达 {address} 之前的组件。"
+        "下一步：ansible-playbook kestrel.real_ip.verify -e real_ip_url={url}"
+    ),
     "forwarded_at_layer_4": (
         "在 layer: l4 时经 {address} 收到了 {header}：由某个代理添加，或是伪造的"
     ),

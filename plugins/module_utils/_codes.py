@@ -964,6 +964,11 @@ WARNINGS: Mapping[str, str] = {
         "reaches it writes all headers himself. A security group or a NetworkPolicy can admit the "
         "load balancer only"
     ),
+    "name": (
+        "{host} leads to {addresses} from here, which was not asked: who goes by the name may meet "
+        "something in front of {address}. Next: ansible-playbook kestrel.real_ip.verify -e "
+        "real_ip_url={url}"
+    ),
     "forwarded_at_layer_4": (
         "{header} arrived through {address} at layer: l4: a proxy added it, or it was forged"
     ),
@@ -989,6 +994,7 @@ RESERVATIONS: Mapping[str, tuple[str, ...]] = {
         "nodes without its pods not known",
         "是否有节点没有其 Pod 未知",
     ),
+    "the host's name leads elsewhere": ("leads elsewhere from here: ", "从此处指向别处："),
     "addresses without a route not tested": ("not tested, no route: ", "没有路由而未测试："),
     "the echo app doesn't name its pod": (
         "the echo app doesn't name its pod",

@@ -27,7 +27,7 @@ from ansible_collections.kestrel.real_ip.plugins.module_utils._codes import (
     without_advice,
 )
 from ansible_collections.kestrel.real_ip.plugins.module_utils._forgery import worst
-from ansible_collections.kestrel.real_ip.plugins.module_utils._language import joined, phrase
+from ansible_collections.kestrel.real_ip.plugins.module_utils._language import Text, joined, phrase
 from ansible_collections.kestrel.real_ip.plugins.module_utils._verdict import (
     Forged,
     Path,
@@ -184,6 +184,25 @@ def settle(results: Sequence[Result], paths: Sequence[Path]) -> Sequence[Result]
 _NAMED = 3
 
 
+def led_elsewhere(result: Result, host: str, others: Sequence[str]) -> Result:
+    """An address' entry, where the name that it was asked for leads to ``others`` as well, or to
+    these alone: a verdict of the address says nothing of who goes by the name.
+    """
+    if not others or result["verdict"] not in ("preserved", "forgeable"):
+        return result
+    facts = {"host": host, "addresses": _first_named(others)}
+    reason = phrase(
+        "{reason}; {host} leads elsewhere from here: {addresses}", reason=result["reason"], **facts
+    )
+    told = warn("name", {**facts, "address": result["address"], "url": result["url"]})
+    return {**result, "reason": reason, "warnings_found": [*result["warnings_found"], told]}
+
+
+def _first_named(addresses: Sequence[str]) -> Text:
+    more = [phrase("{count} more", count=len(addresses) - _NAMED)]
+    return joined(", ", [*addresses[:_NAMED], *(more if len(addresses) > _NAMED else [])])
+
+
 def summarize(results: Sequence[Result], times: Iterable[Sequence[float]]) -> Result:
     """The verdict of a run: the worst of its addresses', with what was seen through all of them.
 
@@ -204,8 +223,7 @@ def summarize(results: Sequence[Result], times: Iterable[Sequence[float]]) -> Re
     reason = with_reservations(deciding["reason"], others)
     left = [printable(one["address"]) for one in results if one["verdict"] == UNTESTED]
     if left:
-        more = [phrase("{count} more", count=len(left) - _NAMED)] if len(left) > _NAMED else []
-        shown = joined(", ", [*left[:_NAMED], *more])
+        shown = _first_named(left)
         reason = phrase(
             "{reason}; not tested, no route: {addresses}", reason=reason, addresses=shown
         )

@@ -881,11 +881,13 @@ from ansible_collections.kestrel.real_ip.plugins.module_utils._derive import (
     Address,
     canonical,
     parse_ranges,
+    untranslated,
 )
 from ansible_collections.kestrel.real_ip.plugins.module_utils._echo import ECHO_FORMATS
 from ansible_collections.kestrel.real_ip.plugins.module_utils._evidence import (
     describe,
     describe_unreached,
+    led_elsewhere,
     settle,
     summarize,
 )
@@ -1059,6 +1061,30 @@ def unreached(visit: Visit) -> dict[str, Any]:
     return describe_unreached(failure.number, facts, {"name": target.name, "url": target.url})
 
 
+#: Seconds that a name may take which nobody is connected to by, and so many of them
+NAME_TIME = 1
+NAMED = 3
+
+
+def elsewhere(visits: list[Visit], status: Iterable[str]) -> dict[str, list[str]]:
+    """The names that were asked for at other addresses than their own, to those of theirs that were
+    not asked: the first few. ``status``: the load balancer's addresses.
+    """
+    asked = {str(untranslated(one.address.remote)) for visit in visits for one in visit.stations}
+    asked.update(filter(None, map(canonical, status)))
+    ends = [visit.target.endpoint for visit in visits]
+    names = dict.fromkeys(one.label for one in ends if one.label not in ("", one.host))
+    found = {}
+    for name in [one for one in names if not canonical(one)][:NAMED]:
+        try:
+            led_to = resolve(name, 0, "any", NAME_TIME)
+        except NoAnswer:
+            continue
+        addresses = [str(untranslated(one.remote)) for one in led_to]
+        found[name] = [one for one in addresses if one not in asked]
+    return found
+
+
 #: Seconds in which a connection is taken, if packets aren't dropped: one that is lost is sent again
 #: after one.
 KNOCK = 2
@@ -1167,13 +1193,18 @@ def run(params: dict[str, Any]) -> dict[str, Any]:
     visits = survey(targets=targets, finish=finish, until=until).run()
     entries, deceptions, unsafe, warnings = walk_around(survey, visits, todo, until + BYPASS_TIME)
     found = [
-        bypass.without_unsafe(
-            reduce(with_bypass, deceptions.get(number, ()), one), unsafe.get(number, ())
+        (
+            bypass.without_unsafe(
+                reduce(with_bypass, deceptions.get(number, ()), one), unsafe.get(number, ())
+            ),
+            visits[number].target.endpoint.label,
         )
         for number, of in enumerate(results(visits, todo.around.load_balancer))
         for one in of
     ]
-    total = summarize(found, times)
+    names = elsewhere(visits, todo.around.load_balancer)
+    named = [led_elsewhere(one, host, names.get(host, ())) for one, host in found]
+    total = summarize(named, times)
     warnings += bypass.not_looked_for(todo.around, total["coverage"])
     warnings += passed_by(os.environ, (target.url for target in todo.targets))
     return {

@@ -1846,6 +1846,36 @@ def test_a_load_balancer_that_takes_one_name_in_tls_alone(
     assert bool(told) == is_told, told
 
 
+@pytest.mark.parametrize(
+    ("leads_to", "told"),
+    [
+        (["127.0.0.1"], ""),
+        # Another one of the status, which need not be tested
+        ([OWN, "127.0.0.1"], ""),
+        (["203.0.113.80"], "leads elsewhere from here: 203.0.113.80"),
+        (["127.0.0.1", "2001:db8::80"], "leads elsewhere from here: 2001:db8::80"),
+        (["203.0.113.80", *(f"203.0.113.{n}" for n in (81, 82, 83))], "203.0.113.82, 1 more"),
+        ([], ""),
+    ],
+)
+def test_a_name_that_leads_elsewhere_than_the_load_balancer_is_told(
+    monkeypatch: pytest.MonkeyPatch, leads_to: list[str], told: str
+) -> None:
+    """It is asked for by real_ip_host, and those who go by it meet a CDN."""
+    monkeypatch.setattr(_probe.socket, "getaddrinfo", resolver({"shop.example.com": leads_to}))
+    with Server(echo()) as running:
+        options = {"connect_to": running.authority, "bypass": {"load_balancer": [OWN]}}
+        url = f"http://shop.example.com:{running.port}/"
+        result = probe(url=url, expected_source=[CLIENT], samples=2, **options)
+        lost = probe(url=url, expected_source=[NODE], samples=2, **options)
+    assert (result["code"], lost["code"]) == ("V001", "V206")
+    assert told in result["reason"], result["reason"]
+    assert ("elsewhere" in result["reason"]) == bool(told)
+    assert "elsewhere" not in lost["reason"]
+    warned = [text for text in result["warnings_found"] if f"-e real_ip_url={url}" in text]
+    assert len(warned) == bool(told)
+
+
 @pytest.mark.parametrize("known", ["a.example", "b.example"])
 @pytest.mark.parametrize("way", ["controller_service", "service"])
 def test_past_several_targets_each_of_their_hosts_is_asked_for(known: str, way: str) -> None:
