@@ -115,15 +115,29 @@ def test_what_the_balancer_makes_of_forged_headers(
     assert "not tested" not in found["reason"]
 
 
+def _pod_and_address(known: dict[str, Any]) -> tuple[str, str]:
+    """One of the pods that must answer, which is a prober as good as any."""
+    names = known["cluster_addresses"]["pod_names"]
+    pod = known["expect_backends"][0]
+    return pod, next(ip for ip, name in names.items() if name == pod and ":" not in ip)
+
+
 def test_from_a_node_only_the_balancers_own_headers_count(
     attempt: Attempt, layer_7: dict[str, Any]
 ) -> None:
-    asked = {**layer_7, "expected_source": [NODE1_ADDRESS]}
-    met = attempt.probe(NODE1.name, **asked)
-    assert (met["code"], met["vantage"]) == ("V001", "node"), met["reason"]
-    assert met["load_balancer_headers"] == ["X-Client-Proto", "X-Stgw-Time"]
-    said = attempt.probe(NODE1.name, **{**asked, "load_balancer": "nginx", "vantage": "outside"})
-    assert (said["code"], said["vantage"]) == ("V423", "node"), "what is found overrides"
+    """Of a pod as well, whose own address nobody else gets; a node's is what it translates to."""
+    pod, address = _pod_and_address(layer_7)
+    places = (
+        ("pod", attempt.inside_of(pod), address, "V001"),
+        ("node", NODE1.name, NODE1_ADDRESS, "V403"),
+    )
+    for place, host, expected, code in places:
+        asked = {**layer_7, "expected_source": [expected]}
+        met = attempt.probe(host, **asked)
+        assert (met["code"], met["vantage"]) == (code, place), met["reason"]
+        assert met["load_balancer_headers"] == ["X-Client-Proto", "X-Stgw-Time"]
+        said = attempt.probe(host, **{**asked, "load_balancer": "nginx", "vantage": "outside"})
+        assert (said["code"], said["vantage"]) == ("V423", place), "what is found overrides"
 
 
 def test_what_could_not_be_read_is_said(attempt: Attempt, layer_7: dict[str, Any]) -> None:
@@ -187,14 +201,11 @@ def test_layer_4_loses_the_address_and_keeps_it_with_local(
 def test_layer_4_proves_nothing_from_a_node_or_a_pod(
     attempt: Attempt, layer_4: dict[str, Any]
 ) -> None:
-    pods = {
-        name: ip for ip, name in layer_4["cluster_addresses"]["pod_names"].items() if ":" not in ip
-    }
-    pod = layer_4["expect_backends"][0]
+    pod, address = _pod_and_address(layer_4)
     with _local(attempt, layer_4):
         for place, prober, own in (
             ("node", NODE1.name, NODE1_ADDRESS),
-            ("pod", attempt.inside_of(pod), pods[pod]),
+            ("pod", attempt.inside_of(pod), address),
         ):
             asked = {**layer_4, "expected_source": [own], "vantage": "outside"}
             found = attempt.probe(prober, **asked)
@@ -748,7 +759,9 @@ def test_the_services_own_load_balancer_is_a_way_around(attempt: Attempt) -> Non
         known = attempt.way(ingress="real-ip-ingress")
         asked = {**known, "expected_source": [CLIENT_ADDRESS], "wait": True, "wait_timeout": 30}
         found = attempt.probe(CLIENT.name, **asked)
-        within = attempt.probe(NODE1.name, **{**asked, "expected_source": [NODE1_ADDRESS]})
+        pod, address = _pod_and_address(asked)
+        inside = attempt.inside_of(pod)
+        within = attempt.probe(inside, **{**asked, "expected_source": [address]})
     [own] = known["bypass"]["service"]
     assert (found["verdict"], found["code"]) == ("forgeable", "V105"), found["reason"]
     assert own in found["reason"]
