@@ -60,6 +60,7 @@ from ansible_collections.kestrel.real_ip.plugins.module_utils._vantage import (
     find,
     is_contained,
     is_own,
+    local_addresses,
 )
 from ansible_collections.kestrel.real_ip.plugins.module_utils._verdict import (
     Cluster,
@@ -357,7 +358,8 @@ def _standpoint(params: Params, cluster: Cluster) -> Standpoint:
     starting = (params["cluster_addresses"] or {}).get("starting_pods") or ()
     more = bool(cluster.parts & {"nodes", "pods"})
     found = find(params["vantage"], _single(cluster.nodes), pods, starting, more=more)
-    return found._replace(contained=is_contained())
+    own = local_addresses() if found.place == "node" else ()
+    return found._replace(contained=is_contained(), addresses=frozenset(own))
 
 
 # More than the largest that belong to one holder

@@ -28,13 +28,15 @@ class Standpoint(NamedTuple):
     """``place``: one of PLACES but ``auto``.
 
     ``checked``: nodes and pods are known and were compared; ``said``: the operator named a place;
-    ``contained``: the prober is a container that Docker or Podman runs.
+    ``contained``: the prober is a container that Docker or Podman runs; ``addresses``: of a node,
+    those of all its interfaces, whatever its status tells.
     """
 
     place: str = "outside"
     checked: bool = True
     said: bool = False
     contained: bool = False
+    addresses: frozenset[str] = frozenset()
 
     @property
     def inside(self) -> bool:
@@ -75,7 +77,7 @@ def is_own(address: str) -> bool:
         return True
     # Who may bind what is nobody's may bind any (net.ipv4.ip_nonlocal_bind).
     nobodys = _NOBODYS[":" in address]
-    return _binds(address) and (not _binds(nobodys) or address in _local_addresses())
+    return _binds(address) and (not _binds(nobodys) or address in local_addresses())
 
 
 #: Of those that are for documentation (RFC 5737, 3849), IPv4 and IPv6
@@ -95,7 +97,7 @@ def _binds(address: str) -> bool:
 _LOCAL = re.compile(r"\|-- (\S+)\n(?:\s+/\d+ .*\n)*?\s+/32 host LOCAL")
 
 
-def _local_addresses(proc: Path = Path("/proc/net")) -> set[str]:
+def local_addresses(proc: Path = Path("/proc/net")) -> set[str]:
     """Those of all interfaces, none where the system doesn't tell."""
     found: set[str] = set()
     with suppress(OSError, UnicodeDecodeError):
@@ -104,6 +106,21 @@ def _local_addresses(proc: Path = Path("/proc/net")) -> set[str]:
         lines = (proc / "if_inet6").read_text("ascii").split("\n")
         found.update(str(IPv6Address(int(line[:32], 16))) for line in lines if line)
     return found
+
+
+#: Where a kubelet listens, for the API server and for its own health, and kube-proxy for its own
+_OF_NODES = (10250, 10248, 10256)
+_LISTENS = re.compile(r"^ *\d+: [0-9A-F]+:([0-9A-F]{4}) [0-9A-F]+:0000 0A ", re.MULTILINE)
+
+
+def runs_kubelet(proc: Path = Path("/proc/net")) -> bool:
+    """Whether this machine looks like a node of some cluster, by what listens on it."""
+    for name in ("tcp", "tcp6"):
+        with suppress(OSError, UnicodeDecodeError):
+            ports = _LISTENS.findall((proc / name).read_text("ascii"))
+            if any(int(port, 16) in _OF_NODES for port in ports):
+                return True
+    return False
 
 
 #: What Docker and Podman put into each container
@@ -164,6 +181,7 @@ def find(
     own: Callable[[str], bool] = is_own,
     host_name: Callable[[], str] = socket.gethostname,
     more: bool = False,
+    kubelet: Callable[[], bool] = runs_kubelet,
 ) -> Standpoint:
     """The prober's place; what is found overrides what was said (one of PLACES).
 
@@ -191,4 +209,7 @@ def find(
         return Standpoint("node", checked)
     if said != "auto":
         return Standpoint(said, checked, said=True)
+    # Of which cluster, isn't known, and who says that it is another one is believed.
+    if not checked and kubelet():
+        return Standpoint("node", checked)
     return Standpoint("outside", checked)

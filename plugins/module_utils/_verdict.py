@@ -421,7 +421,7 @@ def _may_arrive(address: Address, question: Question) -> bool:
         return False
     nodes = question.cluster.nodes
     if nodes is not None and in_ranges(address, nodes):
-        return not is_own and not is_private(address)
+        return not is_private(address)
     return is_own
 
 
@@ -433,6 +433,10 @@ def _doubt(address: Address, question: Question, path: Path) -> str | None:
     unsaid = not question.expectation.refutes
     if in_ranges(address, _EVERYWHERE) or (unsaid and _is_of_guests(address, question)):
         return "V404"
+    # A node's status need not tell those by which it leaves.
+    at = question.standpoint
+    if at.place == "node" and str(address) in (question.own, *at.addresses):
+        return "V403"
     if address in forms_of(path.remote):
         return "V416"
     if is_private(address) and not is_private(path.remote) and not _is_met_there(question, path):
@@ -673,7 +677,7 @@ def read(
     # What is forged stands there too.
     if forgery is None:
         lists = [one[-_MAX_PROXIES:] for one in _lists(echo, sample.seen, strategy, as_list)]
-        others = (_another(sample.seen, one, expected) for one in lists)
+        others = (_another(sample.seen, one, expected, local) for one in lists)
         sample = sample._replace(
             other=next(filter(None, others), None),
             twice=any(_stands_twice(sample.seen, one) for one in lists),
@@ -716,19 +720,23 @@ def _lists(
 
 
 def _another(
-    seen: str | None, listed: Sequence[str | None], expected: Iterable[Network]
+    seen: str | None, listed: Sequence[str | None], expected: Iterable[Network], own: str
 ) -> str | None:
     """The nearest address on the client's side of the one that was seen, that no network inside has
-    or that is expected too; of a list without the one that was seen only the latter.
+    or that is expected too, or the prober's ``own`` before another private one; of a list without
+    the one that was seen only the latter two. What a proxy of the prober's network writes there
+    stands before a public one.
 
     The prober sends none: who wrote it speaks of his own client, who need not be what was seen.
     """
     networks, places = [*expected], [place for place, one in enumerate(listed) if one == seen]
+    told = parse_address(seen or "")
+    inside = told is not None and is_private(told.address)
     for text in reversed(listed[: places[-1]] if places else listed):
         found = parse_address(text or "")
         if found is None or text == seen:
             continue
-        if any(found.address in network for network in networks):
+        if any(found.address in network for network in networks) or (text == own and inside):
             return text
         if places and not is_private(found.address):
             return text

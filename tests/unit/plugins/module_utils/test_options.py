@@ -511,7 +511,8 @@ def test_what_is_known_of_more_is_the_clusters(given: dict[str, list[str]]) -> N
     with pytest.raises(WrongArgument, match="is an address of the cluster's pods"):
         planned(cluster_addresses=some, expected_source=["10.2.0.9"])
     found = planned(cluster_addresses={"some_nodes": ["127.0.0.1"]}, vantage="outside")
-    assert found.targets[0].question.standpoint == Standpoint("node", checked=False)
+    at = found.targets[0].question.standpoint
+    assert (at.place, at.checked, "127.0.0.1" in at.addresses) == ("node", False, True)
 
 
 def test_a_pod_is_found_by_its_name_where_not_all_are_known() -> None:

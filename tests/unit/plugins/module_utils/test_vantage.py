@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import re
 from pathlib import Path
+from typing import Any
 
 import pytest
 from ansible_collections.kestrel.real_ip.plugins.module_utils import _vantage
@@ -15,6 +16,7 @@ from ansible_collections.kestrel.real_ip.plugins.module_utils._vantage import (
     is_contained,
     is_own,
     network,
+    runs_kubelet,
 )
 
 NODES, PODS = ["10.255.0.11", "2001:db8::11"], {"10.244.1.7": "real-ip-a", "10.244.1.8": ""}
@@ -51,6 +53,44 @@ def test_find(
     found = find(said, nodes, pods, [], lambda address: address == own, lambda: host)
     assert found == expected
     assert found.place in PLACES
+
+
+@pytest.mark.parametrize(
+    ("said", "nodes", "expected"),
+    [
+        ("auto", None, Standpoint("node", checked=False)),
+        # Of another cluster, as is known, or as is said
+        ("auto", NODES, Standpoint("outside")),
+        ("outside", None, Standpoint("outside", checked=False, said=True)),
+    ],
+)
+def test_where_a_kubelet_runs_may_be_a_node(
+    said: str, nodes: list[str] | None, expected: Standpoint
+) -> None:
+    told: Any = (said, nodes, PODS, [], lambda _address: False, lambda: "n")
+    assert find(*told, kubelet=lambda: True) == expected
+    assert find(*told, kubelet=lambda: False).place == "outside"
+
+
+@pytest.mark.parametrize(
+    ("line", "runs"),
+    [
+        ("   1: 0100007F:2808 00000000:0000 0A 00000000:00000000 00:00000000", True),
+        ("  12: 00000000:280A 00000000:0000 0A 00000000:00000000 00:00000000", True),
+        # A connection to another one's, and another port
+        ("   1: 0100007F:9C40 0200A8C0:280A 01 00000000:00000000 00:00000000", False),
+        ("   1: 00000000:0050 00000000:0000 0A 00000000:00000000 00:00000000", False),
+    ],
+)
+@pytest.mark.parametrize("name", ["tcp", "tcp6"])
+def test_a_kubelet_is_known_by_where_it_listens(
+    tmp_path: Path, name: str, line: str, runs: bool
+) -> None:
+    wide = line.replace("0100007F:", f"{'0' * 24}01000000:") if name == "tcp6" else line
+    heading = "  sl  local_address rem_address   st tx_queue rx_queue tr tm->when retrnsmt\n"
+    (tmp_path / name).write_text(f"{heading}{wide}\n")
+    assert runs_kubelet(tmp_path) is runs
+    assert not runs_kubelet(tmp_path / "none")
 
 
 def test_a_long_pod_name_is_cut_in_the_host_name() -> None:
@@ -144,8 +184,8 @@ def test_a_further_address_of_one_network_is_own(
     local = ("198.51.100.20", "198.51.100.21", "2001:db8:51::ab")
     monkeypatch.setattr(_vantage, "own_towards", lambda address: "198.51.100.20")
     monkeypatch.setattr(_vantage, "_binds", lambda one: any_may_be_bound or one in local)
-    told = _vantage._local_addresses(tmp_path)
-    monkeypatch.setattr(_vantage, "_local_addresses", lambda: told)
+    told = _vantage.local_addresses(tmp_path)
+    monkeypatch.setattr(_vantage, "local_addresses", lambda: told)
     assert is_own(address) == own
 
 

@@ -810,7 +810,7 @@ ROWS = (
     ),
     Row(
         "V421",
-        Case((PEER,), layer="l4", standpoint=NODE1, proxied=("198.51.100.11",)),
+        Case((PEER,), layer="l4", standpoint=NODE1, proxied=("198.51.100.11",), local=NODE),
         {"proxied": (BALANCER,)},
         "V001",
     ),
@@ -823,7 +823,7 @@ ROWS = (
     ),
     Row(
         "V423",
-        Case(standpoint=NODE1, balancer="qcloud"),
+        Case(standpoint=NODE1, balancer="qcloud", local=NODE),
         {"answers": (MARKED,)},
         "V001",
         ("X-Stgw-Time and X-Client-Proto", "a node"),
@@ -891,6 +891,14 @@ ROWS = (
         {"answers": (answer("192.168.7.7, 8.8.4.4"),)},
         "V001",
         ("8.8.4.4", "8.8.8.77"),
+    ),
+    # Before a private one it isn't that network's.
+    Row(
+        "V430",
+        Case((answer("10.0.5.5, 10.0.1.1"),), ("10.0.1.1",), local="10.0.5.5", remote="10.0.9.9"),
+        {"local": "10.0.5.6"},
+        "V001",
+        ("10.0.5.5 stands on the client's side",),
     ),
     Row("V429", Case(local=BALANCER), {"local": CLIENT}, "V001", (BALANCER, CLIENT)),
     # To a further address of its own a machine speaks from another one.
@@ -1406,6 +1414,11 @@ def test_the_nodes_own_address_is_nobodys_on_layer_4() -> None:
         (NAT, POD, INSIDE_POD, "V001"),
         (NAT, NAT, NODE1, "V403"),
         (NAT, NODE, Standpoint("node", said=True), "V403"),
+        # Of which no status tells, as with --node-ip
+        ("10.9.9.9", "10.9.9.9", NODE1, "V403"),
+        ("10.9.9.9", "10.9.9.9", Standpoint("node", checked=False, said=True), "V403"),
+        ("10.9.9.9", NODE, Standpoint("node", addresses=frozenset({"10.9.9.9"})), "V403"),
+        ("10.9.9.9", "10.9.9.9", INSIDE_POD, "V001"),
         (NAT, NODE, OUTSIDE, "V403"),
     ],
 )
@@ -1426,6 +1439,9 @@ def test_who_may_be_a_node_proves_nothing_where_kube_proxy_leaves_the_address_al
     case = Case((PEER,), layer="l4", standpoint=UNCHECKED, proxied=(BALANCER,))
     assert case.judge().code == "V422"
     assert case._replace(standpoint=SAID).judge().code == "V001"
+    said = Standpoint("node", checked=False, said=True)
+    assert case._replace(standpoint=said).judge().code == "V403"
+    assert case._replace(standpoint=said, local=NODE).judge().code == "V001"
 
 
 def test_one_answer_without_a_name_does_not_make_up_for_a_silent_pod() -> None:
