@@ -703,23 +703,30 @@ def united(lists: Iterable[Sequence[Forgery]]) -> tuple[Forgery, ...]:
     return (*dict.fromkeys(chain.from_iterable(first)),) if len(first) > 1 else (*first[0],)
 
 
+Tried = Sequence[tuple[Forgery, bool]]
+
+
 def unanswered(tried: Iterable[tuple[Forgery, bool]]) -> set[str]:
     """Names in lower case of headers in which somebody may look for an address, and that stood in
     refused requests alone, by what was forged and whether that was answered: one may be taken.
     """
+    # Who refuses what these name, or what tells of another proxy, may refuse just that.
+    return _missed(tried) - NO_CARRIERS
+
+
+def _missed(tried: Iterable[tuple[Forgery, bool]]) -> set[str]:
     refused, answered = set[str](), set[str]()
     for one, is_answered in tried:
         found = answered if is_answered else refused
         found.update(name.lower() for name, _value in one.lines)
-    # Who refuses what these name, or what tells of another proxy, may refuse just that.
-    return refused - answered - NO_CARRIERS
+    return refused - answered
 
 
-def apart(tried: Sequence[tuple[Forgery, bool]]) -> tuple[Forgery, ...]:
-    """Requests with each line of :func:`unanswered` alone that wasn't yet: what stood beside it can
-    be why it was refused, as Cloudflare refuses its own header.
+def apart(tried: Tried) -> tuple[Forgery, ...]:
+    """Requests with each line alone that stood in refused ones only and wasn't alone yet: what
+    stood beside it can be why, as Cloudflare refuses its own header.
     """
-    missed = unanswered(tried)
+    missed = _missed(tried)
     missed.difference_update(one.lines[0][0].lower() for one, _answered in tried if one.alone)
     plain = [one for one, _answered in tried if not (one.near or one.sender or one.preface)]
     found = [(line, one.values) for one in plain for line in one.lines]
@@ -727,6 +734,23 @@ def apart(tried: Sequence[tuple[Forgery, bool]]) -> tuple[Forgery, ...]:
     found.sort(key=lambda one: (one[1][0] in one[0][1], one[0]))
     lines = {line[0].lower(): Forgery(line[0], (line,), values) for line, values in found}
     return tuple(one for name, one in sorted(lines.items()) if name in missed)
+
+
+def without_refused(tried: Tried) -> tuple[Forgery, ...]:
+    """The refused requests with several lines, without those that are refused alone as well: the
+    others may count together, as a CDN's header beside its mark.
+    """
+    alone = {one.lines[0][0].lower() for one, answered in tried if one.alone and not answered}
+    alone &= _missed(tried)
+    sent = {one.lines for one, _answered in tried}
+    found: dict[tuple[tuple[str, str], ...], Forgery] = {}
+    for one, answered in tried:
+        lines = tuple(line for line in one.lines if line[0].lower() not in alone)
+        if answered or one.preface or lines in sent or not lines:
+            continue
+        header = one.header if one.header in dict(lines) else lines[0][0]
+        found[lines] = one._replace(header=header, lines=lines)
+    return (*found.values(),)
 
 
 def forgeries(

@@ -49,6 +49,7 @@ from ansible_collections.kestrel.real_ip.plugins.module_utils._forgery import (
     apart,
     beside,
     united,
+    without_refused,
 )
 from ansible_collections.kestrel.real_ip.plugins.module_utils._language import joined, phrase
 from ansible_collections.kestrel.real_ip.plugins.module_utils._vantage import is_own
@@ -542,6 +543,8 @@ def to_knock_with(
     return [one for one in left if not (is_silent and costs(one))]
 
 
+#: What makes of requests that were refused others, in turn
+_PARTS = (apart, without_refused)
 _NOTHING: deque[Forgery | None] = deque()
 
 
@@ -550,9 +553,9 @@ class Station:
 
     ``siblings``: all addresses of the target; ``own``: whether one is the prober's; ``todo``: what
     was not sent yet, None for an honest request; ``busy``: requests under way; ``learned``: whether
-    the target has what is forged because of what honest requests show; ``parted``: and what was
-    refused with something else; ``result`` is what the
-    survey's ``finish`` made of it, after which the samples are dropped.
+    the target has what is forged because of what honest requests show; ``parted``: what makes of
+    refused requests others, and wasn't done yet; ``result`` is what the survey's ``finish`` made
+    of it, after which the samples are dropped.
     """
 
     __slots__ = (
@@ -575,7 +578,7 @@ class Station:
         self.goal = 0
         # Ways around are made of a target that knows already.
         self.learned = target.knocks
-        self.parted = False
+        self.parted: tuple[Callable[..., tuple[Forgery, ...]], ...] = _PARTS
         self.busy = 0
         self.todo: deque[Forgery | None] = deque()
         self.samples: list[Sample] = []
@@ -624,11 +627,16 @@ class Station:
         return to_knock_with(self.target, self.samples, self.forged)
 
     def _apart(self) -> list[Forgery]:
-        """What was refused because of something else than itself, maybe."""
-        if self.parted or any(is_limited(sample) for _forgery, sample in self.forged):
+        """What was refused because of something else than itself, maybe: first each line alone, and
+        when it is known by that which ones are refused, the others together.
+        """
+        if any(is_limited(sample) for _forgery, sample in self.forged):
             return []
-        self.parted = True
-        more = apart([(one, is_answer(sample)) for one, sample in self.forged])
+        tried = [(one, is_answer(sample)) for one, sample in self.forged]
+        more: tuple[Forgery, ...] = ()
+        while self.parted and not more:
+            more = self.parted[0](tried)
+            self.parted = self.parted[1:]
         self.target = self.target._replace(forgeries=(*self.target.forgeries, *more))
         return [*more]
 

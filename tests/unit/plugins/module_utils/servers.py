@@ -496,6 +496,9 @@ _BELIEVES: dict[str, Callable[[Lines], list[str]]] = {
         _values(given, "X-Azure-ClientIP") if _values(given, "X-Azure-FDID") else []
     ),
     "of Cloudflare": lambda given: _values(given, "Ali-CDN-Real-IP"),
+    "of Cloudflare and Fastly": lambda given: (
+        _values(given, "Fastly-Client-IP") if _values(given, "Fastly-FF") else []
+    ),
     "together": lambda given: _values(given, "Client-IP") if _values(given, "Via") else [],
     "internal": lambda given: [v for v in _values(given, "X-Real-IP") if v.startswith("10.")],
     "loopback": lambda given: [v for v in _values(given, "X-Real-IP") if v.startswith("127.")],
@@ -543,7 +546,9 @@ def proxied(mode: str, client: str) -> Behaviour:
         if mode == "refuse" and forged:
             connection.send(response(b"blocked", "403 Forbidden"))
             return
-        if mode == "of Cloudflare" and any(name.startswith("CF-Con") for name, _value in given):
+        if mode.startswith("of Cloudflare") and any(
+            name.startswith("CF-Con") for name, _value in given
+        ):
             connection.send(response(b"error code: 1000", "403 Forbidden"))
             return
         if mode == "refuse addresses" and any(re.search(r"\d", value) for _name, value in forged):

@@ -28,6 +28,7 @@ from ansible_collections.kestrel.real_ip.plugins.module_utils._forgery import (
     unanswered,
     unheard_of,
     united,
+    without_refused,
     worst,
 )
 
@@ -609,6 +610,16 @@ def test_what_was_refused_with_other_lines_is_sent_alone() -> None:
     )
     assert {value for one in sent for _name, value in one.lines} >= {"6.6.6.6", "2606:6666::6"}
     assert apart([(one, True) for one, _answered in tried]) == ()
+    # And what remains without that header, together
+    tried += [(one, not one.lines[0][0].startswith("CF-Con")) for one in sent]
+    again = without_refused(tried)
+    # That protocol is mostly refused for itself.
+    several = [one for one in tried if len(one[0].lines) > 1 and not one[0].preface]
+    assert len(again) == sum(not answered for _one, answered in several)
+    names = [{name for name, _value in one.lines} for one in again]
+    assert not any(name.startswith("CF-Con") for each in names for name in each)
+    assert any({"Fastly-FF", "Fastly-Client-IP"} <= each for each in names)
+    assert without_refused([(one, True) for one, _answered in tried]) == ()
 
 
 def test_rarer_headers_are_forged_in_requests_of_few_lines_too() -> None:

@@ -473,6 +473,7 @@ def test_forged_headers_without_an_address_test_nothing() -> None:
         ("rumour of IPv6", "V101", "made it 2606:6666::6"),
         ("Fastly's beside its mark", "V101", "made it 6.6.6.6"),
         ("Azure's beside its mark", "V101", "made it 6.6.6.6"),
+        ("of Cloudflare and Fastly", "V101", " more made it 6.6.6.6"),
         ("of Cloudflare", "V101", "Ali-CDN-Real-IP: 6.6.6.6 made it 6.6.6.6"),
         ("falls back", "V101", "Connection: close, X-Real-IP, 6.6.6.6; X-Forwarded-For: 6.6.6.6; "),
         ("together", "V101", "; Ar-Real-IP: 6.6.6.6; CDN-Real-IP: 6.6.6.6; "),
