@@ -110,9 +110,10 @@ PHRASES: Mapping[str, str] = {
     "addresses without a route not tested": "没有路由的地址未测试",
     "no forgery tested on some pods": "未在部分 Pod 上测试伪造",
     "no forgery tested on {pods}": "未在 {pods} 上测试伪造",
-    "forgery tested in part ({refused} of {sent} forged requests not answered)": (
-        "只测试了部分伪造（{sent} 个伪造请求中有 {refused} 个没有应答）"
+    "forgery tested in part ({refused} of {sent} forged requests not answered{never})": (
+        "只测试了部分伪造（{sent} 个伪造请求中有 {refused} 个没有应答{never}）"
     ),
+    ", none with {names}": "，凡带 {names} 的均无应答",
     "none was; let the load balancer write the header anew": ("没有；请让负载均衡重新写入该请求头"),
     "the prober is a node of the cluster": "探测端是集群的节点",
     "the prober is a pod of the cluster": "探测端是集群的 Pod",

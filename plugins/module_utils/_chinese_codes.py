@@ -678,6 +678,11 @@ WARNINGS_ZH: Mapping[str, str] = {
         "{address} 是 Pod 的地址，不经过负载均衡就能应答（从 {place} 看）：能访问它的人可以自己写入"
         "所有请求头。可用安全组或 NetworkPolicy 只放通负载均衡"
     ),
+    "limited": (
+        "经 {address} 的 {count} 个伪造的请求因过多被拒绝（429 或 503），"
+        "因此它们会显示什么并不清楚。"
+        "下一步：暂时放行本探测端的更多请求，然后重新探测"
+    ),
     "name": (
         "{host} 从此处指向没有探测的 {addresses}：经该名称访问者可能先到达 {address} 之前的组件。"
         "下一步：ansible-playbook kestrel.real_ip.verify -e real_ip_url={url}"

@@ -964,6 +964,11 @@ WARNINGS: Mapping[str, str] = {
         "reaches it writes all headers himself. A security group or a NetworkPolicy can admit the "
         "load balancer only"
     ),
+    "limited": (
+        "{count} forged requests through {address} were refused as too many (429 or 503), so that "
+        "what they would have shown is not known. Next: admit more requests of this prober for a "
+        "while, and ask again"
+    ),
     "name": (
         "{host} leads to {addresses} from here, which was not asked: who goes by the name may meet "
         "something in front of {address}. Next: ansible-playbook kestrel.real_ip.verify -e "

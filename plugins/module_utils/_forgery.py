@@ -676,13 +676,20 @@ def beside(
     # By a second one it is known that none of them is seen by chance.
     for value in free if alone and len(free) > 1 else ():
         own_lines, counted = _lines(names, value), _counted(names, value, value)
-        everything = (*own_lines, *_rumours(names, value, value), *_COMPANIONS)
+        rumours = _rumours(names, value, value)
+        everything = (*own_lines, *rumours, *_COMPANIONS)
         shapes = [
             *(Forgery(line[0], (line,), (value,)) for line in own_lines),
             *_with_prefaces([value], (value,)),
             *_with_prefaces([value], (value,), read, counted),
             Forgery(read, everything, (value,)),
             Forgery(read, counted, (value,)),
+            # As those of everybody else: what stands beside one can have it refused.
+            *(Forgery(line[0], (line,), (value,)) for line in rumours if line[0] in HEARSAY),
+            *(
+                Forgery(rumours[0][0], (*part, *_COMPANIONS), (value,))
+                for part in _in_parts(rumours, _LINES)
+            ),
             *_unheard(unheard, value),
         ]
         found += [one._replace(near=True) for one in shapes]
@@ -727,13 +734,20 @@ def apart(tried: Tried) -> tuple[Forgery, ...]:
     stood beside it can be why, as Cloudflare refuses its own header.
     """
     missed = _missed(tried)
-    missed.difference_update(one.lines[0][0].lower() for one, _answered in tried if one.alone)
-    plain = [one for one, _answered in tried if not (one.near or one.sender or one.preface)]
-    found = [(line, one.values) for one in plain for line in one.lines]
+    plain = [one for one, _answered in tried if not (one.sender or one.preface)]
+    # Beside the prober's own each is for itself.
+    alone = {(one.lines[0][0].lower(), one.near and one.values) for one in plain if one.alone}
+    found = [(line, one) for one in plain for line in one.lines]
     # Of each name the one with the usual value, whatever was answered first
-    found.sort(key=lambda one: (one[1][0] in one[0][1], one[0]))
-    lines = {line[0].lower(): Forgery(line[0], (line,), values) for line, values in found}
-    return tuple(one for name, one in sorted(lines.items()) if name in missed)
+    found.sort(key=lambda pair: (pair[1].values[0] in pair[0][1], pair[0]))
+    lines = {
+        (line[0].lower(), one.near and one.values): Forgery(
+            line[0], (line,), one.values, near=one.near
+        )
+        for line, one in found
+    }
+    left = ((key, one) for key, one in lines.items() if key[0] in missed and key not in alone)
+    return tuple(one for _key, one in sorted(left, key=lambda pair: str(pair[0])))
 
 
 def without_refused(tried: Tried) -> tuple[Forgery, ...]:
@@ -837,11 +851,12 @@ def forgeries(
         Forgery(read, lines_6, all_values),
         # Who takes few lines refuses all of them together, and a CDN what only others write.
         *(
-            Forgery(rumours[0][0], (*part, *marks), all_values)
+            Forgery(rumours[0][0], (*part, *marks), all_values, repeated=marks is _COMPANIONS)
             for some in (usual, [line for line in rumours if line not in usual])
             for part in _in_parts(some, _LINES)
             for marks in _MARKS
         ),
+        Forgery(read, (*everything, *_COMPANIONS), all_values, repeated=True),
         *(Forgery("Connection", some, all_values) for some in left),
         Forgery(scored[0][0], scored, all_values),
         Forgery(read, (*everything, *_COMPANIONS, *_FROM_ELSEWHERE), all_values),

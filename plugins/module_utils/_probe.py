@@ -644,10 +644,18 @@ class Station:
         """What to forge once more, until each backend has met it that answers at all."""
         named = tuple({sample.pod for sample in self.samples if sample.pod and is_answer(sample)})
         question = self.target.question._replace(backends=named)
-        for forgery in self.target.forgeries:
+        repeated = [one for one in self.target.forgeries if one.repeated]
+        # Where the one with all lines is refused, others have a part of them each.
+        met: set[str] = set()
+        for forgery in sorted(repeated, key=lambda one: -len(one.lines)):
             tried = [sample for one, sample in self.forged if one is forgery]
-            if forgery.repeated and any(map(is_answer, tried)):
-                return [forgery] * min(wanted(question, tried), most)
+            names = {name for name, _value in forgery.lines}
+            if names <= met or not any(map(is_answer, tried)):
+                continue
+            met |= names
+            more = min(wanted(question, tried), most)
+            if more:
+                return [forgery] * more
         return []
 
 

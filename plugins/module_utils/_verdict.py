@@ -74,6 +74,7 @@ from ansible_collections.kestrel.real_ip.plugins.module_utils._forgery import (
     is_of,
     is_same,
     safe,
+    unanswered,
     unheard_of,
 )
 from ansible_collections.kestrel.real_ip.plugins.module_utils._language import (
@@ -410,19 +411,16 @@ def _is_of_guests(address: Address, question: Question) -> bool:
 
 
 def _may_arrive(address: Address, question: Question) -> bool:
-    """Whether an address of the cluster can be nobody's but the prober's, who was found inside: a
-    pod's own, or the public one that a node's is translated to.
+    """Whether an address of the cluster can be nobody's but the prober's: that of a pod, which was
+    found to be one.
 
-    The address that a node has itself is also what it puts in the place of everybody's whom it
-    hands to pods, on layer 7 behind the load balancer as well: in front of who writes the header.
+    That of a node is also what it puts in the place of everybody's whom it hands to pods, on layer
+    7 behind the load balancer as well: in front of who writes the header.
     """
-    at, is_own = question.standpoint, str(address) == question.own
-    if question.layer != "l7" or not at.found_inside:
-        return False
+    found = question.layer == "l7" and question.standpoint.found_inside
     nodes = question.cluster.nodes
-    if nodes is not None and in_ranges(address, nodes):
-        return not is_private(address)
-    return is_own
+    is_nodes = nodes is not None and in_ranges(address, nodes)
+    return found and str(address) == question.own and not is_nodes
 
 
 def _doubt(address: Address, question: Question, path: Path) -> str | None:
@@ -561,8 +559,9 @@ def _short_circuit(question: Question, path: Path) -> str | None:
     if at.known and not at.inside:
         return None
     if question.layer == "l4":
-        # Of nodes and pods each is known to be one then, and what it sees of itself proves nothing.
-        if at.inside and in_ranges(path.remote, question.proxied):
+        # What a node puts in the place of everybody's is known to be a node's then.
+        is_known = at.inside and question.cluster.knows_all("nodes")
+        if is_known and in_ranges(path.remote, question.proxied):
             return None
         return "V421" if at.inside else "V422"
     if question.met:
@@ -677,10 +676,13 @@ def read(
     # What is forged stands there too.
     if forgery is None:
         lists = [one[-_MAX_PROXIES:] for one in _lists(echo, sample.seen, strategy, as_list)]
-        others = (_another(sample.seen, one, expected, local) for one in lists)
+        others = (
+            _another(sample.seen, one, expected, local) or _between(sample.seen, one)
+            for one in lists
+        )
         sample = sample._replace(
             other=next(filter(None, others), None),
-            twice=any(_stands_twice(sample.seen, one) for one in lists),
+            twice=any(_between(sample.seen, one) for one in lists),
             companions=_companions(echo) if question.forge else (),
             unheard=unheard_of(echo.headers, sample.seen) if question.forge and sample.seen else (),
         )
@@ -743,10 +745,15 @@ def _another(
     return None
 
 
-def _stands_twice(seen: str | None, listed: Sequence[str | None]) -> bool:
-    """Whether an address stands in a list again, with another one between."""
+def _between(seen: str | None, listed: Sequence[str | None]) -> str | None:
+    """The nearest address that stands before the one that was seen, where that stands in the list
+    again, on the client's side of it.
+    """
     alike = [text for text, _group in groupby(listed)]
-    return seen is not None and alike.count(seen) > 1
+    if seen is None or alike.count(seen) < 2:
+        return None
+    last = len(alike) - 1 - alike[::-1].index(seen)
+    return next((text for text in reversed(alike[:last]) if text and text != seen), None)
 
 
 def _is_told_twice(echo: Echo) -> bool:
@@ -1371,10 +1378,12 @@ def _not_tested(
     # Nobody is deceived by names in it that are refused as no valid request, as Envoy does.
     sent = [one for one in sent if not _is_invalid_hop(*one)]
     refused = sum(not is_answer(sample) for _forgery, sample in sent)
+    never = sorted(unanswered((one, is_answer(sample)) for one, sample in sent))
     partly = phrase(
-        "forgery tested in part ({refused} of {sent} forged requests not answered)",
+        "forgery tested in part ({refused} of {sent} forged requests not answered{never})",
         refused=refused,
         sent=len(sent),
+        never=phrase(", none with {names}", names=_listed(never)) if never else "",
     )
     tested = is_tested(question.strategy, forged)
     aimed = [one for one in forged if is_tested(question.strategy, [one])]
@@ -1523,6 +1532,7 @@ def judge(
         "setting": _setting(strategy, first.position),
         "detail": first.detail,
         "missing": _listed(missing),
+        "limited": sum(is_limited(sample) for _forgery, sample in forged),
         "named": phrase(", only {pods}", pods=named) if named else "",
         "required": len(question.backends),
         "needed": _needed(question),
@@ -1616,6 +1626,8 @@ def _warnings(
         found.append(("header_missing", {"count": without}))
     if titles and answers:
         found.append(("unanswered", {"detail": titles}))
+    if facts["limited"] and verdict in ("preserved", "forgeable"):
+        found.append(("limited", {"count": facts["limited"]}))
     # The first example of each is enough.
     chosen = dict(reversed(found))
     return [warn(name, {**facts, **chosen[name]}) for name in sorted(chosen)]

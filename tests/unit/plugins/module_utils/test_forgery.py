@@ -174,7 +174,9 @@ def test_a_header_with_underscores_is_forged_like_any_other() -> None:
 def test_one_request_has_every_header_and_is_repeated() -> None:
     for header in ("X-Client-IP", None):
         sent = forgeries(header, parse_ranges(["203.0.113.20"]), None)
-        [everything] = [one for one in sent if one.repeated]
+        everything, *shorter = sorted(
+            (one for one in sent if one.repeated), key=lambda one: -len(one.lines)
+        )
         assert everything.header == (header or XFF), "by it is told whether it was tested"
         told = dict(everything.lines)
         assert len(told) == len(everything.lines)
@@ -184,6 +186,10 @@ def test_one_request_has_every_header_and_is_repeated() -> None:
         assert {"Ali-Real-Client-IP", "CF-Pseudo-IPv4"} < {*told}, "of which others write one alone"
         assert told["Via"], "as if it came through a proxy"
         assert told["Forwarded"] == "for=6.6.6.6"
+        # Others have a part of it each, for who refuses so many lines.
+        parts = [{name for name, _value in one.lines} for one in shorter]
+        assert set.union(*parts) == {*told}
+        assert max(map(len, parts)) < 32
         # A second one says the same of a client with IPv6.
         others = [one for one in sent if {*dict(one.lines)} == {*told} and one is not everything]
         [alike] = [one for one in others if dict(one.lines)["X-Real-IP"] == "2606:6666::6"]
@@ -233,10 +239,15 @@ def test_addresses_beside_the_one_that_is_served(
     for value in near:
         own = [one for one in sent if one.values == (value,)]
         alone = {one.header for one in own if len(one.lines) == 1 and value in one.lines[0][1]}
-        assert alone == {"X-Client-IP", XFF, "X-Real-IP", "Forwarded"}
+        assert alone == {"X-Client-IP", XFF, "X-Real-IP", "Forwarded", *HEARSAY}
         plain = [one for one in own if one.preface and not one.lines]
         assert {one.header for one in plain} == {"PROXY", "PROXY v2"}
-        everything = [one for one in own if len(one.lines) > 1]
+        everything = [one for one in own if len(one.lines) > 1 and XFF in dict(one.lines)]
+        parts = [one for one in own if len(one.lines) > 1 and one not in everything]
+        assert CARRIERS - {"x-client-ip"} <= {
+            name.lower() for one in parts for name, _value in one.lines
+        }
+        assert max(len(one.lines) for one in parts) < 32
         assert {bool(one.preface) for one in everything} == {True, False}
         # Also by what a CDN writes, with lists and without
         assert all(dict(one.lines)["CF-Connecting-IP"] == value for one in everything)

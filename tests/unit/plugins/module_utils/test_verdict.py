@@ -810,7 +810,14 @@ ROWS = (
     ),
     Row(
         "V421",
-        Case((PEER,), layer="l4", standpoint=NODE1, proxied=("198.51.100.11",), local=NODE),
+        Case(
+            *((PEER,), (CLIENT,)),
+            layer="l4",
+            standpoint=NODE1,
+            proxied=("198.51.100.11",),
+            local=NODE,
+            cluster=CLUSTER,
+        ),
         {"proxied": (BALANCER,)},
         "V001",
     ),
@@ -1193,6 +1200,13 @@ def test_a_list_that_has_the_probers_own_address_twice_has_passed_its_machine(
     lines = (("X-Original-Forwarded-For", kept),) if kept else ()
     case = Case((answer(listed, lines),), ("8.8.4.4",), local="8.8.4.4")
     assert case.judge().code == code
+    # In a network of one's own likewise
+    inside = {"8.8.4.4": "10.66.0.5", "151.101.1.140": "10.66.0.100"}
+    for public, own in inside.items():
+        listed = listed.replace(public, own)
+        lines = tuple((name, value.replace(public, own)) for name, value in lines)
+    again = Case((answer(listed, lines),), ("10.66.0.5",), local="10.66.0.5", remote="10.66.0.100")
+    assert again.judge().code == code
 
 
 def test_the_list_that_ingress_nginx_has_replaced_shows_a_proxy() -> None:
@@ -1396,8 +1410,9 @@ def test_a_private_value_does_not_test_who_passes_it_over() -> None:
 
 def test_the_nodes_own_address_is_nobodys_on_layer_4() -> None:
     case = Case((answer(peer=NODE),), (NODE,), layer="l4", standpoint=NODE1, proxied=(BALANCER,))
-    assert case.judge().code == "V001"
     assert case._replace(cluster=CLUSTER).judge().code == "V403"
+    # Where it isn't known what the nodes' addresses are
+    assert case.judge().code == "V421"
 
 
 @pytest.mark.parametrize(
@@ -1409,9 +1424,9 @@ def test_the_nodes_own_address_is_nobodys_on_layer_4() -> None:
         (POD, "10.244.1.8", INSIDE_POD, "V403"),
         (NODE, POD, INSIDE_POD, "V403"),
         (NODE, NODE, NODE1, "V403"),
-        # What it has in other networks, where that is no address of an interface
-        (NAT, NODE, NODE1, "V001"),
-        (NAT, POD, INSIDE_POD, "V001"),
+        # What it has in other networks can be an address of an interface as well.
+        (NAT, NODE, NODE1, "V403"),
+        (NAT, POD, INSIDE_POD, "V403"),
         (NAT, NAT, NODE1, "V403"),
         (NAT, NODE, Standpoint("node", said=True), "V403"),
         # Of which no status tells, as with --node-ip
@@ -1440,8 +1455,10 @@ def test_who_may_be_a_node_proves_nothing_where_kube_proxy_leaves_the_address_al
     assert case.judge().code == "V422"
     assert case._replace(standpoint=SAID).judge().code == "V001"
     said = Standpoint("node", checked=False, said=True)
-    assert case._replace(standpoint=said).judge().code == "V403"
-    assert case._replace(standpoint=said, local=NODE).judge().code == "V001"
+    assert case._replace(standpoint=said, local=NODE).judge().code == "V421"
+    known = case._replace(standpoint=said, local=NODE, cluster=CLUSTER)
+    assert known.judge().code == "V001"
+    assert known._replace(answers=(answer(peer=NODE),), expected=(NODE,)).judge().code == "V403"
 
 
 def test_one_answer_without_a_name_does_not_make_up_for_a_silent_pod() -> None:

@@ -559,6 +559,21 @@ def test_a_proxy_that_serves_some_clients_only_by_what_a_cdn_writes(expected: st
     assert result["code"] == "V101", result["reason"]
 
 
+@pytest.mark.parametrize("refused", ["CF-Connecting-IP", 40])
+def test_it_is_found_behind_what_refuses_some_lines_or_many(refused: str | int) -> None:
+    """As Cloudflare and Varnish."""
+    serve = serves_only("203.0.113.0/24", CLIENT, "True-Client-IP")
+
+    def behave(connection: Connection) -> None:
+        names = [name for name, _value in connection.read()[1:]]
+        few = len(names) <= refused if isinstance(refused, int) else refused not in names
+        (serve if few else says(response(b"", "403 Forbidden")))(connection)
+
+    with Server(behave) as running:
+        result = probe(url=running.url, expected_source=[CLIENT], forge=True)
+    assert result["code"] == "V101", result["reason"]
+
+
 @pytest.mark.parametrize(("network", "code"), [("203.0.113.16/28", "V426"), (CLIENT, "V001")])
 def test_an_app_that_is_told_its_peer_and_serves_some_clients_only(network: str, code: str) -> None:
     """As uvicorn calls a header's address the peer."""
@@ -1221,7 +1236,9 @@ def test_an_app_that_takes_its_peer_from_a_header_that_is_written_anew(
     assert result["code"] == code, result["reason"]
 
 
-def test_one_replica_that_believes_the_client() -> None:
+@pytest.mark.parametrize("most", [1000, 40])
+def test_one_replica_that_believes_the_client(most: int) -> None:
+    """Also behind what takes few lines, as Varnish, and refuses the request with all of them."""
     pods = ["a", "b", "c"]
 
     def replica(document: dict[str, Any], number: int) -> None:
@@ -1231,7 +1248,13 @@ def test_one_replica_that_believes_the_client() -> None:
         if believed and document["pod"] == "c":
             lines[-1] = ("X-Forwarded-For", believed[0])
 
-    with Server(echo(CLIENT, replica)) as running:
+    takes = echo(CLIENT, replica)
+
+    def behave(connection: Connection) -> None:
+        refuse = says(response(b"", "400 Bad Request"))
+        (takes if len(connection.read()) <= most else refuse)(connection)
+
+    with Server(behave) as running:
         asked = {"expected_source": [CLIENT], "forge": True, "expect_backends": pods}
         result = probe(url=running.url, samples=3, concurrency=1, **asked)
     assert (result["verdict"], result["code"]) == ("forgeable", "V101"), result["reason"]
@@ -2678,6 +2701,8 @@ def test_no_strategy_is_called_safe_where_too_many_requests_were_refused(
         result = probe(url=running.url, expected_source=[CLIENT], forge=True)
     assert (result["verdict"], result["safe_strategy"] is not None) == ("preserved", advised)
     assert "forgery tested in part" in result["reason"]
+    told = [text for text in result["warnings_found"] if "were refused as too many" in text]
+    assert bool(told) == (not advised)
 
 
 #: Whether ways answer: where so many requests are answered and no more, what is forged on one of
