@@ -11,11 +11,11 @@ that is seen only by trying.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Container, Iterable, Mapping, Sequence
 from ipaddress import ip_address
 from itertools import chain, islice
 from struct import pack
-from typing import Any, NamedTuple, TypeVar
+from typing import Any, Callable, NamedTuple, TypeVar
 
 from ansible_collections.kestrel.real_ip.plugins.module_utils._derive import (
     DEFAULT_HEADER,
@@ -310,7 +310,7 @@ COMPANIONS = frozenset(
     for name in (
         *dict((*_COMPANIONS, *_FROM_ELSEWHERE, *_PASSED)),
         *("Akamai-Origin-Hop", "CDN-RequestId", "CDN-ServerId", "User-Agent", "X-Azure-Ref"),
-        *("X-Azure-RequestChain", "X-CDN"),
+        *("X-Azure-RequestChain", "X-CDN", "X-Resource", "Zen-Host"),
         *("CloudFront-Viewer-Country", "EO-Client-IPCountry", "X-Client-Country", "X-Client-Geo"),
         *("X-Country-Code", "X-Geo-Country"),
     )
@@ -610,16 +610,21 @@ def _proxies(seen: Sequence[str], told: Sequence[str]) -> list[str]:
     return found
 
 
+def _with(unheard: Fields, value: str) -> list[tuple[str, str]]:
+    """What :func:`unheard_of` has found, with this value."""
+    return [
+        (name, text.replace("{}:", f"{bracketed(value)}:").replace("{}", value))
+        for name, text in unheard
+    ]
+
+
 def _unheard(unheard: Fields, value: str) -> Iterable[Forgery]:
     """Requests with the value in what :func:`unheard_of` has found.
 
     What the last proxy sets stands before what others wrote, so that the last are sent alone. To
     some an underscore is a dash.
     """
-    lines = [
-        (name, text.replace("{}:", f"{bracketed(value)}:").replace("{}", value))
-        for name, text in unheard
-    ]
+    lines = _with(unheard, value)
     alike = [(name.translate(_OTHERWISE), text) for name, text in lines]
     alone = [[line] for line in lines[-_UNHEARD_OF:]]
     marked = [[*lines, *marks] for marks in _MARKS]
@@ -652,6 +657,11 @@ def beside(
         theirs = {name.lower(): (name, value) for name, value in companions}
         replaced = [theirs.pop(name.lower(), (name, value)) for name, value in lines]
         found.append(Forgery(read, (*replaced, *theirs.values()), _PUBLIC[:1]))
+        # As a real one of that CDN looks, with what somebody knows of his own as well
+        usual = _lines(names, _PUBLIC[0])
+        for more in ((), _with(unheard, _PUBLIC[0])):
+            several = dict((*_COMPANIONS[:1], *companions))
+            found.append(Forgery(read, (*more, *usual, *several.items()), _PUBLIC[:1]))
     found += _unheard(unheard, _PUBLIC[0])
     for some in _in_parts([name for name, _value in unheard], _HOPS):
         text = ", ".join(["close", *some, _PUBLIC[0]])
@@ -754,16 +764,52 @@ def without_refused(tried: Tried) -> tuple[Forgery, ...]:
     """The refused requests with several lines, without those that are refused alone as well: the
     others may count together, as a CDN's header beside its mark.
     """
+    refused = _refused_alone(tried)
+    return _sent_as(tried, lambda one: [_without_lines(one, refused)])
+
+
+def in_parts(tried: Tried) -> tuple[Forgery, ...]:
+    """The long ones among the refused requests in parts of few lines, as Varnish takes: in each are
+    the usual headers and all marks.
+    """
+    refused = _refused_alone(tried)
+
+    def parts(one: Forgery) -> Iterable[list[tuple[str, str]]]:
+        lines = _without_lines(one, refused)
+        if len(lines) <= 2 * _LINES:
+            return []
+        kept = [line for line in lines if line[0].lower() in _ALWAYS]
+        others = [line for line in lines if line[0].lower() not in _ALWAYS]
+        return ([*kept, *some] for some in _in_parts(others, _LINES))
+
+    return _sent_as(tried, parts)
+
+
+_ALWAYS = NO_CARRIERS | {name.lower() for name in ("X-Real-IP", *_LISTS)}
+
+
+def _without_lines(one: Forgery, refused: Container[str]) -> list[tuple[str, str]]:
+    return [line for line in one.lines if line[0].lower() not in refused]
+
+
+def _refused_alone(tried: Tried) -> set[str]:
     alone = {one.lines[0][0].lower() for one, answered in tried if one.alone and not answered}
-    alone &= _missed(tried)
+    return alone & _missed(tried)
+
+
+def _sent_as(
+    tried: Tried, make: Callable[[Forgery], Iterable[Sequence[tuple[str, str]]]]
+) -> tuple[Forgery, ...]:
+    """What is made of the refused requests, each once, and nothing that was sent. Those by the
+    PROXY protocol are mostly refused for that.
+    """
     sent = {one.lines for one, _answered in tried}
     found: dict[tuple[tuple[str, str], ...], Forgery] = {}
-    for one, answered in tried:
-        lines = tuple(line for line in one.lines if line[0].lower() not in alone)
-        if answered or one.preface or lines in sent or not lines:
-            continue
-        header = one.header if one.header in dict(lines) else lines[0][0]
-        found[lines] = one._replace(header=header, lines=lines)
+    for one in (one for one, answered in tried if not (answered or one.preface)):
+        for lines in map(tuple, make(one)):
+            if lines and lines not in sent:
+                header = one.header if one.header in dict(lines) else lines[0][0]
+                found.setdefault(lines, one._replace(header=header, lines=lines))
     return (*found.values(),)
 
 

@@ -48,6 +48,7 @@ from ansible_collections.kestrel.real_ip.plugins.module_utils._forgery import (
     Forgery,
     apart,
     beside,
+    in_parts,
     united,
     without_refused,
 )
@@ -544,7 +545,7 @@ def to_knock_with(
 
 
 #: What makes of requests that were refused others, in turn
-_PARTS = (apart, without_refused)
+_PARTS = (apart, without_refused, in_parts)
 _NOTHING: deque[Forgery | None] = deque()
 
 
@@ -627,8 +628,8 @@ class Station:
         return to_knock_with(self.target, self.samples, self.forged)
 
     def _apart(self) -> list[Forgery]:
-        """What was refused because of something else than itself, maybe: first each line alone, and
-        when it is known by that which ones are refused, the others together.
+        """What was refused because of something else than itself, maybe: first each line alone,
+        then, as it is known by that which ones are refused, the others together, and some of them.
         """
         if any(is_limited(sample) for _forgery, sample in self.forged):
             return []

@@ -22,6 +22,7 @@ from ansible_collections.kestrel.real_ip.plugins.module_utils._forgery import (
     fate,
     fates,
     forgeries,
+    in_parts,
     is_novel,
     safe,
     telling,
@@ -631,6 +632,20 @@ def test_what_was_refused_with_other_lines_is_sent_alone() -> None:
     assert not any(name.startswith("CF-Con") for each in names for name in each)
     assert any({"Fastly-FF", "Fastly-Client-IP"} <= each for each in names)
     assert without_refused([(one, True) for one, _answered in tried]) == ()
+
+
+def test_what_is_refused_for_its_length_is_sent_in_parts() -> None:
+    most = 40
+    tried = [(one, len(one.lines) <= most) for one in forgeries(None, [], None)]
+    sent = in_parts(tried)
+    long = [one for one, answered in tried if not answered and not one.preface]
+    assert long
+    assert max(len(one.lines) for one in sent) <= most
+    for one in long:
+        parts = [part for part in sent if set(part.lines) <= set(one.lines)]
+        assert {line for part in parts for line in part.lines} == {*one.lines}
+        assert len({("Via" in dict(part.lines)) for part in parts}) == 1
+    assert in_parts([(one, True) for one, _answered in tried]) == ()
 
 
 def test_rarer_headers_are_forged_in_requests_of_few_lines_too() -> None:

@@ -560,9 +560,14 @@ def test_a_proxy_that_serves_some_clients_only_by_what_a_cdn_writes(expected: st
 
 
 @pytest.mark.parametrize("refused", ["CF-Connecting-IP", 40])
-def test_it_is_found_behind_what_refuses_some_lines_or_many(refused: str | int) -> None:
+@pytest.mark.parametrize("served", ["203.0.113.0/24", "2606:6666::/32"])
+def test_it_is_found_behind_what_refuses_some_lines_or_many(
+    refused: str | int, served: str
+) -> None:
     """As Cloudflare and Varnish."""
     serve = serves_only("203.0.113.0/24", CLIENT, "True-Client-IP")
+    if ":" in served:
+        serve = proxied("hearsay of IPv6", CLIENT)
 
     def behave(connection: Connection) -> None:
         names = [name for name, _value in connection.read()[1:]]
@@ -2062,10 +2067,15 @@ def test_another_name_of_what_stands_in_front_is_no_way_past_it(
         # By which guides tell who comes through CloudFront
         ("User-Agent", "Amazon CloudFront"),
         ("Akamai-Origin-Hop", "2"),
+        # Which a CDN writes into each request, and tells in its names
+        ("X-Resource", "12345"),
     ],
 )
-def test_what_a_cdn_writes_of_a_client_is_written_past_it(name: str, value: str) -> None:
-    """What honest answers show of it opens a load balancer that serves one country."""
+@pytest.mark.parametrize("most", [1000, 40])
+def test_what_a_cdn_writes_of_a_client_is_written_past_it(name: str, value: str, most: int) -> None:
+    """What honest answers show of it opens a load balancer that serves one country, also one that
+    takes few lines.
+    """
     cdn = proxied("append", f"{CLIENT}, {CDN}")
     serve = proxied("append", "203.0.113.9")
 
@@ -2076,7 +2086,8 @@ def test_what_a_cdn_writes_of_a_client_is_written_past_it(name: str, value: str)
         cdn(connection)
 
     def behave(connection: Connection) -> None:
-        known = dict(connection.read()[1:]).get(name) == value
+        given = connection.read()[1:]
+        known = dict(given).get(name) == value and len(given) <= most
         (serve if known else says(response(b"", "403 Forbidden")))(connection)
 
     with Server(write) as front, Server(behave, address=(OWN, front.port)):
@@ -2092,20 +2103,25 @@ def test_what_a_cdn_writes_of_a_client_is_written_past_it(name: str, value: str)
         ("edge_client", f"{CLIENT}, 10.1.1.1", "6.6.6.6, 10.1.1.1"),
     ],
 )
+@pytest.mark.parametrize("marked", [False, True])
 def test_a_header_of_a_cdn_that_nobody_has_heard_of_is_written_past_it(
-    name: str, value: str, believed: str
+    name: str, value: str, believed: str, marked: bool
 ) -> None:
     """Honest answers show the client's address there."""
     cdn = proxied("append", f"{CLIENT}, {CDN}")
 
     def write(connection: Connection) -> None:
         connection.read()
-        connection.lines = [*(one for one in connection.lines if one[0] != name), (name, value)]
+        own = {name: value, "User-Agent": "Amazon CloudFront"}
+        connection.lines = [*(one for one in connection.lines if one[0] not in own), *own.items()]
         cdn(connection)
 
     def behave(connection: Connection) -> None:
-        told = dict(connection.read()[1:]).get(name)
-        seen = "6.6.6.6" if told == believed else CLIENT
+        given = dict(connection.read()[1:])
+        if marked and given.get("User-Agent") != "Amazon CloudFront":
+            connection.send(response(b"", "403 Forbidden"))
+            return
+        seen = "6.6.6.6" if given.get(name) == believed else CLIENT
         proxied("replace", f"{seen}, {CDN}")(connection)
 
     with Server(write) as front, Server(behave, address=(OWN, front.port)):
