@@ -170,7 +170,9 @@ def _hosts(
     more, but for Ingresses that lead to the pods themselves.
     """
     named = called(host for host, _paths in every_rule(front, service))[:_HOSTS]
-    rows = [(one, [*told_hosts(one), *certified_hosts(one)]) for one in (front, *telling)]
+    ruled = {host for host, _paths in every_rule(front, service)}
+    certified = [host for host in certified_hosts(front) if host not in ruled]
+    rows = [(front, [*told_hosts(front), *certified]), *((one, told_hosts(one)) for one in telling)]
     told = first_told((_named(one), called(theirs)) for one, theirs in rows)
     of_listeners, left = few((one for one in told if one[1] not in named), _HOSTS)
     named += of_listeners

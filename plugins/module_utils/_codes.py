@@ -629,6 +629,18 @@ _TABLE = (
         "writes the client once more in place of its own peer (nginx with real_ip_recursive): let "
         "it add that to the list (ingress-nginx: compute-full-forwarded-for), and count it too",
     ),
+    Code(
+        "V431",
+        "unproven",
+        "the own address, where the prober may be a node",
+        "the expected {expected} ({expected_from}) at {address} is an address of this machine, on "
+        "which a kubelet listens, and which nodes the cluster has is not known: if it is one of "
+        "them, that address is also what it puts in the place of every client's",
+        "A node hands requests to pods with its own address as the source. Behind a proxy in front "
+        "of the app that looks like the node's own request.",
+        "Grant the right to list nodes, give nodes in cluster_addresses, or set vantage: outside "
+        "where this machine is no node of that cluster",
+    ),
     # --- no_answer --------------------------------------------------------------------------------
     Code(
         "V501",

@@ -580,6 +580,31 @@ def unheard_of(headers: Fields, seen: str) -> tuple[tuple[str, str], ...]:
     return (*found.items(),)[-_LINES:]
 
 
+#: Names in lower case of lines that the prober sends itself, and of those that are about one
+#: connection or the body
+_OF_THE_REQUEST = frozenset(
+    (
+        *("accept", "accept-encoding", "cache-control", "connection", "content-length", "host"),
+        *("keep-alive", "te", "trailer", "transfer-encoding", "upgrade", "user-agent"),
+    )
+)
+#: More aren't named in Connection.
+_ADDED = 21
+
+
+def added(headers: Fields) -> tuple[str, ...]:
+    """Names of header lines that somebody on the path writes, by what arrived of an honest request:
+    who looks for one may believe another header, or nobody, where it is missing.
+    """
+    names = dict.fromkeys(name.lower() for name, _value in headers)
+    known = (*_OF_THE_REQUEST, *_HEARD_OF)
+    return tuple(
+        name
+        for name in names
+        if name not in known and "kestrel" not in name and _TOKEN.fullmatch(name)
+    )[-_ADDED:]
+
+
 def _has_only_addresses(text: str, one: str) -> bool:
     addresses = [*map(canonical, _PART.findall(text))]
     return one in addresses and None not in addresses
@@ -638,6 +663,7 @@ def beside(
     told: Sequence[str],
     companions: Fields = (),
     unheard: Fields = (),
+    names_added: Sequence[str] = (),
 ) -> tuple[Forgery, ...]:
     """Forged requests that tell what honest ones show, for who refuses all that comes from others.
 
@@ -646,7 +672,8 @@ def beside(
     and from addresses of proxies, since these alone may be admitted by the PROXY protocol, or by a
     header. ``told``: text with those that were probed, with those in the header lines of the
     answers, and with their peers; ``companions``: header lines that a CDN wrote beside them, as of
-    the client's country; ``unheard``: what :func:`unheard_of` makes of them.
+    the client's country; ``unheard``: what :func:`unheard_of` makes of them;
+    ``names_added``: what :func:`added` does.
     """
     names = _names(header)
     read = names[(header or DEFAULT_HEADER).lower()]
@@ -663,9 +690,12 @@ def beside(
             several = dict((*_COMPANIONS[:1], *companions))
             found.append(Forgery(read, (*more, *usual, *several.items()), _PUBLIC[:1]))
     found += _unheard(unheard, _PUBLIC[0])
-    for some in _in_parts([name for name, _value in unheard], _HOPS):
-        text = ", ".join(["close", *some, _PUBLIC[0]])
-        found.append(Forgery("Connection", (("Connection", text),), _PUBLIC[:1]))
+    hops = {name.lower(): name for name in (*names_added, *(name for name, _text in unheard))}
+    for some in _in_parts([*hops.values()], _HOPS):
+        option = ("Connection", ", ".join(["close", *some, _PUBLIC[0]]))
+        # Who misses it may look at what the client began.
+        for more in ((), _lines(names, _PUBLIC[0])):
+            found.append(Forgery("Connection", (option, *more), _PUBLIC[:1]))
     for proxy in _proxies(seen, told):
         by_preface = _with_prefaces([proxy], _PUBLIC[:1], read, lines)
         found += [one._replace(sender=proxy) for one in by_preface]
@@ -852,7 +882,14 @@ def forgeries(
     # Also what one proxy hands to another one, which writes what is read.
     others = [name for name in (*HEARSAY, *_RUMOURS) if name.lower() not in names]
     # Some refuse requests by one of the names, and keep others from none (Envoy).
-    together = [[*names.values()], *([name] for name in names.values()), *_in_parts(others, _HOPS)]
+    marks = [*dict((*_COMPANIONS, *_FROM_ELSEWHERE, *_PASSED))]
+    together = [
+        [*names.values()],
+        *([name] for name in names.values()),
+        *_in_parts(others, _HOPS),
+        # Who misses that believes another header, or nobody in front.
+        *_in_parts(marks, _HOPS),
+    ]
     texts = [", ".join(["close", *some, values[0].replace(":", ".")]) for some in together]
     # Who keeps some names from being dropped can compare them as they are written (Traefik).
     listed = [one for text in texts for one in (text, text.lower())]

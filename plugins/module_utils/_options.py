@@ -358,7 +358,7 @@ def _standpoint(params: Params, cluster: Cluster) -> Standpoint:
     starting = (params["cluster_addresses"] or {}).get("starting_pods") or ()
     more = bool(cluster.parts & {"nodes", "pods"})
     found = find(params["vantage"], _single(cluster.nodes), pods, starting, more=more)
-    own = local_addresses() if found.place == "node" else ()
+    own = local_addresses() if found.place == "node" or found.kubelet else ()
     return found._replace(contained=is_contained(), addresses=frozenset(own))
 
 

@@ -612,7 +612,8 @@ class Station:
         seen = [str(one.seen) for one in answers]
         header, companions = self.target.question.strategy.header, answers[0].companions
         unheard = {name: (name, value) for one in answers for name, value in one.unheard}
-        more = beside(header, seen, told, companions, (*unheard.values(),))
+        names = tuple(dict.fromkeys(name for one in answers for name in one.added))
+        more = beside(header, seen, told, companions, (*unheard.values(),), names)
         written = {name.lower() for one in answers for name, _value in one.lines}
         copied = COPIED if "forwarded" in written else ()
         self.target = self.target._replace(forgeries=(*self.target.forgeries, *more, *copied))
@@ -631,9 +632,11 @@ class Station:
         """What was refused because of something else than itself, maybe: first each line alone,
         then, as it is known by that which ones are refused, the others together, and some of them.
         """
-        if any(is_limited(sample) for _forgery, sample in self.forged):
+        # Who asks for another host may be refused for that, and silence takes the time of many.
+        known = [pair for pair in self.forged if not pair[0].asks_else]
+        if any(is_limited(sample) for _forgery, sample in known):
             return []
-        tried = [(one, is_answer(sample)) for one, sample in self.forged]
+        tried = [(one, is_answer(sample)) for one, sample in known if sample.code != "V509"]
         more: tuple[Forgery, ...] = ()
         while self.parted and not more:
             more = self.parted[0](tried)

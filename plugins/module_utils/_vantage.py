@@ -28,14 +28,16 @@ class Standpoint(NamedTuple):
     """``place``: one of PLACES but ``auto``.
 
     ``checked``: nodes and pods are known and were compared; ``said``: the operator named a place;
-    ``contained``: the prober is a container that Docker or Podman runs; ``addresses``: of a node,
-    those of all its interfaces, whatever its status tells.
+    ``contained``: the prober is a container that Docker or Podman runs; ``kubelet``: where it isn't
+    known whether it is a node, one listens on it; ``addresses``: of both, those of all interfaces,
+    whatever a status tells.
     """
 
     place: str = "outside"
     checked: bool = True
     said: bool = False
     contained: bool = False
+    kubelet: bool = False
     addresses: frozenset[str] = frozenset()
 
     @property
@@ -210,6 +212,4 @@ def find(
     if said != "auto":
         return Standpoint(said, checked, said=True)
     # Of which cluster, isn't known, and who says that it is another one is believed.
-    if not checked and kubelet():
-        return Standpoint("node", checked)
-    return Standpoint("outside", checked)
+    return Standpoint("outside", checked, kubelet=not checked and kubelet())

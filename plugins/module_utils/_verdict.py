@@ -68,6 +68,7 @@ from ansible_collections.kestrel.real_ip.plugins.module_utils._forgery import (
     COMPANIONS,
     OF_A_CDN,
     Forgery,
+    added,
     fate,
     fates,
     is_novel,
@@ -315,7 +316,8 @@ class Sample(NamedTuple):
     ``seen``: what the strategy derives; ``position``: where the expected address stands in the
     list, counted from the right, 0 for nowhere; ``missing``: the strategy's header isn't there;
     ``lines``: the header lines that carry addresses, shortened; ``companions``: those that tell
-    how a request came, and ``unheard`` what :func:`unheard_of` finds, if nothing was forged;
+    how a request came, ``unheard`` what :func:`unheard_of` finds, and ``added`` the names of lines
+    that the prober didn't send, if nothing was forged;
     ``marks``: the load balancer's own header lines that are there; ``fate``: what became of the
     forged header; ``right``: numbers of the candidates that give the expected address;
     ``first``: the address in the first line of a single header that stands in several, empty where
@@ -345,6 +347,7 @@ class Sample(NamedTuple):
     twice: bool = False
     companions: tuple[tuple[str, str], ...] = ()
     unheard: tuple[tuple[str, str], ...] = ()
+    added: tuple[str, ...] = ()
 
 
 # --- One answer -----------------------------------------------------------------------------------
@@ -412,15 +415,19 @@ def _is_of_guests(address: Address, question: Question) -> bool:
 
 def _may_arrive(address: Address, question: Question) -> bool:
     """Whether an address of the cluster can be nobody's but the prober's: that of a pod, which was
-    found to be one.
+    found to be one, or a public one that a node is translated to.
 
-    That of a node is also what it puts in the place of everybody's whom it hands to pods, on layer
-    7 behind the load balancer as well: in front of who writes the header.
+    What a node has itself is also what it puts in the place of everybody's whom it hands to pods,
+    on layer 7 behind the load balancer as well: in front of who writes the header.
     """
-    found = question.layer == "l7" and question.standpoint.found_inside
-    nodes = question.cluster.nodes
-    is_nodes = nodes is not None and in_ranges(address, nodes)
-    return found and str(address) == question.own and not is_nodes
+    at, nodes = question.standpoint, question.cluster.nodes
+    if question.layer != "l7" or not at.found_inside:
+        return False
+    own = {question.own, *at.addresses}
+    if nodes is not None and in_ranges(address, nodes):
+        # Of a pod's node nobody here knows which addresses are its own.
+        return at.place == "node" and str(address) not in own and not is_private(address)
+    return str(address) in own
 
 
 def _doubt(address: Address, question: Question, path: Path) -> str | None:
@@ -433,8 +440,8 @@ def _doubt(address: Address, question: Question, path: Path) -> str | None:
         return "V404"
     # A node's status need not tell those by which it leaves.
     at = question.standpoint
-    if at.place == "node" and str(address) in (question.own, *at.addresses):
-        return "V403"
+    if str(address) in (question.own, *at.addresses) and (at.place == "node" or at.kubelet):
+        return "V431" if at.kubelet else "V403"
     if address in forms_of(path.remote):
         return "V416"
     if is_private(address) and not is_private(path.remote) and not _is_met_there(question, path):
@@ -685,6 +692,7 @@ def read(
             twice=any(_between(sample.seen, one) for one in lists),
             companions=_companions(echo) if question.forge else (),
             unheard=unheard_of(echo.headers, sample.seen) if question.forge and sample.seen else (),
+            added=added(echo.headers) if question.forge else (),
         )
     code = "V420" if hidden else _code(sample, expected, question, path)
     lost = CODES[code].verdict == "lost" and question.layer == "l7"
@@ -1442,7 +1450,7 @@ _ASIDE = ("V407", "V409", "V421", "V422", "V423", "V424")
 
 #: What was seen is no ground for advice: the load balancer may not have been met, or the address
 #: that is expected may be that of a proxy on the path.
-_ELSEWHERE = ("V418", "V421", "V422", "V423", "V424", "V428", "V429", "V430")
+_ELSEWHERE = ("V418", "V421", "V422", "V423", "V424", "V428", "V429", "V430", "V431")
 
 #: A client chooses the address, and doesn't only change what is read.
 _CHOSEN = ("V101", "V103", "V104", "V105")

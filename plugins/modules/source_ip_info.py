@@ -185,8 +185,8 @@ options:
         said.
       - A node's own address proves nothing, as it is also what a node can put in the place of
         everybody's on the way to pods; a pod's own does on O(layer=l7).
-      - Where not all nodes and pods are known, V(auto) takes a host on which a kubelet listens for
-        a node.
+      - Where not all nodes and pods are known, the own address of a host on which a kubelet listens
+        proves nothing with V(auto).
       - Where nodes or pods are not known, V(auto) makes a verdict on O(layer=l4) V(unproven), and
         one on O(layer=l7) counts only with the header lines by which O(load_balancer) is known.
     type: str

@@ -59,6 +59,7 @@ ELSEWHERE = {
     "V422": "test_layer_4_proves_nothing_from_a_node_or_a_pod",
     "V423": "test_from_a_node_only_the_balancers_own_headers_count",
     "V424": "test_what_could_not_be_read_is_said",
+    "V431": "test_where_a_kubelet_listens_may_be_a_node",
 }
 
 #: Of NAT64's public range, for addresses of documentation, which it is never used for: RFC 6052.

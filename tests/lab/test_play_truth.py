@@ -148,6 +148,17 @@ def test_what_could_not_be_read_is_said(attempt: Attempt, layer_7: dict[str, Any
     assert attempt.probe(CLIENT.name, **{**blind, "load_balancer": "nginx"})["code"] == "V424"
 
 
+def test_where_a_kubelet_listens_may_be_a_node(attempt: Attempt, layer_7: dict[str, Any]) -> None:
+    """Whether it is one of this cluster isn't known, and who knows says so."""
+    blind = {**layer_7, "cluster_addresses": {}, "expected_source": [NODE1_ADDRESS]}
+    found = attempt.probe(NODE1.name, **blind)
+    assert (found["code"], found["vantage"]) == ("V431", "outside"), found["reason"]
+    assert "on which a kubelet listens" in found["reason"]
+    said = attempt.probe(NODE1.name, **blind, vantage="outside")
+    assert said["code"] == "V001"
+    assert "vantage not checked" in said["reason"]
+
+
 # --- Layer 4 --------------------------------------------------------------------------------------
 
 

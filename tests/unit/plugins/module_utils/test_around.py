@@ -98,6 +98,13 @@ def test_around_by_the_hosts_that_there_are_certificates_for() -> None:
     ]
 
 
+def test_certificates_for_hosts_of_rules_tell_of_no_more() -> None:
+    hosts = [f"{letter}.example" for letter in "abcdefgh"]
+    front = {"spec": {"rules": [{"host": one} for one in hosts], "tls": [{"hosts": hosts}]}}
+    found = around([], [], None, front)
+    assert (found["hosts"], found["omitted"]) == (hosts[:3], [])
+
+
 def test_around_by_the_hosts_that_lead_to_the_service_first() -> None:
     """There may be too many, and aliases are hosts as well."""
     others = [a_rule(f"{name}.example", ("/", "Prefix", "other")) for name in "abc"]

@@ -58,7 +58,7 @@ def test_find(
 @pytest.mark.parametrize(
     ("said", "nodes", "expected"),
     [
-        ("auto", None, Standpoint("node", checked=False)),
+        ("auto", None, Standpoint("outside", checked=False, kubelet=True)),
         # Of another cluster, as is known, or as is said
         ("auto", NODES, Standpoint("outside")),
         ("outside", None, Standpoint("outside", checked=False, said=True)),
@@ -69,7 +69,7 @@ def test_where_a_kubelet_runs_may_be_a_node(
 ) -> None:
     told: Any = (said, nodes, PODS, [], lambda _address: False, lambda: "n")
     assert find(*told, kubelet=lambda: True) == expected
-    assert find(*told, kubelet=lambda: False).place == "outside"
+    assert not find(*told, kubelet=lambda: False).kubelet
 
 
 @pytest.mark.parametrize(

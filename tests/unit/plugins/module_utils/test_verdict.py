@@ -907,6 +907,13 @@ ROWS = (
         "V001",
         ("10.0.5.5 stands on the client's side",),
     ),
+    Row(
+        "V431",
+        Case((MARKED,), standpoint=Standpoint(checked=False, kubelet=True), balancer="qcloud"),
+        {"standpoint": UNCHECKED},
+        "V001",
+        ("on which a kubelet listens", CLIENT),
+    ),
     Row("V429", Case(local=BALANCER), {"local": CLIENT}, "V001", (BALANCER, CLIENT)),
     # To a further address of its own a machine speaks from another one.
     Row("V429", Case(is_own=True), {"is_own": False}, "V001", (BALANCER, CLIENT)),
@@ -1424,8 +1431,10 @@ def test_the_nodes_own_address_is_nobodys_on_layer_4() -> None:
         (POD, "10.244.1.8", INSIDE_POD, "V403"),
         (NODE, POD, INSIDE_POD, "V403"),
         (NODE, NODE, NODE1, "V403"),
-        # What it has in other networks can be an address of an interface as well.
-        (NAT, NODE, NODE1, "V403"),
+        # What a node has in other networks, unless it is an address of an interface, which nobody
+        # knows of a pod's node
+        (NAT, NODE, NODE1, "V001"),
+        (NAT, NODE, Standpoint("node", addresses=frozenset({NAT})), "V403"),
         (NAT, POD, INSIDE_POD, "V403"),
         (NAT, NAT, NODE1, "V403"),
         (NAT, NODE, Standpoint("node", said=True), "V403"),

@@ -513,6 +513,34 @@ def test_proxies_that_believe_some_forged_requests_only(mode: str, code: str, li
     assert line in result["reason"]
 
 
+@pytest.mark.parametrize("is_shown", [True, False])
+@pytest.mark.parametrize("falls_back", [True, False])
+@pytest.mark.parametrize("mark", ["X-From-Cdn", "X-Forwarded-Proto"])
+def test_a_proxy_believes_another_one_by_a_mark_that_connection_takes_away(
+    mark: str, is_shown: bool, falls_back: bool
+) -> None:
+    """As Apache drops what mod_headers has written: the next one goes by its own peer then. A mark
+    of the operator's own that the app isn't shown has a name that nobody knows.
+    """
+
+    def behave(connection: Connection) -> None:
+        lines = [line for line in connection.read()[1:] if line[0] != mark]
+        options = {value.lower() for name, value in lines if name == "Connection"}
+        named = {one.strip() for value in options for one in value.split(",")}
+        is_marked = mark.lower() not in named
+        begun = [value for name, value in lines if name == "X-Real-IP"] if falls_back else []
+        lines = [line for line in lines if line[0] not in ("X-Real-IP", "X-Forwarded-For")]
+        lines += [("X-Forwarded-For", CLIENT if is_marked else (begun or [NODE])[0])]
+        lines += [(mark, "https")] if is_marked and is_shown else []
+        connection.send(response(json.dumps({"kestrel": 1, "headers": lines}).encode()))
+
+    with Server(behave) as running:
+        result = probe(url=running.url, expected_source=[CLIENT], forge=True)
+    hidden = mark == "X-From-Cdn" and not is_shown
+    found = "V001" if hidden else "V101" if falls_back else "V102"
+    assert result["code"] == found, result["reason"]
+
+
 @pytest.mark.parametrize(
     ("header", "code", "line"),
     [("X-Real-IP", "V102", "Connection: close, X-Real-IP, "), ("X-Forwarded-For", "V001", "")],
