@@ -727,8 +727,9 @@ def beside(
             # As those of everybody else: what stands beside one can have it refused.
             *(Forgery(line[0], (line,), (value,)) for line in rumours if line[0] in HEARSAY),
             *(
-                Forgery(rumours[0][0], (*part, *_COMPANIONS), (value,))
+                Forgery(rumours[0][0], (*part, *marks), (value,))
                 for part in _in_parts(rumours, _LINES)
+                for marks in _MARKS
             ),
             *_unheard(unheard, value),
         ]

@@ -1070,23 +1070,28 @@ NAME_TIME = 1
 NAMED = 3
 
 
-def elsewhere(visits: list[Visit], status: Iterable[str]) -> dict[str, list[str]]:
-    """The names that were asked for at other addresses than their own, to those of theirs that were
-    not asked: the first few. ``status``: the load balancer's addresses.
+def led_to(name: str, family: str) -> set[str]:
+    """The addresses that a name gives in time, none where it gives none."""
+    try:
+        found = resolve(name, 0, family, NAME_TIME)
+    except NoAnswer:
+        return set()
+    return {str(untranslated(one.remote)) for one in found}
+
+
+def elsewhere(visits: list[Visit], status: Iterable[str], family: str) -> dict[str, list[str]]:
+    """The names that were asked for at other addresses than their own, to those of theirs that are
+    none of the load balancer's: the first few. ``status``: the load balancer's addresses and names.
     """
-    asked = {str(untranslated(one.address.remote)) for visit in visits for one in visit.stations}
-    asked.update(filter(None, map(canonical, status)))
     ends = [visit.target.endpoint for visit in visits]
     names = dict.fromkeys(one.label for one in ends if one.label not in ("", one.host))
-    found = {}
-    for name in [one for one in names if not canonical(one)][:NAMED]:
-        try:
-            led_to = resolve(name, 0, "any", NAME_TIME)
-        except NoAnswer:
-            continue
-        addresses = [str(untranslated(one.remote)) for one in led_to]
-        found[name] = [one for one in addresses if one not in asked]
-    return found
+    known = {name: led_to(name, family) for name in [*names][:NAMED] if not canonical(name)}
+    if not any(known.values()):
+        return {}
+    asked = {str(untranslated(one.address.remote)) for visit in visits for one in visit.stations}
+    # A name can have other addresses each time.
+    asked.update(*(led_to(one, "any") for one in status))
+    return {name: sorted(its - asked) for name, its in known.items()}
 
 
 #: Seconds in which a connection is taken, if packets aren't dropped: one that is lost is sent again
@@ -1206,7 +1211,7 @@ def run(params: dict[str, Any]) -> dict[str, Any]:
         for number, of in enumerate(results(visits, todo.around.load_balancer))
         for one in of
     ]
-    names = elsewhere(visits, todo.around.load_balancer)
+    names = elsewhere(visits, todo.around.load_balancer, family)
     named = [led_elsewhere(one, host, names.get(host, ())) for one, host in found]
     total = summarize(named, times)
     warnings += bypass.not_looked_for(todo.around, total["coverage"])

@@ -607,6 +607,14 @@ def test_it_is_found_behind_what_refuses_some_lines_or_many(
     assert result["code"] == "V101", result["reason"]
 
 
+def test_it_is_found_beside_that_cdns_mark_as_well() -> None:
+    """Who comes past it, as the office does, is served by his own address."""
+    by_its_header = serves_only("203.0.113.0/24", CLIENT, "Fastly-Client-IP")
+    with Server(only_with("Fastly-FF", by_its_header, proxied("replace", CLIENT))) as running:
+        result = probe(url=running.url, expected_source=[CLIENT], forge=True)
+    assert result["code"] == "V101", result["reason"]
+
+
 @pytest.mark.parametrize(("network", "code"), [("203.0.113.16/28", "V426"), (CLIENT, "V001")])
 def test_an_app_that_is_told_its_peer_and_serves_some_clients_only(network: str, code: str) -> None:
     """As uvicorn calls a header's address the peer."""
