@@ -156,9 +156,14 @@ def _takes_all(service: Object) -> bool:
 
 def pod_addresses(pod: Object) -> list[str]:
     """The addresses of a pod: all of them, or the one that Kubernetes before 1.16 tells alone."""
+    return _told_by(pod, "podIP")
+
+
+def _told_by(pod: Object, field: str) -> list[str]:
+    """The addresses in a field of its status, of which Kubernetes has the list in the plural."""
     status = pod.get("status", {})
-    several = [entry["ip"] for entry in status.get("podIPs") or []]
-    return several or [one for one in (status.get("podIP"),) if one]
+    several = [entry["ip"] for entry in status.get(f"{field}s") or []]
+    return several or [one for one in (status.get(field),) if one]
 
 
 #: A Service that each API server keeps, wherever one may look
@@ -252,14 +257,9 @@ def of_pods(pods: t.Iterable[Object]) -> dict[str, str]:
     }
 
 
-def _hosts_of(pods: t.Iterable[Object]) -> t.Iterator[str]:
+def _hosts_of(pods: t.Iterable[Object]) -> t.Iterable[str]:
     """The addresses of nodes that pods tell which run there."""
-    for pod in pods:
-        if has_ended(pod):
-            continue
-        status = pod.get("status", {})
-        several = [entry["ip"] for entry in status.get("hostIPs") or []]
-        yield from several or [one for one in (status.get("hostIP"),) if one]
+    return chain.from_iterable(_told_by(pod, "hostIP") for pod in pods if not has_ended(pod))
 
 
 def _is_starting(pod: Object) -> bool:
@@ -377,8 +377,8 @@ def collect(
 ) -> dict[str, t.Any]:
     """``cluster_addresses`` as source_ip_info takes it. A list that is None could not be read.
 
-    ``pods`` are those of the whole cluster, ``some_pods`` those that are shown, of which the ones
-    behind the Service are some.
+    ``pods`` are those of the whole cluster, ``some_pods`` others that are shown, among them those
+    behind the Service, which are named in any case.
     """
     found: dict[str, t.Any] = {}
     shown = [*(pods or []), *some_pods]

@@ -165,12 +165,11 @@ def _hosts(
     before: t.Iterable[_Before],
 ) -> tuple[list[str], list[Named]]:
     """Hosts that what is in front has rules or certificates for, or is told of, as Services are
-    ``telling``, or
-    others there, and those that what is ``before`` a controller leads there for alone; and what has
-    more, but for Ingresses that lead to the pods themselves.
+    ``telling``, or others there, and those that what is ``before`` a controller leads there for
+    alone; and what has more, but for Ingresses that lead to the pods themselves.
     """
-    named = called(host for host, _paths in every_rule(front, service))[:_HOSTS]
-    ruled = {host for host, _paths in every_rule(front, service)}
+    ruled = [host for host, _paths in every_rule(front, service)]
+    named = called(ruled)[:_HOSTS]
     certified = [host for host in certified_hosts(front) if host not in ruled]
     rows = [(front, [*told_hosts(front), *certified]), *((one, told_hosts(one)) for one in telling)]
     told = first_told((_named(one), called(theirs)) for one, theirs in rows)

@@ -580,14 +580,12 @@ def unheard_of(headers: Fields, seen: str) -> tuple[tuple[str, str], ...]:
     return (*found.items(),)[-_LINES:]
 
 
-#: Names in lower case of lines that the prober sends itself, and of those that are about one
-#: connection or the body
-_OF_THE_REQUEST = frozenset(
-    (
-        *("accept", "accept-encoding", "cache-control", "connection", "content-length", "host"),
-        *("keep-alive", "te", "trailer", "transfer-encoding", "upgrade", "user-agent"),
-    )
-)
+#: Names in lower case of lines that nobody on the path need have added: that the prober sends
+#: itself, that are about one connection or the body, or that are named anyway
+_NOT_ADDED = _HEARD_OF | {
+    *("accept", "accept-encoding", "cache-control", "connection", "content-length", "host"),
+    *("keep-alive", "te", "trailer", "transfer-encoding", "upgrade", "user-agent"),
+}
 #: More aren't named in Connection.
 _ADDED = 21
 
@@ -597,11 +595,10 @@ def added(headers: Fields) -> tuple[str, ...]:
     who looks for one may believe another header, or nobody, where it is missing.
     """
     names = dict.fromkeys(name.lower() for name, _value in headers)
-    known = (*_OF_THE_REQUEST, *_HEARD_OF)
     return tuple(
         name
         for name in names
-        if name not in known and "kestrel" not in name and _TOKEN.fullmatch(name)
+        if name not in _NOT_ADDED and "kestrel" not in name and _TOKEN.fullmatch(name)
     )[-_ADDED:]
 
 
@@ -940,11 +937,12 @@ def forgeries(
             for part in _in_parts(some, _LINES)
             for marks in _MARKS
         ),
-        Forgery(read, (*everything, *_COMPANIONS), all_values, repeated=True),
+        *(
+            Forgery(read, (*everything, *marks), all_values, repeated=marks is _COMPANIONS)
+            for marks in _MARKS
+        ),
         *(Forgery("Connection", some, all_values) for some in left),
         Forgery(scored[0][0], scored, all_values),
-        Forgery(read, (*everything, *_COMPANIONS, *_FROM_ELSEWHERE), all_values),
-        Forgery(read, (*everything, *_COMPANIONS, *_PASSED), all_values),
         # Who writes Forwarded may copy what else a client says of the request, also into quotes.
         *(
             Forgery(

@@ -131,7 +131,7 @@ class _Reader:
 
     def whole(self, own: _List) -> tuple[_List | None, _List | None, _List]:
         """All Services and all pods, each None where it may not be read or isn't shown whole, and
-        the pods that are shown in any case.
+        the pods that are shown beside all.
 
         ``own``: the pods behind the Service, which are among the last. Raises ClusterError.
         """
@@ -140,7 +140,8 @@ class _Reader:
         for right, before, after in zip((_SERVICES, _PODS), read, (services, pods)):
             if before is not None and after is None:
                 self._partly(right)
-        return services, pods, [*(read[1] or []), *own]
+        # In a large cluster it would take as long again to look through all of them twice.
+        return services, pods, [*((read[1] or []) if pods is None else []), *own]
 
     def check(self, nodes: _List, pods: t.Iterable[t.Mapping[str, t.Any]]) -> None:
         """Remember where these aren't all nodes. ``pods``: all that may be read."""
@@ -315,7 +316,7 @@ def read_way(cluster: Cluster, namespace: str, options: t.Mapping[str, t.Any]) -
     nodes = reader.items(_NODES) or []
     every_service, every_pod, shown = reader.whole(pods)
     known = collect(nodes, every_service, every_pod, [front] if front else [], shown)
-    reader.check(nodes, shown)
+    reader.check(nodes, [*(every_pod or []), *shown])
     here, routes_here = (one._replace(namespace=namespace) for one in (_SERVICES, _ROUTES))
     services = reader.services(here) if every_service is None else every_service
     # On layer 4 as well: pods that take the PROXY protocol take it from whoever gets past it.
