@@ -676,13 +676,13 @@ def beside(
     read = names[(header or DEFAULT_HEADER).lower()]
     known = {*_addresses_in(" ".join(told))}
     lines = _counted(names, _PUBLIC[0], _PUBLIC[0])
+    usual = _lines(names, _PUBLIC[0])
     found: list[Forgery] = []
     if companions:
         theirs = {name.lower(): (name, value) for name, value in companions}
         replaced = [theirs.pop(name.lower(), (name, value)) for name, value in lines]
         found.append(Forgery(read, (*replaced, *theirs.values()), _PUBLIC[:1]))
         # As a real one of that CDN looks, with what somebody knows of his own as well
-        usual = _lines(names, _PUBLIC[0])
         for more in ((), _with(unheard, _PUBLIC[0])):
             several = dict((*_COMPANIONS[:1], *companions))
             found.append(Forgery(read, (*more, *usual, *several.items()), _PUBLIC[:1]))
@@ -691,8 +691,12 @@ def beside(
     for some in _in_parts([*hops.values()], _HOPS):
         option = ("Connection", ", ".join(["close", *some, _PUBLIC[0]]))
         # Who misses it may look at what the client began.
-        for more in ((), _lines(names, _PUBLIC[0])):
+        for more in ((), usual):
             found.append(Forgery("Connection", (option, *more), _PUBLIC[:1]))
+    # Who adds a line to the client's (HAProxy's add-header) leaves it to the next what that means.
+    for some in _in_parts(names_added, _LINES):
+        own = [(name, _PUBLIC[0]) for name in some]
+        found += [Forgery(some[0], (*own, *more), _PUBLIC[:1]) for more in ((), usual)]
     for proxy in _proxies(seen, told):
         by_preface = _with_prefaces([proxy], _PUBLIC[:1], read, lines)
         found += [one._replace(sender=proxy) for one in by_preface]

@@ -541,6 +541,29 @@ def test_a_proxy_believes_another_one_by_a_mark_that_connection_takes_away(
     assert result["code"] == found, result["reason"]
 
 
+@pytest.mark.parametrize("is_shown", [True, False])
+@pytest.mark.parametrize("falls_back", [True, False])
+def test_a_proxy_believes_another_one_by_a_mark_that_a_client_may_begin(
+    is_shown: bool, falls_back: bool
+) -> None:
+    """As behind HAProxy's add-header: of two lines the next one reads the first, which is none."""
+
+    def behave(connection: Connection) -> None:
+        lines = [*connection.read()[1:], ("X-From-Cdn", "of-the-operator")]
+        marks = [value for name, value in lines if name.lower() == "x-from-cdn"]
+        begun = [value for name, value in lines if name == "X-Real-IP"] if falls_back else []
+        lines = [line for line in lines if line[0] not in ("X-Real-IP", "X-Forwarded-For")]
+        is_marked = marks[0] == "of-the-operator"
+        lines += [("X-Forwarded-For", CLIENT if is_marked else (begun or [NODE])[0])]
+        lines = [line for line in lines if is_shown or line[0].lower() != "x-from-cdn"]
+        connection.send(response(json.dumps({"kestrel": 1, "headers": lines}).encode()))
+
+    with Server(behave) as running:
+        result = probe(url=running.url, expected_source=[CLIENT], forge=True)
+    found = "V001" if not is_shown else "V101" if falls_back else "V102"
+    assert result["code"] == found, result["reason"]
+
+
 @pytest.mark.parametrize(
     ("header", "code", "line"),
     [("X-Real-IP", "V102", "Connection: close, X-Real-IP, "), ("X-Forwarded-For", "V001", "")],
