@@ -29,6 +29,7 @@ from ansible_collections.kestrel.real_ip.plugins.module_utils._derive import (
 )
 
 Fields = Sequence[tuple[str, str]]
+Lines = tuple[tuple[str, str], ...]
 _T = TypeVar("_T")
 
 
@@ -98,7 +99,7 @@ class Forgery(NamedTuple):
     """
 
     header: str
-    lines: tuple[tuple[str, str], ...]
+    lines: Lines
     values: tuple[str, ...]
     repeated: bool = False
     preface: Preface | None = None
@@ -329,7 +330,7 @@ _HOPS = 7
 _LINES = 16
 
 #: What stands beside the rarer headers: who believes a CDN's may look for that one's mark as well.
-_MARKS: tuple[tuple[tuple[str, str], ...], ...] = (
+_MARKS: tuple[Lines, ...] = (
     _COMPANIONS,
     (*_COMPANIONS, *_FROM_ELSEWHERE),
     (*_COMPANIONS, *_PASSED),
@@ -425,7 +426,7 @@ def _handed_on(header: str, value: str, ipv6: str) -> str:
     return ipv6 if header == "CF-Connecting-IPv6" else value
 
 
-def _in_cases(header: str, value: str) -> list[tuple[tuple[str, str], ...]]:
+def _in_cases(header: str, value: str) -> list[Lines]:
     """Of lines that are one header, who compares text may drop or write anew only one, in its
     place or behind the others, however it spells the name. To some so are those with underscores.
     """
@@ -468,7 +469,7 @@ def _rumours(names: Mapping[str, str], value: str, ipv6: str) -> list[tuple[str,
     return [(name, _handed_on(name, value, ipv6)) for name in others]
 
 
-def _counted(names: Mapping[str, str], value: str, ipv6: str) -> tuple[tuple[str, str], ...]:
+def _counted(names: Mapping[str, str], value: str, ipv6: str) -> Lines:
     """A line of every header, as long as any that proxies are counted in, and companions."""
     several = _lines(names, value, _SEVERAL[-1])
     return (*several, *_rumours(names, value, ipv6), *_COMPANIONS)
@@ -484,7 +485,7 @@ def _with_prefaces(
     senders: Iterable[str],
     values: tuple[str, ...],
     read: str = "",
-    lines: tuple[tuple[str, str], ...] = (),
+    lines: Lines = (),
     anywhere: bool = False,
 ) -> Iterable[Forgery]:
     """Requests that begin with the PROXY protocol, ahead of the lines: who takes nothing without it
@@ -564,7 +565,7 @@ def _addresses_in(text: str) -> list[str]:
     return [one for one in map(canonical, _PART.findall(text)) if one]
 
 
-def unheard_of(headers: Fields, seen: str) -> tuple[tuple[str, str], ...]:
+def unheard_of(headers: Fields, seen: str) -> Lines:
     """Header lines that have the address that is ``seen``, with ``{}`` in its place: of names that
     aren't forged anyway, so that somebody on the path knows one of his own.
 
@@ -654,6 +655,89 @@ def _unheard(unheard: Fields, value: str) -> Iterable[Forgery]:
         yield Forgery(some[0][0], (*some,), (value,))
 
 
+def _as_that_cdn(
+    names: Mapping[str, str], read: str, companions: Fields, unheard: Fields
+) -> Iterable[Forgery]:
+    """Requests beside the header lines that a CDN wrote."""
+    lines = _counted(names, _PUBLIC[0], _PUBLIC[0])
+    theirs = {name.lower(): (name, value) for name, value in companions}
+    replaced = [theirs.pop(name.lower(), (name, value)) for name, value in lines]
+    yield Forgery(read, (*replaced, *theirs.values()), _PUBLIC[:1])
+    # As a real one of that CDN looks, with what somebody knows of his own as well
+    several = dict((*_COMPANIONS[:1], *companions))
+    for more in ((), _with(unheard, _PUBLIC[0])):
+        lines = (*more, *_lines(names, _PUBLIC[0]), *several.items())
+        yield Forgery(read, lines, _PUBLIC[:1])
+
+
+def _without_marks(
+    names: Mapping[str, str], unheard: Fields, names_added: Sequence[str]
+) -> Iterable[Forgery]:
+    """Requests that take away what somebody on the path writes, or begin it."""
+    hops = {name.lower(): name for name in (*names_added, *(name for name, _text in unheard))}
+    for some in _in_parts([*hops.values()], _HOPS):
+        option = ", ".join(["close", *some, _PUBLIC[0]])
+        yield from _also_with_lines(names, (("Connection", option),))
+    # Who adds a line to the client's (HAProxy's add-header) leaves it to the next what that means.
+    for some in _in_parts(names_added, _LINES):
+        yield from _also_with_lines(names, tuple((name, _PUBLIC[0]) for name in some))
+
+
+def _also_with_lines(names: Mapping[str, str], lines: Lines) -> Iterable[Forgery]:
+    """Who misses the one that these take away may look at what the client began."""
+    for more in ((), _lines(names, _PUBLIC[0])):
+        yield Forgery(lines[0][0], (*lines, *more), _PUBLIC[:1])
+
+
+def _through(names: Mapping[str, str], read: str, proxy: str) -> Iterable[Forgery]:
+    lines = _counted(names, _PUBLIC[0], _PUBLIC[0])
+    for one in _with_prefaces([proxy], _PUBLIC[:1], read, lines):
+        yield one._replace(sender=proxy)
+    yield from _from_proxy(names, read, _PUBLIC[0], proxy)
+
+
+def _through_itself(names: Mapping[str, str], read: str, value: str) -> Iterable[Forgery]:
+    """Some add no address that stands in a list already (Zuul), or believe who names himself."""
+    for name in _LISTS:
+        line = ", ".join(_element(name, one) for one in (value, _PUBLIC[0]))
+        yield Forgery(name, ((name, line),), _PUBLIC[:1], sender=value)
+    yield from _from_proxy(names, read, _PUBLIC[0], value)
+    # Who serves single addresses only answers no other by that protocol, and yet takes it.
+    for one in _with_prefaces([value], (value,)):
+        yield one._replace(sender=value)
+
+
+def _next_to(names: Mapping[str, str], read: str, value: str, unheard: Fields) -> Iterable[Forgery]:
+    """Requests with an address beside the prober's."""
+    lines, rumours = _lines(names, value), _rumours(names, value, value)
+    counted = _counted(names, value, value)
+    yield from (Forgery(line[0], (line,), (value,)) for line in lines)
+    yield from _with_prefaces([value], (value,))
+    yield from _with_prefaces([value], (value,), read, counted)
+    yield Forgery(read, (*lines, *rumours, *_COMPANIONS), (value,))
+    yield Forgery(read, counted, (value,))
+    # As those of everybody else: what stands beside one can have it refused.
+    yield from (Forgery(line[0], (line,), (value,)) for line in rumours if line[0] in HEARSAY)
+    for part in _in_parts(rumours, _LINES):
+        for marks in _MARKS:
+            yield Forgery(rumours[0][0], (*part, *marks), (value,))
+    yield from _unheard(unheard, value)
+
+
+def _neighbours(seen: Sequence[str], known: Container[str]) -> list[str]:
+    """Two addresses beside the one that is seen, that nobody on the path has; none where the prober
+    may have several, since one that is translated so is seen with their neighbours.
+
+    By the second one it is known that none of them is seen by chance.
+    """
+    if len(seen) < _ENOUGH or len({*seen}) > 1:
+        return []
+    own = ip_address(seen[0])
+    near = [str(type(own)(int(own) ^ bit)) for bit in range(1, 8)]
+    free = [one for one in near if one not in known][:2]
+    return free if len(free) > 1 else []
+
+
 def beside(
     header: str | None,
     seen: Sequence[str],
@@ -675,67 +759,18 @@ def beside(
     names = _names(header)
     read = names[(header or DEFAULT_HEADER).lower()]
     known = {*_addresses_in(" ".join(told))}
-    lines = _counted(names, _PUBLIC[0], _PUBLIC[0])
-    usual = _lines(names, _PUBLIC[0])
-    found: list[Forgery] = []
-    if companions:
-        theirs = {name.lower(): (name, value) for name, value in companions}
-        replaced = [theirs.pop(name.lower(), (name, value)) for name, value in lines]
-        found.append(Forgery(read, (*replaced, *theirs.values()), _PUBLIC[:1]))
-        # As a real one of that CDN looks, with what somebody knows of his own as well
-        for more in ((), _with(unheard, _PUBLIC[0])):
-            several = dict((*_COMPANIONS[:1], *companions))
-            found.append(Forgery(read, (*more, *usual, *several.items()), _PUBLIC[:1]))
-    found += _unheard(unheard, _PUBLIC[0])
-    hops = {name.lower(): name for name in (*names_added, *(name for name, _text in unheard))}
-    for some in _in_parts([*hops.values()], _HOPS):
-        option = ("Connection", ", ".join(["close", *some, _PUBLIC[0]]))
-        # Who misses it may look at what the client began.
-        for more in ((), usual):
-            found.append(Forgery("Connection", (option, *more), _PUBLIC[:1]))
-    # Who adds a line to the client's (HAProxy's add-header) leaves it to the next what that means.
-    for some in _in_parts(names_added, _LINES):
-        own = [(name, _PUBLIC[0]) for name in some]
-        found += [Forgery(some[0], (*own, *more), _PUBLIC[:1]) for more in ((), usual)]
-    for proxy in _proxies(seen, told):
-        by_preface = _with_prefaces([proxy], _PUBLIC[:1], read, lines)
-        found += [one._replace(sender=proxy) for one in by_preface]
-        found += _from_proxy(names, read, _PUBLIC[0], proxy)
-    # Some add no address that stands in a list already (Zuul), or believe who names himself.
-    for value in [*dict.fromkeys(seen)][:_OWN]:
-        for name in _LISTS:
-            line = ", ".join(_element(name, one) for one in (value, _PUBLIC[0]))
-            found.append(Forgery(name, ((name, line),), _PUBLIC[:1], sender=value))
-        found += _from_proxy(names, read, _PUBLIC[0], value)
-        # Who serves single addresses only answers no other by that protocol, and yet takes it.
-        found += [one._replace(sender=value) for one in _with_prefaces([value], (value,))]
-    # One that is translated to several addresses is seen with their neighbours.
-    alone = len(seen) >= _ENOUGH and len({*seen}) == 1
-    own = ip_address(seen[0])
-    near = [str(type(own)(int(own) ^ bit)) for bit in range(1, 8)]
-    free = [one for one in near if one not in known][:2]
-    # By a second one it is known that none of them is seen by chance.
-    for value in free if alone and len(free) > 1 else ():
-        own_lines, counted = _lines(names, value), _counted(names, value, value)
-        rumours = _rumours(names, value, value)
-        everything = (*own_lines, *rumours, *_COMPANIONS)
-        shapes = [
-            *(Forgery(line[0], (line,), (value,)) for line in own_lines),
-            *_with_prefaces([value], (value,)),
-            *_with_prefaces([value], (value,), read, counted),
-            Forgery(read, everything, (value,)),
-            Forgery(read, counted, (value,)),
-            # As those of everybody else: what stands beside one can have it refused.
-            *(Forgery(line[0], (line,), (value,)) for line in rumours if line[0] in HEARSAY),
-            *(
-                Forgery(rumours[0][0], (*part, *marks), (value,))
-                for part in _in_parts(rumours, _LINES)
-                for marks in _MARKS
-            ),
-            *_unheard(unheard, value),
-        ]
-        found += [one._replace(near=True) for one in shapes]
-    return (*found,)
+    groups = (
+        _as_that_cdn(names, read, companions, unheard) if companions else (),
+        _unheard(unheard, _PUBLIC[0]),
+        _without_marks(names, unheard, names_added),
+        *(_through(names, read, proxy) for proxy in _proxies(seen, told)),
+        *(_through_itself(names, read, one) for one in [*dict.fromkeys(seen)][:_OWN]),
+        *(
+            (one._replace(near=True) for one in _next_to(names, read, value, unheard))
+            for value in _neighbours(seen, known)
+        ),
+    )
+    return (*chain.from_iterable(groups),)
 
 
 #: More would be too many requests: what each learned is a part of all that is sent.
@@ -836,7 +871,7 @@ def _sent_as(
     PROXY protocol are mostly refused for that.
     """
     sent = {one.lines for one, _answered in tried}
-    found: dict[tuple[tuple[str, str], ...], Forgery] = {}
+    found: dict[Lines, Forgery] = {}
     for one in (one for one, answered in tried if not (answered or one.preface)):
         for lines in map(tuple, make(one)):
             if lines and lines not in sent:
