@@ -880,6 +880,49 @@ def _sent_as(
     return (*found.values(),)
 
 
+def _misspelled(names: Mapping[str, str]) -> list[str]:
+    """The names with underscores for dashes, and dashes for underscores."""
+    dashed = [name for name in names.values() if "-" in name]
+    # Who looks for names without any dash, or drops those, may miss the one with both.
+    underscored = [name.replace("-", "_") for name in dashed]
+    # And an application that knows no difference reads either.
+    underscored += [name.replace("_", "-") for name in names.values() if "_" in name]
+    mingled = ["_".join(name.rsplit("-", 1)) for name in dashed if name.count("-") > 1]
+    known = names.values()
+    return [name for name in dict.fromkeys([*underscored, *mingled]) if name not in known]
+
+
+def _options(
+    names: Mapping[str, str], value: str, others: Sequence[tuple[str, str]]
+) -> tuple[list[Lines], list[Lines]]:
+    """Lines that make who drops what Connection names (RFC 9110, 7.6.1) drop his own: alone, and
+    beside these ``others`` for who looks at another one then, or at what the client began.
+
+    The address is an option like any other: by it is seen whether the line itself arrives.
+    """
+    # Also what one proxy hands to another one, which writes what is read.
+    hearsay = [name for name in (*HEARSAY, *_RUMOURS) if name.lower() not in names]
+    # Some refuse requests by one of the names, and keep others from none (Envoy).
+    marks = [*dict((*_COMPANIONS, *_FROM_ELSEWHERE, *_PASSED))]
+    together = [
+        [*names.values()],
+        *([name] for name in names.values()),
+        *_in_parts(hearsay, _HOPS),
+        # Who misses that believes another header, or nobody in front.
+        *_in_parts(marks, _HOPS),
+    ]
+    texts = [", ".join(["close", *some, value.replace(":", ".")]) for some in together]
+    # Who keeps some names from being dropped can compare them as they are written (Traefik).
+    alone: list[Lines] = [(("Connection", one),) for text in texts for one in (text, text.lower())]
+    # Which that was called once, and some go by both (tinyproxy).
+    alone.append((("Proxy-Connection", texts[0]),))
+    left = [
+        (("Connection", text), *(line for line in others if line[0] not in some))
+        for text, some in zip(texts, together)
+    ]
+    return alone, left
+
+
 def forgeries(
     header: str | None, expected: Sequence[Network], trusted_ranges: Sequence[str] | None
 ) -> tuple[Forgery, ...]:
@@ -888,18 +931,9 @@ def forgeries(
     if not values:
         return ()
     names = _names(header)
-    dashed = [name for name in names.values() if "-" in name]
-    # Who looks for names without any dash, or drops those, may miss the one with both.
-    underscored = [name.replace("-", "_") for name in dashed]
-    # And an application that knows no difference reads either.
-    underscored += [name.replace("_", "-") for name in names.values() if "_" in name]
-    mingled = ["_".join(name.rsplit("-", 1)) for name in dashed if name.count("-") > 1]
-    derived = [
-        name for name in dict.fromkeys([*underscored, *mingled]) if name not in names.values()
-    ]
     forms = [
         (name, tuple((name, text) for text in form))
-        for group, make in ((names.values(), _forms), (derived, _alone))
+        for group, make in ((names.values(), _forms), (_misspelled(names), _alone))
         for name in group
         for form in make(name, values)
     ]
@@ -914,30 +948,7 @@ def forgeries(
     everything, everything_6 = (_lines(names, value) for value in (values[0], ipv6))
     usual = [line for line in rumours if line[0] in HEARSAY]
     hearsay = [(line[0], (line,)) for line in usual]
-    # A proxy that drops what this header names (RFC 9110, 7.6.1) after it wrote its own drops that.
-    # The address is an option like any other: by it is seen whether the line itself arrives.
-    # Also what one proxy hands to another one, which writes what is read.
-    others = [name for name in (*HEARSAY, *_RUMOURS) if name.lower() not in names]
-    # Some refuse requests by one of the names, and keep others from none (Envoy).
-    marks = [*dict((*_COMPANIONS, *_FROM_ELSEWHERE, *_PASSED))]
-    together = [
-        [*names.values()],
-        *([name] for name in names.values()),
-        *_in_parts(others, _HOPS),
-        # Who misses that believes another header, or nobody in front.
-        *_in_parts(marks, _HOPS),
-    ]
-    texts = [", ".join(["close", *some, values[0].replace(":", ".")]) for some in together]
-    # Who keeps some names from being dropped can compare them as they are written (Traefik).
-    listed = [one for text in texts for one in (text, text.lower())]
-    hops = [("Connection", (("Connection", text),)) for text in listed]
-    # Who misses the one looks at another one, or at what the client began.
-    left = [
-        (("Connection", text), *(line for line in (*everything, *usual) if line[0] not in some))
-        for text, some in zip(texts, together)
-    ]
-    # Which that was called once, and some go by both (tinyproxy).
-    hops += [("Proxy-Connection", (("Proxy-Connection", text),)) for text in texts[:1]]
+    hops, left = _options(names, values[0], (*everything, *usual))
     all_values = (*values, *unlikely)
     near_values = (*values, *near, *_mapped(values[0]))
     lines = (*everything, *rumours, *_COMPANIONS)
@@ -950,7 +961,8 @@ def forgeries(
     # Who takes that protocol from some only goes by what it says of them.
     senders = dict.fromkeys([values[0], *_trusted(expected, trusted_ranges or ())])
     return (
-        *(Forgery(name, one, all_values) for name, one in (*forms, *hearsay, *hops)),
+        *(Forgery(name, one, all_values) for name, one in (*forms, *hearsay)),
+        *(Forgery(text[0][0], text, all_values) for text in hops),
         *(Forgery(name, one, near_values) for name, one in alike),
         *(
             Forgery(name, lines_of_it, all_values)
