@@ -22,7 +22,7 @@ import ssl
 import threading
 from collections import deque
 from collections.abc import Iterable, Mapping, Sequence
-from functools import cache
+from functools import cache, partial
 from time import monotonic, sleep
 from typing import Any, Callable, NamedTuple
 
@@ -548,6 +548,12 @@ def to_knock_with(
 _PARTS = (apart, without_refused, in_parts)
 _NOTHING: deque[Forgery | None] = deque()
 
+#: Seconds before each request to who refused one as too many, at first and at most
+_PACE, _SLOWEST = 0.1, 1.6
+#: What is refused so often, slower each time, isn't refused for the number of requests; or waiting
+#: is in vain, as it is taken to be after so many of these.
+_PATIENCE, _SPENT = 5, 2
+
 
 class Station:
     """One address of a target. ``goal``: honest requests that are to be sent.
@@ -555,13 +561,15 @@ class Station:
     ``siblings``: all addresses of the target; ``own``: whether one is the prober's; ``todo``: what
     was not sent yet, None for an honest request; ``busy``: requests under way; ``learned``: whether
     the target has what is forged because of what honest requests show; ``parted``: what makes of
-    refused requests others, and wasn't done yet; ``result`` is what the survey's ``finish`` made
-    of it, after which the samples are dropped.
+    refused requests others, and wasn't done yet; ``pace``: seconds before each request, one at a
+    time, where some were refused as too many, None where waiting was in vain; ``refusals``: how
+    often the same one was, on end; ``spent``: which ones are asked no more for that; ``result`` is
+    what the survey's ``finish`` made of it, after which the samples are dropped.
     """
 
     __slots__ = (
-        *("address", "busy", "forged", "goal", "learned", "parted", "path", "result", "samples"),
-        *("siblings", "target", "todo"),
+        *("address", "busy", "forged", "goal", "learned", "pace", "parted", "path", "refusals"),
+        *("result", "samples", "siblings", "spent", "target", "todo"),
     )
 
     def __init__(
@@ -580,6 +588,9 @@ class Station:
         # Ways around are made of a target that knows already.
         self.learned = target.knocks
         self.parted: tuple[Callable[..., tuple[Forgery, ...]], ...] = _PARTS
+        self.pace: float | None = 0.0
+        self.refusals = 0
+        self.spent: tuple[Forgery, ...] = ()
         self.busy = 0
         self.todo: deque[Forgery | None] = deque()
         self.samples: list[Sample] = []
@@ -594,8 +605,43 @@ class Station:
             self.goal += more
             self.todo.extend([None] * more)
         else:
-            self.todo.extend(self._untried() or self._again(most))
+            forged = self._refused() or self._untried() or self._again(most)
+            self.todo.extend(forged[:1] if self.pace else forged)
         return bool(self.todo)
+
+    def took(self, forgery: Forgery | None, sample: Sample, pace: float | None) -> None:
+        """Keep what came of a request, before which so many seconds were waited."""
+        if forgery is None:
+            self.samples.append(sample)
+            return
+        if pace:
+            # What was refused before is as if it hadn't been asked.
+            self.forged = [
+                (one, was) for one, was in self.forged if one is not forgery or not is_limited(was)
+            ]
+        self.forged.append((forgery, sample))
+        if forgery.asks_else or not is_limited(sample):
+            if pace:
+                self.pace = _PACE
+                self.refusals = 0
+        elif pace:
+            self.refusals += 1
+            self.pace = min(2 * pace, _SLOWEST)
+            if self.refusals == _PATIENCE:
+                self.refusals = 0
+                self.spent = (*self.spent, forgery)
+                self.pace = _PACE if len(self.spent) < _SPENT else None
+        elif self.pace == 0 and any(map(is_answer, self.samples)):
+            # What wasn't sent yet is sent after it, one by one.
+            self.pace = _PACE
+            self.todo.clear()
+
+    def _refused(self) -> list[Forgery]:
+        """What was refused as one too many, to be asked again more slowly."""
+        if not self.pace:
+            return []
+        refused = [one for one, sample in self.forged if is_limited(sample)]
+        return [one for one in refused if not (one.asks_else or one in self.spent)]
 
     def _learn(self) -> None:
         """Forge what is like the address that is served here as well."""
@@ -716,6 +762,8 @@ class Survey:
         self._state = threading.Condition()
         self._unresolved = iter(self._visits)
         self._open: deque[Station] = deque()
+        # Who has to be asked slowly comes last, so that nobody else waits for him.
+        self._slow: deque[Station] = deque()
         self._busy = 0
         self._over = threading.Event()
         self._crash: BaseException | None = None
@@ -757,18 +805,22 @@ class Survey:
     def _next_job(self) -> Callable[[], Callable[[], None]] | None:
         """What to do next outside of the lock; it returns what to do with its outcome under it."""
         while not self._over.is_set() and monotonic() < self._until:
-            if self._open:
-                station = self._open[0]
-                forgery = station.todo.popleft()
-                if not station.todo:
-                    self._open.popleft()
-                station.busy += 1
-                self._busy += 1
-                return lambda: self._ask(station, forgery)
-            visit = next(self._unresolved, None)
+            # One that turned out to be slow has nothing to do any more.
+            while self._open and not self._open[0].todo:
+                self._open.popleft()
+            visit = None if self._open else next(self._unresolved, None)
             if visit is not None:
                 self._busy += 1
-                return lambda: self._find(visit)
+                return partial(self._find, visit)
+            queue = self._open or self._slow
+            if queue:
+                station = queue[0]
+                forgery = station.todo.popleft()
+                if not station.todo:
+                    queue.popleft()
+                station.busy += 1
+                self._busy += 1
+                return partial(self._ask, station, forgery, station.pace)
             if not self._busy:
                 self._over.set()
                 self._state.notify_all()
@@ -799,7 +851,11 @@ class Survey:
         self._open.extend(visit.stations)
         self._state.notify_all()
 
-    def _ask(self, station: Station, forgery: Forgery | None) -> Callable[[], None]:
+    def _ask(
+        self, station: Station, forgery: Forgery | None, pace: float | None
+    ) -> Callable[[], None]:
+        if pace:
+            sleep(max(min(pace, self._until - monotonic()), 0))
         target, nonce = station.target, secrets.token_hex(8)
         own = [(LINE_HEADER, value) for value in LINE_VALUES]
         if forgery is None:
@@ -824,19 +880,18 @@ class Survey:
         else:
             answer, local, _nonce, times = reply
             sample = read(target.question, station.path, answer, local, nonce, times, forgery)
-        return lambda: self._took(station, forgery, sample)
+        return lambda: self._took(station, forgery, sample, pace)
 
-    def _took(self, station: Station, forgery: Forgery | None, sample: Sample) -> None:
+    def _took(
+        self, station: Station, forgery: Forgery | None, sample: Sample, pace: float | None
+    ) -> None:
         station.busy -= 1
-        if forgery is None:
-            station.samples.append(sample)
-        else:
-            station.forged.append((forgery, sample))
+        station.took(forgery, sample, pace)
         if station.busy or station.todo:
             return
         # A few at a time: the next answer may already be the one that is missing.
         if station.plan(self._concurrency):
-            self._open.append(station)
+            (self._slow if station.pace else self._open).append(station)
             self._state.notify_all()
         else:
             self._end(station)

@@ -2780,6 +2780,55 @@ def test_no_strategy_is_called_safe_where_too_many_requests_were_refused(
     assert bool(told) == (not advised)
 
 
+def at_rate(most: int, per_second: float, behaviour: Behaviour, then: Behaviour) -> Behaviour:
+    """Behaves so to as many requests, and to so many more each second, as a leaky bucket."""
+    level, since, lock = [0.0], [time.monotonic()], threading.Lock()
+
+    def behave(connection: Connection) -> None:
+        with lock:
+            now = time.monotonic()
+            level[0] = max(level[0] - (now - since[0]) * per_second, 0.0)
+            since[0] = now
+            some = level[0] + 1 <= most
+            level[0] += some
+        (behaviour if some else then)(connection)
+
+    return behave
+
+
+@pytest.mark.parametrize(
+    ("mode", "code"),
+    [("append", "V001"), ("of Cloudflare and Fastly", "V101"), ("of Fastly", "V101")],
+)
+@pytest.mark.parametrize("status", ["429 Too Many Requests", "503 Service Unavailable"])
+def test_what_is_refused_as_too_many_is_asked_again_more_slowly(
+    monkeypatch: pytest.MonkeyPatch, status: str, mode: str, code: str
+) -> None:
+    monkeypatch.setattr(_probe, "_PACE", 0.01)
+    behaviour = at_rate(40, 50, proxied(mode, CLIENT), says(response(b"", status)))
+    with Server(behaviour) as running:
+        result = probe(url=running.url, expected_source=[CLIENT], forge=True)
+    assert result["code"] == code, result["reason"]
+    told = [text for text in result["warnings_found"] if "were refused as too many" in text]
+    assert not told
+    assert result["safe_strategy"] is not None or code != "V001"
+
+
+def test_who_is_asked_slowly_keeps_nobody_waiting(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(_probe, "_PACE", 0.5)
+    slow = at_rate(40, 4, proxied("append", CLIENT), says(response(b"", "429 Too Many Requests")))
+    with Server(slow) as limited, Server(proxied("append", CLIENT)) as other:
+        targets = [{"name": "slow", "url": limited.url}]
+        targets += [{"name": f"{number}", "url": other.url} for number in range(4)]
+        result = probe(
+            targets=targets, expected_source=[CLIENT], forge=True, concurrency=1, deadline=8
+        )
+    first, *others = result["targets"]
+    assert "forgery tested in part" in first["reason"]
+    assert {one["code"] for one in others} == {"V001"}
+    assert not any("tested in part" in one["reason"] for one in others)
+
+
 #: Whether ways answer: where so many requests are answered and no more, what is forged on one of
 #: them can come before what is honest on another.
 ALL, NONE, SOME = ({True},), ({False},), ({True}, {True, False})
