@@ -16,6 +16,7 @@ from fnmatch import fnmatchcase
 from ansible_collections.kestrel.real_ip.plugins.module_utils._load_balancer import (
     CONFIG,
     CONFIG_OF_SERVICE,
+    MADE,
 )
 from ansible_collections.kestrel.real_ip.plugins.module_utils._rules import (
     MODELLED,
@@ -240,9 +241,11 @@ _KEEPING_FIELDS = {
 }
 
 
-def kept_by(ingress: Object | None, service: Object | None) -> list[str]:
+def kept_by(
+    ingress: Object | None, service: Object | None, nodes: t.Collection[str] = ()
+) -> list[str]:
     """Fields of an Ingress and a Service by which each client may be kept at one pod, or
-    requests from one, sorted.
+    requests from one, sorted. ``nodes``: those that its pods are on.
     """
     found = [*_annotated(ingress, service, lambda key: _matches(key, _KEEPING))]
     spec = (service or {}).get("spec", {})
@@ -251,6 +254,11 @@ def kept_by(ingress: Object | None, service: Object | None) -> list[str]:
         for field, told in _KEEPING_FIELDS.items()
         if spec.get(field) in told
     ]
+    # Who leads to nodes by an address of the Service itself, as a router or MetalLB, may lead each
+    # client to one of them. TKE's load balancer chooses one for each connection.
+    if not ingress and len(nodes) > 1 and MADE["Service"] not in annotations_of(service):
+        local = spec.get("externalTrafficPolicy") == "Local"
+        found += ["Service spec.externalTrafficPolicy"] if local else []
     # Before Kubernetes 1.22
     found += ["Service spec.topologyKeys"] if spec.get("topologyKeys") else []
     return sorted(found)

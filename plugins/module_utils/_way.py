@@ -398,7 +398,7 @@ def read_way(cluster: Cluster, namespace: str, options: t.Mapping[str, t.Any]) -
         "unready_pods": unready_pods(pods, ready),
         "other_nodes": other_nodes(nodes, pods, ready),
         "namesakes": namesakes(ready, pods, every_pod),
-        "kept_by": kept_by(ingress, service),
+        "kept_by": kept_by(ingress, service, {one["spec"].get("nodeName") for one in receiving}),
         "cluster_addresses": known,
         "bypass": {
             "unaddressed": _unaddressed(*named) if unaddressed else {},

@@ -167,6 +167,8 @@ namesakes:
 kept_by:
   description: Fields of O(service) and O(ingress) by which each client may be kept at one pod, or
     requests from one, each after its kind. Those that go by a cookie aren't among them.
+    Where O(service) is in front, and isn't known to be TKE's, C(externalTrafficPolicy) is one if
+    RV(ready_pods) are on several nodes.
   returned: success
   type: list
   elements: str

@@ -409,8 +409,8 @@ options:
     elements: str
   forge:
     description:
-      - Whether to send requests with forged headers as well, about 60 to each address that answers
-        as an echo app. C(X-Forwarded-For), C(X-Real-IP), C(Forwarded) and O(header), with addresses
+      - Whether to send requests with forged headers as well, about 250 to each address that answers
+        as an echo app, and up to 500 where some are refused. C(X-Forwarded-For), C(X-Real-IP), C(Forwarded) and O(header), with addresses
         of several kinds, in several lines, in upper and lower case and with underscores for
         dashes; the headers that CDNs use, such as C(True-Client-IP); a C(Connection) that asks
         proxies to drop these headers; all of them at once, until each backend that answers at all
@@ -418,6 +418,8 @@ options:
       - They find out what the path makes of headers that a client writes, see RV(forgery) and
         RV(safe_strategy). The verdict is V(forgeable) where one of them changes what O(strategy)
         reads.
+      - Those that are refused as too many, with 429 or 503, are sent again one by one, slower each
+        time, until O(deadline).
     type: bool
     default: true
   samples:

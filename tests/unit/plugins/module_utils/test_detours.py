@@ -186,6 +186,25 @@ def test_what_of_a_service_keeps_each_client_at_some_pods(
     assert kept_by(None, service) == [f"Service {one}" for one in found]
 
 
+@pytest.mark.parametrize(
+    ("policy", "nodes", "annotations", "ingress", "kept"),
+    [
+        ("Local", ["a", "b"], {}, False, True),
+        ("Local", ["a"], {}, False, False),
+        ("Cluster", ["a", "b"], {}, False, False),
+        # Behind an Ingress, its controller or load balancer leads to each pod or node by itself.
+        ("Local", ["a", "b"], {}, True, False),
+        ("Local", ["a", "b"], {"service.kubernetes.io/loadbalance-id": "lb-1"}, False, False),
+    ],
+)
+def test_who_leads_each_client_to_one_node_keeps_him_at_its_pods(
+    policy: str, nodes: list[str], annotations: dict[str, str], ingress: bool, kept: bool
+) -> None:
+    service = {"metadata": {"annotations": annotations}, "spec": {"externalTrafficPolicy": policy}}
+    front = _ingress(_backend("own", number=80)) if ingress else None
+    assert kept_by(front, service, nodes) == ["Service spec.externalTrafficPolicy"] * kept
+
+
 def test_pods_of_another_cluster_may_be_led_to_by_the_nodes_behind_tkes_load_balancer() -> None:
     ingress = _ingress(_backend("own", number=80))
     ingress["spec"]["ingressClassName"] = "qcloud"
