@@ -410,11 +410,12 @@ options:
   forge:
     description:
       - Whether to send requests with forged headers as well, about 250 to each address that answers
-        as an echo app, and up to 500 where some are refused. C(X-Forwarded-For), C(X-Real-IP), C(Forwarded) and O(header), with addresses
-        of several kinds, in several lines, in upper and lower case and with underscores for
-        dashes; the headers that CDNs use, such as C(True-Client-IP); a C(Connection) that asks
-        proxies to drop these headers; all of them at once, until each backend that answers at all
-        has met that; and one that begins with a line of the PROXY protocol.
+        as an echo app, and up to 500 where some are refused. C(X-Forwarded-For), C(X-Real-IP),
+        C(Forwarded) and O(header), with addresses of several kinds, in several lines, in upper and
+        lower case and with underscores for dashes; the headers that CDNs use, such as
+        C(True-Client-IP); a C(Connection) that asks proxies to drop these headers; all of them at
+        once, until each backend that answers at all has met that; and one that begins with a line
+        of the PROXY protocol.
       - They find out what the path makes of headers that a client writes, see RV(forgery) and
         RV(safe_strategy). The verdict is V(forgeable) where one of them changes what O(strategy)
         reads.
