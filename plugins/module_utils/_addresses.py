@@ -368,6 +368,12 @@ def of_proxied(objects: t.Iterable[Object]) -> list[str]:
     return [address for address, proxied in modes.items() if proxied == {True}]
 
 
+def of_intercepted(objects: t.Iterable[Object], proxied: t.Container[str]) -> list[str]:
+    """The addresses of Services' balancers for which kube-proxy answers on nodes and in pods."""
+    services = (one for one in objects if one.get("spec", {}).get("type") == "LoadBalancer")
+    return [address for address in of_load_balancers(services) if address not in proxied]
+
+
 def collect(
     nodes: t.Sequence[Object] | None,
     services: t.Sequence[Object] | None,
@@ -412,6 +418,7 @@ def collect(
         found["services"] = of_services(services)
     found["load_balancers"] = of_load_balancers([*front, *(services or [])])
     found["proxied"] = of_proxied([*front, *(services or [])])
+    found["intercepted"] = of_intercepted([*front, *(services or [])], found["proxied"])
     return {
         key: value if key == "pod_names" else sorted(set(value))
         for key, value in found.items()

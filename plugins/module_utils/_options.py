@@ -511,7 +511,10 @@ def _endpoint(option: str, given: Params) -> Endpoint:
 def _question(
     params: Params, layer: str, expected: Sequence[str] | None, cluster: Cluster, at: Standpoint
 ) -> Question:
-    proxied = (params["cluster_addresses"] or {}).get("proxied") or ()
+    proxied, intercepted = (
+        _ranges((params["cluster_addresses"] or {}).get(one) or (), f"cluster_addresses.{one}")
+        for one in ("proxied", "intercepted")
+    )
     backends, unready = params["expect_backends"] or (), params["unready_backends"] or ()
     pod_names, beside = _pod_names(params), (params["bypass"] or {}).get("pods_beside") or ()
     return Question(
@@ -526,7 +529,8 @@ def _question(
         samples=params["samples"],
         max_samples=params["max_samples"],
         standpoint=at,
-        proxied=_ranges(proxied, "cluster_addresses.proxied"),
+        proxied=proxied,
+        intercepted=intercepted,
         load_balancer=params["load_balancer"] or "",
         forge=params["forge"],
         namespace=params["backend_namespace"] or "",

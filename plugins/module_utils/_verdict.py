@@ -241,6 +241,7 @@ class Question(NamedTuple):
 
     ``backends``: names of the pods that have to answer; ``pod_names``: canonical address → name;
     ``proxied``: addresses of load balancers that kube-proxy leaves alone (``ipMode: Proxy``);
+    ``intercepted``: those of Services that it answers for on nodes and in pods;
     ``load_balancer``: a class of BALANCERS; ``forge``: whether to send forged headers as well;
     ``unready``: names of pods that will answer, and aren't ready yet;
     ``other_nodes``: names of nodes that have none of the backends;
@@ -264,6 +265,7 @@ class Question(NamedTuple):
     max_samples: int = 200
     standpoint: Standpoint = Standpoint()
     proxied: Ranges = parse_ranges([])
+    intercepted: Ranges = parse_ranges([])
     load_balancer: str = ""
     forge: bool = False
     namespace: str = ""
@@ -571,7 +573,9 @@ def _short_circuit(question: Question, path: Path) -> str | None:
         if is_known and in_ranges(path.remote, question.proxied):
             return None
         return "V421" if at.inside else "V422"
-    if question.met:
+    # A load balancer can be met behind a Service whose own was not.
+    answered = [one for one in (question.intercepted, question.cluster.services) if one]
+    if question.met and not any(in_ranges(path.remote, one) for one in answered):
         return None
     return "V423" if at.inside else "V424"
 

@@ -167,6 +167,11 @@ options:
           alone.
         type: list
         elements: str
+      intercepted:
+        description: Addresses of Services' load balancers for which kube-proxy answers on nodes and
+          in pods. From there a load balancer that is met behind one says nothing of it.
+        type: list
+        elements: str
   layer:
     description:
       - Which evidence decides. V(l7) is for proxies that add a header, V(l4) for load balancers
@@ -954,6 +959,7 @@ CLUSTER = {
     "pod_names": {"type": "dict"},
     "starting_pods": TEXTS,
     "proxied": TEXTS,
+    "intercepted": TEXTS,
 }
 #: Seconds beside the deadline to try the ways around: without them they count as closed.
 BYPASS_TIME = 10
@@ -1146,7 +1152,8 @@ def walk_around(
                 known.setdefault(address.remote, []).append(host)
         except NoAnswer:
             unknown.append(host)
-    here = [] if todo.standpoint.inside else bypass.through_here(visits, todo.around, known)
+    # Who only says that he is a node or a pod can be the machine of a proxy none the less.
+    here = [] if todo.standpoint.found_inside else bypass.through_here(visits, todo.around, known)
     ways = bypass.ways(visits, todo.around, known, todo.standpoint)
     every = walk(survey, [*here, *ways], until, todo.request)
     walked = [one for one in every if one[0].kind != bypass.OWN]

@@ -504,6 +504,19 @@ PROBES = (
         CLIENT2.name,
     ),
     Probe(
+        "on the proxy in front itself, which is said to be a pod",
+        (Row("V429", _to(f"http://{ELASTIC}/", "{client2}"), ("to the pods, at {client2}:80",)),),
+        {
+            "cluster_addresses": {"load_balancers": ["{balancer}"]},
+            "load_balancer": "qcloud",
+            "vantage": "pod",
+            "forge": False,
+            **WAITING,
+        },
+        _elastic,
+        CLIENT2.name,
+    ),
+    Probe(
         "a port-forward",
         (
             Row(

@@ -37,7 +37,7 @@ SERVICES = [
     {"spec": {"clusterIP": "10.96.0.1", "clusterIPs": ["10.96.0.1", "2001:db8:96::1"]}},
     {"spec": {"clusterIP": "None"}},
     {
-        "spec": {"clusterIP": "10.96.0.9"},
+        "spec": {"type": "LoadBalancer", "clusterIP": "10.96.0.9"},
         "status": {"loadBalancer": {"ingress": [{"ip": "198.51.100.7"}]}},
     },
 ]
@@ -145,6 +145,7 @@ def test_collect_all() -> None:
         "services": ["10.96.0.1", "10.96.0.9", "2001:db8:96::1"],
         "load_balancers": ["198.51.100.1", "198.51.100.7"],
         "proxied": [],
+        "intercepted": ["198.51.100.7"],
     }
 
 
@@ -189,7 +190,11 @@ def test_an_external_address_of_a_service_is_its_own() -> None:
 
 
 def test_collect_leaves_out_what_could_not_be_read() -> None:
-    assert collect(None, None, None, []) == {"load_balancers": [], "proxied": []}
+    assert collect(None, None, None, []) == {
+        "load_balancers": [],
+        "proxied": [],
+        "intercepted": [],
+    }
     # Somebody who may see only his own nodes, and has none.
     pods = [a_pod("a", "True", "10.244.1.5")]
     # Or nodes of which nothing tells an address: whether the prober is one isn't known.

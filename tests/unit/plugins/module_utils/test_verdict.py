@@ -110,6 +110,7 @@ class Case(NamedTuple):
     unsent: int = 0
     standpoint: Standpoint = Standpoint()
     proxied: tuple[str, ...] = ()
+    intercepted: tuple[str, ...] = ()
     balancer: str = ""
     unread: tuple[str, ...] = ()
     unready: tuple[str, ...] = ()
@@ -137,6 +138,7 @@ class Case(NamedTuple):
             max_samples=self.max_samples,
             standpoint=self.standpoint,
             proxied=parse_ranges(self.proxied),
+            intercepted=parse_ranges(self.intercepted),
             load_balancer=self.balancer,
             forge=bool(self.forged),
             unread=self.unread,
@@ -836,6 +838,24 @@ ROWS = (
         ("X-Stgw-Time and X-Client-Proto", "a node"),
     ),
     Row("V423", Case((MARKED,), standpoint=INSIDE_POD), {"balancer": "qcloud"}, "V001"),
+    # The marks of a load balancer behind a Service's, for which kube-proxy answered
+    Row(
+        "V423",
+        Case((MARKED,), standpoint=INSIDE_POD, balancer="qcloud", intercepted=(BALANCER,)),
+        {"intercepted": ()},
+        "V001",
+    ),
+    Row(
+        "V423",
+        Case(
+            (MARKED,),
+            standpoint=INSIDE_POD,
+            balancer="qcloud",
+            cluster={"services": (BALANCER,)},
+        ),
+        {"cluster": {}},
+        "V001",
+    ),
     Row(
         "V424",
         Case((answer(headers=(("X-Stgw-Time", "1"),)),), standpoint=UNCHECKED, balancer="qcloud"),
