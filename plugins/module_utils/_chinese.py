@@ -115,6 +115,10 @@ PHRASES: Mapping[str, str] = {
     ),
     ", none with {names}": "，凡带 {names} 的均无应答",
     "none was; let the load balancer write the header anew": ("没有；请让负载均衡重新写入该请求头"),
+    "on which a kubelet listens, and which nodes the cluster has is not known": (
+        "本机上有 kubelet 监听，而集群有哪些节点并不清楚"
+    ),
+    "which is a node by what vantage says": "vantage 说本机是节点",
     "the prober is a node of the cluster": "探测端是集群的节点",
     "the prober is a pod of the cluster": "探测端是集群的 Pod",
     "outside": "集群之外",

@@ -422,8 +422,8 @@ CODES_ZH: Mapping[str, CodeTexts] = {
     # --- no_answer
     "V431": CodeTexts(
         "看到的是本机地址，而本探测端可能是节点",
-        "{address} 处预期的 {expected}（{expected_from}）是本机的地址，本机上有 kubelet 监听，"
-        "而集群有哪些节点并不清楚：如果本机是其中之一，它也会用该地址代替每个客户端的地址",
+        "{address} 处预期的 {expected}（{expected_from}）是本机的地址，{like_node}：如果本机是该"
+        "集群的节点，它也会用该地址代替每个客户端的地址",
         "节点把请求转给 Pod 时以自己的地址为源。在应用之前的代理看来，这与节点自己的请求相同。",
         "授予列出节点的权限，或在 cluster_addresses 中给出 nodes，或在本机不是该集群的节点时设置 "
         "vantage: outside",

@@ -633,9 +633,9 @@ _TABLE = (
         "V431",
         "unproven",
         "the own address, where the prober may be a node",
-        "the expected {expected} ({expected_from}) at {address} is an address of this machine, on "
-        "which a kubelet listens, and which nodes the cluster has is not known: if it is one of "
-        "them, that address is also what it puts in the place of every client's",
+        "the expected {expected} ({expected_from}) at {address} is an address of this machine, "
+        "{like_node}: if it is one of the cluster's, that address is also what it puts in the "
+        "place of every client's",
         "A node hands requests to pods with its own address as the source. Behind a proxy in front "
         "of the app that looks like the node's own request.",
         "Grant the right to list nodes, give nodes in cluster_addresses, or set vantage: outside "

@@ -443,7 +443,7 @@ def _doubt(address: Address, question: Question, path: Path) -> str | None:
     # A node's status need not tell those by which it leaves.
     at = question.standpoint
     if str(address) in (question.own, *at.addresses) and (at.place == "node" or at.kubelet):
-        return "V431" if at.kubelet else "V403"
+        return "V403" if at.found_inside else "V431"
     if address in forms_of(path.remote):
         return "V416"
     if is_private(address) and not is_private(path.remote) and not _is_met_there(question, path):
@@ -1553,6 +1553,11 @@ def judge(
         else "",
         "not_tested": _not_tested(question, family, answers, forged, known != "complete"),
         "place": phrase(_PLACE.get(question.standpoint.place, "outside")),
+        "like_node": (
+            phrase("on which a kubelet listens, and which nodes the cluster has is not known")
+            if question.standpoint.kubelet
+            else phrase("which is a node by what vantage says")
+        ),
         "marks": _listed(question.marks, " and ") or phrase("none are known"),
         "balancer": question.load_balancer or phrase("no class is given"),
         "advice": setting_of(trustworthy),

@@ -934,6 +934,13 @@ ROWS = (
         "V001",
         ("on which a kubelet listens", CLIENT),
     ),
+    Row(
+        "V431",
+        Case((MARKED,), standpoint=Standpoint("node", said=True), balancer="qcloud"),
+        {"standpoint": Standpoint("pod", said=True)},
+        "V001",
+        ("which is a node by what vantage says", CLIENT),
+    ),
     Row("V429", Case(local=BALANCER), {"local": CLIENT}, "V001", (BALANCER, CLIENT)),
     # To a further address of its own a machine speaks from another one.
     Row("V429", Case(is_own=True), {"is_own": False}, "V001", (BALANCER, CLIENT)),
@@ -1460,7 +1467,7 @@ def test_the_nodes_own_address_is_nobodys_on_layer_4() -> None:
         (NAT, NODE, Standpoint("node", said=True), "V403"),
         # Of which no status tells, as with --node-ip
         ("10.9.9.9", "10.9.9.9", NODE1, "V403"),
-        ("10.9.9.9", "10.9.9.9", Standpoint("node", checked=False, said=True), "V403"),
+        ("10.9.9.9", "10.9.9.9", Standpoint("node", checked=False, said=True), "V431"),
         ("10.9.9.9", NODE, Standpoint("node", addresses=frozenset({"10.9.9.9"})), "V403"),
         ("10.9.9.9", "10.9.9.9", INSIDE_POD, "V001"),
         (NAT, NODE, OUTSIDE, "V403"),
