@@ -692,7 +692,8 @@ class Station:
 
     def _again(self, most: int) -> list[Forgery]:
         """What to forge once more, until each backend has met it that answers at all."""
-        named = tuple({sample.pod for sample in self.samples if sample.pod and is_answer(sample)})
+        answers = filter(is_answer, self.samples)
+        named = tuple({sample.called for sample in answers if sample.called})
         question = self.target.question._replace(backends=named)
         repeated = [one for one in self.target.forgeries if one.repeated]
         # Where the one with all lines is refused, others have a part of them each.

@@ -326,7 +326,8 @@ class Sample(NamedTuple):
     none stands there;
     ``fooled``: numbers of the candidates that give a forged address;
     ``other``: an address on the client's side of ``seen``, if nothing was forged;
-    ``twice``: beyond that one ``seen`` stands once more, so that its machine is also on the path.
+    ``twice``: beyond that one ``seen`` stands once more, so that its machine is also on the path;
+    ``called``: the name that the answer tells, which is ``pod`` unless other pods may have it too.
     """
 
     code: str
@@ -350,6 +351,7 @@ class Sample(NamedTuple):
     companions: tuple[tuple[str, str], ...] = ()
     unheard: tuple[tuple[str, str], ...] = ()
     added: tuple[str, ...] = ()
+    called: str | None = None
 
 
 # --- One answer -----------------------------------------------------------------------------------
@@ -665,13 +667,15 @@ def read(
     families = _families(path)
     expected = tuple(n for n in question.expectation.at(local) if n.version in families)
     as_list = strategy.strategy != "single_header"
+    called = _called(echo, question)
     hidden = question.layer == "l7" and _is_hidden(forgery, echo, strategy.source, as_list)
     sample = Sample(
         code="",
         local=local,
         seen=strategy.derive(echo),
         peer=None if echo.peer is None else canonical(echo.peer),
-        pod=_pod(echo, question),
+        pod=None if called in question.namesakes and not echo.namespace else called,
+        called=called,
         node=_name(echo.node),
         missing=not hidden and not _lines(echo.headers, strategy.source),
         lines=tuple(
@@ -865,15 +869,10 @@ def _first(echo: Echo, header: str) -> str | None:
     return (canonical(lines[0][1]) or "") if len(lines) > 1 else None
 
 
-def _pod(echo: Echo, question: Question) -> str | None:
-    """The pod's name, with its namespace where that is another one than the backends'.
-
-    A name alone is none where pods of other namespaces have it too, or may have.
-    """
+def _called(echo: Echo, question: Question) -> str | None:
+    """The pod's name, with its namespace where that is another one than the backends'."""
     name, space = _whole(_name(echo.pod), question), _name(echo.namespace)
-    if name and space and question.namespace not in ("", space):
-        return f"{space}/{name}"
-    return None if name in question.namesakes and not space else name
+    return f"{space}/{name}" if name and space and question.namespace not in ("", space) else name
 
 
 def _whole(name: str | None, question: Question) -> str | None:
@@ -961,8 +960,8 @@ def wanted(question: Question, samples: Sequence[Sample]) -> int:
     answers = [sample for sample in samples if is_answer(sample)]
     if not answers or not _missing(question, answers):
         return 0
-    named = any(sample.pod for sample in answers)
-    goal = question.max_samples if named else min(_needed(question), question.max_samples)
+    most = question.max_samples
+    goal = most if coverage(question, answers)[1] else min(_needed(question), most)
     return max(goal - len(samples), 0)
 
 
@@ -970,6 +969,8 @@ def coverage(question: Question, answers: Sequence[Sample]) -> tuple[str, list[s
     """Whether each required backend answered, and the names of those that didn't.
 
     ``not_asked``, ``complete``, ``incomplete``, or ``unknown`` where answers don't name their pod.
+    A name that pods of other namespaces have too, or may have, is none, and yet whose name no
+    answer tells has given none.
     """
     if not question.backends:
         return "not_asked", []
@@ -977,8 +978,9 @@ def coverage(question: Question, answers: Sequence[Sample]) -> tuple[str, list[s
     if not missing:
         return "complete", []
     if answers and not any(sample.pod for sample in answers):
-        return "unknown", []
-    return "incomplete", missing
+        told = {sample.called for sample in answers}
+        missing = [] if None in told else [name for name in missing if name not in told]
+    return ("incomplete" if missing else "unknown"), missing
 
 
 # --- The verdict of one address -------------------------------------------------------------------
@@ -1515,7 +1517,7 @@ def judge(
     in_family = [text for text in expected if (6 if ":" in text else 4) in families]
     first = group[0] if group else Sample("V525")
     pods = [question.pod_names[s.seen] for s in group if s.seen and s.seen in question.pod_names]
-    named = _pods(sample for sample in answers if sample.pod)
+    named = _listed(sample.called for sample in answers if sample.called)
     titles = _titles(dumb, unsent)
     asked = answers and forged and honest not in _ELSEWHERE
     trustworthy = _safe(question, answers, forged) if asked else None

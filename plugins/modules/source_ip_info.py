@@ -1152,8 +1152,7 @@ def walk_around(
                 known.setdefault(address.remote, []).append(host)
         except NoAnswer:
             unknown.append(host)
-    # Who only says that he is a node or a pod can be the machine of a proxy none the less.
-    here = [] if todo.standpoint.found_inside else bypass.through_here(visits, todo.around, known)
+    here = bypass.through_here(visits, todo.around, known)
     ways = bypass.ways(visits, todo.around, known, todo.standpoint)
     every = walk(survey, [*here, *ways], until, todo.request)
     walked = [one for one in every if one[0].kind != bypass.OWN]

@@ -1340,6 +1340,10 @@ IN_A, IN_B = (answer(pod="web-0", namespace=space) for space in ("a", "b"))
         ((WEB_0,), ("web-0",), (), "V001"),
         ((WEB_0,) * 20, ("web-0",), ("web-0",), "V002"),
         ((WEB_0, WEB_1), ("web-0", "web-1"), ("web-0",), "V410"),
+        # Whoever has the one, nobody told the other.
+        ((WEB_0,) * 20, ("web-0", "web-1"), ("web-0", "web-1"), "V410"),
+        ((WEB_0, WEB_1) * 10, ("web-0", "web-1"), ("web-0", "web-1"), "V002"),
+        ((WEB_0, answer()) * 10, ("web-0", "web-1"), ("web-0", "web-1"), "V002"),
     ],
 )
 def test_a_pod_of_another_namespace_is_no_backend(
