@@ -241,7 +241,7 @@ def takes_proxy_lines(client: str | None, version: str = "PROXY TCP4") -> Behavi
         first, *lines = connection.read_after()
         told = first[1].split()
         believed = first[1].startswith(version)
-        if not believed and (told[0] == "PROXY" or client is None):
+        if not believed and (told[:1] == ["PROXY"] or client is None):
             raise ConnectionAbortedError
         address = told[2] if believed else client
         lines = [line for line in lines if " " not in line[0]]
@@ -316,7 +316,8 @@ def admits_only(sender: str, behaviour: Behaviour) -> Behaviour:
     def behave(connection: Connection) -> None:
         first, *_lines = connection.read_after()
         told = first[1].split()
-        if told[0] != "PROXY" or told[2] != sender:
+        # The second version isn't text.
+        if told[:1] != ["PROXY"] or told[2:3] != [sender]:
             raise ConnectionAbortedError
         behaviour(connection)
 
