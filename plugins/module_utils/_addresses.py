@@ -9,6 +9,7 @@
 from __future__ import annotations
 
 import hashlib
+import json
 import re
 import typing as t
 from itertools import chain
@@ -66,8 +67,17 @@ def instances(pods: t.Iterable[Object], names: t.Container[str]) -> list[str]:
 
 
 def _made(pod: Object) -> str:
-    told = " ".join([pod["metadata"].get("uid", ""), *sorted(_containers(pod))])
-    return hashlib.sha256(told.encode()).hexdigest()[:16]
+    return _digest(" ".join([pod["metadata"].get("uid", ""), *sorted(_containers(pod))]))
+
+
+def _digest(text: str) -> str:
+    return hashlib.sha256(text.encode()).hexdigest()[:16]
+
+
+def settings_of(kind: str, one: Object) -> str:
+    """An object's kind and name, with what no other spec or annotations have."""
+    told = json.dumps([one.get("spec"), annotations_of(one)], sort_keys=True)
+    return f"{kind} {name_of(one)} {_digest(told)}"
 
 
 def _containers(pod: Object) -> t.Iterator[str]:

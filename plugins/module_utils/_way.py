@@ -21,6 +21,7 @@ from ansible_collections.kestrel.real_ip.plugins.module_utils._addresses import 
     namesakes,
     other_nodes,
     receiving_pods,
+    settings_of,
     shown_whole,
     unready_pods,
 )
@@ -395,6 +396,11 @@ def read_way(cluster: Cluster, namespace: str, options: t.Mapping[str, t.Any]) -
         "rivals": _union(rivals(ingress, others, *one) for one in forms if ingress),
         "ready_pods": ready,
         "instances": instances(pods, ready),
+        "settings": [
+            settings_of(kind, one)
+            for kind, one in ((INGRESS, ingress), ("Service", service))
+            if one
+        ],
         "unready_pods": unready_pods(pods, ready),
         "other_nodes": other_nodes(nodes, pods, ready),
         "namesakes": namesakes(ready, pods, every_pod),

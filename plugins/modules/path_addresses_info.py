@@ -145,6 +145,12 @@ instances:
   returned: success
   type: list
   elements: str
+settings:
+  description: O(ingress) and O(service), each after its kind, with what tells its spec and
+    annotations from others, behind a blank.
+  returned: success
+  type: list
+  elements: str
 unready_pods:
   description: Names of the pods that O(service) selects and that aren't ready, without those that
     have ended or are about to.

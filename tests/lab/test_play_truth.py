@@ -399,6 +399,20 @@ def test_a_pod_of_the_same_name_that_came_meanwhile_is_another_one(attempt: Atte
     assert " that came meanwhile" in run.line
 
 
+def test_what_was_changed_meanwhile_is_asked_again(attempt: Attempt) -> None:
+    """What was probed is what the objects said before, or for a while."""
+    way = attempt.read(ingress="real-ip-ingress")
+    assert [one.rpartition(" ")[0] for one in way["settings"]] == [
+        "Ingress real-ip-ingress",
+        "Service real-ip-service",
+    ]
+    way["settings"][1] = "Service real-ip-service former"
+    told = {"real_ip_expected_source": EXPECTED, "verify_way": way}
+    run = attempt.playbooks.run("verify", "-e", json.dumps(told))
+    assert run.line.startswith("real_ip: localhost preserved V001 "), run.output
+    assert "/probe.yml for localhost" in run.output
+
+
 def test_what_is_well_is_asked_once(attempt: Attempt) -> None:
     told = {"real_ip_expected_source": EXPECTED, "verify_wait": True}
     run = attempt.playbooks.run("verify", "-e", json.dumps(told))

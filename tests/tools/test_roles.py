@@ -433,6 +433,7 @@ WAYS: dict[str, tuple[dict[str, object], bool]] = {
     "one came": (_way("a", "b", "c"), True),
     "one is another": (_way("a", "b later"), True),
     "all are there": (_way("a", "b"), False),
+    "the Service was changed": (_way("a", "b", settings=["Service s 2"]), True),
     "all have gone": (_way("c"), False),
     "no address": (_way("a", addresses=[]), False),
     "another Service": (_way("a", leads_to=["other"]), False),
@@ -495,6 +496,11 @@ LATER: dict[str, tuple[dict[str, object], str]] = {
     # what was read after the probe, and what is refused
     "the same": (_way("a", "b", **HERE), ""),
     "one came": (_way("a", "b", "c", **HERE), "seen c that came meanwhile"),
+    "its settings were read": (_way("a", "b", settings=["Ingress i 1", "Service s 2"], **HERE), ""),
+    "its Service was changed": (
+        _way("a", "b", settings=["Ingress i 1", "Service s 3"], **HERE),
+        "Service s in the namespace n: expected the same spec",
+    ),
     "one has gone": (_way("a", **HERE), ""),
     "all have gone": (_way(**HERE), "seen that a, b went meanwhile"),
     "one is another": (_way("a", "b later", **HERE), "seen b that came meanwhile"),
@@ -507,7 +513,7 @@ LATER: dict[str, tuple[dict[str, object], str]] = {
 
 @pytest.mark.parametrize("again", [False, True])
 def test_what_has_changed_since_the_last_probe_is_refused(tmp_path: Path, again: bool) -> None:
-    first = _way("a", "b", **HERE)
+    first = _way("a", "b", settings=["Ingress i 1", "Service s 2"], **HERE)
     last = "__verify_last" if again else "__verify_after"
     answer = {"address": OWN, "coverage": "complete", "reason": "r"}
     seen = _found("V001")

@@ -15,6 +15,7 @@ from ansible_collections.kestrel.real_ip.plugins.module_utils._addresses import 
     other_nodes,
     ready_pods,
     receiving_pods,
+    settings_of,
     unready_pods,
 )
 from ansible_collections.kestrel.real_ip.tests.unit.plugins.module_utils.ingresses import (
@@ -135,6 +136,16 @@ def test_a_later_pod_of_the_same_name_is_another_one() -> None:
     assert made("1", "a", "b").startswith("web-0 ")
     assert made("1", "a", "b") == made("1", "b", "a", ready="False")
     assert len({made("1", "a"), made("2", "a"), made("1", "c"), made("1", "a", "b")}) == 4
+
+
+def test_what_tells_an_object_from_what_it_was() -> None:
+    def told(spec: dict[str, Any], **annotations: str) -> str:
+        metadata = {"name": "web", "annotations": annotations, "resourceVersion": str(len(spec))}
+        return settings_of("Service", {"metadata": metadata, "spec": spec})
+
+    assert told({"a": 1, "b": [2]}).startswith("Service web ")
+    assert told({"a": 1, "b": [2]}, x="1", y="2") == told({"b": [2], "a": 1}, y="2", x="1")
+    assert len({told({"a": 1}), told({"a": 2}), told({"a": 1}, x="1"), told({"a": 1}, x="2")}) == 4
 
 
 def test_collect_all() -> None:
