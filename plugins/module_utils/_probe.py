@@ -551,7 +551,7 @@ _NOTHING: deque[Forgery | None] = deque()
 #: Seconds before each request to who refused one as too many, at first and at most
 _PACE, _SLOWEST = 0.1, 1.6
 #: What is refused so often, slower each time, isn't refused for the number of requests; or waiting
-#: is in vain, as it is taken to be after so many of these.
+#: is in vain, as it is taken to be after so many that are.
 _PATIENCE, _SPENT = 5, 2
 
 
@@ -562,14 +562,15 @@ class Station:
     was not sent yet, None for an honest request; ``busy``: requests under way; ``learned``: whether
     the target has what is forged because of what honest requests show; ``parted``: what makes of
     refused requests others, and wasn't done yet; ``pace``: seconds before each request, one at a
-    time, where some were refused as too many, None where waiting was in vain; ``refusals``: how
-    often the same one was, on end; ``spent``: which ones are asked no more for that; ``result`` is
-    what the survey's ``finish`` made of it, after which the samples are dropped.
+    time, where some were refused as too many, None where waiting was in vain; ``eased``: whether it
+    wasn't once; ``refusals``: how often the same one was, on end; ``spent``: which ones are asked
+    no more for that; ``result`` is what the survey's ``finish`` made of it, after which the samples
+    are dropped.
     """
 
     __slots__ = (
-        *("address", "busy", "forged", "goal", "learned", "pace", "parted", "path", "refusals"),
-        *("result", "samples", "siblings", "spent", "target", "todo"),
+        *("address", "busy", "eased", "forged", "goal", "learned", "pace", "parted", "path"),
+        *("refusals", "result", "samples", "siblings", "spent", "target", "todo"),
     )
 
     def __init__(
@@ -589,6 +590,7 @@ class Station:
         self.learned = target.knocks
         self.parted: tuple[Callable[..., tuple[Forgery, ...]], ...] = _PARTS
         self.pace: float | None = 0.0
+        self.eased = False
         self.refusals = 0
         self.spent: tuple[Forgery, ...] = ()
         self.busy = 0
@@ -614,27 +616,28 @@ class Station:
         if forgery is None:
             self.samples.append(sample)
             return
+        limited = is_limited(sample) and not forgery.asks_else
         if pace:
-            # What was refused before is as if it hadn't been asked.
-            self.forged = [
-                (one, was) for one, was in self.forged if one is not forgery or not is_limited(was)
-            ]
-        self.forged.append((forgery, sample))
-        if forgery.asks_else or not is_limited(sample):
-            if pace:
-                self.pace = _PACE
-                self.refusals = 0
-        elif pace:
-            self.refusals += 1
-            self.pace = min(2 * pace, _SLOWEST)
-            if self.refusals == _PATIENCE:
-                self.refusals = 0
-                self.spent = (*self.spent, forgery)
-                self.pace = _PACE if len(self.spent) < _SPENT else None
-        elif self.pace == 0 and any(map(is_answer, self.samples)):
+            self._waited(forgery, pace, limited)
+        elif limited and self.pace == 0 and any(map(is_answer, self.samples)):
             # What wasn't sent yet is sent after it, one by one.
             self.pace = _PACE
             self.todo.clear()
+        self.forged.append((forgery, sample))
+
+    def _waited(self, forgery: Forgery, pace: float, limited: bool) -> None:
+        """Choose how long to wait before the next request, by what became of this one."""
+        # What was refused before is as if it hadn't been asked.
+        kept = [pair for pair in self.forged if pair[0] is not forgery or not is_limited(pair[1])]
+        self.eased = self.eased or (len(kept) < len(self.forged) and not limited)
+        self.forged = kept
+        self.refusals = self.refusals + 1 if limited else 0
+        self.pace = min(2 * pace, _SLOWEST) if limited else _PACE
+        if self.refusals == _PATIENCE:
+            self.refusals = 0
+            self.spent = (*self.spent, forgery)
+            # Where no other one was asked in vain, that one may be refused for itself.
+            self.pace = None if len(self.spent) == _SPENT else _PACE if self.eased else 0.0
 
     def _refused(self) -> list[Forgery]:
         """What was refused as one too many, to be asked again more slowly."""

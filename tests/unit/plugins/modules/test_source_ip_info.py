@@ -2814,6 +2814,27 @@ def test_what_is_refused_as_too_many_is_asked_again_more_slowly(
     assert result["safe_strategy"] is not None or code != "V001"
 
 
+def test_what_is_refused_for_itself_slows_nothing_else(monkeypatch: pytest.MonkeyPatch) -> None:
+    """As by a firewall that says so with 503."""
+    waits: list[float] = []
+    monkeypatch.setattr(_probe, "sleep", waits.append)
+
+    def behave(connection: Connection) -> None:
+        lines = connection.read()[1:]
+        if any(name == "CF-Connecting-IP" for name, _value in lines):
+            connection.send(response(b"", "503 Service Unavailable"))
+            return
+        kept = [line for line in lines if line[0] not in ("X-Forwarded-For", "X-Real-IP")]
+        kept += [("X-Forwarded-For", CLIENT), ("X-Real-IP", CLIENT)]
+        connection.send(response(json.dumps({"kestrel": 1, "headers": kept}).encode()))
+
+    with Server(behave) as running:
+        result = probe(url=running.url, expected_source=[CLIENT], forge=True)
+    assert result["code"] == "V001", result["reason"]
+    assert len([one for one in waits if one]) == _probe._PATIENCE * _probe._SPENT
+    assert [text for text in result["warnings_found"] if "were refused as too many" in text]
+
+
 def test_who_is_asked_slowly_keeps_nobody_waiting(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(_probe, "_PACE", 0.5)
     slow = at_rate(40, 4, proxied("append", CLIENT), says(response(b"", "429 Too Many Requests")))
