@@ -55,6 +55,8 @@ from ansible_collections.kestrel.real_ip.plugins.module_utils._forgery import (
 from ansible_collections.kestrel.real_ip.plugins.module_utils._language import joined, phrase
 from ansible_collections.kestrel.real_ip.plugins.module_utils._vantage import is_own
 from ansible_collections.kestrel.real_ip.plugins.module_utils._verdict import (
+    OVERLOADED,
+    TOO_MANY,
     Path,
     Question,
     Sample,
@@ -683,7 +685,9 @@ class Station:
         """
         # Who asks for another host may be refused for that, and silence takes the time of many.
         known = [pair for pair in self.forged if not pair[0].asks_else]
-        if any(is_limited(sample) for _forgery, sample in known):
+        # What waiting didn't help is refused for something else, unless it says that it isn't.
+        statuses = TOO_MANY if self.spent and not self.eased else OVERLOADED
+        if any(is_limited(sample, statuses) for _forgery, sample in known):
             return []
         tried = [(one, is_answer(sample)) for one, sample in known if sample.code != "V509"]
         more: tuple[Forgery, ...] = ()

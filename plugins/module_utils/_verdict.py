@@ -1326,10 +1326,10 @@ def _chosen(forgery: Forgery, sample: Sample) -> bool:
 #: With which status somebody says that he is asked too often (RFC 6585), and with which nginx does
 #: unless it is told otherwise. Of hosts that it doesn't know, HAProxy says the latter too.
 TOO_MANY = ("429",)
-_OVERLOADED = (*TOO_MANY, "503")
+OVERLOADED = (*TOO_MANY, "503")
 
 
-def is_limited(sample: Sample, statuses: tuple[str, ...] = _OVERLOADED) -> bool:
+def is_limited(sample: Sample, statuses: tuple[str, ...] = OVERLOADED) -> bool:
     """Whether a request was refused since there were too many."""
     return sample.code == "V516" and sample.detail.startswith(statuses)
 

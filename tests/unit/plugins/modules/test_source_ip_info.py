@@ -2814,23 +2814,29 @@ def test_what_is_refused_as_too_many_is_asked_again_more_slowly(
     assert result["safe_strategy"] is not None or code != "V001"
 
 
-def test_what_is_refused_for_itself_slows_nothing_else(monkeypatch: pytest.MonkeyPatch) -> None:
-    """As by a firewall that says so with 503."""
+@pytest.mark.parametrize("believes", [True, False])
+def test_what_is_refused_for_itself_slows_nothing_else(
+    monkeypatch: pytest.MonkeyPatch, believes: bool
+) -> None:
+    """As by a firewall that says so with 503, and with it what stands beside it."""
     waits: list[float] = []
     monkeypatch.setattr(_probe, "sleep", waits.append)
 
     def behave(connection: Connection) -> None:
         lines = connection.read()[1:]
-        if any(name == "CF-Connecting-IP" for name, _value in lines):
+        told = dict(lines)
+        if "CF-Connecting-IP" in told:
             connection.send(response(b"", "503 Service Unavailable"))
             return
+        marked = believes and "CDN-Loop" in told
+        seen = told.get("EO-Client-IP", CLIENT) if marked else CLIENT
         kept = [line for line in lines if line[0] not in ("X-Forwarded-For", "X-Real-IP")]
-        kept += [("X-Forwarded-For", CLIENT), ("X-Real-IP", CLIENT)]
+        kept += [("X-Forwarded-For", seen), ("X-Real-IP", seen)]
         connection.send(response(json.dumps({"kestrel": 1, "headers": kept}).encode()))
 
     with Server(behave) as running:
         result = probe(url=running.url, expected_source=[CLIENT], forge=True)
-    assert result["code"] == "V001", result["reason"]
+    assert result["code"] == ("V101" if believes else "V001"), result["reason"]
     assert len([one for one in waits if one]) == _probe._PATIENCE * _probe._SPENT
     assert [text for text in result["warnings_found"] if "were refused as too many" in text]
 
