@@ -268,8 +268,8 @@ def ways(
     ``known``: each address that the load balancer's addresses and names give, to those that do.
     """
     is_near = _is_near(visits, at)
-    services = [] if at.inside else _to_services(visits, around)
-    controller = [] if at.inside else _to_controller(visits, around, [*known], is_near)
+    services = [] if at.believed_inside else _to_services(visits, around)
+    controller = [] if at.believed_inside else _to_controller(visits, around, [*known], is_near)
     balancer = _to_balancer(visits, around, known)
     # What is asked elsewhere comes last, since there may be no time for all.
     proxies = [*balancer, *controller]
@@ -341,7 +341,7 @@ def _to_nodes_and_pods(
     met = [station.address.remote for visit in visits for station in visit.stations]
     at_targets = [(str(one), port) for one in (*met, *known) for port in around.of_targets]
     others = {_AT_TARGET: [one for one in at_targets if one not in nodes], "pod": pods}
-    kinds = {"node_port": nodes, **({} if at.inside else others)}
+    kinds = {"node_port": nodes, **({} if at.believed_inside else others)}
     # Nothing is forged there: that it answers is told.
     target = visits[0].target._replace(forgeries=())
     found = []

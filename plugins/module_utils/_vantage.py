@@ -50,6 +50,11 @@ class Standpoint(NamedTuple):
         return self.inside and not self.said
 
     @property
+    def believed_inside(self) -> bool:
+        """Whether it is inside as was found, or as was said where nothing refutes that."""
+        return self.inside and not (self.said and self.checked)
+
+    @property
     def known(self) -> bool:
         """Whether the place is more than the absence of knowledge."""
         return self.inside or self.checked or self.said
@@ -133,7 +138,7 @@ def is_contained(marks: Iterable[Path] = _MARKS, interfaces: Path = Path("/sys/c
     """Whether this is a container of Docker or Podman with a network of its own.
 
     There an interface has its other end elsewhere, and none is a device's, as one of the machine's
-    own network is, which other containers' ends are in as well.
+    own network is, which other containers' ends are in as well, or has an address of that.
     """
     if not any(mark.exists() for mark in marks):
         return False
@@ -146,8 +151,19 @@ def is_contained(marks: Iterable[Path] = _MARKS, interfaces: Path = Path("/sys/c
     except (OSError, UnicodeDecodeError):
         # A kernel of its own that shows none (gVisor)
         return True
-    on_device = any((one / "device").exists() for one in found)
+    on_device = any((one / "device").exists() or _is_on_device(one) for one in found)
     return not on_device and any(here != there for here, there in ends)
+
+
+#: Kinds of interfaces by which a container stands in its machine's network
+_ON_DEVICE = ("DEVTYPE=macvlan", "DEVTYPE=ipvlan")
+
+
+def _is_on_device(interface: Path) -> bool:
+    try:
+        return any(one in _ON_DEVICE for one in (interface / "uevent").read_text("ascii").split())
+    except (OSError, UnicodeDecodeError):
+        return False
 
 
 def network(

@@ -1142,7 +1142,7 @@ def walk_around(
     """
     known: dict[Address, list[str]] = {}
     unknown: list[str] = []
-    if todo.standpoint.inside:
+    if todo.standpoint.believed_inside:
         aside = (*todo.around.service, *todo.around.controller_service, *todo.around.controller)
         unknown += [host for host, _port in aside]
     for host in todo.around.load_balancer:

@@ -142,14 +142,22 @@ def test_a_name_that_gives_no_address_is_no_reason_to_believe_the_others() -> No
 
 
 @pytest.mark.parametrize(
-    ("place", "asked"),
+    ("at", "asked"),
     # On a node kube-proxy answers at that address, whether anybody else gets there or not.
-    [("outside", True), ("vpc", True), ("node", False), ("pod", False)],
+    [
+        (Standpoint("outside"), True),
+        (Standpoint("vpc"), True),
+        (Standpoint("node"), False),
+        (Standpoint("pod"), False),
+        # Which is only said, and not known or refuted
+        (Standpoint("pod", checked=False, said=True), False),
+        (Standpoint("pod", said=True), True),
+    ],
 )
-def test_the_services_own_address_is_asked_from_without(place: str, asked: bool) -> None:
+def test_the_services_own_address_is_asked_from_without(at: Standpoint, asked: bool) -> None:
     tls = ssl.create_default_context()
     around = Around(service=[("lb.example.com", 8080)], tls=tls)
-    found = ways([visit(VIP)], around, {}, Standpoint(place))
+    found = ways([visit(VIP)], around, {}, at)
     assert {way.kind for way in found} == ({"service"} if asked else set())
     endpoints = [way.target.endpoint for way in found]
     assert [(one.tls, one.server_name) for one in endpoints] == (

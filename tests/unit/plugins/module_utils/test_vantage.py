@@ -216,6 +216,9 @@ def test_a_network_is_told_apart_from_those_of_other_machines_and_containers(
         (True, {"lo": (1, 1), "device0": (2, 2), "veth0": (5, 2)}, False),
         (True, {"lo": (1, 1), "tap0": (2, 2)}, False),
         (True, {"lo": (1, 1)}, False),
+        # With an address of the machine's own network
+        (True, {"lo": (1, 1), "macvlan": (2, 17)}, False),
+        (True, {"lo": (1, 1), "ipvlan": (2, 17)}, False),
         (False, {"lo": (1, 1), "eth0": (2, 17)}, False),
     ],
 )
@@ -228,6 +231,7 @@ def test_a_container_is_told_by_its_mark_and_its_interfaces(
         (tmp_path / "net" / name).mkdir(parents=True)
         (tmp_path / "net" / name / "ifindex").write_text(f"{own}\n")
         (tmp_path / "net" / name / "iflink").write_text(f"{other}\n")
+        (tmp_path / "net" / name / "uevent").write_text(f"DEVTYPE={name}\nINTERFACE={name}\n")
         if name.startswith("device"):
             (tmp_path / "net" / name / "device").mkdir()
     # As bonding_masters, which is a file
