@@ -236,8 +236,8 @@ def namesakes(
 
 
 #: Who end the names of their pods in what was made by chance. Others, as a cloud's own kinds, may
-#: number them.
-_BY_CHANCE = ("DaemonSet", "Job", "ReplicaSet", "ReplicationController")
+#: number them. CloneSet is OpenKruise's.
+_BY_CHANCE = ("CloneSet", "DaemonSet", "Job", "ReplicaSet", "ReplicationController")
 
 
 def _is_numbered(pod: Object) -> bool:

@@ -222,6 +222,7 @@ _KEEPING = (
     # By these kube-proxy chooses the pod, once for each connection that is kept.
     "nginx.ingress.kubernetes.io/service-upstream",
     "traefik.ingress.kubernetes.io/service.nativelb",
+    "traefik.ingress.kubernetes.io/service.nodeportlb",
     # What they name says how TKE's load balancer balances.
     f"{CONFIG}*",
     f"{CONFIG_OF_SERVICE}*",

@@ -145,6 +145,7 @@ def test_the_port_of_a_default_backend() -> None:
         ("nginx.ingress.kubernetes.io/upstream-hash-by", True),
         ("nginx.ingress.kubernetes.io/service-upstream", True),
         ("traefik.ingress.kubernetes.io/service.nativelb", True),
+        ("traefik.ingress.kubernetes.io/service.nodeportlb", True),
         ("nginx.ingress.kubernetes.io/upstream-hash-by-subset", True),
         ("nginx.ingress.kubernetes.io/load-balance", True),
         ("ingress.cloud.tencent.com/tke-service-config", True),
