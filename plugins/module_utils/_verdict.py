@@ -1046,16 +1046,23 @@ def _commonest(samples: Iterable[Sample]) -> str:
 
 
 def _titles(samples: Iterable[Sample], unsent: int) -> str:
-    counts = Counter(sample.code for sample in samples)
+    counts = Counter((sample.code, *_statuses(sample)) for sample in samples)
     if unsent:
-        counts["V525"] += unsent
+        counts["V525",] += unsent
     return joined(
         ", ",
         (
-            phrase("{count} × {title}", count=count, title=titled(code))
-            for code, count in counts.most_common()
+            phrase("{count} × {title}", count=count, title=joined(" ", [titled(code), *status]))
+            for (code, *status), count in counts.most_common()
         ),
     )
+
+
+def _statuses(sample: Sample) -> list[str]:
+    """What tells refusals by HTTP apart: that there were too many is another thing than a host that
+    nobody knows.
+    """
+    return [sample.detail.partition(" ")[0]] if sample.code == "V516" else []
 
 
 def _pods(samples: Iterable[Sample]) -> str:
