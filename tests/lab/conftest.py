@@ -76,15 +76,18 @@ def lab() -> Iterator[Lab]:
     """A test cluster that is up; its name is $REAL_IP_LAB or ``test``, and with several workers of
     pytest-xdist that of each ends in ``gw0`` and so on: two would break each other's.
 
-    It is taken down at the end, unless it was up already or REAL_IP_LAB_KEEP=1.
+    It is taken down at the end, also where it didn't come up, unless it was there already or
+    REAL_IP_LAB_KEEP=1.
     """
     worker = os.environ.get("PYTEST_XDIST_WORKER", "")
     found = Lab(f"{os.environ.get('REAL_IP_LAB') or 'test'}{worker}")
     was_up = found.root.exists()
-    run_lab(found.name, "up")
-    yield found
-    if not was_up and os.environ.get("REAL_IP_LAB_KEEP") != "1":
-        run_lab(found.name, "down")
+    try:
+        run_lab(found.name, "up")
+        yield found
+    finally:
+        if not was_up and os.environ.get("REAL_IP_LAB_KEEP") != "1":
+            run_lab(found.name, "down")
 
 
 @pytest.fixture
