@@ -414,10 +414,9 @@ def _lines(headers: Iterable[tuple[str, str]], *names: str) -> list[tuple[str, s
 def _is_of_guests(address: Address, question: Question) -> bool:
     """Whether containers or virtual machines elsewhere have the prober's address as well."""
     at = question.standpoint
-    # Networks can be given any range, and often all machines' the same. A pod's address is its own.
-    own = str(address) == question.own and (address.version == 4 or is_private(address))
-    guest = own or in_ranges(address, _OF_CONTAINERS)
-    return (at.contained and not at.found_inside and guest) or in_ranges(address, _OF_GUESTS)
+    # Docker leaves its mark in pods as well, whose addresses are their own.
+    contained = at.contained and not at.found_inside and in_ranges(address, _OF_CONTAINERS)
+    return contained or in_ranges(address, _OF_GUESTS)
 
 
 def _may_arrive(address: Address, question: Question) -> bool:

@@ -41,8 +41,10 @@ def test_layer_7(own: Playbooks, scenario: str) -> None:
     assert _kinds(own) == {"ingress", "service", "deployment"}
 
     # The same pods past the load balancer: a node's address, and no header.
-    around = f"http://{NODE1.ipv4('vpc')}:{own.node_port()}/"
-    found = own.probe("client", url=around, layer="l7", expected="203.0.113.20")
+    around = f"{NODE1.ipv4('vpc')}:{own.node_port()}"
+    # The load balancer sends to the other node while this one doesn't know the Service yet.
+    own.until_it_answers_always(around)
+    found = own.probe("client", url=f"http://{around}/", layer="l7", expected="203.0.113.20")
     assert found["verdict"] not in ("preserved", "no_answer"), found["reason"]
     own.switch("x_forwarded_for=pass")
     try:
