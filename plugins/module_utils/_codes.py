@@ -977,9 +977,9 @@ WARNINGS: Mapping[str, str] = {
         "load balancer only"
     ),
     "limited": (
-        "{count} forged requests through {address} were refused as too many (429 or 503), so that "
-        "what they would have shown is not known. Next: admit more requests of this prober for a "
-        "while, and ask again"
+        "{count} forged requests through {address} were refused as too many (429 or 503), or not "
+        "sent in time for that, so that what they would have shown is not known. Next: admit more "
+        "requests of this prober for a while, and ask again"
     ),
     "name": (
         "{host} leads to {addresses} from here, which was not asked: who goes by the name may meet "

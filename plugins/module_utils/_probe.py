@@ -549,12 +549,15 @@ def to_knock_with(
 #: What makes of requests that were refused others, in turn
 _PARTS = (apart, without_refused, in_parts)
 _NOTHING: deque[Forgery | None] = deque()
+_UNTRIED = Sample(_TOO_LATE.number)
 
-#: Seconds before each request to who refused one as too many, at first and at most
-_PACE, _SLOWEST = 0.1, 1.6
-#: What is refused so often, slower each time, isn't refused for the number of requests; or waiting
-#: is in vain, as it is taken to be after so many that are.
-_PATIENCE, _SPENT = 5, 2
+#: Seconds before a request to who refused one as too many, at first: twice as many each time
+_PACE = 0.1
+#: So often in the end: after three seconds, what is refused isn't refused for the number of
+#: requests, unless it says so, as with a window of ten seconds.
+_PATIENCE, _PATIENCE_TOO_MANY = 5, 8
+#: After so many that were asked in vain, all are.
+_SPENT = 2
 
 
 class Station:
@@ -566,13 +569,13 @@ class Station:
     refused requests others, and wasn't done yet; ``pace``: seconds before each request, one at a
     time, where some were refused as too many, None where waiting was in vain; ``eased``: whether it
     wasn't once; ``refusals``: how often the same one was, on end; ``spent``: which ones are asked
-    no more for that; ``result`` is what the survey's ``finish`` made of it, after which the samples
-    are dropped.
+    no more for that; ``limit``: the last such refusal; ``result`` is what the survey's ``finish``
+    made of it, after which the samples are dropped.
     """
 
     __slots__ = (
-        *("address", "busy", "eased", "forged", "goal", "learned", "pace", "parted", "path"),
-        *("refusals", "result", "samples", "siblings", "spent", "target", "todo"),
+        *("address", "busy", "eased", "forged", "goal", "learned", "limit", "pace", "parted"),
+        *("path", "refusals", "result", "samples", "siblings", "spent", "target", "todo"),
     )
 
     def __init__(
@@ -594,6 +597,7 @@ class Station:
         self.pace: float | None = 0.0
         self.eased = False
         self.refusals = 0
+        self.limit: Sample | None = None
         self.spent: tuple[Forgery, ...] = ()
         self.busy = 0
         self.todo: deque[Forgery | None] = deque()
@@ -619,33 +623,45 @@ class Station:
             self.samples.append(sample)
             return
         limited = is_limited(sample) and not forgery.asks_else
+        if limited:
+            self.limit = sample
         if pace:
-            self._waited(forgery, pace, limited)
+            self._waited(forgery, pace, sample if limited else None)
         elif limited and self.pace == 0 and any(map(is_answer, self.samples)):
             # What wasn't sent yet is sent after it, one by one.
             self.pace = _PACE
             self.todo.clear()
         self.forged.append((forgery, sample))
 
-    def _waited(self, forgery: Forgery, pace: float, limited: bool) -> None:
-        """Choose how long to wait before the next request, by what became of this one."""
+    @property
+    def untried(self) -> Sample:
+        """What a forged request shows that there was no time for: where others were refused as too
+        many, the time that they had to wait for was what it lacked.
+        """
+        return self.limit if self.limit and self.pace else _UNTRIED
+
+    def _waited(self, forgery: Forgery, pace: float, limit: Sample | None) -> None:
+        """Choose how long to wait before the next request, by whether this one was refused."""
+        is_said = limit is not None and is_limited(limit, TOO_MANY)
+        patience = _PATIENCE_TOO_MANY if is_said else _PATIENCE
         # What was refused before is as if it hadn't been asked.
         kept = [pair for pair in self.forged if pair[0] is not forgery or not is_limited(pair[1])]
-        self.eased = self.eased or (len(kept) < len(self.forged) and not limited)
+        self.eased = self.eased or (len(kept) < len(self.forged) and limit is None)
         self.forged = kept
-        self.refusals = self.refusals + 1 if limited else 0
-        self.pace = min(2 * pace, _SLOWEST) if limited else _PACE
-        if self.refusals == _PATIENCE:
+        self.refusals = self.refusals + 1 if limit else 0
+        self.pace = 2 * pace if limit else _PACE
+        if self.refusals == patience:
             self.refusals = 0
             self.spent = (*self.spent, forgery)
             # Where no other one was asked in vain, that one may be refused for itself.
-            self.pace = None if len(self.spent) == _SPENT else _PACE if self.eased else 0.0
+            in_vain = len(self.spent) == _SPENT or (is_said and not self.eased)
+            self.pace = None if in_vain else _PACE if self.eased else 0.0
 
     def _refused(self) -> list[Forgery]:
-        """What was refused as one too many, to be asked again more slowly."""
+        """What was refused as one too many, to be asked again more slowly, the last one first."""
         if not self.pace:
             return []
-        refused = [one for one, sample in self.forged if is_limited(sample)]
+        refused = [one for one, sample in reversed(self.forged) if is_limited(sample)]
         return [one for one in refused if not (one.asks_else or one in self.spent)]
 
     def _learn(self) -> None:

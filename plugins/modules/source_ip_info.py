@@ -425,7 +425,7 @@ options:
         RV(safe_strategy). The verdict is V(forgeable) where one of them changes what O(strategy)
         reads.
       - Those that are refused as too many, with 429 or 503, are sent again one by one, slower each
-        time, until O(deadline).
+        time, while waiting helps and O(deadline) isn't over.
     type: bool
     default: true
   samples:
@@ -933,7 +933,6 @@ from ansible_collections.kestrel.real_ip.plugins.module_utils._vantage import (
 )
 from ansible_collections.kestrel.real_ip.plugins.module_utils._verdict import (
     Expectation,
-    Sample,
     Times,
     is_answer,
     worsens,
@@ -1202,7 +1201,7 @@ def run(params: dict[str, Any]) -> dict[str, Any]:
         title = {"name": target.name, "url": target.url}
         # What there was no time for is no less untested than what was refused.
         tried = {id(forgery) for forgery, _sample in station.forged}
-        late = [(one, Sample("V525")) for one in target.trials if id(one) not in tried]
+        late = [(one, station.untried) for one in target.trials if id(one) not in tried]
         forged = [*station.forged, *late] if any(map(is_answer, station.samples)) else []
         seen = (station.samples, station.goal, title, forged)
         return describe(target.question, station.path, *seen)

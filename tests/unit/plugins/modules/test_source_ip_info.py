@@ -2814,6 +2814,39 @@ def test_what_is_refused_as_too_many_is_asked_again_more_slowly(
     assert result["safe_strategy"] is not None or code != "V001"
 
 
+@pytest.mark.parametrize("status", ["429 Too Many Requests", "503 Service Unavailable"])
+def test_what_a_limit_left_no_time_for_is_told_like_what_it_refused(status: str) -> None:
+    """What wasn't sent could have deceived as well."""
+    behaviour = at_rate(40, 4, proxied("append", CLIENT), says(response(b"", status)))
+    with Server(behaviour) as running:
+        result = probe(url=running.url, expected_source=[CLIENT], forge=True, deadline=5)
+    assert (result["verdict"], result["safe_strategy"]) == ("preserved", None), result["reason"]
+    [told] = [text for text in result["warnings_found"] if "were refused as too many" in text]
+    assert int(told.partition(" ")[0]) > 100
+    assert "forgery tested in part" in result["reason"]
+
+
+def test_who_says_that_there_are_too_many_is_waited_for_longer(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """As for a window in which so many are served, and none is meanwhile."""
+    monkeypatch.setattr(_probe, "_PACE", 0.01)
+    served, begun = [0], [0.0]
+
+    def behave(connection: Connection) -> None:
+        now = time.monotonic()
+        if now - begun[0] > 1.5:
+            begun[0], served[0] = now, 0
+        served[0] += 1
+        many = says(response(b"", "429 Too Many Requests"))
+        (many if served[0] > 100 else proxied("of Fastly", CLIENT))(connection)
+
+    with Server(behave) as running:
+        result = probe(url=running.url, expected_source=[CLIENT], forge=True)
+    assert result["code"] == "V101", result["reason"]
+    assert not [text for text in result["warnings_found"] if "were refused as too many" in text]
+
+
 @pytest.mark.parametrize("believes", [True, False])
 def test_what_is_refused_for_itself_slows_nothing_else(
     monkeypatch: pytest.MonkeyPatch, believes: bool
