@@ -426,9 +426,10 @@ def collect(
         found["some_pods"] = their_ranges
     if services is not None:
         found["services"] = of_services(services)
-    found["load_balancers"] = of_load_balancers([*front, *(services or [])])
-    found["proxied"] = of_proxied([*front, *(services or [])])
-    found["intercepted"] = of_intercepted([*front, *(services or [])], found["proxied"])
+    balanced = [*front, *(services or [])]
+    found["load_balancers"] = of_load_balancers(balanced)
+    found["proxied"] = of_proxied(balanced)
+    found["intercepted"] = of_intercepted(balanced, found["proxied"])
     return {
         key: value if key == "pod_names" else sorted(set(value))
         for key, value in found.items()

@@ -560,22 +560,59 @@ _PATIENCE, _PATIENCE_TOO_MANY = 5, 8
 _SPENT = 2
 
 
+class Pace(NamedTuple):
+    """How an address is asked where it refuses requests as too many.
+
+    ``seconds`` before each one, one at a time, 0.0 for all at once, None where waiting was in vain;
+    ``eased``: whether it wasn't once; ``refusals``: how often the same one was refused, on end;
+    ``spent``: which ones are asked no more for that; ``limit``: the last such refusal.
+    """
+
+    seconds: float | None = 0.0
+    eased: bool = False
+    refusals: int = 0
+    spent: tuple[Forgery, ...] = ()
+    limit: Sample | None = None
+
+    @property
+    def is_beside(self) -> bool:
+        """Whether waiting has helped nobody: the refusal isn't for the number of requests."""
+        return bool(self.spent) and not self.eased
+
+    def after(self, forgery: Forgery, waited: float, limit: Sample | None, helped: bool) -> Pace:
+        """The pace after a request before which was waited; ``limit``: how it was refused again;
+        ``helped``: whether it was refused before and isn't now.
+        """
+        eased = self.eased or helped
+        if not limit:
+            return self._replace(seconds=_PACE, eased=eased, refusals=0)
+        is_said = is_limited(limit, TOO_MANY)
+        refusals = self.refusals + 1
+        if refusals < (_PATIENCE_TOO_MANY if is_said else _PATIENCE):
+            return self._replace(seconds=2 * waited, refusals=refusals)
+        spent = (*self.spent, forgery)
+        # Where no other one was asked in vain, that one may be refused for itself.
+        in_vain = len(spent) == _SPENT or (is_said and not eased)
+        seconds = None if in_vain else _PACE if eased else 0.0
+        return self._replace(seconds=seconds, refusals=0, spent=spent)
+
+
+_AT_ONCE = Pace()
+
+
 class Station:
     """One address of a target. ``goal``: honest requests that are to be sent.
 
     ``siblings``: all addresses of the target; ``own``: whether one is the prober's; ``todo``: what
     was not sent yet, None for an honest request; ``busy``: requests under way; ``learned``: whether
     the target has what is forged because of what honest requests show; ``parted``: what makes of
-    refused requests others, and wasn't done yet; ``pace``: seconds before each request, one at a
-    time, where some were refused as too many, None where waiting was in vain; ``eased``: whether it
-    wasn't once; ``refusals``: how often the same one was, on end; ``spent``: which ones are asked
-    no more for that; ``limit``: the last such refusal; ``result`` is what the survey's ``finish``
-    made of it, after which the samples are dropped.
+    refused requests others, and wasn't done yet; ``pace``: how forged requests are sent;
+    ``result`` is what the survey's ``finish`` made of it, after which the samples are dropped.
     """
 
     __slots__ = (
-        *("address", "busy", "eased", "forged", "goal", "learned", "limit", "pace", "parted"),
-        *("path", "refusals", "result", "samples", "siblings", "spent", "target", "todo"),
+        *("address", "busy", "forged", "goal", "learned", "pace", "parted", "path", "result"),
+        *("samples", "siblings", "target", "todo"),
     )
 
     def __init__(
@@ -594,11 +631,7 @@ class Station:
         # Ways around are made of a target that knows already.
         self.learned = target.knocks
         self.parted: tuple[Callable[..., tuple[Forgery, ...]], ...] = _PARTS
-        self.pace: float | None = 0.0
-        self.eased = False
-        self.refusals = 0
-        self.limit: Sample | None = None
-        self.spent: tuple[Forgery, ...] = ()
+        self.pace = _AT_ONCE
         self.busy = 0
         self.todo: deque[Forgery | None] = deque()
         self.samples: list[Sample] = []
@@ -614,22 +647,26 @@ class Station:
             self.todo.extend([None] * more)
         else:
             forged = self._refused() or self._untried() or self._again(most)
-            self.todo.extend(forged[:1] if self.pace else forged)
+            self.todo.extend(forged[:1] if self.pace.seconds else forged)
         return bool(self.todo)
 
-    def took(self, forgery: Forgery | None, sample: Sample, pace: float | None) -> None:
+    def took(self, forgery: Forgery | None, sample: Sample, waited: float | None) -> None:
         """Keep what came of a request, before which so many seconds were waited."""
         if forgery is None:
             self.samples.append(sample)
             return
-        limited = is_limited(sample) and not forgery.asks_else
-        if limited:
-            self.limit = sample
-        if pace:
-            self._waited(forgery, pace, sample if limited else None)
-        elif limited and self.pace == 0 and any(map(is_answer, self.samples)):
+        limit = sample if is_limited(sample) and not forgery.asks_else else None
+        if limit:
+            self.pace = self.pace._replace(limit=limit)
+        if waited:
+            # What was refused before is as if it hadn't been asked.
+            kept = [one for one in self.forged if one[0] is not forgery or not is_limited(one[1])]
+            helped = len(kept) < len(self.forged) and not limit
+            self.forged = kept
+            self.pace = self.pace.after(forgery, waited, limit, helped)
+        elif limit and self.pace.seconds == 0 and any(map(is_answer, self.samples)):
             # What wasn't sent yet is sent after it, one by one.
-            self.pace = _PACE
+            self.pace = self.pace._replace(seconds=_PACE)
             self.todo.clear()
         self.forged.append((forgery, sample))
 
@@ -638,31 +675,14 @@ class Station:
         """What a forged request shows that there was no time for: where others were refused as too
         many, the time that they had to wait for was what it lacked.
         """
-        return self.limit if self.limit and self.pace else _UNTRIED
-
-    def _waited(self, forgery: Forgery, pace: float, limit: Sample | None) -> None:
-        """Choose how long to wait before the next request, by whether this one was refused."""
-        is_said = limit is not None and is_limited(limit, TOO_MANY)
-        patience = _PATIENCE_TOO_MANY if is_said else _PATIENCE
-        # What was refused before is as if it hadn't been asked.
-        kept = [pair for pair in self.forged if pair[0] is not forgery or not is_limited(pair[1])]
-        self.eased = self.eased or (len(kept) < len(self.forged) and limit is None)
-        self.forged = kept
-        self.refusals = self.refusals + 1 if limit else 0
-        self.pace = 2 * pace if limit else _PACE
-        if self.refusals == patience:
-            self.refusals = 0
-            self.spent = (*self.spent, forgery)
-            # Where no other one was asked in vain, that one may be refused for itself.
-            in_vain = len(self.spent) == _SPENT or (is_said and not self.eased)
-            self.pace = None if in_vain else _PACE if self.eased else 0.0
+        return self.pace.limit if self.pace.limit and self.pace.seconds else _UNTRIED
 
     def _refused(self) -> list[Forgery]:
         """What was refused as one too many, to be asked again more slowly, the last one first."""
-        if not self.pace:
+        if not self.pace.seconds:
             return []
         refused = [one for one, sample in reversed(self.forged) if is_limited(sample)]
-        return [one for one in refused if not (one.asks_else or one in self.spent)]
+        return [one for one in refused if not (one.asks_else or one in self.pace.spent)]
 
     def _learn(self) -> None:
         """Forge what is like the address that is served here as well."""
@@ -702,7 +722,7 @@ class Station:
         # Who asks for another host may be refused for that, and silence takes the time of many.
         known = [pair for pair in self.forged if not pair[0].asks_else]
         # What waiting didn't help is refused for something else, unless it says that it isn't.
-        statuses = TOO_MANY if self.spent and not self.eased else OVERLOADED
+        statuses = TOO_MANY if self.pace.is_beside else OVERLOADED
         if any(is_limited(sample, statuses) for _forgery, sample in known):
             return []
         tried = [(one, is_answer(sample)) for one, sample in known if sample.code != "V509"]
@@ -844,7 +864,7 @@ class Survey:
                     queue.popleft()
                 station.busy += 1
                 self._busy += 1
-                return partial(self._ask, station, forgery, station.pace)
+                return partial(self._ask, station, forgery, station.pace.seconds)
             if not self._busy:
                 self._over.set()
                 self._state.notify_all()
@@ -876,10 +896,10 @@ class Survey:
         self._state.notify_all()
 
     def _ask(
-        self, station: Station, forgery: Forgery | None, pace: float | None
+        self, station: Station, forgery: Forgery | None, wait: float | None
     ) -> Callable[[], None]:
-        if pace:
-            sleep(max(min(pace, self._until - monotonic()), 0))
+        if wait:
+            sleep(max(min(wait, self._until - monotonic()), 0))
         target, nonce = station.target, secrets.token_hex(8)
         own = [(LINE_HEADER, value) for value in LINE_VALUES]
         if forgery is None:
@@ -904,18 +924,18 @@ class Survey:
         else:
             answer, local, _nonce, times = reply
             sample = read(target.question, station.path, answer, local, nonce, times, forgery)
-        return lambda: self._took(station, forgery, sample, pace)
+        return lambda: self._took(station, forgery, sample, wait)
 
     def _took(
-        self, station: Station, forgery: Forgery | None, sample: Sample, pace: float | None
+        self, station: Station, forgery: Forgery | None, sample: Sample, waited: float | None
     ) -> None:
         station.busy -= 1
-        station.took(forgery, sample, pace)
+        station.took(forgery, sample, waited)
         if station.busy or station.todo:
             return
         # A few at a time: the next answer may already be the one that is missing.
         if station.plan(self._concurrency):
-            (self._slow if station.pace else self._open).append(station)
+            (self._slow if station.pace.seconds else self._open).append(station)
             self._state.notify_all()
         else:
             self._end(station)

@@ -960,10 +960,11 @@ def wanted(question: Question, samples: Sequence[Sample]) -> int:
     if len(samples) < question.samples:
         return question.samples - len(samples)
     answers = [sample for sample in samples if is_answer(sample)]
-    if not answers or not _missing(question, answers):
+    known, missing = coverage(question, answers)
+    if not answers or known in ("not_asked", "complete"):
         return 0
     most = question.max_samples
-    goal = most if coverage(question, answers)[1] else min(_needed(question), most)
+    goal = most if missing else min(_needed(question), most)
     return max(goal - len(samples), 0)
 
 

@@ -31,6 +31,7 @@ from tests.lab.fault_cases import (
     Case,
 )
 from tests.lab.playbooks import EXPECTED, VENV, Playbooks, Run
+from tests.lab.spaces import eventually
 
 MINE = ("-e", f"real_ip_expected_source={EXPECTED}", "-e", "real_ip_wait_timeout=60")
 #: Seconds that what was mended may take until it works: pods that start, a balancer that is made.
@@ -278,18 +279,17 @@ def test_a_healthy_way_has_nothing_above_info(
         matrix.playbooks.balance("Local")
     if info:
         matrix.playbooks.switch("address=hostname")
+
+    def as_found() -> dict[str, Any]:
+        asked = {"namespace": matrix.namespace, **front}
+        found = matrix.playbooks.module("operator", "traffic_path_info", asked)
+        assert [one["code"] for one in found["findings"]] == info
+        return found
+
     try:
         # The status follows a switch a moment later, and controllers whose API server was gone, in
         # a test before, look again after a minute at most.
-        deadline = time.monotonic() + 120
-        while True:
-            asked = {"namespace": matrix.namespace, **front}
-            found = matrix.playbooks.module("operator", "traffic_path_info", asked)
-            is_well = [one["code"] for one in found["findings"]] == info
-            if is_well or time.monotonic() > deadline:
-                break
-            time.sleep(0.5)
-        assert [one["code"] for one in found["findings"]] == info
+        found = eventually(as_found, 120)
         assert all(one["severity"] == "info" for one in found["findings"])
         assert found["cause"] is None
         assert [one["broken"] for one in found["path"]] == [False] * hops

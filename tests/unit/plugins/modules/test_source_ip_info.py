@@ -2776,8 +2776,11 @@ def test_no_strategy_is_called_safe_where_too_many_requests_were_refused(
         result = probe(url=running.url, expected_source=[CLIENT], forge=True)
     assert (result["verdict"], result["safe_strategy"] is not None) == ("preserved", advised)
     assert "forgery tested in part" in result["reason"]
-    told = [text for text in result["warnings_found"] if "were refused as too many" in text]
-    assert bool(told) == (not advised)
+    assert bool(told_of_limits(result)) == (not advised)
+
+
+def told_of_limits(result: dict[str, Any]) -> list[str]:
+    return [text for text in result["warnings_found"] if "were refused as too many" in text]
 
 
 def at_rate(most: int, per_second: float, behaviour: Behaviour, then: Behaviour) -> Behaviour:
@@ -2809,8 +2812,7 @@ def test_what_is_refused_as_too_many_is_asked_again_more_slowly(
     with Server(behaviour) as running:
         result = probe(url=running.url, expected_source=[CLIENT], forge=True)
     assert result["code"] == code, result["reason"]
-    told = [text for text in result["warnings_found"] if "were refused as too many" in text]
-    assert not told
+    assert not told_of_limits(result)
     assert result["safe_strategy"] is not None or code != "V001"
 
 
@@ -2821,7 +2823,7 @@ def test_what_a_limit_left_no_time_for_is_told_like_what_it_refused(status: str)
     with Server(behaviour) as running:
         result = probe(url=running.url, expected_source=[CLIENT], forge=True, deadline=5)
     assert (result["verdict"], result["safe_strategy"]) == ("preserved", None), result["reason"]
-    [told] = [text for text in result["warnings_found"] if "were refused as too many" in text]
+    [told] = told_of_limits(result)
     assert int(told.partition(" ")[0]) > 100
     assert "forgery tested in part" in result["reason"]
 
@@ -2844,7 +2846,7 @@ def test_who_says_that_there_are_too_many_is_waited_for_longer(
     with Server(behave) as running:
         result = probe(url=running.url, expected_source=[CLIENT], forge=True)
     assert result["code"] == "V101", result["reason"]
-    assert not [text for text in result["warnings_found"] if "were refused as too many" in text]
+    assert not told_of_limits(result)
 
 
 @pytest.mark.parametrize("believes", [True, False])
@@ -2871,7 +2873,7 @@ def test_what_is_refused_for_itself_slows_nothing_else(
         result = probe(url=running.url, expected_source=[CLIENT], forge=True)
     assert result["code"] == ("V101" if believes else "V001"), result["reason"]
     assert len([one for one in waits if one]) == _probe._PATIENCE * _probe._SPENT
-    assert [text for text in result["warnings_found"] if "were refused as too many" in text]
+    assert told_of_limits(result)
 
 
 def test_who_is_asked_slowly_keeps_nobody_waiting(monkeypatch: pytest.MonkeyPatch) -> None:
