@@ -106,17 +106,31 @@ def no_rule(path: TrafficPath) -> t.Iterator[Seen]:
     if path.ingress is None or (path.probe and _http_status(path) not in (403, 404)):
         return
     hosts = _hosts(path)
-    if hosts and not any(covers(host, path.host) for host in hosts):
-        wanted = next((host for host in hosts if not host.startswith("*")), "")
+    # Of a rule without a host TKE makes one for the load balancer's own address.
+    is_own = bool(path.host) and objects.is_clb(path) and _http_status(path) == 403
+    if hosts and not any(covers(host, path.host) for host in hosts if host or not is_own):
+        wanted = next((host for host in hosts if host and not host.startswith("*")), "")
+        told = joined(", ", (host or phrase("the load balancer's own address") for host in hosts))
         facts = {
-            "hosts": ", ".join(hosts),
+            "hosts": told,
             "asked": path.host or phrase("the address without a name"),
             "host": wanted,
         }
-        fix = None if wanted else phrase("Set real_ip_host to a name under the rule's wildcard")
-        kind = "" if wanted else "console"
+        fix = phrase("Set real_ip_host to a name under the rule's wildcard")
+        if "" in hosts:
+            fix = phrase(
+                "Give the rule the host {asked}, or leave real_ip_url and real_ip_host unset",
+                asked=path.host,
+            )
+        evidence = f"spec.rules.host: {', '.join(host or '-' for host in hosts)}"
         yield Seen(
-            "P308", "Ingress", path.name, f"spec.rules.host: {', '.join(hosts)}", facts, fix, kind
+            "P308",
+            "Ingress",
+            path.name,
+            evidence,
+            facts,
+            None if wanted else fix,
+            "" if wanted else "console",
         )
         return
     rules = [

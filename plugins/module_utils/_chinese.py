@@ -227,6 +227,10 @@ PHRASES: Mapping[str, str] = {
     # --- What checks find: answers
     "environment: {variable}={proxy}": "环境变量：{variable}={proxy}",
     "the address without a name": "不带域名的地址",
+    "the load balancer's own address": "负载均衡器自身的地址",
+    "Give the rule the host {asked}, or leave real_ip_url and real_ip_host unset": (
+        "为该转发规则设置 host {asked}，或不设置 real_ip_url 和 real_ip_host"
+    ),
     "Set real_ip_host to a name under the rule's wildcard": (
         "把 real_ip_host 设置为转发规则通配符之下的域名"
     ),

@@ -26,7 +26,8 @@ from ansible_collections.kestrel.real_ip.plugins.module_utils._kubernetes import
 )
 from ansible_collections.kestrel.real_ip.plugins.module_utils._load_balancer import CONFIG
 from ansible_collections.kestrel.real_ip.plugins.module_utils._ownership import owns
-from ansible_collections.kestrel.real_ip.plugins.module_utils._rules import backends
+from ansible_collections.kestrel.real_ip.plugins.module_utils._readiness import addresses
+from ansible_collections.kestrel.real_ip.plugins.module_utils._rules import asked_for, backends
 from ansible_collections.kestrel.real_ip.plugins.module_utils._shapes import (
     INGRESS_APIS,
     LAST_APPLIED,
@@ -429,6 +430,22 @@ def leads_to(ingress: Object | None, host: str, path: str) -> str:
     return next(iter(backends(ingress or {}, host, path)), "") if ingress else ""
 
 
+def requested(
+    front: Object | None, options: t.Mapping[str, t.Any], probe: Object | None
+) -> tuple[str, str]:
+    """Host and path of the requests that were sent, or would be.
+
+    Of what was probed by a URL they are the URL's own, as far as ``request_host`` isn't sent there.
+    The host is empty where the load balancer is asked by its own address, as it is without one.
+    """
+    host, path = options.get("request_host") or "", options.get("path") or "/"
+    if front is None:
+        return host, path
+    urls = [one["url"] for one in (probe or {}).get("targets") or [] if one.get("url")]
+    name, path = asked_for(host, path, urls[0] if urls else "")
+    return (host if name in addresses(front) else name), path
+
+
 def read_path(
     cluster: Cluster, namespace: str, options: t.Mapping[str, t.Any], probe: Object | None = None
 ) -> TrafficPath:
@@ -441,7 +458,7 @@ def read_path(
         space = pool.submit(reader.one, NAMESPACES, namespace)
         settings = pool.submit(reader.one, CONFIG_MAPS, SETTINGS, SETTINGS_NAMESPACE)
         front = ingress.result() if ingress else None
-        host, path = options.get("request_host") or "", options.get("path") or "/"
+        host, path = requested(front, options, probe)
         service_name = leads_to(front, host, path) if ingress else options["service"]
         # A request that no rule takes leads nowhere; what should be behind it is still of interest.
         service_name = service_name or options["service"] or _any_service(front)

@@ -468,6 +468,16 @@ def test_the_node_port_loses_the_address(deployed: Playbooks) -> None:
     assert run.verdict == "lost", run.output
 
 
+def test_a_host_that_a_rule_without_one_does_not_take(deployed: Playbooks) -> None:
+    """TKE makes of it a rule for the load balancer's own address, and refuses others with 403."""
+    run = deployed.run("verify", *MINE, "-e", "real_ip_host=other.example.com")
+    assert (run.status, run.verdict) == (2, "no_answer"), run.output
+    told = " ".join(run.output.split())
+    assert "cause P308 Ingress real-ip-ingress" in told
+    assert "own address, and the request asked for other.example.com" in told
+    assert "Give the rule the host other.example.com, or leave" in told
+
+
 def test_a_wrong_expectation_is_lost_and_names_both(deployed: Playbooks) -> None:
     run = deployed.run("verify", "-e", "real_ip_expected_source=203.0.113.77")
     assert run.status == 2

@@ -1050,6 +1050,13 @@ ROWS: dict[str, Row] = {
         "real_ip_host=shop.example.com",
         "variable",
     ),
+    "no host, which CLB takes for its own address": Row(
+        both(put("host", value="shop.example.com"), status("403 Forbidden")),
+        "P308",
+        "Ingress front",
+        "Give the rule the host shop.example.com, or leave real_ip_url",
+        "console",
+    ),
     "path": Row(
         both(
             put("ingress", "spec", "rules", 0, "http", "paths", 0, "path", value="/api"),
@@ -1395,6 +1402,15 @@ def test_the_cause(row: Row) -> None:
         (
             both(status("403 Forbidden"), put("ingress", "spec", "rules", 0, "host", value="a.b")),
             ["P308"],
+        ),
+        # A rule without a host is for every one, with who isn't TKE
+        (
+            both(
+                put("ingress", "spec", "ingressClassName", value="nginx"),
+                put("host", value="shop.example.com"),
+                status("403 Forbidden"),
+            ),
+            ["P315"],
         ),
         # A proxy in the environment of a probe that arrives
         (both(probe("V001"), put("proxies", value={"http_proxy": "http://192.0.2.8"})), []),

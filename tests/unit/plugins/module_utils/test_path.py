@@ -23,6 +23,7 @@ from ansible_collections.kestrel.real_ip.plugins.module_utils._path import (
     keep_node,
     keep_object,
     read_path,
+    requested,
 )
 from ansible_collections.kestrel.real_ip.plugins.module_utils._proxies import (
     passed_by,
@@ -288,6 +289,36 @@ def read(server: Any, **options: str) -> TrafficPath:
 
 def codes(path: TrafficPath) -> list[str]:
     return [one["code"] for one in diagnose(path)]
+
+
+@pytest.mark.parametrize(
+    ("options", "url", "expected"),
+    [
+        ({}, "", ("", "/")),
+        ({"path": "/a"}, "", ("", "/a")),
+        ({"request_host": "a.example", "path": "/a"}, "", ("a.example", "/a")),
+        # The load balancer's own address, by itself or with a name that is sent there
+        ({}, "http://198.51.100.1/", ("", "/")),
+        ({}, "https://lb.example:8443/a?b=c", ("", "/a")),
+        ({"request_host": "a.example"}, "http://198.51.100.1/a", ("a.example", "/a")),
+        # A name that was asked
+        ({"path": "/a"}, "https://Shop.example.com./b", ("shop.example.com", "/b")),
+        ({}, "http://203.0.113.7", ("203.0.113.7", "/")),
+        ({"request_host": "a.example"}, "http://shop.example.com/", ("a.example", "/")),
+        ({"path": "/a"}, "http://[", ("", "/a")),
+    ],
+)
+def test_what_was_asked_is_told_by_the_url(
+    options: Json, url: str, expected: tuple[str, str]
+) -> None:
+    entries = [{"ip": "198.51.100.1"}, {"hostname": "lb.example"}]
+    front = {"status": {"loadBalancer": {"ingress": entries}}}
+    probe = {"targets": [{"name": "front", "url": url}]}
+    assert requested(front, options, probe) == expected
+    assert requested(front, options, None) == requested(front, options, {"targets": [{}]})
+    # A Service has no rules.
+    asked = options.get("request_host") or "", options.get("path") or "/"
+    assert requested(None, options, probe) == asked
 
 
 @pytest.mark.parametrize("release", RELEASES)
