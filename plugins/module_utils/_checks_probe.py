@@ -103,11 +103,12 @@ def _hosts(path: TrafficPath) -> list[str]:
 
 def no_rule(path: TrafficPath) -> t.Iterator[Seen]:
     """A request that no rule of the Ingress takes, as far as an answer doesn't say otherwise."""
-    if path.ingress is None or (path.probe and _http_status(path) not in (403, 404)):
+    status = _http_status(path)
+    if path.ingress is None or (path.probe and status not in (403, 404)):
         return
     hosts = _hosts(path)
     # Of a rule without a host TKE makes one for the load balancer's own address.
-    is_own = bool(path.host) and objects.is_clb(path) and _http_status(path) == 403
+    is_own = bool(path.host) and objects.is_clb(path) and status == 403
     if hosts and not any(covers(host, path.host) for host in hosts if host or not is_own):
         wanted = next((host for host in hosts if host and not host.startswith("*")), "")
         told = joined(", ", (host or phrase("the load balancer's own address") for host in hosts))
@@ -116,22 +117,16 @@ def no_rule(path: TrafficPath) -> t.Iterator[Seen]:
             "asked": path.host or phrase("the address without a name"),
             "host": wanted,
         }
-        fix = phrase("Set real_ip_host to a name under the rule's wildcard")
+        evidence = f"spec.rules.host: {', '.join(host or '-' for host in hosts)}"
+        seen = Seen("P308", "Ingress", path.name, evidence, facts)
         if "" in hosts:
             fix = phrase(
                 "Give the rule the host {asked}, or leave real_ip_url and real_ip_host unset",
                 asked=path.host,
             )
-        evidence = f"spec.rules.host: {', '.join(host or '-' for host in hosts)}"
-        yield Seen(
-            "P308",
-            "Ingress",
-            path.name,
-            evidence,
-            facts,
-            None if wanted else fix,
-            "" if wanted else "console",
-        )
+        else:
+            fix = phrase("Set real_ip_host to a name under the rule's wildcard")
+        yield seen if wanted else seen._replace(fix=fix, fix_kind="console")
         return
     rules = [
         (str(entry.get("path") or "/"), str(entry.get("pathType", "")))
