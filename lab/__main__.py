@@ -15,7 +15,7 @@ from lab import balancing, controller, faults, lifecycle, network
 from lab.commands import in_host, is_not_up
 from lab.errors import SetupError
 from lab.parts import State
-from lab.settings import BASE, DEFAULT_NAME, HOSTS, NAME_PATTERN, OPERATOR, Lab
+from lab.settings import BASE, CACHE, DEFAULT_NAME, HOSTS, NAME_PATTERN, OPERATOR, Lab
 from lab.shell import LabError
 
 OK: Final = 0
@@ -73,6 +73,7 @@ def _parser() -> argparse.ArgumentParser:
     def add(name: str, about: str) -> argparse.ArgumentParser:
         return commands.add_parser(name, help=about, description=about, parents=[named])
 
+    add("build", "build or fetch what labs are made of, where it is missing; `up` does it too")
     add("up", "put the lab up, or back in order")
     add("down", "remove the lab")
     status = add("status", "tell how each part is; exit 0 if all are well")
@@ -112,6 +113,12 @@ def chosen(name: str) -> Lab:
 
 def _say(line: str) -> None:
     print(line, flush=True)
+
+
+def _build(lab: Lab, __: argparse.Namespace) -> int:
+    lifecycle.build(_say)
+    _say(f"All that labs are made of is in {CACHE}. To go on:\n  {lab.command('up')}")
+    return OK
 
 
 def _up(lab: Lab, __: argparse.Namespace) -> int:
@@ -264,6 +271,7 @@ def _fault(lab: Lab, options: argparse.Namespace) -> int:
 
 
 _COMMANDS: Final[dict[str, Callable[[Lab, argparse.Namespace], int]]] = {
+    "build": _build,
     "up": _up,
     "down": _down,
     "status": _status,

@@ -155,6 +155,17 @@ def _locked(lab: Lab, report: Report) -> Iterator[None]:
         yield
 
 
+def build(report: Report) -> tuple[Path, list[Path]]:
+    """Have what every lab is made of; return the directory of programs, and archives of images.
+
+    The first time on a machine that takes minutes, and nothing later: it is kept in a cache.
+    Raises SetupError if something can be had from no source.
+    """
+    packages.ensure(report)
+    programs = binaries.ensure(report)
+    return programs, images.ensure(programs, report)
+
+
 def up(lab: Lab, report: Report) -> float:
     """Put the lab up, or back in order; where it is so already nothing is changed.
 
@@ -166,9 +177,7 @@ def up(lab: Lab, report: Report) -> float:
             f"{sys.executable} lacks the Python package kubernetes, which the load balancer"
             " stand-in needs; `make demo` makes an environment that has it."
         )
-    packages.ensure(report)
-    programs = binaries.ensure(report)
-    archives = images.ensure(programs, report)
+    programs, archives = build(report)
     with _locked(lab, report):
         started = time.monotonic()
 

@@ -158,6 +158,15 @@ def checks(paths: Sequence[str]) -> list[Check]:
             minutes=25,
             cases=JUNIT / "tools",
         ),
+        # By itself, since it is seen to go on then, and if it fails, fails once.
+        Check(
+            "build",
+            "live",
+            "What test clusters are made of",
+            ["python", "-m", "lab", "build"],
+            minutes=40,
+            proxies=True,
+        ),
         Check(
             "lab",
             "live",

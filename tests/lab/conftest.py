@@ -23,6 +23,9 @@ from tools import environment
 #: Seconds that any command may take before a test counts as hung.
 PATIENCE = 180.0
 
+#: Seconds that a new machine may take to build Kubernetes: on two cores 5 to 11 minutes were seen.
+BUILD = 2400.0
+
 Command = Callable[..., "subprocess.CompletedProcess[str]"]
 
 
@@ -72,7 +75,13 @@ def run_lab(name: str, *words: str, **options: Any) -> subprocess.CompletedProce
 
 
 @pytest.fixture(scope="session")
-def lab() -> Iterator[Lab]:
+def built() -> None:
+    """Have what test clusters are made of, so that no test has to wait for it."""
+    run(sys.executable, "-m", "lab", "build", timeout=BUILD)
+
+
+@pytest.fixture(scope="session")
+def lab(built: None) -> Iterator[Lab]:
     """A test cluster that is up; its name is $REAL_IP_LAB or ``test``, and with several workers of
     pytest-xdist that of each ends in ``gw0`` and so on: two would break each other's.
 

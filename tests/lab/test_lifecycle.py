@@ -23,6 +23,7 @@ from lab import lifecycle, machine, network, node, processes
 from lab.images import ECHO, PAUSE
 from lab.settings import (
     BASE,
+    CACHE,
     CLIENT,
     CLIENT2,
     HOSTS,
@@ -88,6 +89,7 @@ def _compare(name: str, before: dict[str, set[str]]) -> None:
 
 
 # Stands first: where no other lab is up, the machine as a whole must be as it was.
+@pytest.mark.usefixtures("built")
 def test_up_and_down_in_time_and_without_a_trace(
     no_trace: Callable[[str], None], record_property: Callable[[str, object], None]
 ) -> None:
@@ -481,6 +483,14 @@ def test_a_lab_that_is_not_up(words: list[str]) -> None:
     done = run_lab("unused", *words, check=False)
     assert done.returncode == 1
     assert "The lab unused is not up" in done.stdout + done.stderr
+
+
+@pytest.mark.usefixtures("built")
+def test_what_labs_are_made_of_is_built_once() -> None:
+    """Where all is there, nothing is said to be built or fetched, and no lab is put up."""
+    done = run_lab("unused", "build")
+    assert done.stdout.splitlines()[0] == f"All that labs are made of is in {CACHE}. To go on:"
+    assert not Lab("unused").root.exists()
 
 
 def test_down_of_nothing() -> None:
