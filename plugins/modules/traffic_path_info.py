@@ -43,11 +43,14 @@ options:
       - One of O(ingress) and O(service) is required.
     type: str
   request_host:
-    description: The host name that is asked for.
+    description:
+      - The host name that is asked for.
+      - If it is empty and O(probe) went by a URL, the host name of that URL counts. If there is
+        none, the load balancer is asked by its own address.
     type: str
     default: ''
   path:
-    description: The path that is asked for.
+    description: The path that is asked for. If O(probe) went by a URL, the path of that URL counts.
     type: str
     default: /
   probe:
